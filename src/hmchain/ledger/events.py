@@ -1,5 +1,6 @@
 """Events of the ledger, a class a kind: what happened, by the names of what it is about.
 
+Those of people and policies are in `people_events`, those of requests and of the decisions on them in `request_events`.
 Contracts emit them; in receipts and blocks they stand as `blocks.Event`, a kind and texts in the order of the fields
 (digests and keys in hex, numbers in decimal). Whoever reads them decodes them, and never counts places.
 """
@@ -10,32 +11,17 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any, get_type_hints
 
-from hmchain.canonical import Record
 from hmchain.errors import LedgerError
+from hmchain.ledger import people_events, request_events
 from hmchain.ledger.blocks import Event
+from hmchain.ledger.ledger_event import AboutMember
+from hmchain.ledger.ledger_event import LedgerEvent as LedgerEvent  # as whoever reads events knows it
 
 
 class MalformedEventError(LedgerError):
     """An event has other fields than its kind."""
 
     code = "malformed_event"
-
-
-class LedgerEvent(Record, frozen=True):
-    """Something that happened in a block, for agents and pages to act on. A class without a tag is what kinds share."""
-
-    @property
-    def kind(self) -> str:
-        """The name of its kind on the ledger."""
-        return str(self.__struct_config__.tag)
-
-    def encode(self) -> Event:
-        """What stands in a receipt or block."""
-        texts: list[str] = []
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            texts += value if isinstance(value, tuple) else [value.hex() if isinstance(value, bytes) else str(value)]
-        return Event(self.kind, tuple(texts))
 
 
 def decode(event: Event) -> LedgerEvent | None:
@@ -76,12 +62,6 @@ def _types(name: str) -> Sequence[type]:
 
 
 # -- members -----------------------------------------------------------------------------------------------------------
-
-
-class AboutMember(LedgerEvent, frozen=True):
-    """Something that one organisation did, or that was done to it."""
-
-    organisation: str
 
 
 class MemberAdmitted(AboutMember, frozen=True, tag="member.admitted"):
@@ -143,71 +123,6 @@ class KeyRotated(AboutMember, frozen=True, tag="key.rotated"):
     role: str
     key: bytes
     """The public key; of a wrapping key its digest."""
-
-
-class AboutPerson(AboutMember, frozen=True):
-    """Something that happened to one person of an organisation, or to an office of it."""
-
-    person: str
-
-
-class PersonInvited(AboutPerson, frozen=True, tag="person.invited"):
-    """Officers invited a person to act for the organisation."""
-
-    roles: tuple[str, ...]
-
-
-class PersonJoined(AboutPerson, frozen=True, tag="person.joined"):
-    """A person accepted the invitation, with the key that was named in it."""
-
-
-class RolesChanged(AboutPerson, frozen=True, tag="person.roles_changed"):
-    """A person has other roles."""
-
-    roles: tuple[str, ...]
-
-
-class PersonSuspended(AboutPerson, frozen=True, tag="person.suspended"):
-    """A person's key, or an office's, decides nothing for now."""
-
-    by: str
-    """Who said so: an officer, or the person."""
-
-
-class PersonReinstated(AboutPerson, frozen=True, tag="person.reinstated"):
-    """A suspended person acts again."""
-
-
-class PersonRemoved(AboutPerson, frozen=True, tag="person.removed"):
-    """A person acts for the organisation no more."""
-
-
-class PersonKeyReplaced(AboutPerson, frozen=True, tag="person.key_replaced"):
-    """A person signs with another key."""
-
-    key: bytes
-
-
-class HandedOver(AboutMember, frozen=True, tag="offices.handed_over"):
-    """The organisation's office keys decide nothing any more; its named people do."""
-
-
-class PeopleChangeAsked(AboutPerson, frozen=True, tag="people.change_asked"):
-    """An officer asked for a change of the organisation's people, which another has to confirm."""
-
-    change: bytes
-
-
-class PeopleChangeConfirmed(AboutPerson, frozen=True, tag="people.change_confirmed"):
-    """Another officer confirmed it."""
-
-    change: bytes
-
-
-class PeopleChangeDropped(AboutPerson, frozen=True, tag="people.change_dropped"):
-    """An officer took it back."""
-
-    change: bytes
 
 
 class MaintenanceAnnounced(AboutMember, frozen=True, tag="maintenance.announced"):
@@ -285,28 +200,6 @@ class VersionWithdrawn(AboutMember, frozen=True, tag="dataset.withdrawn"):
 
     dataset: str
     version: int
-
-
-class AboutPolicy(AboutMember, frozen=True):
-    """Something that happened to the policy of a dataset."""
-
-    dataset: str
-
-
-class PolicyProposed(AboutPolicy, frozen=True, tag="policy.proposed"):
-    """A policy waits for the word of other persons of its hospital."""
-
-    terms: bytes
-
-
-class PolicySet(AboutPolicy, frozen=True, tag="policy.set"):
-    """A policy is in force."""
-
-    version: int
-
-
-class PolicyWithdrawn(AboutPolicy, frozen=True, tag="policy.withdrawn"):
-    """A policy that waited is not to come."""
 
 
 # -- studies -----------------------------------------------------------------------------------------------------------
@@ -507,7 +400,7 @@ class RoundRejected(RoundClosed, frozen=True, tag="round.rejected"):
 
 KINDS: dict[str, type[LedgerEvent]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in list(globals().values())
+    for kind in (*globals().values(), *vars(people_events).values(), *vars(request_events).values())
     if isinstance(kind, type) and issubclass(kind, LedgerEvent) and kind.__struct_config__.tag
 }
 """Every kind there is, by its name on the ledger."""

@@ -10,7 +10,16 @@ from typing import Any
 
 from hmchain.canonical import NotCanonicalError, decode
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import datasets, policies
+from hmchain.ledger.contracts.data import (
+    applicants,
+    applying,
+    attachments,
+    datasets,
+    deciding,
+    obligations,
+    policies,
+    reviewing,
+)
 from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, permitted, studies
 from hmchain.ledger.contracts.members import enrolment, maintenance, membership, rotation, standings
 from hmchain.ledger.transactions import Refusal
@@ -30,6 +39,12 @@ Body = (
     | maintenance.Bodies
     | enrolment.Bodies
     | policies.Bodies
+    | applying.Bodies
+    | applicants.Bodies
+    | deciding.Bodies
+    | reviewing.Bodies
+    | attachments.Bodies
+    | obligations.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -47,7 +62,17 @@ _OF_2 = (
     maintenance,
 )
 
-_SINCE_3: tuple[Any, ...] = (enrolment, policies, permitted)
+_SINCE_3: tuple[Any, ...] = (
+    enrolment,
+    policies,
+    applying,
+    applicants,
+    deciding,
+    reviewing,
+    attachments,
+    obligations,
+    permitted,
+)
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]

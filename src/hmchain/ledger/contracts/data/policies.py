@@ -23,7 +23,8 @@ import cedarpy
 import msgspec
 
 from hmchain.canonical import Record, digest, encode
-from hmchain.ledger import events, purposes
+from hmchain.ledger import people_events as events
+from hmchain.ledger import purposes
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
 from hmchain.ledger.contracts.data import cedar, datasets
 from hmchain.ledger.contracts.members import people

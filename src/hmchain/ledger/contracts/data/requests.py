@@ -7,10 +7,10 @@ people write travels as digests of documents; here are names, codes, numbers and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from hmchain.canonical import Record, digest, encode
-from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -209,6 +209,13 @@ class Entry(Record, frozen=True):
     request: str
 
 
+class LastAsked(Record, frozen=True):
+    """That a request asked for a dataset, and in which version it did last."""
+
+    request: str
+    version: int
+
+
 REQUESTS = Table("requests", Request)
 CONTENTS = Table("request_contents", Content)
 """By request and version; the one after the last is its draft."""
@@ -220,7 +227,7 @@ ACCEPTED = Table("licences_accepted", Accepted)
 """By request, organisation and person."""
 OPEN = Table("open_requests", Entry)
 """By the applicant's organisation, its person, and request: what is not closed."""
-ASKED_OF = Table("requests_asked_of", Entry)
+ASKED_OF = Table("requests_asked_of", LastAsked)
 """By hospital, dataset and request: what was ever submitted."""
 CODES = Table("code_registrants", PersonRef)
 """By the digest of code: who first named it in a request."""
@@ -261,8 +268,8 @@ def content(state: State, name: str, version: int) -> Content | None:
 
 
 def draft(state: State, entry: Request) -> Content | None:
-    """What the applicant has saved since the last submission."""
-    return content(state, entry.name, entry.version + 1)
+    """What would be submitted now: what was saved since the last submission, else the same again."""
+    return content(state, entry.name, entry.version + 1) or content(state, entry.name, entry.version)
 
 
 def submission(state: State, name: str, version: int) -> Submission | None:
@@ -291,6 +298,16 @@ def registrant(state: State, code: bytes) -> PersonRef | None:
     return CODES.get(state, code) if code else None
 
 
-def applicant_stands(state: State, entry: Request) -> bool:
-    """Whether the applicant is a member's person whose word counts."""
-    return people.is_active(state, entry.applicant)
+def put(state: State, entry: Request) -> None:
+    """Write a request."""
+    REQUESTS.put(state, entry, entry.name)
+
+
+def put_handling(state: State, word: Handling) -> None:
+    """Write a hospital's word."""
+    HANDLINGS.put(state, word, word.request, word.version, word.organisation, word.dataset)
+
+
+def in_order(persons: Iterable[PersonRef]) -> tuple[PersonRef, ...]:
+    """Persons in order, each once."""
+    return tuple(sorted(set(persons)))

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import ED25519, PublicKey
-from hmchain.ledger import events
+from hmchain.ledger import people_events as events
 from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import STEWARD, Context, Credential, require
 from hmchain.ledger.contracts.members import membership, people

@@ -1,0 +1,81 @@
+"""Documents beside a request: who attached each, and which are not to be read any more.
+
+A document is encrypted to its readers and known here by the digest of its ciphertext. Destroying its key redacts it;
+that it was there stays, and so does what was decided on it.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hmchain.canonical import Record
+from hmchain.ledger import request_events as events
+from hmchain.ledger.context import STEWARD, Context, require, require_digest
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+
+class Attachment(Record, frozen=True):
+    """A document of a request."""
+
+    kind: str
+    """A `DocumentKind`, or what it came with: `remark`, `review`, `decision`."""
+    digest: bytes
+    by: PersonRef
+    height: int
+    redacted: int
+    """Height at which its redaction was said; 0 while it stands."""
+
+
+class RedactDocument(Record, frozen=True, tag="redact_document"):
+    """Transaction (who attached it, or a steward or officer of that organisation): its key is destroyed."""
+
+    request: str
+    document: bytes
+
+
+Bodies = RedactDocument
+
+_ATTACHMENTS = Table("attachments", Attachment)
+"""By request and digest."""
+
+
+def attachment(state: State, request: str, digest: bytes) -> Attachment | None:
+    """A document of a request, or None."""
+    return _ATTACHMENTS.get(state, request, digest)
+
+
+def attachments(state: State, request: str) -> list[Attachment]:
+    """All documents that were ever attached to a request, in order of digest."""
+    return _ATTACHMENTS.all(state, request)
+
+
+def attach(context: Context, request: str, kind: str, digest: bytes) -> None:
+    """Note who attached a document first; an empty digest is none. Refuses `bad_digest`, and `redacted` for good."""
+    if not digest:
+        return
+    require_digest(digest)
+    known = attachment(context.state, request, digest)
+    require(known is None or not known.redacted, "redacted")
+    if known is None:
+        made = Attachment(kind, digest, people.sender(context.sender), context.height, 0)
+        _ATTACHMENTS.put(context.state, made, request, digest)
+
+
+def _redact(context: Context, body: RedactDocument) -> None:
+    known = attachment(context.state, body.request, body.document)
+    if known is None:
+        raise Refusal("no_such_document")
+    require(not known.redacted, "redacted")
+    sender = context.sender
+    in_charge = STEWARD in sender.roles or people.is_officer(sender)
+    own = sender.organisation == known.by.organisation and in_charge
+    require(own or people.sender(sender) == known.by, "not_its_author")
+    redacted = replace(known, redacted=context.height)
+    _ATTACHMENTS.put(context.state, redacted, body.request, body.document)
+    context.emit(events.DocumentRedacted(body.request, sender.organisation, sender.person, body.document))
+
+
+HANDLERS = {RedactDocument: _redact}

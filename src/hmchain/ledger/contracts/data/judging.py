@@ -1,0 +1,116 @@
+"""What hospitals' policies say of a request, and where it stands with each hospital from its submission on."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from hmchain.ledger import request_events as events
+from hmchain.ledger.context import Context
+from hmchain.ledger.contracts.data import datasets, obligations, permits, policies, requests
+from hmchain.ledger.contracts.data.policies import Answer, Asked, Policy, Verdict
+from hmchain.ledger.contracts.data.requests import (
+    Content,
+    DatasetVersion,
+    Decided,
+    Handling,
+    LastAsked,
+    Submission,
+)
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.state import State
+
+DAY_MS = 86_400_000
+
+
+def open_handling(context: Context, made: Submission, content: Content, use: DatasetVersion) -> None:
+    """Have the hospital's policy answer: no ends it there, a yes may decide, else a person does.
+
+    A yes to an earlier version that ended does not come back: who wants to go on copies the request.
+    """
+    state = context.state
+    earlier = _earlier(state, made.request, use)
+    asked = LastAsked(made.request, made.version)
+    requests.ASKED_OF.put(state, asked, use.organisation, use.dataset, made.request)
+    if earlier is not None and permits.has_ended(earlier, context.time_ms):
+        ended = replace(earlier, status=Decided.REVOKED, version=made.version, content=made.content)
+        requests.put_handling(state, ended)
+        context.emit(events.RequestEndedBefore(made.request, use.organisation, use.dataset, made.version))
+        return
+    policy, verdict = judge(state, made, content, use)
+    word = Handling(
+        made.request, use.organisation, use.dataset, Decided.WAITING, made.version, made.content,
+        answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), until_ms=0,
+        licences=policy.licences, processing="", reason="", document=b"", decided_by=(),
+        time_ms=context.time_ms, height=context.height,
+    )  # fmt: skip
+    if verdict.answer is Answer.NO:
+        word = replace(word, status=Decided.DENIED)
+    elif verdict.answer is Answer.YES and policy.automatic:
+        until_ms = longest_ms(policy, content, context.time_ms)
+        word = replace(word, status=Decided.APPROVED, until_ms=until_ms)
+    requests.put_handling(state, word)
+    said(context, word)
+    if word.status is Decided.APPROVED:
+        approved(context, word, policy, "")
+
+
+def judge(state: State, made: Submission, content: Content, use: DatasetVersion) -> tuple[Policy, Verdict]:
+    """The policy in force now, and what it says of a submission."""
+    policy = policies.current(state, use.organisation, use.dataset)
+    return policy, policies.judge(policy, asked(state, made, content, use))
+
+
+def asked(state: State, made: Submission, content: Content, use: DatasetVersion) -> Asked:
+    """What a policy is asked about."""
+    version = datasets.version(state, use.organisation, use.dataset, use.version)
+    return Asked(
+        organisation=made.applicant.organisation,
+        person=made.applicant.person,
+        roles=people.roles_of(state, made.applicant),
+        members=tuple(member for member in made.members if people.is_active(state, member)),
+        owner=use.organisation,
+        dataset=use.dataset,
+        kind=str(content.kind),
+        purposes=content.purposes,
+        diseases=content.diseases,
+        code=content.code,
+        fields=content.fields,
+        labels=content.labels,
+        commercial=content.commercial,
+        publishes=content.publishes,
+        regions=content.regions,
+        documents=tuple(sorted({str(document.kind) for document in content.documents})),
+        days=-((made.time_ms - content.until_ms) // DAY_MS),
+        rounds=content.resources.rounds,
+        colluders=content.colluders,
+        organisations=tuple(sorted({each.organisation for each in content.datasets})),
+        count=version.count if version is not None else 0,
+    )
+
+
+def longest_ms(policy: Policy, content: Content, time_ms: int) -> int:
+    """Until when a yes of now may last."""
+    return min(content.until_ms, time_ms + policy.days_max * DAY_MS) if policy.days_max else content.until_ms
+
+
+def said(context: Context, word: Handling) -> None:
+    """Emit what the policy said."""
+    context.emit(
+        events.RequestJudged(
+            word.request, word.organisation, word.dataset, word.version, word.policy, word.answer, word.reasons
+        )
+    )
+
+
+def approved(context: Context, word: Handling, policy: Policy, person: str) -> None:
+    """Emit that a hospital's yes is complete, and let begin what is owed for it."""
+    place = (word.request, word.organisation, word.dataset, word.version)
+    context.emit(events.RequestApproved(*place, person, word.until_ms))
+    for duty in policy.duties:
+        obligations.incur(context, word, duty)
+
+
+def _earlier(state: State, request: str, use: DatasetVersion) -> Handling | None:
+    """The hospital's word on the last version that asked for the dataset."""
+    last = requests.ASKED_OF.get(state, use.organisation, use.dataset, request)
+    return requests.HANDLINGS.get(state, request, last.version, use.organisation, use.dataset) if last else None
