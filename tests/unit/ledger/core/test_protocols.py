@@ -23,3 +23,9 @@ def test_a_new_transaction_is_malformed_under_the_rules_before_it() -> None:
     assert later.decode_body(encode(Unjail())) == Unjail()
     with pytest.raises(Refusal, match="malformed"):
         KNOWN[max(KNOWN)].decode_body(encode(Praise("north")))
+
+
+def test_every_body_has_a_tag_of_its_own() -> None:
+    tags = [str(body.__struct_config__.tag) for body in contracts.HANDLERS]
+    assert len(set(tags)) == len(tags)
+    assert all(KNOWN[number].decode_body(encode(Unjail())) == Unjail() for number in KNOWN)

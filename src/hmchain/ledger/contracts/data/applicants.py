@@ -38,7 +38,7 @@ class UninviteMember(Record, frozen=True, tag="uninvite_member"):
     person: PersonRef
 
 
-class AcceptInvitation(Record, frozen=True, tag="accept_invitation"):
+class JoinRequest(Record, frozen=True, tag="join_request"):
     """Transaction (who was invited): I take part."""
 
     request: str
@@ -74,7 +74,7 @@ class AcceptLicences(Record, frozen=True, tag="accept_licences"):
 
 
 Bodies = (
-    InviteMember | UninviteMember | AcceptInvitation | AddMember | RemoveMember | ChangeApplicant | AcceptLicences
+    InviteMember | UninviteMember | JoinRequest | AddMember | RemoveMember | ChangeApplicant | AcceptLicences
 )  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def _uninvite(context: Context, body: UninviteMember) -> None:
     context.emit(events.RequestMemberUninvited(*_about(context, entry, body.person)))
 
 
-def _accept(context: Context, body: AcceptInvitation) -> None:
+def _accept(context: Context, body: JoinRequest) -> None:
     entry, person = requests.require_request(context.state, body.request), people.sender(context.sender)
     require(person in entry.invited, "not_invited")
     invited = tuple(each for each in entry.invited if each != person)
@@ -186,7 +186,7 @@ def _about(context: Context, entry: Request, person: PersonRef) -> tuple[str, st
 HANDLERS = {
     InviteMember: _invite,
     UninviteMember: _uninvite,
-    AcceptInvitation: _accept,
+    JoinRequest: _accept,
     AddMember: _add,
     RemoveMember: _remove,
     ChangeApplicant: _change_applicant,
