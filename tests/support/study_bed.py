@@ -239,7 +239,7 @@ class Bed:
         applicant = PersonRef(by, "scientist")
         request = Request(
             spec.name, applicant, (), (), (applicant,), requests.Status.SUBMITTED, 1, content.digest, self.now_ms, 0,
-            "", "", 0,
+            0, "", "", 0,
         )  # fmt: skip
         submission = Submission(spec.name, 1, content.digest, applicant, (), self.now_ms, 0)
         words = tuple(self._word(spec, use.organisation, Decided.WAITING, 0) for use in spec.uses)
@@ -250,7 +250,7 @@ class Bed:
         said = () if status is Decided.WAITING else steward
         return Handling(
             spec.name, name, spec.use(name).dataset, status, 1, content_of(spec, 0).digest, "look", (), 0,
-            said, until_ms, (), "", "", b"", said, self.now_ms, 0,
+            said, self.now_ms if said else 0, until_ms, (), "", "", b"", said, self.now_ms, 0,
         )  # fmt: skip
 
     def say(

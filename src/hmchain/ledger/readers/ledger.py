@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, NoSuchTransactionError, StoredBlock
 from hmchain.ledger.engines.cometbft.audit import partial_log
@@ -23,6 +24,7 @@ from hmchain.ledger.readers import (
     lineage,
     members,
     models,
+    powers,
     proof_files,
     rules,
     studies,
@@ -39,6 +41,7 @@ from hmchain.ledger.readers.lineage import DatasetTrace, NothingToTraceError, St
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
+from hmchain.ledger.readers.powers import Powers
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.rules import ParametersView, RulesView
 from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
@@ -275,7 +278,18 @@ class LedgerReader:
 
     def uses(self, time_ms: int, organisation: str, dataset: str = "") -> list[UseView]:
         """All uses of a hospital's dataset, or of all of its datasets, that were asked for, as they stand at a time."""
-        return uses.uses(self.verified.state, time_ms, organisation, dataset)
+        return uses.uses(self.verified.state, time_ms, organisation, dataset, self._studies_before)
+
+    @cached_property
+    def _studies_before(self) -> list[Study]:
+        return uses.studies_before(self.verified.state)
+
+    def powers(self, time_ms: int, organisation: str, person: str = "") -> list[Powers]:
+        """What a person of an organisation may do at a time, or each of its persons. Raises `UnknownPersonError`."""
+        state = self.verified.state
+        if person:
+            return [powers.powers(state, time_ms, organisation, person)]
+        return powers.all_powers(state, time_ms, organisation)
 
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""

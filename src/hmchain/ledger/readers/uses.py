@@ -7,14 +7,14 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status, Submission
-from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.ledger.contracts.learning import approvals, models, permitted, studies
 from hmchain.ledger.contracts.learning.approvals import Approval, Decision
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -37,6 +37,9 @@ class Standing(StrEnum):
     REPLACED = "replaced"
     """The request was submitted anew: the word on this version counts no more."""
     CLOSED = "closed"
+
+
+_EVER_YES = (Decided.APPROVED, Decided.REVOKED)
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,22 @@ class UseView:
         return f"{self.request} ({self.kind}) of {of} for {self.applicant}: {self.standing}"
 
 
-def uses(state: State, time_ms: int, organisation: str, dataset: str = "") -> list[UseView]:
-    """All uses of a hospital's dataset, or of all of its datasets, that were ever asked for, as of a time."""
+def studies_before(state: State) -> list[Study]:
+    """The studies that stand under no permit: those of protocol 2, of which a ledger gets no more."""
+    found = studies.studies(state)
+    return [study for study in found if permitted.under(state, study.progress.specification) is None]
+
+
+def uses(
+    state: State, time_ms: int, organisation: str, dataset: str = "", before: Sequence[Study] | None = None
+) -> list[UseView]:
+    """All uses of a hospital's dataset, or of all of its datasets, that were ever asked for, as of a time.
+
+    `before` are the state's `studies_before`, for whoever asks several times.
+    """
     found = [
         *_under_requests(state, time_ms, organisation, dataset),
-        *_of_studies(state, time_ms, organisation, dataset),
+        *_of_studies(state, time_ms, organisation, dataset, studies_before(state) if before is None else before),
     ]
     return sorted(found, key=lambda use: (use.dataset, use.request, use.submission, use.version))
 
@@ -135,19 +149,27 @@ def _under_request(
         applicant=str(submitted.applicant),
         members=tuple(map(str, submitted.members)),
         standing=standing,
-        was_allowed=word.status in (Decided.APPROVED, Decided.REVOKED),
+        was_allowed=word.status in _EVER_YES,
         said_by=tuple(map(str, dict.fromkeys((*word.approvals, *word.decided_by)))),
         policy=word.policy,
         answer=word.answer,
         reasons=word.reasons,
         reason=word.reason,
         asked_ms=submitted.time_ms,
-        from_ms=word.time_ms if standing is Standing.ALLOWED else 0,
+        from_ms=word.since_ms,
         until_ms=word.until_ms,
-        ended_ms=_ended_ms(standing, word, following),
+        ended_ms=_ended_ms(standing, entry, word, following),
         content=word.content,
-        made=(),
+        made=tuple(_made_under(state, entry.name, word)) if word.status in _EVER_YES else (),
     )
+
+
+def _made_under(state: State, request: str, word: Handling) -> Iterator[MadeOfIt]:
+    """What came of the studies under a request, as far as they used the dataset that a word is about."""
+    for name in permitted.studies_of(state, request):
+        study = studies.require_study(state, name)
+        if any((use.organisation, use.dataset) == (word.organisation, word.dataset) for use in study.spec.uses):
+            yield made_of(state, study)
 
 
 def _standing(state: State, time_ms: int, entry: Request, word: Handling) -> Standing:
@@ -171,17 +193,26 @@ def _standing(state: State, time_ms: int, entry: Request, word: Handling) -> Sta
     return Standing.ALLOWED if held else Standing.HELD_BACK
 
 
-def _ended_ms(standing: Standing, word: Handling, following: Submission | None) -> int:
-    if standing is Standing.REPLACED and following is not None:
-        return following.time_ms
-    return {Standing.EXPIRED: word.until_ms, Standing.REVOKED: word.time_ms}.get(standing, 0)
+def _ended_ms(standing: Standing, entry: Request, word: Handling, following: Submission | None) -> int:
+    match standing:
+        case Standing.REPLACED if following is not None:
+            return following.time_ms
+        case Standing.CLOSED:
+            return entry.closed_ms
+        case Standing.EXPIRED:
+            return word.until_ms
+        case Standing.REVOKED:
+            return word.time_ms
+    return 0
 
 
 # -- studies of protocol 2 ---------------------------------------------------------------------------------------------
 
 
-def _of_studies(state: State, time_ms: int, organisation: str, dataset: str) -> Iterator[UseView]:
-    for study in studies.studies(state):
+def _of_studies(
+    state: State, time_ms: int, organisation: str, dataset: str, before: Sequence[Study]
+) -> Iterator[UseView]:
+    for study in before:
         for use in study.spec.uses:
             if use.organisation == organisation and dataset in ("", use.dataset):
                 yield _of_study(state, time_ms, study, use)

@@ -152,7 +152,7 @@ def _begin(context: Context, name: str, source: str) -> None:
     require_room(state, applicant)
     entry = Request(
         name, applicant, members=(), invited=(), involved=(applicant,), status=Status.DRAFT, version=0, content=b"",
-        created_ms=context.time_ms, height=context.height, copied_from=source, external="", noticed=0,
+        created_ms=context.time_ms, closed_ms=0, height=context.height, copied_from=source, external="", noticed=0,
     )  # fmt: skip
     requests.put(state, entry)
     requests.OPEN.put(state, Entry(name), applicant.organisation, applicant.person, name)
@@ -189,8 +189,7 @@ def _keep_draft(context: Context, entry: Request, content: Content) -> None:
 
 def _delete(context: Context, body: DeleteDraft) -> None:
     entry = require_answerable(context, body.request, Status.DRAFT)
-    requests.CONTENTS.delete(context.state, entry.name, 1)
-    requests.REQUESTS.delete(context.state, entry.name)
+    requests.forget(context.state, entry)
     _leave_open(context.state, entry)
     context.emit(events.RequestDeleted(entry.name, *_who(context)))
 
@@ -241,7 +240,8 @@ def _take_back(context: Context, body: TakeBackRequest) -> None:
 def _close(context: Context, body: CloseRequest) -> None:
     entry = require_answerable(context, body.request, Status.DRAFT, Status.SUBMITTED, Status.RETURNED)
     require(body.reason in CLOSE_REASONS, "bad_reason")
-    requests.put(context.state, replace(entry, status=Status.CLOSED, invited=(), height=context.height))
+    closed = replace(entry, status=Status.CLOSED, invited=(), closed_ms=context.time_ms, height=context.height)
+    requests.put(context.state, closed)
     _leave_open(context.state, entry)
     context.emit(events.RequestClosed(entry.name, *_who(context), body.reason))
 

@@ -224,7 +224,8 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     word = replace(
         case.word, status=Decided.APPROVED if complete else Decided.WAITING, approvals=approvals, until_ms=until_ms,
         answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, decided_by=(person,),
-        licences=_joined(case.word.licences, policy.licences), time_ms=context.time_ms, height=context.height,
+        licences=_joined(case.word.licences, policy.licences), since_ms=context.time_ms if complete else 0,
+        time_ms=context.time_ms, height=context.height,
     )  # fmt: skip
     requests.put_handling(state, word)
     if (word.policy, word.answer, word.reasons) != (case.word.policy, case.word.answer, case.word.reasons):

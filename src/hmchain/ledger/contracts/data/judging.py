@@ -39,7 +39,7 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
     policy, verdict = judge(state, made, content, use)
     word = Handling(
         made.request, use.organisation, use.dataset, Decided.WAITING, made.version, made.content,
-        answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), until_ms=0,
+        answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), since_ms=0, until_ms=0,
         licences=policy.licences, processing="", reason="", document=b"", decided_by=(),
         time_ms=context.time_ms, height=context.height,
     )  # fmt: skip
@@ -47,7 +47,7 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         word = replace(word, status=Decided.DENIED)
     elif verdict.answer is Answer.YES and policy.automatic:
         until_ms = longest_ms(policy, content, context.time_ms)
-        word = replace(word, status=Decided.APPROVED, until_ms=until_ms)
+        word = replace(word, status=Decided.APPROVED, since_ms=context.time_ms, until_ms=until_ms)
     requests.put_handling(state, word)
     said(context, word)
     if word.status is Decided.APPROVED:

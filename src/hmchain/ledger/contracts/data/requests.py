@@ -138,6 +138,8 @@ class Request(Record, frozen=True):
     content: bytes
     """Digest of that content; empty before."""
     created_ms: int
+    closed_ms: int
+    """0 before."""
     height: int
     """Of its last change."""
     copied_from: str
@@ -179,6 +181,8 @@ class Handling(Record, frozen=True):
     """The version of the policy that judged."""
     approvals: tuple[PersonRef, ...]
     """Who said yes, in order of time; more may be needed. Empty where the policy decided by itself."""
+    since_ms: int
+    """From when the yes counted; 0 before, and kept when it is taken back."""
     until_ms: int
     """The earliest end that those who said yes set; 0 before."""
     licences: tuple[bytes, ...]
@@ -227,6 +231,8 @@ ACCEPTED = Table("licences_accepted", Accepted)
 """By request, organisation and person."""
 OPEN = Table("open_requests", Entry)
 """By the applicant's organisation, its person, and request: what is not closed."""
+INVOLVED = Table("requests_involving", Entry)
+"""By organisation, person and request: whoever was applicant or member at any time."""
 ASKED_OF = Table("requests_asked_of", LastAsked)
 """By hospital, dataset and request: what was ever submitted."""
 CODES = Table("code_registrants", PersonRef)
@@ -298,9 +304,25 @@ def registrant(state: State, code: bytes) -> PersonRef | None:
     return CODES.get(state, code) if code else None
 
 
+def involving(state: State, person: PersonRef) -> list[str]:
+    """The requests in which a person takes part or took part, in order of name."""
+    return [entry.request for entry in INVOLVED.all(state, person.organisation, person.person)]
+
+
 def put(state: State, entry: Request) -> None:
-    """Write a request."""
+    """Write a request, and who takes part in it where a person can be looked up."""
+    before = request(state, entry.name)
+    for person in set(entry.involved) - set(before.involved if before else ()):
+        INVOLVED.put(state, Entry(entry.name), person.organisation, person.person, entry.name)
     REQUESTS.put(state, entry, entry.name)
+
+
+def forget(state: State, entry: Request) -> None:
+    """Take a request away that was never submitted; nobody takes part in it any more."""
+    for person in entry.involved:
+        INVOLVED.delete(state, person.organisation, person.person, entry.name)
+    CONTENTS.delete(state, entry.name, 1)
+    REQUESTS.delete(state, entry.name)
 
 
 def put_handling(state: State, word: Handling) -> None:
