@@ -11,6 +11,31 @@ class AboutPerson(AboutMember, frozen=True):
     person: str
 
 
+class KeysProven(AboutMember, frozen=True, tag="member.keys_proven"):
+    """A candidate showed that it holds its keys."""
+
+    challenger: str
+    """The member whose word stands for the wrapping key."""
+    answer: bytes
+
+
+class RecoveryAgreed(AboutMember, frozen=True, tag="recovery.agreed"):
+    """The members voted a new steward's key for an organisation; its time to object begins."""
+
+    key: bytes
+    due_ms: int
+
+
+class RecoveryObjected(AboutPerson, frozen=True, tag="recovery.objected"):
+    """The organisation objected: its key is not lost."""
+
+
+class KeyRecovered(AboutMember, frozen=True, tag="key.recovered"):
+    """An organisation has a steward's key by a vote of others."""
+
+    key: bytes
+
+
 class PersonInvited(AboutPerson, frozen=True, tag="person.invited"):
     """Officers invited a person to act for the organisation."""
 

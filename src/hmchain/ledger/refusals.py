@@ -116,6 +116,20 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "not_invited": ("there is no invitation to accept", "the list of people shows how it stands"),
     "other_roles": ("other roles than those of the invitation", "read it again"),
+    "unproven_keys": (
+        "nobody has shown that the candidate holds its keys",
+        "propose it with its proof: `hmchain network challenge`",
+    ),
+    "wrong_former": (
+        "the organisation's steward has another key than the one said to be lost",
+        "look at its key again",
+    ),
+    "recovery_under_way": ("a recovery of that organisation waits for its time", "wait, or let it object"),
+    "bad_wait": (
+        "the waiting time is shorter than 7 times the network's notice, or longer than 90 days",
+        "name a longer one",
+    ),
+    "no_recovery": ("no recovery of that organisation waits", ""),
     "bad_maintenance": ("longer than 24 hours, or more than 7 days ahead", "announce a shorter one, or later"),
     "maintenance_lately": (
         "the organisation's last window began less than 7 days before",

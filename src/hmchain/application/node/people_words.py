@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hmchain.canonical import Record
+from hmchain.ledger.contracts.members.admission import ProposeAdmission
 from hmchain.ledger.contracts.members.enrolment import (
     AcceptInvitation,
     ChangeRoles,
@@ -17,6 +18,7 @@ from hmchain.ledger.contracts.members.enrolment import (
     ReplaceKey,
     SuspendPerson,
 )
+from hmchain.ledger.contracts.members.office_keys import CompleteRecovery, ObjectRecovery
 
 
 def about(body: Record) -> str:
@@ -24,6 +26,8 @@ def about(body: Record) -> str:
     match body:
         case ChangeRoles() | SuspendPerson() | ReinstatePerson() | RemovePerson():
             return f"person {body.person}"
+        case CompleteRecovery():
+            return f"member {body.organisation}"
         case ConfirmChange() | DropChange():
             return f"change {body.change.hex()[:12]}"
     return ""
@@ -50,6 +54,12 @@ def words(body: Record) -> str:
             return "hand over to named people: the office keys decide nothing any more"
         case ConfirmChange():
             return f"confirm the change {body.change.hex()[:12]} of the organisation's people"
+        case ProposeAdmission(member=member):
+            return f"propose to admit {member.organisation}, whose keys were proven ({member.fingerprint})"
+        case ObjectRecovery():
+            return "object to the recovery of the organisation's key: it is not lost"
+        case CompleteRecovery():
+            return f"give {body.organisation} the steward's key that the members voted"
         case DropChange():
             return f"drop the change {body.change.hex()[:12]} of the organisation's people"
     return ""

@@ -33,9 +33,11 @@ from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.members.admission import ProposeAdmission
 from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction, WithdrawVote
+from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.rotation import RotateKey, RotateWrappingKey
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
@@ -305,9 +307,9 @@ def about(body: Record) -> str:
             return f"study {body.spec.name}"
         case VoteAction() | WithdrawVote():
             return f"ballot {body.ballot.hex()[:12]}"
-        case ProposeAction(action=Admit(member=member)):
+        case ProposeAction(action=Admit(member=member)) | ProposeAdmission(member=member):
             return f"member {member.organisation}"
-        case ProposeAction(action=Remove(organisation=organisation)):
+        case ProposeAction(action=Remove(organisation=organisation) | Recover(organisation=organisation)):
             return f"member {organisation}"
         case ProposeAction(action=Upgrade() | CallOff()):
             return "the network's rules"
@@ -368,4 +370,6 @@ def _action(body: ProposeAction) -> str:
             return f"follow protocol {protocol}"
         case CallOff(protocol=protocol):
             return f"call off protocol {protocol}"
+        case Recover(organisation=organisation):
+            return f"give {organisation} another steward's key, since its own is lost"
     return "set other parameters"

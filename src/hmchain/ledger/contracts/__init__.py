@@ -21,7 +21,15 @@ from hmchain.ledger.contracts.data import (
     reviewing,
 )
 from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, permitted, studies
-from hmchain.ledger.contracts.members import enrolment, maintenance, membership, rotation, standings
+from hmchain.ledger.contracts.members import (
+    admission,
+    enrolment,
+    maintenance,
+    membership,
+    office_keys,
+    rotation,
+    standings,
+)
 from hmchain.ledger.transactions import Refusal
 
 Body = (
@@ -45,6 +53,8 @@ Body = (
     | reviewing.Bodies
     | attachments.Bodies
     | obligations.Bodies
+    | admission.Bodies
+    | office_keys.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -64,6 +74,8 @@ _OF_2 = (
 
 _SINCE_3: tuple[Any, ...] = (
     enrolment,
+    admission,
+    office_keys,
     policies,
     applying,
     applicants,

@@ -14,9 +14,11 @@ from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings
 from hmchain.ledger.contracts.members.membership import Action, Admit, Remove, SetParameters
 from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State
 
+_DAY_MS = 24 * 60 * 60 * 1000
 _LAST_MS = 253_402_300_799_000
 """The last moment that a calendar of four digits holds."""
 
@@ -154,6 +156,8 @@ def action_words(action: Action, current: Parameters | None = None) -> str:
         return f"protocol {action.protocol} after {time:%Y-%m-%d %H:%M} UTC and block {action.after_height}"
     if isinstance(action, CallOff):
         return f"call off protocol {action.protocol}"
+    if isinstance(action, Recover):
+        return f"give {action.organisation} the steward's key {action.key.hex()[:16]}, since its own is lost"
     return f"set {_settings(action.parameters, current)}"
 
 
@@ -167,6 +171,9 @@ def action_details(action: Action, state: State) -> tuple[tuple[str, str], ...]:
     if isinstance(action, SetParameters):
         now, wanted = asdict(parameters.current(state)), asdict(action.parameters)
         return tuple((name, f"{now[name]} now, {value} then") for name, value in wanted.items() if value != now[name])
+    if isinstance(action, Recover):
+        days = f"{action.wait_ms / _DAY_MS:g} days, from the deciding vote on"
+        return ("key", action.key.hex()), ("the organisation may object for", days)
     if isinstance(action, Upgrade):
         return (("installed by then", "the program that knows it, on every node: one without it stops there"),)
     return ()

@@ -57,7 +57,7 @@ def test_every_kind_is_emitted_and_whatever_is_emitted_is_declared() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
-            and node.value.id in ("events", "request_events")
+            and node.value.id in ("events", "people_events", "request_events")
         }
     assert {kind.__name__ for kind in DECLARED} <= used, "declared, and emitted by no contract"
 

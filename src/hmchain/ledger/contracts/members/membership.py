@@ -10,10 +10,11 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import WrappingPublicKey
-from hmchain.ledger import events
+from hmchain.ledger import events, people_events
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
-from hmchain.ledger.contracts.members import parameters, upgrades
+from hmchain.ledger.contracts.members import parameters, recovery, upgrades
 from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -79,7 +80,7 @@ class SetParameters(Record, frozen=True, tag="set_parameters"):
     parameters: Parameters
 
 
-Action = Admit | Remove | SetParameters | Upgrade | CallOff
+Action = Admit | Remove | SetParameters | Upgrade | CallOff | Recover
 
 
 class Ballot(Record, frozen=True):
@@ -172,6 +173,11 @@ def ballots(state: State) -> list[tuple[bytes, Ballot]]:
     return [(ballot_id(entry.action, entry.opened_height), entry) for entry in _BALLOTS.all(state)]
 
 
+def ballot(state: State, ballot_key: bytes) -> Ballot | None:
+    """The ballot of an id; None if there is none."""
+    return _BALLOTS.get(state, ballot_key)
+
+
 def open_ballot(state: State, action: Action, time_ms: int) -> bytes | None:
     """The id of the ballot that has an action before the members at this block time; None if there is none."""
     found = _OPEN_BALLOTS.get(state, _action_digest(action))
@@ -187,6 +193,12 @@ def require_possible(state: State, action: Action, height: int, time_ms: int) ->
         _require_removable(state, action.organisation)
     elif isinstance(action, Upgrade | CallOff):
         upgrades.require_possible(state, action, height, time_ms)
+    elif isinstance(action, Recover):
+        entry = _MEMBERS.get(state, action.organisation)
+        if entry is None or not entry.active:
+            raise Refusal("not_a_member")
+        require_free(state, action.key)
+        recovery.require_possible(state, action, entry.member.steward)
     else:
         require(not parameters.out_of_range(action.parameters), "bad_parameters")
 
@@ -316,7 +328,8 @@ def _action_digest(action: Action) -> bytes:
     return digest("hmchain action", encode(action))
 
 
-def _propose(context: Context, body: ProposeAction) -> None:
+def propose(context: Context, body: ProposeAction) -> None:
+    """Put an action to the vote."""
     context.require_role(STEWARD)
     own = _require_share(context)  # first: it costs nothing
     require_possible(context.state, body.action, context.height, context.time_ms)
@@ -328,7 +341,15 @@ def _propose(context: Context, body: ProposeAction) -> None:
     _count(context, ballot, _open_one(context, ballot))
 
 
-def _vote(context: Context, body: VoteAction) -> None:
+def _propose_by_2(context: Context, body: ProposeAction) -> None:
+    """The same by the rules of protocol 2, which read no action that came later."""
+    if isinstance(body.action, Recover):
+        raise Refusal("malformed")
+    propose(context, body)
+
+
+def vote(context: Context, body: VoteAction) -> None:
+    """Vote yes to an open ballot."""
     context.require_role(STEWARD)
     ballot = _open_one(context, body.ballot)
     require(context.sender.organisation not in ballot.yes, "already_voted")
@@ -373,9 +394,12 @@ def _carry_out(context: Context, action: Action) -> None:
         upgrades.carry_out(context.state, action)
         agreed = isinstance(action, Upgrade)
         context.emit((events.UpgradeAgreed if agreed else events.UpgradeCalledOff)(action.protocol))
+    elif isinstance(action, Recover):
+        begun = recovery.begin(context.state, action, context.time_ms)
+        context.emit(people_events.RecoveryAgreed(action.organisation, action.key, begun.due_ms))
     else:
         parameters.change(context.state, action.parameters)
         context.emit(events.ParametersChanged())
 
 
-HANDLERS = {ProposeAction: _propose, VoteAction: _vote, WithdrawVote: _withdraw}
+HANDLERS = {ProposeAction: _propose_by_2, VoteAction: vote, WithdrawVote: _withdraw}
