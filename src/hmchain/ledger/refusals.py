@@ -118,7 +118,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "other_roles": ("other roles than those of the invitation", "read it again"),
     "unproven_keys": (
         "nobody has shown that the candidate holds its keys",
-        "propose it with its proof: `hmchain network challenge`",
+        "propose it with its proof: `docs/how-to/consortium.md`",
     ),
     "wrong_former": (
         "the organisation's steward has another key than the one said to be lost",
