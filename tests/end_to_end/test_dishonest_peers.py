@@ -24,7 +24,7 @@ from hmchain.ledger import proposer, reputation
 from hmchain.ledger.blocks import NIL
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.members import attendance, membership, standings
-from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.cometbft.answers import TxResult
@@ -45,6 +45,7 @@ from support.cometbft_network import (
     running,
     signing_key,
 )
+from support.ledger_network import admission
 from support.paths import APPS
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
@@ -291,8 +292,8 @@ def test_11_jail_storm_join_and_leave_at_once(tmp_path: Path) -> None:
         eventually(
             lambda: told(lambda state: jailed_at(state, "f") == jailed_at(state, "g") > 0), "two in jail at once"
         )
-        for action in (Admit(member("h")), Remove("f")):
-            network.submit("a", ProposeAction(action))
+        for body in (admission(member("h"), network.chain), ProposeAction(Remove("f"))):
+            network.submit("a", body)
         eventually(lambda: told(lambda state: len(membership.ballots(state)) == 2), "two ballots")
         state = network.state("a")
         ids = [ballot for ballot, _ in membership.ballots(state)]

@@ -9,7 +9,8 @@ from hmchain.canonical import Record, digest, encode
 from hmchain.keys import SigningKey, WrappingKey
 from hmchain.ledger.blocks import BlockResult
 from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
-from hmchain.ledger.contracts.members.membership import Member
+from hmchain.ledger.contracts.members.admission import Possession, ProposeAdmission, admission_bytes, answer_digest
+from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.genesis import Genesis, found
@@ -37,6 +38,21 @@ def genesis(names: str = "abcd", parameters: Parameters | None = None, protocol:
 
 
 CHAIN = genesis().chain_id
+
+
+def possession(newcomer: Member, chain: str = CHAIN, **instead: SigningKey) -> Possession:
+    """A candidate's proof by its own keys, or by others instead, of a challenge that was answered."""
+    answer = answer_digest(b"secret of the challenge")
+    signed = admission_bytes(chain, newcomer, answer)
+    keys = {role: instead.get(role, signing_key(newcomer.organisation, role)) for role in ROLES}
+    return Possession(*(keys[role].sign(signed) for role in ROLES), answer)
+
+
+def admission(newcomer: Member, chain: str = CHAIN, protocol: int = FOUNDING, **instead: SigningKey) -> Record:
+    """What proposes to admit a candidate, by the rules of a protocol."""
+    if protocol < 3:
+        return ProposeAction(Admit(newcomer))
+    return ProposeAdmission(newcomer, possession(newcomer, chain, **instead))
 
 
 def validator_keys(names: str = "abcdefg") -> dict[str, SigningKey]:

@@ -8,15 +8,15 @@ from msgspec.structs import replace
 from hmchain.canonical import digest
 from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.members import admission, enrolment, membership, people, recovery, upgrades
-from hmchain.ledger.contracts.members.admission import Possession, ProposeAdmission, admission_bytes, answer_digest
+from hmchain.ledger.contracts.members.admission import ProposeAdmission, answer_digest
 from hmchain.ledger.contracts.members.enrolment import SuspendPerson
-from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction, VoteAction, ballot_id
+from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, VoteAction, ballot_id
 from hmchain.ledger.contracts.members.office_keys import CompleteRecovery, ObjectRecovery
 from hmchain.ledger.contracts.members.recovery import Recover, recovery_bytes
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.members.upgrades import Upgrade
 from hmchain.ledger.genesis import NOTICE_MS
-from support.ledger_network import ROLES, genesis, member, signing_key
+from support.ledger_network import ROLES, genesis, member, possession, signing_key
 from support.one_machine import OneMachine
 
 WEEK_MS = 7 * NOTICE_MS
@@ -26,13 +26,6 @@ ANSWER = answer_digest(b"secret of the challenge")
 @pytest.fixture
 def bed() -> OneMachine:
     return OneMachine()
-
-
-def proof(chain: str, newcomer: Member, answer: bytes = ANSWER, **instead: SigningKey) -> Possession:
-    """A proof by the keys of the newcomer, or by others instead."""
-    signed = admission_bytes(chain, newcomer, answer)
-    keys = {role: instead.get(role, signing_key(newcomer.organisation, role)) for role in ROLES}
-    return Possession(*(keys[role].sign(signed) for role in ROLES), answer)
 
 
 def opened(bed: OneMachine, action: membership.Action) -> bytes:
@@ -48,7 +41,7 @@ def opened(bed: OneMachine, action: membership.Action) -> bytes:
 def test_a_member_comes_in_with_the_proof_of_its_keys(bed: OneMachine) -> None:
     east = member("e")
     assert bed.office("a", ProposeAction(Admit(east))) == "unproven_keys"
-    assert bed.office("a", ProposeAdmission(east, proof(bed.chain, east))) == "ok"
+    assert bed.office("a", ProposeAdmission(east, possession(east, bed.chain))) == "ok"
     ballot = opened(bed, Admit(east))
     assert [bed.office(name, VoteAction(ballot)) for name in "bc"] == ["ok", "ok"]
     assert membership.is_active(bed.state, "e")
@@ -63,10 +56,10 @@ def test_a_key_proven_by_another_cannot_be_admitted(bed: OneMachine, role: str) 
     east = replace(member("e"), **{role: victim.public.raw})
     thief = SigningKey(digest("thief"))
     for forged in (
-        proof(bed.chain, east, **{role: thief}),
-        proof("other-abcdefgh", east, **{role: victim}),
-        proof(bed.chain, replace(east, title="Another"), **{role: victim}),
-        replace(proof(bed.chain, east, **{role: victim}), answer=answer_digest(b"another")),
+        possession(east, bed.chain, **{role: thief}),
+        possession(east, "other-abcdefgh", **{role: victim}),
+        possession(replace(east, title="Another"), bed.chain, **{role: victim}),
+        replace(possession(east, bed.chain, **{role: victim}), answer=answer_digest(b"another")),
     ):
         assert bed.office("a", ProposeAdmission(east, forged)) == "bad_proof_of_possession"
     assert admission.proven(bed.state, east) is None
@@ -76,7 +69,7 @@ def test_an_admission_that_was_proposed_before_the_upgrade_waits_for_its_proof()
     bed = OneMachine(replace(genesis(protocol=2), notice_ms=1))
     east = member("e")
     assert bed.office("a", ProposeAction(Admit(east))) == "ok"
-    early = ProposeAdmission(east, proof(bed.chain, east))
+    early = ProposeAdmission(east, possession(east, bed.chain))
     assert bed.office("a", early) == "malformed", "protocol 2 refuses it as it always did"
     upgrade = Upgrade(3, bed.now_ms + 5000, 0)
     assert bed.office("a", ProposeAction(upgrade)) == "ok"
@@ -87,7 +80,7 @@ def test_an_admission_that_was_proposed_before_the_upgrade_waits_for_its_proof()
     ballot = opened(bed, Admit(east))
     assert bed.office("b", VoteAction(ballot)) == "unproven_keys"
     assert bed.office("a", early) == "ok", "the proposer adds the proof, and has voted"
-    assert bed.office("b", ProposeAdmission(east, proof(bed.chain, east))) == "ok", "and who adds one votes"
+    assert bed.office("b", ProposeAdmission(east, possession(east, bed.chain))) == "ok", "and who adds one votes"
     assert bed.office("c", VoteAction(ballot)) == "ok"
     assert membership.is_active(bed.state, "e")
 

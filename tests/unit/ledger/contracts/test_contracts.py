@@ -28,7 +28,7 @@ from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Re
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
-from support.ledger_network import CHAIN, START_MS, genesis
+from support.ledger_network import CHAIN, START_MS, admission, genesis
 
 BODIES = get_args(contracts.Body)
 
@@ -221,8 +221,8 @@ def test_what_has_become_impossible_gets_no_more_votes() -> None:
     """Two ballots admit the same hospital with different keys; one is carried out."""
     state = founded()
     first = genesis("e").members[0]
-    other = replace(first, agent=bytes(32))
-    assert [refusal(state, ProposeAction(Admit(each)), "a") for each in (first, other)] == ["ok", "ok"]
+    other = replace(first, title="Another name")
+    assert [refusal(state, admission(each, protocol=3), "a") for each in (first, other)] == ["ok", "ok"]
     ids = {entry.action: ballot for ballot, entry in membership.ballots(state)}
     for name in "bc":
         assert refusal(state, VoteAction(ids[Admit(first)]), name) == "ok"
@@ -231,7 +231,7 @@ def test_what_has_become_impossible_gets_no_more_votes() -> None:
 
 def test_votes_of_removed_members_count_for_nothing() -> None:
     state = founded()
-    body = ProposeAction(Admit(genesis("e").members[0]))
+    body = admission(genesis("e").members[0], protocol=3)
     assert refusal(state, body, "d") == "ok"
     ballot = membership.ballots(state)[0][0]
     assert refusal(state, VoteAction(ballot), "c") == "ok"
@@ -262,7 +262,7 @@ def test_what_could_not_be_carried_out_is_not_put_to_the_vote() -> None:
 
 def test_one_ballot_at_a_time_on_one_action() -> None:
     state = founded()
-    body = ProposeAction(Admit(genesis("e").members[0]))
+    body = admission(genesis("e").members[0], protocol=3)
     assert refusal(state, body) == "ok"
     later = Context(state, CHAIN, 9, START_MS + 9000, Credential("b", "steward"))
     with pytest.raises(Refusal, match="ballot_exists"):

@@ -22,7 +22,7 @@ from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
-from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction
+from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.members.standings import Unjail
@@ -33,7 +33,7 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
 from support.abci_chain import Chain, address, init_request, misbehaviour, timestamp
-from support.ledger_network import Network, genesis, member, signing_key
+from support.ledger_network import Network, admission, genesis, member, signing_key
 from support.study_bed import SCHEMA, STUDY, Bed
 
 DAY_MS = 86_400_000
@@ -58,7 +58,7 @@ def long_log(directory: Path, blocks: int, seed: int) -> tuple[Genesis, list[Blo
         if number % 40 == 25:
             wires.append(network.send("b", Unjail()))
         if number in (10, 70):
-            wires.append(network.send("a", ProposeAction(Admit(member("e")) if number == 10 else Remove("e"))))
+            wires.append(network.send("a", admission(member("e")) if number == 10 else ProposeAction(Remove("e"))))
         wires += [
             network.send(name, VoteAction(ballot))
             for ballot, entry in membership.ballots(network.ledger.state)
@@ -242,7 +242,7 @@ def test_ties_are_broken_by_address_as_in_cometbft() -> None:
 
 def test_a_newcomer_s_ties_are_broken_by_its_address(tmp_path: Path) -> None:
     network = Network.found(tmp_path)
-    network.block(network.send("a", ProposeAction(Admit(member("e")))))
+    network.block(network.send("a", admission(member("e"))))
     ballot = membership.ballots(network.ledger.state)[0][0]
     network.block(*[network.send(name, VoteAction(ballot)) for name in "bc"])
     validators = standings.validators_at(network.ledger.state, network.ledger.height + 2)

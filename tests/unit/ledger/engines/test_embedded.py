@@ -20,7 +20,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import DoubleSign, InvalidProposal
 from hmchain.ledger.contracts.members import membership, parameters, standings
-from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, SetParameters, VoteAction
+from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, SetParameters, VoteAction
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.block_store import BlockStoreError, LedgerFullError
 from hmchain.ledger.engines.embedded import (
@@ -32,7 +32,16 @@ from hmchain.ledger.engines.embedded import (
 )
 from hmchain.ledger.state import State, StateError
 from support.full_disk import watched_disk
-from support.ledger_network import Clock, Network, Sender, genesis, member, signing_key, validator_keys
+from support.ledger_network import (
+    Clock,
+    Network,
+    Sender,
+    admission,
+    genesis,
+    member,
+    signing_key,
+    validator_keys,
+)
 from support.paths import TESTS
 
 
@@ -109,7 +118,7 @@ _WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
-from support.ledger_network import Network
+from support.ledger_network import Network, admission, possession
 network = Network.found(Path(sys.argv[1]))
 for number in range(100_000):
     digest = network.ledger.submit(network.send.dataset("abcd"[number % 4], f"d{{number}}"))
@@ -351,7 +360,7 @@ def test_withheld_votes_do_not_hurt_the_median_over_proposers(tmp_path: Path) ->
 
 def test_members_come_and_go_while_blocks_are_decided(network: Network) -> None:
     ledger = network.ledger
-    network.block(network.send("a", ProposeAction(Admit(member("e")))))
+    network.block(network.send("a", admission(member("e"))))
     ballot = membership.ballots(ledger.state)[0][0]
     network.block(network.send("b", VoteAction(ballot)))
     assert not membership.is_active(ledger.state, "e")  # two of four are not two thirds

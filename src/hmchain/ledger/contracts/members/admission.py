@@ -16,6 +16,7 @@ from hmchain.ledger.contracts.members import membership, recovery
 from hmchain.ledger.contracts.members.membership import SIGNING_ROLES, Admit, Member, ProposeAction, VoteAction
 from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
 
 
 class Possession(Record, frozen=True):
@@ -95,7 +96,9 @@ def _propose_admission(context: Context, body: ProposeAdmission) -> None:
 def _propose(context: Context, body: ProposeAction) -> None:
     context.require_role(STEWARD)
     action = body.action
-    require(not isinstance(action, Admit), "unproven_keys")
+    if isinstance(action, Admit):
+        membership.require_possible(context.state, action, context.height, context.time_ms)
+        raise Refusal("unproven_keys")
     if isinstance(action, Recover):
         proven_bytes = recovery.recovery_bytes(context.chain_id, action.organisation, action.former, action.key)
         require(PublicKey(ED25519, action.key).verify(action.proof, proven_bytes), "bad_proof_of_possession")
