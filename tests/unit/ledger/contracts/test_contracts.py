@@ -262,7 +262,7 @@ def test_what_could_not_be_carried_out_is_not_put_to_the_vote() -> None:
 
 def test_one_ballot_at_a_time_on_one_action() -> None:
     state = founded()
-    body = admission(genesis("e").members[0], protocol=3)
+    body = ProposeAction(Remove("d"))
     assert refusal(state, body) == "ok"
     later = Context(state, CHAIN, 9, START_MS + 9000, Credential("b", "steward"))
     with pytest.raises(Refusal, match="ballot_exists"):
@@ -270,8 +270,8 @@ def test_one_ballot_at_a_time_on_one_action() -> None:
     ((ballot, _),) = membership.ballots(state)
     for name in "bc":
         assert refusal(state, VoteAction(ballot), name) == "ok"
-    assert membership.is_active(state, "e")
-    leaves = ProposeAction(Remove("e"))
+    assert not membership.is_active(state, "d")
+    leaves = ProposeAction(Remove("c"))
     assert refusal(state, leaves) == "ok" and len(membership.ballots(state)) == 2
 
 
