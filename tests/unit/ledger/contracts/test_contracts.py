@@ -78,6 +78,8 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.one_of(*(values_of(member) for member in kind.types))
         case inspect.VarTupleType():
             return st.lists(values_of(kind.item_type), max_size=4).map(tuple)
+        case inspect.EnumType():
+            return st.sampled_from(list(kind.cls))
         case inspect.StructType():
             return st.builds(kind.cls, *(values_of(item.type) for item in kind.fields))
     raise AssertionError(f"no values for {kind}")
