@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from hmchain.canonical import Record
+from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.applying import CopyRequest, CreateRequest, SubmitRequest
+from hmchain.ledger.contracts.data.requests import Status
 from hmchain.ledger.contracts.learning import approvals, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, Decision, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
@@ -30,6 +33,11 @@ def is_so(state: State, organisation: str, body: Record, height: int) -> bool | 
         case ApproveStudy() | RefuseStudy() | RevokeApproval():
             said = _said(state, organisation, body.study)
             return None if said is None else said is _DECISIONS[type(body)]
+        case CreateRequest() | CopyRequest():
+            return requests.request(state, body.request) is not None
+        case SubmitRequest():
+            entry = requests.request(state, body.request)
+            return entry is not None and entry.content == body.content and entry.status is Status.SUBMITTED
         case CloseStudy():
             study = studies.study(state, body.study)
             return True if study is not None and study.status in studies.OVER else None

@@ -124,6 +124,8 @@ class Outbox:
 
     @staticmethod
     def _look(kept: Kept) -> str:
+        if kept.is_of_a_request:
+            return "`hmchain request list`"
         command = "network ballots" if kept.is_voted_on else "study list" if kept.is_of_a_study else "node status"
         return f"`hmchain {command}`"
 

@@ -12,13 +12,17 @@ from typing import Any
 import msgspec
 
 from hmchain import decoding
+from hmchain.application.cohort.grammar import parse
 from hmchain.application.governance.form import Form, form_of
-from hmchain.application.governance.purposes import terms
+from hmchain.application.governance.purposes import diseases, terms
 from hmchain.application.governance.study_file import Proposal, beside
 from hmchain.application.governance.study_file import require_sound as require_sound_study
+from hmchain.application.learning.schedule import MILLION
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, ROUNDS_MAX
+from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
 from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
 
 DAY_MS = 86_400_000
@@ -53,6 +57,15 @@ class ResourcesAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     memory_gib: float = 4.0
 
 
+class QueryAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whom a count counts."""
+
+    people: str
+    """In the language of cohort queries; an age without a year is that of the last day of use's year."""
+    epsilon: float = 1.0
+    """How much may be learned of one person from the answer, at most: noise of about 1 / epsilon people is added."""
+
+
 class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request's TOML file."""
 
@@ -79,7 +92,7 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Kind of document to its file or files, which lie beside this one."""
     study: dict[str, Any] = {}
     """As in a study's own file, without what the request says."""
-    query: dict[str, Any] = {}
+    query: QueryAsked | None = None
     """Of a count."""
     copied_from: str = ""
     """A request that this one renews."""
@@ -119,6 +132,18 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def described(self) -> Form:
         """The form, checked. Raises `DocumentError`."""
         return form_of(self.form)
+
+    def count(self) -> CountPlan:
+        """What a request to count asks. Raises `RequestFileError` or `QueryError`."""
+        if self.query is None:
+            hint = 'say whom to count: people = "female and age 50..79"'
+            raise RequestFileError("[query] is missing", hint)
+        millionths = round(self.query.epsilon * MILLION)
+        if not EPSILON_MIN_MILLIONTHS <= millionths <= EPSILON_MAX_MILLIONTHS:
+            least, most = EPSILON_MIN_MILLIONTHS / MILLION, EPSILON_MAX_MILLIONTHS / MILLION
+            what = f"query.epsilon = {self.query.epsilon:g} is out of range"
+            raise RequestFileError(what, f"it may be {least:g} to {most:g}; the less, the more noise")
+        return CountPlan(parse(self.query.people, self.until.year), millionths)
 
     def proposal(self) -> Proposal:
         """The study of a request to train, as its own file would ask for it. Raises `RequestFileError`."""
@@ -167,6 +192,8 @@ def require_sound(asked: RequestFile) -> None:
     for purpose in asked.purposes:
         _require_purpose(purpose)
     _require_like("diseases", asked.diseases, _DISEASE, "MONDO:0005072")
+    if unknown := [code for code in asked.diseases if code not in diseases()]:
+        raise RequestFileError(f"diseases has {unknown[0]!r}, which this version does not know", "name a broader one")
     _require_like("regions", asked.regions, _REGION, "DE")
     for key in ("fields", "labels"):
         for name in getattr(asked, key):
@@ -196,7 +223,7 @@ def _require_data(asked: RequestFile) -> None:
 
 
 def _require_resources(asked: ResourcesAsked) -> None:
-    ranges = {"rounds": (0, 100_000), "hours": (0, 87_600), "memory_gib": (0, 65_536)}
+    ranges = {"rounds": (0, ROUNDS_MAX), "hours": (0, HOURS_MAX), "memory_gib": (0, MEMORY_MIB_MAX >> 10)}
     for key, (least, most) in ranges.items():
         value = getattr(asked, key)
         if value is not None and not least <= value <= most:
@@ -206,10 +233,12 @@ def _require_resources(asked: ResourcesAsked) -> None:
 def _require_plan(asked: RequestFile) -> None:
     if asked.study and asked.kind != Kind.TRAIN:
         raise RequestFileError(f"[study] is for kind = 'train', and kind = {asked.kind!r}", "leave one of them out")
-    if asked.query and asked.kind != Kind.COUNT:
+    if asked.query is not None and asked.kind != Kind.COUNT:
         raise RequestFileError(f"[query] is for kind = 'count', and kind = {asked.kind!r}", "leave one of them out")
     if asked.kind == Kind.TRAIN:
         asked.proposal()
+    if asked.kind == Kind.COUNT:
+        asked.count()
 
 
 def _require_name(key: str, name: str) -> None:

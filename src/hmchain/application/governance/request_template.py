@@ -12,8 +12,8 @@ from hmchain.application.governance.request_file import PURPOSES, RequestFileErr
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.requests import Kind
 
-_HEAD = """# A request for data. Fill it in, and look at it with `hmchain request check FILE`.
-# What stands behind a # is an explanation, or a key that may be left out.
+_HEAD = """# A request for data. Fill it in, look at it with `hmchain request check FILE`, and hand it in with
+# `hmchain request submit FILE`. What stands behind a # is an explanation, or a key that may be left out.
 # docs/how-to/request.md goes through all of it.
 
 name = "{name}"           # short, for ever, and seen by all members: no word of what is asked
@@ -38,6 +38,11 @@ memory_gib = 4.0
 _STUDY = """
 [study]                   # all keys: docs/how-to/scientist.md
 rounds = 600
+"""
+_QUERY = """
+[query]                   # whom to count
+people = "female and age 50..79 and condition ICD10:C50 since 2015-01-01"
+epsilon = 1.0             # 0.01 to 1: the less, the more noise, and the less is learned of one person
 """
 _ATTACHMENTS = """
 [attachments]             # files beside this one: PDF, text, PNG or JPEG of 8 MiB at most
@@ -65,7 +70,8 @@ def template(name: str, kind: str, hospitals: Iterable[tuple[str, str]], today: 
         name=name, kind=kind, purposes=", ".join(PURPOSES), datasets=named or '# north = "scans"',
         until=(today + datetime.timedelta(days=365)).isoformat(),
     )  # fmt: skip
-    return head + (_STUDY if kind == Kind.TRAIN else "") + _ATTACHMENTS + _FORM + "".join(_questions())
+    plan = {Kind.TRAIN: _STUDY, Kind.COUNT: _QUERY}.get(Kind(kind), "")
+    return head + plan + _ATTACHMENTS + _FORM + "".join(_questions())
 
 
 def write_template(path: Path, text: str) -> None:

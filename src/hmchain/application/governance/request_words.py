@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.cohort.words import words as words_of_query
+from hmchain.application.governance.purposes import disease_words, purpose_words
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of_study
+from hmchain.application.learning.schedule import MILLION
 from hmchain.canonical import decode
 from hmchain.clock import utc
 from hmchain.errors import HMChainError
+from hmchain.ledger.contracts.data.queries import plan_of as count_plan
 from hmchain.ledger.contracts.data.requests import Content, Kind
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+from hmchain.ledger.transactions import Refusal
 
 KINDS = {
     Kind.TRAIN: "train a model at the hospitals: records stay where they are",
@@ -30,8 +34,9 @@ def asked_terms(content: Content) -> tuple[Term, ...]:
     resources = content.resources
     return (
         ("to", KINDS[content.kind]),
+        *_counted(content),
         ("for", "; ".join(map(purpose_words, content.purposes))),
-        *((("about", ", ".join(content.diseases)),) if content.diseases else ()),
+        *((("about", "; ".join(map(disease_words, content.diseases))),) if content.diseases else ()),
         ("data", data),
         *((("fields", ", ".join(content.fields)),) if content.fields else ()),
         *((("labels", ", ".join(content.labels)),) if content.labels else ()),
@@ -41,6 +46,20 @@ def asked_terms(content: Content) -> tuple[Term, ...]:
         ("published", "results will be" if content.publishes else "nothing will be"),
         ("machines", f"{resources.hours} hours and {resources.memory_mib / 1024:g} GiB of memory at most"),
         ("at worst", at_worst(content)),
+    )
+
+
+def _counted(content: Content) -> tuple[Term, ...]:
+    if content.kind is not Kind.COUNT:
+        return ()
+    try:
+        plan = count_plan(content.plan)
+    except Refusal:
+        return (("counts", "nobody can tell: the query is not one that this version reads. Do not approve it"),)
+    people, epsilon = MILLION / plan.epsilon_millionths, plan.epsilon_millionths / MILLION
+    return (
+        ("counts", words_of_query(plan.query)),
+        ("noise", f"about {people:.0f} people more or less from each hospital (epsilon {epsilon:g})"),
     )
 
 

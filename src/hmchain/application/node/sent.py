@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
-from hmchain.application.node import people_words
+from hmchain.application.node import people_words, request_words
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -28,6 +28,7 @@ from hmchain.ledger import contracts
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
+from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
@@ -89,6 +90,11 @@ class Kept:
     def is_of_a_study(self) -> bool:
         """True of what a study's people decide."""
         return _is_of_a_study(self.about)
+
+    @property
+    def is_of_a_request(self) -> bool:
+        """True of what people ask and decide in requests."""
+        return _is_of_a_request(self.about)
 
     @property
     def is_voted_on(self) -> bool:
@@ -210,6 +216,11 @@ def about_studies(folder: NodeFolder) -> tuple[Sent, ...]:
     return tuple(each for each in look(folder) if _is_of_a_study(each.about))
 
 
+def about_requests(folder: NodeFolder) -> tuple[Sent, ...]:
+    """Of what `look` finds, that which is about requests."""
+    return tuple(each for each in look(folder) if _is_of_a_request(each.about))
+
+
 def about_the_network(folder: NodeFolder) -> tuple[Sent, ...]:
     """Of what `look` finds, that which the members vote on."""
     return tuple(each for each in look(folder) if _is_voted_on(each.about))
@@ -217,6 +228,10 @@ def about_the_network(folder: NodeFolder) -> tuple[Sent, ...]:
 
 def _is_of_a_study(about: str) -> bool:
     return about.startswith("study ")
+
+
+def _is_of_a_request(about: str) -> bool:
+    return about.startswith("request ")
 
 
 def _is_voted_on(about: str) -> bool:
@@ -277,6 +292,8 @@ def _timeless(body: Record) -> tuple[Record, int]:
             return replace(body, spec=replace(spec, training=_unplaced(spec.training))), 0
         case ApproveStudy():
             return replace(body, expires_ms=0), body.expires_ms
+        case ApproveRequest():
+            return replace(body, until_ms=0), body.until_ms
         case AnnounceMaintenance():
             return replace(body, from_ms=0), body.from_ms
         case ProposeAction(action=Upgrade() as action):
@@ -317,7 +334,7 @@ def about(body: Record) -> str:
             return "the network's parameters"
         case AnnounceMaintenance() | Unjail():
             return "this node's votes"
-    return people_words.about(body)
+    return people_words.about(body) or request_words.about(body)
 
 
 def words(body: Record) -> str:
@@ -357,7 +374,7 @@ def words(body: Record) -> str:
             return f"rotate the {body.role}'s key"
         case RotateWrappingKey():
             return "rotate the wrapping key"
-    return people_words.words(body) or str(body.__struct_config__.tag)
+    return people_words.words(body) or request_words.words(body) or str(body.__struct_config__.tag)
 
 
 def _action(body: ProposeAction) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.cohort.grammar import QueryError
 from hmchain.application.governance.documents import DocumentError
 from hmchain.application.governance.form import FIELDS
 from hmchain.application.governance.request_file import RequestFile, RequestFileError, load_request
@@ -26,6 +27,9 @@ until = 2027-06-30
 [datasets]
 north = "scans@2"
 east = "scans"
+[query]
+people = "female and age 50..79"
+epsilon = 0.5
 [attachments]
 protocol = "protocol.pdf"
 other = ["a.txt", "b.txt"]
@@ -49,6 +53,7 @@ def test_a_whole_file_says_what_is_asked(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(path.parent == tmp_path for _, path in asked.files)
     assert asked.described().title == "Relapse"
+    assert asked.count().epsilon_millionths == 500_000
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -87,6 +92,9 @@ def test_a_template_overwrites_nothing_and_has_a_name(tmp_path: Path) -> None:
         ('east = "scans"', 'east = ["scans", "other"]', "datasets.east names several"),
         ('east = "scans"', 'east = "Scans"', "datasets.east = 'Scans' is no name"),
         ('protocol = "p', 'protokol = "p', "did you mean 'protocol'"),
+        ("epsilon = 0.5", "epsilon = 2", "query.epsilon = 2 is out of range"),
+        ("female and age", "female an age", "and"),
+        ('kind = "count"', 'kind = "statistics"', r"\[query\] is for kind = 'count'"),
         ("[attachments]", "[study]\nrounds = 3\n[attachments]", r"\[study\] is for kind = 'train'"),
         ("[attachments]", "[resources]\nhours = -1\n[attachments]", "resources.hours = -1 is out of range"),
         ('[datasets]\nnorth = "scans@2"\neast = "scans"', "[datasets]", r"\[datasets\] is empty"),
@@ -94,12 +102,13 @@ def test_a_template_overwrites_nothing_and_has_a_name(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_named_by_its_key(tmp_path: Path, before: str, after: str, says: str) -> None:
     assert before in WHOLE
-    with pytest.raises(RequestFileError, match=says):
+    with pytest.raises((RequestFileError, QueryError), match=says):
         load(tmp_path, WHOLE.replace(before, after))
 
 
 def test_a_study_is_checked_as_its_own_file_would_be(tmp_path: Path) -> None:
     text = WHOLE.replace('"count"', '"train"').replace("@2", "")
+    text = text.replace('[query]\npeople = "female and age 50..79"\nepsilon = 0.5\n', "")
     asked = load(tmp_path, text.replace("[form]", "[study]\nrounds = 12\nsteps = 2\n[form]"))
     found = asked.proposal()
     assert (found.rounds, found.steps, found.purpose) == (12, 2, "DUO:0000006")

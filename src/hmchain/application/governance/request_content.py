@@ -1,0 +1,73 @@
+"""What hospitals decide on, made of a file: names and versions held against the ledger, the plan worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hmchain.application.governance.proposals import specification
+from hmchain.application.governance.request_file import RequestFile, RequestFileError
+from hmchain.application.governance.request_named import named_versions
+from hmchain.canonical import encode
+from hmchain.ledger.contracts.data.requests import Content, DocumentRef, Kind, Resources
+from hmchain.ledger.contracts.learning.studies import StudySpec, plan_of
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.reputation import faults_tolerated
+from hmchain.ledger.state import State
+
+_GIB_MIB = 1024
+
+
+def content_of(state: State, asked: RequestFile, now_ms: int, references: Iterable[DocumentRef] = ()) -> Content:
+    """The content of a request, with references to its documents; a study's model is worked out for it.
+
+    Raises `RequestFileError` for what the ledger does not have, and `StudyFileError` or what a trainer raises of a
+    study.
+    """
+    if asked.until_ms <= now_ms:
+        raise RequestFileError(f"until = {asked.until} is over", "name a day to come")
+    named, kind = named_versions(state, asked), Kind(asked.kind)
+    spec = specification(state, asked.proposal()) if kind is Kind.TRAIN else None
+    return Content(
+        kind=kind,
+        purposes=asked.codes,
+        diseases=_in_order(asked.diseases),
+        datasets=named,
+        fields=_in_order(asked.fields),
+        labels=_in_order(asked.labels),
+        plan=_plan(asked, spec),
+        code=spec.code if spec is not None else b"",
+        colluders=spec.colluders if spec is not None else _colluders(state, asked),
+        resources=_resources(asked, spec),
+        regions=_in_order(asked.regions),
+        commercial=asked.commercial,
+        publishes=asked.publishes,
+        until_ms=asked.until_ms,
+        documents=tuple(references),
+    )
+
+
+def _plan(asked: RequestFile, spec: StudySpec | None) -> bytes:
+    if spec is not None:
+        return plan_of(spec)
+    return encode(asked.count()) if asked.kind == Kind.COUNT else b""
+
+
+def _resources(asked: RequestFile, spec: StudySpec | None) -> Resources:
+    given = asked.resources
+    rounds = given.rounds if given.rounds is not None else spec.rounds if spec is not None else 0
+    if spec is not None and rounds < spec.rounds:
+        what = f"resources.rounds = {rounds} is less than study.rounds = {spec.rounds}"
+        raise RequestFileError(what, "leave resources.rounds out, or ask for fewer rounds in [study]")
+    return Resources(rounds, given.hours, round(given.memory_gib * _GIB_MIB))
+
+
+def _colluders(state: State, asked: RequestFile) -> int:
+    most = faults_tolerated(len(membership.active_members(state)))
+    colluders = most if asked.colluders is None else asked.colluders
+    if not 0 <= colluders <= most:
+        raise RequestFileError(f"colluders = {colluders} is out of range", f"this consortium withstands 0 to {most}")
+    return colluders
+
+
+def _in_order(codes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(codes)))

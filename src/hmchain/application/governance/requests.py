@@ -1,0 +1,273 @@
+"""What the people of a request have done with it: draft, submit, take back, go on from a copy, end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.documents import Document, Documents, file_document, readers_of
+from hmchain.application.governance.form import as_document
+from hmchain.application.governance.request_content import content_of
+from hmchain.application.governance.request_file import RequestFile
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.data import datasets, requests
+from hmchain.ledger.contracts.data.applicants import (
+    AcceptLicences,
+    AddMember,
+    ChangeApplicant,
+    InviteMember,
+    JoinRequest,
+    RemoveMember,
+    UninviteMember,
+)
+from hmchain.ledger.contracts.data.applying import (
+    CLOSE_REASONS,
+    CloseRequest,
+    CopyRequest,
+    CreateRequest,
+    DeleteDraft,
+    SaveDraft,
+    SubmitRequest,
+    TakeBackRequest,
+)
+from hmchain.ledger.contracts.data.attachments import RedactDocument
+from hmchain.ledger.contracts.data.requests import Content, DocumentKind, DocumentRef, Request, Status
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.readers import requests as reader
+from hmchain.ledger.readers.requests import RequestView
+
+
+class RequestTakenError(InputError):
+    """A request of this name is somebody else's, or is over."""
+
+    code = "request_taken"
+
+
+class NoSuchDocumentError(InputError):
+    """A request has no document whose digest begins like this."""
+
+    code = "no_document"
+
+
+class RequestReasonError(InputError):
+    """A reason, an answer or a state is none of the codes that a ledger has."""
+
+    code = "request_reason"
+
+
+def me(user: LedgerUser) -> PersonRef:
+    """The person whose key signs. Raises `Refusal` if it is nobody's whose word counts."""
+    return people.sender(people.require_sender(user.state, user.signer.public.raw))
+
+
+def view(user: LedgerUser, name: str) -> RequestView:
+    """A request as this hospital's node has it. Raises `UnknownRequestError`."""
+    return reader.request(user.state, name)
+
+
+def require_code(code: str, known: Iterable[str], what: str) -> None:
+    """Raise `RequestReasonError` unless a ledger has this word."""
+    if code not in (names := list(known)):
+        raise RequestReasonError(f"{code!r} is no {what} on a ledger", f"give one of {', '.join(filter(None, names))}")
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def draft(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestView:
+    """Keep what a file asks for as a draft, its documents sealed; hospitals see nothing of it yet.
+
+    Raises what the file, its documents and the ledger complain of, and `RequestTakenError`.
+    """
+    _save(user, asked.name, _prepared(user, asked, papers))
+    return view(user, asked.name)
+
+
+def submit(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestView:
+    """Put what a file asks for before the hospitals that it names; of what was submitted before a new version.
+
+    What is submitted just so already is left alone. Raises as `draft`.
+    """
+    content = _prepared(user, asked, papers)
+    entry = requests.request(user.state, asked.name)
+    if entry is not None and (entry.status, entry.content) == (Status.SUBMITTED, content.digest):
+        return view(user, asked.name)
+    if entry is not None and entry.status is Status.SUBMITTED:
+        user.send(TakeBackRequest(asked.name))
+    _save(user, asked.name, content)
+    user.send(SubmitRequest(asked.name, content.digest))
+    return view(user, asked.name)
+
+
+def hand_in(user: LedgerUser, name: str) -> RequestView:
+    """Submit a draft as it was kept. Raises `UnknownRequestError`, or what a refusal raises."""
+    content = requests.draft(user.state, reader.require_request(user.state, name))
+    user.send(SubmitRequest(name, content.digest if content is not None else bytes(32)))
+    return view(user, name)
+
+
+def take_back(user: LedgerUser, name: str) -> RequestView:
+    """Go over a submitted request again; what was decided stands until it is submitted anew."""
+    reader.require_request(user.state, name)
+    user.send(TakeBackRequest(name))
+    return view(user, name)
+
+
+def close(user: LedgerUser, name: str, reason: str) -> RequestView:
+    """End a request and all that it allows, for good. Raises `RequestReasonError` too."""
+    require_code(reason, CLOSE_REASONS, "reason to close a request")
+    reader.require_request(user.state, name)
+    user.send(CloseRequest(name, reason))
+    return view(user, name)
+
+
+def delete(user: LedgerUser, name: str) -> None:
+    """Forget a draft that was never submitted, and destroy nothing: its documents were sealed to its readers."""
+    reader.require_request(user.state, name)
+    user.send(DeleteDraft(name))
+
+
+def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms: int) -> RequestView:
+    """Begin a draft with the content of another request: its newest dataset versions, its documents sealed anew."""
+    old = reader.require_request(user.state, source)
+    content = requests.draft(user.state, old)
+    if requests.request(user.state, name) is None:
+        user.send(CopyRequest(name, source))
+    if content is not None:
+        newest = tuple(
+            replace(use, version=found.version)
+            if (found := datasets.dataset(user.state, use.organisation, use.dataset)) is not None
+            else use
+            for use in content.datasets
+        )
+        readers = readers_of(user.state, _circle(old, content))
+        chain = user.ledger.chain_id
+        kept = [(each.kind, papers.read(chain, source, each.digest)) for each in content.documents]
+        moved = tuple(DocumentRef(kind, papers.put(chain, name, document, readers)) for kind, document in kept)
+        _save(user, name, replace(content, datasets=newest, documents=moved, until_ms=until_ms))
+    return view(user, name)
+
+
+def _prepared(user: LedgerUser, asked: RequestFile, papers: Documents) -> Content:
+    """All that a file asks for, its documents in the store. Nothing is put there of what cannot be asked."""
+    _require_own(user, asked.name)
+    content = content_of(user.state, asked, user.ledger.now_ms())
+    files = [(kind, file_document(path)) for kind, path in asked.files]
+    documents = [(DocumentKind.FORM, as_document(asked.described())), *files]
+    readers = readers_of(user.state, _circle(requests.request(user.state, asked.name), content, user.organisation))
+    chain = user.ledger.chain_id
+    references = [DocumentRef(kind, papers.put(chain, asked.name, each, readers)) for kind, each in documents]
+    return replace(content, documents=tuple(references))
+
+
+def _require_own(user: LedgerUser, name: str) -> None:
+    entry = requests.request(user.state, name)
+    if entry is None:
+        return
+    if entry.status is Status.CLOSED:
+        hint = f"begin another one of it: `hmchain request renew {name} NEW`"
+        raise RequestTakenError(f"request {name} is closed", hint)
+    if entry.applicant != me(user):
+        what = f"request {name} is {entry.applicant}'s"
+        raise RequestTakenError(what, "choose another name; a member's people ask its applicant to submit it")
+
+
+def _save(user: LedgerUser, name: str, content: Content) -> None:
+    if requests.request(user.state, name) is None:
+        user.send(CreateRequest(name))
+    entry = reader.require_request(user.state, name)
+    if requests.draft(user.state, entry) != content:
+        user.send(SaveDraft(name, content))
+
+
+def circle(entry: Request, content: Content | None) -> set[str]:
+    """The organisations that read what stands with a request: those of its people, and the hospitals asked."""
+    own = {person.organisation for person in (entry.applicant, *entry.members, *entry.invited)}
+    return own | {use.organisation for use in (content.datasets if content is not None else ())}
+
+
+def _circle(entry: Request | None, content: Content, own: str = "") -> set[str]:
+    asked = {use.organisation for use in content.datasets} | ({own} if own else set())
+    return asked if entry is None else asked | circle(entry, content)
+
+
+# -- its documents -----------------------------------------------------------------------------------------------------
+
+
+def attach(user: LedgerUser, papers: Documents, name: str, kind: DocumentKind, document: Document) -> RequestView:
+    """Add a document to what the next submission asks with. A submitted request is taken back first."""
+    entry = reader.require_request(user.state, name)
+    if entry.status is Status.SUBMITTED:
+        user.send(TakeBackRequest(name))
+    content = requests.draft(user.state, entry)
+    if content is None:
+        raise RequestTakenError(f"request {name} has no content yet", "`hmchain request submit FILE` gives it one")
+    readers = readers_of(user.state, _circle(entry, content))
+    digest = papers.put(user.ledger.chain_id, name, document, readers)
+    if digest not in (each.digest for each in content.documents):
+        user.send(SaveDraft(name, replace(content, documents=(*content.documents, DocumentRef(kind, digest)))))
+    return view(user, name)
+
+
+def redact(user: LedgerUser, papers: Documents, name: str, prefix: str) -> RequestView:
+    """Destroy the key of a document, whose digest begins with `prefix`; the same command again does what was cut short.
+
+    Raises `NoSuchDocumentError`, or what a refusal raises.
+    """
+    found = document_of(view(user, name), prefix)
+    if not found.redacted:
+        user.send(RedactDocument(name, found.digest))
+    papers.destroy(found.digest)
+    return view(user, name)
+
+
+def document_of(shown: RequestView, prefix: str) -> reader.RequestDocument:
+    """The one document whose digest begins like this. Raises `NoSuchDocumentError`."""
+    found = [each for each in shown.documents if prefix and each.digest.hex().startswith(prefix.lower())]
+    if len(found) != 1:
+        what = f"request {shown.request} has {'no' if not found else 'more than one'} document {prefix!r}"
+        raise NoSuchDocumentError(what, f"`hmchain request show {shown.request}` has their digests")
+    return found[0]
+
+
+# -- its people --------------------------------------------------------------------------------------------------------
+
+
+def invite(user: LedgerUser, name: str, person: PersonRef) -> RequestView:
+    """Ask a person to take part; one of the applicant's own organisation takes part at once."""
+    reader.require_request(user.state, name)
+    own = person.organisation == user.organisation
+    user.send(AddMember(name, person.person) if own else InviteMember(name, person))
+    return view(user, name)
+
+
+def uninvite(user: LedgerUser, name: str, person: PersonRef) -> RequestView:
+    """Take an invitation back, or end a membership."""
+    entry = reader.require_request(user.state, name)
+    user.send(UninviteMember(name, person) if person in entry.invited else RemoveMember(name, person))
+    return view(user, name)
+
+
+def join(user: LedgerUser, name: str) -> RequestView:
+    """Take part, as one was invited to."""
+    reader.require_request(user.state, name)
+    user.send(JoinRequest(name))
+    return view(user, name)
+
+
+def change_applicant(user: LedgerUser, name: str, person: PersonRef) -> RequestView:
+    """Let a member answer for the request from now on."""
+    reader.require_request(user.state, name)
+    user.send(ChangeApplicant(name, person))
+    return view(user, name)
+
+
+def accept_licences(user: LedgerUser, name: str) -> RequestView:
+    """Accept all terms that hospitals ask of this person; where there are none left, nothing is sent."""
+    left = dict(view(user, name).unaccepted).get(str(me(user)), ())
+    if left:
+        user.send(AcceptLicences(name, left))
+    return view(user, name)

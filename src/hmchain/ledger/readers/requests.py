@@ -1,0 +1,215 @@
+"""Requests as people see them: what is asked, each hospital's word side by side, and what is allowed now."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.data import attachments, permits, policies, requests
+from hmchain.ledger.contracts.data.policies import Policy
+from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
+from hmchain.ledger.contracts.members import people, standings
+from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.state import State
+
+
+class UnknownRequestError(InputError):
+    """The ledger holds no request of that name."""
+
+    code = "unknown_request"
+
+
+@dataclass(frozen=True)
+class HospitalWord:
+    """A hospital's word on one dataset that is asked for."""
+
+    organisation: str
+    dataset: str
+    version: int
+    """Of the dataset."""
+    status: str
+    """`waiting`, `approved`, `rejected`, `denied` (by its policy) or `revoked`."""
+    answer: str
+    """Of its policy: `yes`, `no` or `look`, which a person must."""
+    reasons: tuple[str, ...]
+    """Of the policy's answer: ids of its rules."""
+    policy: int
+    """The version that judged."""
+    approvals: tuple[str, ...]
+    """Persons who said yes."""
+    needed: int
+    """Persons who must."""
+    until_ms: int
+    """Until when it holds; 0 while it does not."""
+    holds: bool
+    """Whether it allows the use now."""
+    licences: tuple[bytes, ...]
+    """Terms that the applicant and each member accept first."""
+    processing: str
+    reason: str
+    """Why it was rejected or revoked, as a code."""
+    document: bytes
+    """The letter that says more; empty for none."""
+    decided_by: tuple[str, ...]
+    time_ms: int
+
+    def __str__(self) -> str:
+        return f"{self.organisation}/{self.dataset}: {self.status}"
+
+
+@dataclass(frozen=True)
+class RequestDocument:
+    """A document that stands with a request."""
+
+    kind: str
+    digest: bytes
+    by: str
+    height: int
+    redacted: bool
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """A request as somebody sees it before deciding on it, or waits for it."""
+
+    request: str
+    status: str
+    """`draft`, `submitted`, `returned` or `closed`."""
+    version: int
+    """Of what was submitted last; 0 for a draft."""
+    applicant: str
+    members: tuple[str, ...]
+    invited: tuple[str, ...]
+    created_ms: int
+    submitted_ms: int
+    content: Content | None
+    """What was submitted last; of a draft what it has so far."""
+    digest: bytes
+    """Of that content: what a decision binds; empty for none."""
+    decisions: tuple[HospitalWord, ...]
+    documents: tuple[RequestDocument, ...]
+    """Of this content first, in its order; then what came with people's words."""
+    unaccepted: tuple[tuple[str, tuple[bytes, ...]], ...]
+    """Persons who have yet to accept terms, and which."""
+    copied_from: str
+    external: str
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes of it any more."""
+        return self.status == Status.CLOSED
+
+    @property
+    def allows(self) -> tuple[HospitalWord, ...]:
+        """The words that allow a use now."""
+        return tuple(word for word in self.decisions if word.holds)
+
+    def of(self, organisation: str) -> tuple[HospitalWord, ...]:
+        """One hospital's words."""
+        return tuple(word for word in self.decisions if word.organisation == organisation)
+
+    def __str__(self) -> str:
+        return f"{self.request}, {self.status}, by {self.applicant}; {', '.join(map(str, self.decisions)) or 'unasked'}"
+
+
+def request(state: State, name: str) -> RequestView:
+    """A request. Raises `UnknownRequestError`."""
+    return _view(state, require_request(state, name))
+
+
+def requests_of(state: State, organisation: str, *, over: bool = True) -> list[RequestView]:
+    """The requests that an organisation's people ask or are asked, in order of name; without `over`, those that live.
+
+    Drafts are their own people's business: those of others are left out. All of them, where no organisation is given.
+    """
+    found = (entry for entry in requests.requests(state) if over or entry.status is not Status.CLOSED)
+    return [_view(state, entry) for entry in found if not organisation or _concerns(state, entry, organisation)]
+
+
+def require_request(state: State, name: str) -> Request:
+    """The request of this name. Raises `UnknownRequestError` that names one like it."""
+    found = requests.request(state, name)
+    if found is None:
+        known = [each.name for each in requests.requests(state)]
+        near = difflib.get_close_matches(name, known, n=1)
+        raise UnknownRequestError(f"there is no request {name}", _way_out(near))
+    return found
+
+
+def _way_out(near: list[str]) -> str:
+    return f"{f'did you mean {near[0]}? ' if near else ''}`hmchain request list` shows all that there are"
+
+
+def _concerns(state: State, entry: Request, organisation: str) -> bool:
+    own = {person.organisation for person in (*entry.involved, *entry.invited)}
+    return organisation in own or bool(requests.handlings(state, entry.name, entry.version, organisation))
+
+
+def _view(state: State, entry: Request) -> RequestView:
+    submitted = requests.submission(state, entry.name, entry.version)
+    content = requests.content(state, entry.name, max(entry.version, 1))
+    return RequestView(
+        request=entry.name,
+        status=entry.status.value,
+        version=entry.version,
+        applicant=str(entry.applicant),
+        members=tuple(map(str, entry.members)),
+        invited=tuple(map(str, entry.invited)),
+        created_ms=entry.created_ms,
+        submitted_ms=submitted.time_ms if submitted is not None else 0,
+        content=content,
+        digest=content.digest if content is not None else b"",
+        decisions=tuple(_words(state, entry)),
+        documents=tuple(_documents(state, entry, content)),
+        unaccepted=tuple(_unaccepted(state, entry)),
+        copied_from=entry.copied_from,
+        external=entry.external,
+    )
+
+
+def _words(state: State, entry: Request) -> Iterator[HospitalWord]:
+    permit = permits.permit(state, entry.name, standings.time_ms(state))
+    allowed = {(each.organisation, each.dataset) for each in (permit.allowed if permit is not None else ())}
+    content = requests.content(state, entry.name, entry.version)
+    versions = {(use.organisation, use.dataset): use.version for use in (content.datasets if content else ())}
+    for word in requests.handlings(state, entry.name, entry.version):
+        place = word.organisation, word.dataset
+        yield _word(word, policies.at(state, *place, word.policy), versions.get(place, 0), place in allowed)
+
+
+def _word(word: Handling, policy: Policy | None, version: int, holds: bool) -> HospitalWord:
+    return HospitalWord(
+        word.organisation, word.dataset, version, word.status.value, word.answer, word.reasons, word.policy,
+        tuple(map(str, word.approvals)), policy.approvers if policy is not None else 1,
+        word.until_ms if word.status is Decided.APPROVED else 0, holds, word.licences, word.processing, word.reason,
+        word.document, tuple(map(str, word.decided_by)), word.time_ms,
+    )  # fmt: skip
+
+
+def _documents(state: State, entry: Request, content: Content | None) -> Iterator[RequestDocument]:
+    known = {each.digest: each for each in attachments.attachments(state, entry.name)}
+    for reference in content.documents if content is not None else ():
+        found = known.pop(reference.digest, None)
+        by, height = (str(found.by), found.height) if found is not None else (str(entry.applicant), 0)
+        redacted = found is not None and bool(found.redacted)
+        yield RequestDocument(reference.kind.value, reference.digest, by, height, redacted)
+    for each in sorted(known.values(), key=lambda each: (each.height, each.digest)):
+        yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted))
+
+
+def _unaccepted(state: State, entry: Request) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    """Of whoever counts now, in order."""
+    words = requests.handlings(state, entry.name, entry.version)
+    terms = {licence for word in words if word.status is Decided.APPROVED for licence in word.licences}
+    for person in sorted({entry.applicant, *entry.members}):
+        left = tuple(sorted(terms - set(requests.accepted(state, entry.name, person))))
+        if left and people.is_active(state, person):
+            yield str(person), left
+
+
+def person_of(text: str) -> PersonRef | None:
+    """The person that `east/s1` names; None for what names none."""
+    organisation, _, person = text.partition("/")
+    return PersonRef(organisation, person) if organisation and person and "/" not in person else None
