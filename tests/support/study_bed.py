@@ -34,30 +34,19 @@ from hmchain.keys import SecretKey, SigningKey, WrappingKey
 from hmchain.ledger import arithmetic, contracts, reputation, vectors
 from hmchain.ledger.arithmetic import ModelRule
 from hmchain.ledger.blocks import Block, BlockResult, Event
-from hmchain.ledger.contracts.data import permits, requests
+from hmchain.ledger.contracts.data import permits
+from hmchain.ledger.contracts.data.applying import CloseRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema
-from hmchain.ledger.contracts.data.requests import (
-    Content,
-    DatasetVersion,
-    Decided,
-    Handling,
-    Kind,
-    Request,
-    Resources,
-    Submission,
-)
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Contribution, Round
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, ProposeStudy, Status, Study, StudySpec
-from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NOTICE_MS
 from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
-from support.stand_in import StandIn
 
 STUDY = "tumours"
 NAMES = ("east", "north", "south", "west", "centre", "coast", "island")
@@ -127,18 +116,6 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         colluders=reputation.faults_tolerated(len(names)),
     )
     return replace(spec, **changes)
-
-
-def content_of(spec: StudySpec, until_ms: int, **changes: object) -> Content:
-    """What is asked for so that a study may be proposed."""
-    content = Content(
-        kind=Kind.TRAIN, purposes=(spec.purpose,), diseases=(),
-        datasets=tuple(DatasetVersion(use.organisation, use.dataset, use.version) for use in spec.uses),
-        fields=(), labels=(), plan=studies.plan_of(spec), code=spec.code, colluders=spec.colluders,
-        resources=Resources(spec.rounds, 24, 4096), regions=(), commercial=False, publishes=True, until_ms=until_ms,
-        documents=(),
-    )  # fmt: skip
-    return replace(content, **changes)
 
 
 def another(spec: StudySpec, name: str, **changes: object) -> StudySpec:
@@ -235,31 +212,11 @@ class Bed:
         if self.protocol == 2:
             self.require(by, "scientist", ProposeStudy(spec))
             return
-        content = content_of(spec, self.now_ms + 3 * YEAR_MS)
-        applicant = PersonRef(by, "scientist")
-        request = Request(
-            spec.name, applicant, (), (), (applicant,), requests.Status.SUBMITTED, 1, content.digest, self.now_ms, 0,
-            0, "", "", 0,
-        )  # fmt: skip
-        submission = Submission(spec.name, 1, content.digest, applicant, (), self.now_ms, 0)
-        words = tuple(self._word(spec, use.organisation, Decided.WAITING, 0) for use in spec.uses)
-        self.require(by, "scientist", StandIn(request, content, submission, words))
+        self.consortium.require(*self.consortium.hospitals[by].ask(spec, self.now_ms + 3 * YEAR_MS))
 
-    def _word(self, spec: StudySpec, name: str, status: Decided, until_ms: int) -> Handling:
-        steward = (PersonRef(name, "steward"),)
-        said = () if status is Decided.WAITING else steward
-        return Handling(
-            spec.name, name, spec.use(name).dataset, status, 1, content_of(spec, 0).digest, "look", (), 0,
-            said, self.now_ms if said else 0, until_ms, (), "", "", b"", said, self.now_ms, 0,
-        )  # fmt: skip
-
-    def say(
-        self, name: str, status: Decided = Decided.APPROVED, until_ms: int = START_MS + YEAR_MS, study: str = STUDY
-    ) -> None:
-        """Let a steward decide on a request."""
-        _, spec = self.asked[study]
-        request = requests.require_request(self.state, study)
-        self.require(name, "steward", StandIn(request, None, None, (self._word(spec, name, status, until_ms),)))
+    def allow(self, name: str, until_ms: int = START_MS + YEAR_MS, study: str = STUDY) -> None:
+        """Let a steward allow a request."""
+        self.consortium.require(*self.consortium.hospitals[name].allow(study, until_ms))
 
     def approve(self, *names: str, expires_ms: int = START_MS + YEAR_MS, study: str = STUDY) -> None:
         """Let stewards allow a study; once all have, its scientist proposes it under the permit."""
@@ -268,7 +225,7 @@ class Bed:
             if self.protocol == 2:
                 self.require(name, "steward", ApproveStudy(study, spec.digest, expires_ms))
             else:
-                self.say(name, until_ms=expires_ms, study=study)
+                self.allow(name, expires_ms, study)
         permit = None if self.protocol == 2 else permits.permit(self.state, study, self.now_ms)
         if permit and len(permit.allowed) == len(spec.uses) and studies.study(self.state, study) is None:
             self.require(by, "scientist", ProposeUnderPermit(spec, study))
@@ -278,13 +235,11 @@ class Bed:
         if self.protocol == 2:
             self.require(name, "steward", RevokeApproval(study))
         else:
-            self.say(name, Decided.REVOKED, 0, study)
+            self.consortium.require(*self.consortium.hospitals[name].disallow(study))
 
     def close_request(self, study: str = STUDY) -> None:
         """The applicant wants no more of it."""
-        request = requests.require_request(self.state, study)
-        closed = replace(request, status=requests.Status.CLOSED)
-        self.require(self.asked[study][0], "scientist", StandIn(closed, None, None, ()))
+        self.require(self.asked[study][0], "scientist", CloseRequest(study, "finished"))
 
     def require(self, name: str, role: str, body: contracts.Body) -> None:
         assert self.submit(name, role, body) == "ok"

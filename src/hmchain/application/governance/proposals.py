@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from hmchain.application.governance.study_file import ModelChoice, Proposal, StudyFileError
 from hmchain.application.learning.deadlines import Work, deadlines_for
-from hmchain.application.learning.pinned import FL_CNN, WordsPin, pin_training, read_training
+from hmchain.application.learning.pinned import FL_CNN, WordsPin, cnn_plan, pin_training, read_training
 from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan, default_plan
-from hmchain.application.learning.trainer_study import TrainerPlan, trainer_spec
+from hmchain.application.learning.trainer_study import TrainerPlan, pins_own_trainer, read_pins, trainer_spec
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import is_rows
+from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic
 from hmchain.ledger.contracts.data import datasets
@@ -44,6 +45,33 @@ def specification(state: State, proposal: Proposal) -> StudySpec:
         spec, usual = _of_cnn(state, proposal, uses, schema, records)
     _require_fits(spec)
     return replace(spec, deadlines=_deadlines(state, proposal, usual))
+
+
+def under_permit(state: State, allowed: StudySpec, trainer: str = "") -> StudySpec:
+    """The study that is proposed of what was allowed, as a request's plan gives it: its first model is made.
+
+    A `trainer` of somebody's own is imported for it. Raises as `specification`.
+    """
+    salt, words = parameters.founding(state).salt, read_training(allowed.training).words
+    if pins_own_trainer(allowed):
+        if not trainer:
+            raise StudyFileError(
+                "the study has a trainer of somebody's own", "name it in the file, as when it was asked"
+            )
+        _, own = read_pins(allowed)
+        return trainer_spec(
+            allowed.name, allowed.schema, allowed.uses, read_source(trainer), own, salt, colluders=allowed.colluders,
+            purpose=allowed.purpose, deadlines=allowed.deadlines, words=words,
+        )  # fmt: skip
+    # torch takes seconds to import, and only proposals need it here.
+    from hmchain.application.learning.study import study_spec
+    from hmchain.application.learning.trainers.cnn import Architecture
+
+    return study_spec(
+        allowed.name, allowed.schema, allowed.uses, decode(allowed.architecture, Architecture),
+        cnn_plan(allowed.training), salt, colluders=allowed.colluders, purpose=allowed.purpose,
+        deadlines=allowed.deadlines, words=words,
+    )  # fmt: skip
 
 
 def _of_cnn(

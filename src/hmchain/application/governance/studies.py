@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmchain.application.governance import study_requests
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.proposals import specification, with_words
 from hmchain.application.governance.study_file import Proposal, StudyFileError, require_sound
@@ -9,6 +10,7 @@ from hmchain.application.learning.description import shown
 from hmchain.application.learning.pinned import read_training
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
@@ -25,15 +27,21 @@ class BadReasonError(InputError):
 
 def approve(user: LedgerUser, asked: StudyRequest, until_ms: int) -> StudyRequest:
     """Steward: allow what was `asked`, and nothing else, until a block time. Raises what a refusal raises."""
-    user.send(ApproveStudy(asked.study, asked.specification, until_ms))
+    if asked.request:
+        study_requests.approve(user, asked, until_ms)
+    else:
+        user.send(ApproveStudy(asked.study, asked.specification, until_ms))
     return _asked(user, asked.study)
 
 
 def refuse(user: LedgerUser, name: str, reason: str) -> StudyRequest:
     """Steward: say no, for one of the reasons that have a code. Raises `BadReasonError` too."""
     require_reason(reason)
-    _asked(user, name)
-    user.send(RefuseStudy(name, reason))
+    asked = _asked(user, name)
+    if asked.request:
+        study_requests.refuse(user, asked, reason)
+    else:
+        user.send(RefuseStudy(name, reason))
     return _asked(user, name)
 
 
@@ -45,8 +53,11 @@ def require_reason(reason: str) -> None:
 
 def revoke(user: LedgerUser, name: str) -> StudyRequest:
     """Steward: take an approval back, from the next round on."""
-    _asked(user, name)
-    user.send(RevokeApproval(name))
+    asked = _asked(user, name)
+    if asked.request:
+        study_requests.revoke(user, asked)
+    else:
+        user.send(RevokeApproval(name))
     return _asked(user, name)
 
 
@@ -71,14 +82,27 @@ def resume(user: LedgerUser, name: str) -> StudyRequest:
 def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> StudyRequest:
     """Scientist: put a study before the stewards of its participants, and its description before the members.
 
-    `texts` is where the description goes, if the study has one. One that came into a block when the command had ended
-    is not sent again. Raises `StudyFileError` and `DescriptionError` too.
+    From protocol 3 on they decide on a request; where all have, the study is proposed under its permit. `texts` is
+    where the description goes, if the study has one. One that came into a block when the command had ended is not sent
+    again. Raises `StudyFileError`, `StudyNotAllowedError` and `DescriptionError` too.
     """
     require_sound(asked)
+    if study_requests.are_needed(user.state):
+        return _ask_or_propose(user, asked, texts)
     if asked.name in known_names(user.state).split(", "):
         user.send(_included(user, asked, texts))
     else:
         user.send(ProposeStudy(_specification(user, asked, texts)))
+    return proposal(user.state, user.organisation, asked.name).asked
+
+
+def _ask_or_propose(user: LedgerUser, asked: Proposal, texts: Texts | None) -> StudyRequest:
+    if studies.study(user.state, asked.name) is not None:
+        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
+    if not study_requests.is_asked(user.state, asked.name):
+        study_requests.ask(user, _specification(user, asked, texts))
+    if not study_requests.waits_for(user.state, asked.name):
+        study_requests.propose(user, asked.name, asked.trainer)
     return proposal(user.state, user.organisation, asked.name).asked
 
 

@@ -11,6 +11,7 @@ from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.canonical import Record, decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.blocks import OK
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import Deadlines, ProposeStudy, StudySpec
 from hmchain.ledger.readers.transactions import TransactionView
 
@@ -50,7 +51,8 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
         ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
         ("learns", f"{', '.join(schema.classes)} from {inputs} ({schema.modality})"),
         ("model", _model(spec)),
-        ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}"),
+        ("first model", f"{spec.initial_root.hex()}, as float32 {spec.initial_weights.hex()}" if spec.initial_root
+                        else "follows from this, the network's salt and the study's name"),
         ("rounds", f"{spec.rounds}, after one that sums noised class counts"),
         *(_trainer_plan(spec) if own else _plan(spec.training)),
         ("update", f"L2 norm at most {spec.clip_norm_millionths / MILLION:g}, sent as {rule.bits}-bit integers"),
@@ -64,13 +66,14 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
         ("deadlines", _deadlines(spec.deadlines)),
         ("description", _description(spec.training)),
         ("training code", f"{OWN_CODE if own else 'digest'} {spec.code.hex()}"),
-        ("specification", f"{spec.digest.hex()}: what an approval binds"),
+        *((("specification", f"{spec.digest.hex()}: what an approval binds"),) if spec.initial_root else ()),
     )  # fmt: skip
 
 
 def terms_of(found: TransactionView) -> tuple[Term, ...]:
     """The terms of a study in the transaction that proposed it; none of other kinds, nor of one that was refused."""
-    return terms(found.body.spec) if isinstance(found.body, ProposeStudy) and found.receipt.code == OK else ()
+    body = found.body
+    return terms(body.spec) if isinstance(body, ProposeStudy | ProposeUnderPermit) and found.receipt.code == OK else ()
 
 
 def _model(spec: StudySpec) -> str:

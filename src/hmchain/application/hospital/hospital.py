@@ -16,6 +16,7 @@ from hmchain.application.agent.store import AgentStore
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.description import Description
 from hmchain.application.learning.pinned import WordsPin, read_training
+from hmchain.application.learning.study_request import study_content
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
 from hmchain.application.site.activity import ActivityLog, Deed, What, this_user
@@ -25,7 +26,12 @@ from hmchain.application.site.texts import Texts
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import contracts
 from hmchain.ledger.context import AGENT
+from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
+from hmchain.ledger.contracts.data.deciding import ApproveRequest, RejectRequest, RevokeRequest
+from hmchain.ledger.contracts.data.requests import Decided, Handling
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.ledger import Node, signed
@@ -36,6 +42,10 @@ from hmchain.records.prepared_rows import RowSet, decode_rows, encode_rows, stac
 
 Learn = Callable[["Hospital", StudySpec], Learner]
 """Makes a hospital's learner for a study, or raises `UnpinnedError`."""
+_NO: dict[Decided, type[RejectRequest] | type[RevokeRequest]] = {
+    Decided.WAITING: RejectRequest,
+    Decided.APPROVED: RevokeRequest,
+}
 _AGAIN_SECONDS = 60.0
 """How long a description that could not be had is not asked for again."""
 
@@ -147,6 +157,37 @@ class Hospital:
         """Steward: publish a version by its keyed root and rounded count."""
         commitment = self.vault.commit(dataset, version)
         return self.as_steward(PublishVersion(dataset, version, commitment.root, rounded_count(len(commitment.leaves))))
+
+    def ask(self, spec: StudySpec, until_ms: int) -> list[bytes]:
+        """Scientist: ask its hospitals for a study, until a block time, by a request of the study's name."""
+        content = study_content(spec, until_ms)
+        bodies = (
+            CreateRequest(spec.name), SaveDraft(spec.name, content), SubmitRequest(spec.name, content.digest)
+        )  # fmt: skip
+        return [self.as_scientist(body) for body in bodies]
+
+    def allow(self, request: str, until_ms: int) -> list[bytes]:
+        """Steward: say yes, until a block time, to all that a request asks of this hospital."""
+        return [
+            self.as_steward(ApproveRequest(request, word.version, word.content, word.dataset, until_ms))
+            for word in self._words(request)
+            if word.status is Decided.WAITING
+        ]
+
+    def disallow(self, request: str, reason: str = "other") -> list[bytes]:
+        """Steward: say no to what a request asks of this hospital, or take a yes back; the reason is a code."""
+        found = ((_NO[word.status], word) for word in self._words(request) if word.status in _NO)
+        return [
+            self.as_steward(say(request, word.version, word.content, word.dataset, reason, b"")) for say, word in found
+        ]
+
+    def propose(self, spec: StudySpec, request: str = "") -> bytes:
+        """Scientist: propose a study under the permit of a request, that of its own name if none is given."""
+        return self.as_scientist(ProposeUnderPermit(spec, request or spec.name))
+
+    def _words(self, name: str) -> list[Handling]:
+        state = self.node.state
+        return requests.handlings(state, name, requests.require_request(state, name).version, self.organisation)
 
     def as_steward(self, body: contracts.Body) -> bytes:
         """A transaction signed with the steward's key."""

@@ -61,7 +61,7 @@ def permission(state: State, study: Study, organisation: str) -> Permission:
     """One participant's word on a study."""
     use = study.spec.use(organisation)
     under = permitted.under(state, study.progress.specification)
-    return _of_study(state, study, use) if under is None else _of_request(state, under.request, use)
+    return _of_study(state, study, use) if under is None else said_to(state, under.request, use)
 
 
 def _of_study(state: State, study: Study, use: DatasetUse) -> Permission:
@@ -74,7 +74,8 @@ def _of_study(state: State, study: Study, use: DatasetUse) -> Permission:
     )  # fmt: skip
 
 
-def _of_request(state: State, request: str, use: DatasetUse) -> Permission:
+def said_to(state: State, request: str, use: DatasetUse) -> Permission:
+    """A hospital's word on a request, as it is about one of its dataset versions."""
     entry = requests.request(state, request)
     word = None if entry is None else requests.handling(state, entry, use.organisation, use.dataset)
     if word is None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts.data import datasets
+from hmchain.ledger.contracts.data import requests as data_requests
+from hmchain.ledger.contracts.data.requests import Content, Kind, Status
+from hmchain.ledger.contracts.data.requests import Request as DataRequest
 from hmchain.ledger.contracts.learning import permitted, studies
-from hmchain.ledger.contracts.learning.studies import Study, StudySpec
-from hmchain.ledger.readers.permissions import UNDECIDED, Permission, permission, permissions
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Study, StudySpec
+from hmchain.ledger.readers.permissions import UNDECIDED, Permission, permission, permissions, said_to
 from hmchain.ledger.state import State
+
+REQUESTED = "requested"
+"""The status of a study that a request asks for: nobody has proposed it yet."""
 
 
 class UnknownStudyError(InputError):
@@ -56,7 +63,7 @@ class StudyRequest:
     until_ms: int
     """Until when an approval holds; 0 if there is none."""
     specification: bytes
-    """Digest of all that is pinned: what an approval binds."""
+    """Digest of what a decision binds: of all that is pinned, or of the request's content."""
     answers: tuple[Answer, ...]
     """Of all participants, in order of name."""
     request: str = ""
@@ -80,16 +87,24 @@ class StudyProposal:
 
 
 def requests(state: State, organisation: str) -> list[StudyRequest]:
-    """All studies of the ledger as a hospital sees them, in order of name."""
-    return [_request(state, organisation, study) for study in studies.studies(state)]
+    """All studies of the ledger as a hospital sees them, and those that are asked for, in order of name."""
+    found = [_request(state, organisation, study) for study in studies.studies(state)]
+    asked = (_asked_for(state, organisation, entry) for entry in data_requests.requests(state))
+    return sorted((*found, *(each.asked for each in asked if each)), key=lambda each: each.study)
 
 
 def proposal(state: State, organisation: str, name: str) -> StudyProposal:
-    """One study and all that it pins, whether or not the hospital takes part in it. Raises `UnknownStudyError`."""
-    study = studies.study(state, name)
-    if study is None:
+    """One study and all that it pins, whether or not the hospital takes part in it. Raises `UnknownStudyError`.
+
+    Also one that a request asks for and that is not proposed yet.
+    """
+    study, entry = studies.study(state, name), data_requests.request(state, name)
+    if study is not None:
+        return StudyProposal(_request(state, organisation, study), study.spec)
+    found = _asked_for(state, organisation, entry) if entry else None
+    if found is None:
         raise UnknownStudyError(f"there is no study {name}", f"studies on this ledger: {known_names(state)}")
-    return StudyProposal(_request(state, organisation, study), study.spec)
+    return found
 
 
 def proposal_to(state: State, organisation: str, name: str) -> StudyProposal:
@@ -104,18 +119,54 @@ _NOT_ASKED = Permission("", "", 0, UNDECIDED, "", 0)
 
 
 def known_names(state: State) -> str:
-    """The names of all studies, for somebody who named another one."""
-    return ", ".join(study.spec.name for study in studies.studies(state)) or "none"
+    """The names of all studies, and of those that are asked for, for somebody who named another one."""
+    return ", ".join(each.study for each in requests(state, "")) or "none"
+
+
+def _asked_for(state: State, organisation: str, entry: DataRequest) -> StudyProposal | None:
+    """The study that a request asks for, as it would be with all its hospitals; None where there is none to come."""
+    content = data_requests.content(state, entry.name, entry.version)
+    waits = entry.status in (Status.SUBMITTED, Status.RETURNED) and not permitted.studies_of(state, entry.name)
+    if content is None or content.kind is not Kind.TRAIN or not waits or studies.study(state, entry.name) is not None:
+        return None
+    uses = tuple(DatasetUse(use.organisation, use.dataset, use.version) for use in content.datasets)
+    spec = studies.of_plan(content.plan, entry.name, uses)
+    if spec is None or not _is_of_its_request(state, spec, content):
+        return None
+    words = tuple(said_to(state, entry.name, use) for use in spec.uses)
+    said = next((word for word in words if word.organisation == organisation), _NOT_ASKED)
+    asked = _view(spec, said, words)
+    return StudyProposal(
+        replace(asked, status=REQUESTED, proposer=entry.applicant.organisation, specification=entry.content), spec
+    )
+
+
+def _is_of_its_request(state: State, spec: StudySpec, content: Content) -> bool:
+    """Whether a plan, which no rule looked into yet, says what its request and its datasets say."""
+    held = (datasets.dataset(state, use.organisation, use.dataset) for use in spec.uses)
+    alike = all(found is not None and found.schema == spec.schema for found in held)
+    same = (spec.code, spec.colluders) == (content.code, content.colluders)
+    return alike and same and spec.purpose in content.purposes
 
 
 def _request(state: State, organisation: str, study: Study) -> StudyRequest:
-    spec = study.spec
-    said = permission(state, study, organisation) if organisation in spec.participants else _NOT_ASKED
-    return StudyRequest(
-        study=spec.name,
+    said = permission(state, study, organisation) if organisation in study.spec.participants else _NOT_ASKED
+    progress = study.progress
+    return replace(
+        _view(study.spec, said, permissions(state, study)),
         status=study.status.value,
         is_over=study.status in studies.OVER,
-        proposer=study.progress.proposer,
+        proposer=progress.proposer,
+        specification=progress.specification,
+    )
+
+
+def _view(spec: StudySpec, said: Permission, words: tuple[Permission, ...]) -> StudyRequest:
+    return StudyRequest(
+        study=spec.name,
+        status="",
+        is_over=False,
+        proposer="",
         purpose=spec.purpose,
         dataset=said.dataset,
         version=said.version,
@@ -126,7 +177,7 @@ def _request(state: State, organisation: str, study: Study) -> StudyRequest:
         decision=said.decision,
         reason=said.reason,
         until_ms=said.until_ms,
-        specification=study.progress.specification,
-        answers=tuple(Answer(each.organisation, each.decision) for each in permissions(state, study)),
-        request=request.request if (request := permitted.under(state, study.progress.specification)) else "",
+        specification=b"",
+        answers=tuple(Answer(each.organisation, each.decision) for each in words),
+        request=words[0].request,
     )

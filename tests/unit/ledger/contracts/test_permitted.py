@@ -34,7 +34,7 @@ def allowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     bed = Bed.found(tmp_path_factory.mktemp("allowed"), protocol=3)
     bed.prepare()
     for name in bed.names:
-        bed.say(name)
+        bed.allow(name)
     yield bed
     bed.close()
 
@@ -102,29 +102,23 @@ def test_a_permit_of_one_request_does_not_serve_another(allowed: Bed) -> None:
     third = another(make_spec(allowed.names), "third", training=b"third")
     allowed.ask(third)
     for name in allowed.names:
-        allowed.say(name, study="third")
+        allowed.allow(name, study="third")
     assert propose(allowed, spec, request="third") == "not_permitted"
 
 
 def test_while_one_hospital_has_not_allowed_it_nothing_is_proposed_of_all(bed: Bed) -> None:
     for name in bed.names[:3]:
-        bed.say(name)
+        bed.allow(name)
     assert propose(bed, make_spec(bed.names)) == "not_permitted"
     smaller = make_spec(bed.names[:3], colluders=1)
     assert propose(bed, smaller) == "ok", "the same plan, of those who allowed it"
 
 
-def test_after_its_end_a_permit_allows_nothing(bed: Bed) -> None:
+@pytest.mark.parametrize("end", ["revoked", "expired", "closed"])
+def test_after_its_end_a_permit_allows_nothing(bed: Bed, end: str) -> None:
     for name in bed.names:
-        bed.say(name, until_ms=START_MS + 10_000)
-    bed.now_ms = START_MS + 10_001
-    assert propose(bed, make_spec(bed.names)) == "not_permitted"
-    for name in bed.names:
-        bed.say(name)
-    bed.revoke("north")
-    assert propose(bed, make_spec(bed.names)) == "not_permitted"
-    bed.say("north")
-    bed.close_request()
+        bed.allow(name, START_MS + 50_000)
+    end_it(bed, end)
     assert propose(bed, make_spec(bed.names)) == "not_permitted"
 
 

@@ -36,7 +36,8 @@ from hmchain.interfaces.cli.people import open_scientist, open_steward
 from hmchain.interfaces.cli.runs import Run
 from hmchain.interfaces.cli.study.show import show_list, show_proposal
 from hmchain.interfaces.cli.study.status import app
-from hmchain.ledger.readers.studies import StudyProposal, StudyRequest, proposal, proposal_to
+from hmchain.ledger.readers.permissions import UNDECIDED
+from hmchain.ledger.readers.studies import REQUESTED, StudyProposal, StudyRequest, proposal, proposal_to
 from hmchain.plain import plain
 
 __all__ = ["app"]
@@ -113,12 +114,7 @@ def approve(
             allow = f"Nobody here could read what {study} says of itself. {allow}"
         confirm(allow, yes=yes, about=lambda: show_proposal(shown))
         done = studies.approve(steward, shown.proposal.asked, until_ms)
-    until = output.when(done.until_ms)
-    _tell(
-        done,
-        f"{done.dataset} version {done.version} may be used for {study} until {until} UTC. "
-        f"Take it back with: `hmchain study revoke {study}`",
-    )
+    _tell(done, _allowed(done))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study refuse brain-tumour --reason ethics"))
@@ -137,7 +133,8 @@ def refuse(
         shown = proposal_to(steward.state, steward.organisation, study)
         _confirm(node, steward, shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
         done = studies.refuse(steward, study, reason)
-    _tell(done, f"{study} is refused ({reason}); its status is {done.status}.")
+    others = "the others decide for themselves" if done.request else f"its status is {done.status}"
+    _tell(done, f"{study} is refused ({reason}); {others}.")
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain study revoke brain-tumour"))
@@ -187,12 +184,34 @@ def propose(
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
-    """Scientist: propose a study of published datasets. It begins once every hospital's steward has approved it."""
+    """Scientist: ask for a study of published datasets. The same command proposes it once every hospital has decided.
+
+    It begins with the hospitals that allow it.
+    """
     wanted = load_proposal(file)
     with open_scientist(node, yes=yes) as scientist:
         done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
-    _tell(done, f"{done.study} is before the stewards of {output.listed(done.participants)}. "
-                f"Each decides: `hmchain study approve {done.study}`")  # fmt: skip
+    _tell(done, _asked(done, file))
+
+
+def _allowed(done: StudyRequest) -> str:
+    if done.decision == UNDECIDED:
+        return f"Your yes to {done.study} counts; another person of this hospital has to agree."
+    until = output.when(done.until_ms)
+    return (
+        f"{done.dataset} version {done.version} may be used for {done.study} until {until} UTC. "
+        f"Take it back with: `hmchain study revoke {done.study}`"
+    )
+
+
+def _asked(done: StudyRequest, file: Path) -> str:
+    waits = [answer.organisation for answer in done.answers if answer.decision == UNDECIDED]
+    before = f"{done.study} is before the stewards of {output.listed(waits)}. Each decides: `hmchain study approve "
+    if done.status == REQUESTED:
+        return f"{before}{done.study}`. Then propose it: `hmchain study propose {file}`"
+    if done.request:
+        return f"{done.study} is proposed to {output.listed(done.participants)}, which allow it; their agents begin."
+    return f"{before}{done.study}`"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.governance.terms import Term, terms
 from hmchain.application.governance.words import Reading, StudyInWords, StudyWords
 from hmchain.interfaces.cli import output
-from hmchain.ledger.readers.studies import StudyRequest
+from hmchain.ledger.readers.studies import REQUESTED, StudyRequest
 
 ASKED_COLUMNS = (
     "study", "title", "status", "this hospital said", "asks for", "proposed by", "purpose", "rounds#", "until (UTC)",
@@ -37,7 +37,7 @@ def show_proposal(shown: StudyInWords, *, asks: bool = True) -> None:
     output.heading("Asked and answered")
     output.fields((*((("asks for", wants),) if asks else ()), ("said so far", _answers_by_name(asked))))
     output.heading("Pinned, and bound by an approval")
-    output.fields(terms(shown.proposal.specification))
+    output.fields((*terms(shown.proposal.specification), *_request(asked)))
     if shown.words.is_lost:
         output.say(f"THE DESCRIPTION CANNOT BE SHOWN: {shown.words.reason}", style="bold red")
 
@@ -46,6 +46,16 @@ _UNSAID = {
     Reading.NONE: "none: this study came without title, text and contact",
     Reading.MEMBERS: "its members have it, sealed; the ledger pins its digest",
 }
+
+
+def _request(asked: StudyRequest) -> tuple[Term, ...]:
+    if not asked.request:
+        return ()
+    return (("request", f"{asked.request}{f', {asked.specification.hex()}: what a decision binds' * _waits(asked)}"),)
+
+
+def _waits(asked: StudyRequest) -> bool:
+    return asked.status == REQUESTED
 
 
 def _words(words: StudyWords) -> tuple[Term, ...]:

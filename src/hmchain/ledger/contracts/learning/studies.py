@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 from msgspec.structs import replace
 
-from hmchain.canonical import Record, digest, encode
+from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode
 from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic, events, reputation, sums, vectors
 from hmchain.ledger.arithmetic import Layer, ModelRule
@@ -261,6 +261,15 @@ def plan_of(spec: StudySpec) -> bytes:
     """
     rule = replace(spec.rule, participants=0)
     return encode(replace(spec, name="", uses=(), rule=rule, initial_root=b"", initial_weights=b""))
+
+
+def of_plan(plan: bytes, name: str, uses: tuple[DatasetUse, ...]) -> StudySpec | None:
+    """The specification that a plan gives with a name and participants, its first model left open; None of no plan."""
+    try:
+        spec = decode(plan, StudySpec)
+    except NotCanonicalError:
+        return None
+    return replace(spec, name=name, uses=uses, rule=replace(spec.rule, participants=len(uses)))
 
 
 def counts_rule(spec: StudySpec) -> ModelRule:
