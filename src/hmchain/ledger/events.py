@@ -211,6 +211,14 @@ class AboutStudy(LedgerEvent, frozen=True):
     study: str
 
 
+class CountCharged(AboutMember, frozen=True, tag="count.charged"):
+    """A count was proposed, and a dataset's budget pays for it; asking the same again is free."""
+
+    dataset: str
+    request: str
+    epsilon_millionths: int
+
+
 class StudyAct(AboutStudy, frozen=True):
     """Something that one participant did in a study."""
 
@@ -237,6 +245,10 @@ class StudyRefused(StudyAct, frozen=True, tag="study.refused"):
 
 class StudyRevoked(StudyAct, frozen=True, tag="study.revoked"):
     """A steward took an approval back."""
+
+
+class CountSatOut(StudyAct, frozen=True, tag="count.sat_out"):
+    """A hospital has too few people for this count to say how many."""
 
 
 class StudyJoined(StudyAct, frozen=True, tag="study.joined"):

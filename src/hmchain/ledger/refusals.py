@@ -141,6 +141,15 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "not_jailed": ("unjailing who is not in jail", "nothing to do"),
     "dataset_exists": ("the name is registered", "publish a new version instead"),
+    "budget_spent": (
+        "counts over this dataset cost all that its hospital lets be learned of one person",
+        "ask what was asked before, which is free; or without this hospital",
+    ),
+    "not_countable": (
+        "the dataset has records in which people cannot be counted",
+        "count in datasets of FHIR resources or of OMOP tables",
+    ),
+    "not_a_count": ("the study counts nobody", "only in a count a hospital sits out"),
     "bad_query": (
         "a count's query or epsilon is out of its bounds, or not in its normal form",
         "`hmchain cohort count` makes one that is",

@@ -15,7 +15,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import assert_never
 
-from hmchain.application.agent import closing
+from hmchain.application.agent import answers, closing
 from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import rounding_secret
@@ -39,6 +39,7 @@ from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import contracts
 from hmchain.ledger.contracts.learning import opening, permitted, rounds, studies
+from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.studies import Status, Study, StudySpec
 from hmchain.ledger.engines.ledger import Node, Signer, signed
 from hmchain.ledger.state import State
@@ -193,6 +194,9 @@ class Agent:
         bodies: list[contracts.Body] = []
         with self._waiting(study):
             bodies = participant.act(self.phases)
+            if any(isinstance(body, SitOut) for body in bodies) and not participant.sat_out:
+                participant.sat_out = True
+                self.news.append(f"count {study.spec.name}: {answers.TOO_FEW}")
         if bodies and participant.desk.sits_out is None:
             self.troubles.pop(study.spec.name, None)
         return bodies or list(self.phases.tick(participant.desk))
@@ -266,7 +270,8 @@ class Agent:
                 require_floor(spec, self.colluders_min)
                 learner = self.learner_factory(spec)
                 with suppress(NotApprovedError):  # then it loads no code, and checks the model once it does
-                    require_first_model(spec, learner)
+                    if not spec.is_count:
+                        require_first_model(spec, learner)
                 self._learners[spec.name] = learner
             except (UnpinnedError, TooFewColludersError) as error:
                 self.refusals[spec.name] = str(error)

@@ -22,6 +22,8 @@ class Participant:
         self.desk = desk
         self._repairs = Repairs(desk.exchange)
         self._round: int | None = None
+        self.sat_out = False
+        """Whether it was told that the hospital sits out of a count."""
 
     def publish(self, phases: Phases) -> None:
         """Upload what the ledger binds; give lost objects back to the store."""

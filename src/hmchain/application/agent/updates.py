@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hmchain.application.agent import contents
+from hmchain.application.agent import answers, contents
 from hmchain.application.agent.desk import RoundDesk
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.learning.masking import MaskSeeds, mask_update
@@ -63,9 +63,9 @@ def make(desk: RoundDesk, masked: Masking) -> MaskedUpdate:
 
 
 def masked(desk: RoundDesk, seeds: MaskSeeds) -> U32:
-    """What is summed in the round: class counts in round 0, after it what was trained."""
+    """What is summed in the round: people or class counts in round 0, after it what was trained."""
     if desk.entry.number == 0:
-        return mask_update(noised_counts(desk), seeds)
+        return mask_update(answers.vector(desk) if desk.study.spec.is_count else noised_counts(desk), seeds)
     spec = desk.study.spec
     start = desk.base().weight_bits.view(np.float32)[: spec.rule.size]
     fitted = desk.learner.trainer.fit(start, desk.entry.number - 1)

@@ -9,6 +9,7 @@ from hmchain.ledger.contracts.data.requests import Status
 from hmchain.ledger.contracts.learning import approvals, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, Decision, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership
@@ -30,6 +31,8 @@ def is_so(state: State, organisation: str, body: Record, height: int) -> bool | 
     match body:
         case ProposeStudy() | ProposeUnderPermit():
             return studies.study(state, body.spec.name) is not None
+        case ProposeCount():
+            return studies.study(state, body.study) is not None
         case ApproveStudy() | RefuseStudy() | RevokeApproval():
             said = _said(state, organisation, body.study)
             return None if said is None else said is _DECISIONS[type(body)]

@@ -13,6 +13,7 @@ from functools import partial
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.protocols import Learner, Outgoing
 from hmchain.application.agent.store import AgentStore
+from hmchain.application.hospital.people_counter import PeopleCounter
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.description import Description
 from hmchain.application.learning.pinned import WordsPin, read_training
@@ -50,6 +51,10 @@ _AGAIN_SECONDS = 60.0
 """How long a description that could not be had is not asked for again."""
 
 
+def _learner(hospital: Hospital, learn: Learn, spec: StudySpec) -> Learner:
+    return PeopleCounter(hospital, spec) if spec.is_count else learn(hospital, spec)
+
+
 class Hospital:
     """A member of the consortium, as its own people and machines see it."""
 
@@ -73,7 +78,7 @@ class Hospital:
         self.activity = ActivityLog(folder.activity, synchronous="NORMAL")
         self._user = this_user()
         self.agent = Agent(
-            folder.organisation, keys.agent, node, objects, self.store, partial(learn, self),
+            folder.organisation, keys.agent, node, objects, self.store, partial(_learner, self, learn),
             cache=folder.cache, relay=relay, leaving=self._leaving,
         )  # fmt: skip
         self._read: set[str] = set()

@@ -95,12 +95,10 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     and what keys complain of.
     """
     hospital = place.hospital
-    key = _study_key(hospital, study, passphrase)
-    shared = shared_objects(hospital.node) if hospital.node else None
-    store = shared or ObjectStore.directory(place.objects)
+    key = study_key(hospital, study, passphrase)
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
     with recorded(hospital.activity, Deed(What.MODEL_EXPORT, study=study, where="file")) as deed:
-        model = write(state, Exchange(store, hospital.cache / study), key, study, target, genesis)
+        model = write(state, objects_of(place, study), key, study, target, genesis)
         deed.add(bytes=target.stat().st_size)
     return model
 
@@ -125,12 +123,19 @@ def opened_store(hospital: hospital_folder.HospitalFolder, passphrase: str | Non
         yield store
 
 
-def _study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
+def objects_of(place: ExportPlace, study: str) -> Exchange:
+    """The objects of a study as a hospital has them: from its agent's cache, else from the store."""
+    shared = shared_objects(place.hospital.node) if place.hospital.node else None
+    return Exchange(shared or ObjectStore.directory(place.objects), place.hospital.cache / study)
+
+
+def study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
+    """The key of a study's objects. Raises `NoStudyKeyError` at a hospital that took no part, or lost it since."""
     with opened_store(hospital, passphrase) as store:
         found = StudyKeyStore(store).object_key(study) if store is not None else None
     if found is None:
         raise NoStudyKeyError(
             f"{hospital.organisation} has no key for the objects of study {study}",
-            "only hospitals that took part can open its model: ask one of them",
+            "only hospitals that took part can open what it made: ask one of them",
         )
     return found

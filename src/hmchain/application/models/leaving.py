@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.kept import Score, scores_prefix
-from hmchain.application.models import export, scores
+from hmchain.application.models import counts, export, scores
 from hmchain.application.models.scores import ScoresFileError
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError
@@ -90,6 +90,11 @@ class Leaver:
         if study.status is Status.PAUSED:
             self.say(f"study {name} is paused: `hmchain study status --study {name} --dir {self._where}` says why")
         key, made = self.agent.study_key(name), models.model(state, name)
+        if study.spec.is_count:
+            if study.status is Status.FINISHED and key is not None and not place.count.exists():
+                counts.leave(state, study, self.agent.exchange(name), key, place.count)
+                self.say(f"count {name} is over: `hmchain cohort result {name} --dir {self._where}` shows its sum")
+            return
         if made is None or made.round == 0 or key is None or place.model.exists():
             return
         export.write(state, self.agent.exchange(name), key, name, place.model, self.genesis)

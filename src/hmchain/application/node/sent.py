@@ -31,6 +31,7 @@ from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDatas
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
@@ -318,7 +319,7 @@ def about(body: Record) -> str:
     Empty for what contradicts nothing.
     """
     match body:
-        case ApproveStudy() | RefuseStudy() | RevokeApproval() | CloseStudy() | ResumeStudy():
+        case ApproveStudy() | RefuseStudy() | RevokeApproval() | CloseStudy() | ResumeStudy() | ProposeCount():
             return f"study {body.study}"
         case ProposeStudy() | ProposeUnderPermit():
             return f"study {body.spec.name}"
@@ -354,6 +355,8 @@ def words(body: Record) -> str:
             return f"propose study {body.spec.name}"
         case ProposeUnderPermit():
             return f"propose study {body.spec.name} under the permit of request {body.request}"
+        case ProposeCount():
+            return f"count {body.study} under the permit of request {body.request}: each hospital's budget pays for it"
         case AnnounceMaintenance():
             return f"maintenance of {body.length_ms // _MINUTE_MS} min"
         case Unjail():

@@ -60,7 +60,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*\.safetensors)", Kind.MODEL),
     (r"summary\.json", Kind.SUMMARY),
     (r"report\.html", Kind.REPORT),
-    (r"(?:.*/)?studies/[^/]+/(?:scores\.json|report\.html)", Kind.SCORES),
+    (r"(?:.*/)?studies/[^/]+/(?:scores\.json|count\.json|report\.html)", Kind.SCORES),
     (r"run\.json|curve\.json|exposure\.json|baselines\.npz", Kind.STORY),
     (r"node\.toml", Kind.SETTINGS),
     (r"member\.json", Kind.INTRODUCTION),

@@ -74,6 +74,11 @@ class StudyFolder:
         return self.path / "scores.json"
 
     @property
+    def count(self) -> Path:
+        """The sum of a count."""
+        return self.path / "count.json"
+
+    @property
     def report(self) -> Path:
         """The report page."""
         return self.path / "report.html"

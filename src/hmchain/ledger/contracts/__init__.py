@@ -20,7 +20,16 @@ from hmchain.ledger.contracts.data import (
     policies,
     reviewing,
 )
-from hmchain.ledger.contracts.learning import approvals, closing, disputes, opening, participation, permitted, studies
+from hmchain.ledger.contracts.learning import (
+    approvals,
+    closing,
+    counting,
+    disputes,
+    opening,
+    participation,
+    permitted,
+    studies,
+)
 from hmchain.ledger.contracts.members import (
     admission,
     enrolment,
@@ -38,6 +47,7 @@ Body = (
     | approvals.Bodies
     | studies.ProposeStudy
     | permitted.Bodies
+    | counting.Bodies
     | opening.Bodies
     | closing.Bodies
     | participation.Bodies
@@ -84,6 +94,7 @@ _SINCE_3: tuple[Any, ...] = (
     attachments,
     obligations,
     permitted,
+    counting,
 )
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 

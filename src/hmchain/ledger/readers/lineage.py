@@ -289,7 +289,7 @@ class _History:
             entry = TracedTransaction(stored.height, block.header.time_ms, transaction_digest(wire), owner)
             body = contracts.decode_body(transaction.body)
             reader = _READERS.get(type(body))
-            if reader:
+            if reader and not (isinstance(body, _IN_ROUNDS) and body.study not in self.studies):
                 reader(self, entry, body)
             for event in events.decode_all(receipt.events):
                 self._read_event(event)
@@ -365,6 +365,8 @@ class _History:
         posted[-1] = replace(posted[-1], confirmed_by=(*posted[-1].confirmed_by, entry.organisation))
 
 
+_IN_ROUNDS = (CommitUpdate, PostAggregate, Confirm)
+"""Of counts too, which make no model and have no lineage."""
 _READERS: dict[type, Callable[..., None]] = {
     ProposeAction: _History._admission,
     RotateKey: _History._rotate,

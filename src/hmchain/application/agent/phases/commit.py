@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hmchain.application.agent import updates
+from hmchain.application.agent import answers, updates
 from hmchain.application.agent.desk import RoundDesk
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.memory import SumRefusedError
 from hmchain.application.agent.updates import Masking
 from hmchain.application.learning.quantise import UpdateError
+from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
 
 
-def commit(desk: RoundDesk, masked: Masking = updates.masked) -> Iterator[CommitUpdate]:
+def commit(desk: RoundDesk, masked: Masking = updates.masked) -> Iterator[CommitUpdate | SitOut]:
     """Make the update of the attempt, once, and bind it. `masked` gives the vector.
 
-    Raises `UpdateError` and `SumRefusedError` where it cannot be sent: then the attempt is sat out.
+    A hospital with too few people for a count says so, and nothing else. Raises `UpdateError` and `SumRefusedError`
+    where an update cannot be sent: then the attempt is sat out.
     """
     if desk.own is None and _is_asked(desk):
+        if desk.study.spec.is_count and desk.made is None and answers.people(desk) is None:
+            yield SitOut(desk.name)
+            return
         entry, made = desk.entry, desk.made or _make(desk, masked)
         yield CommitUpdate(
             desk.name, *desk.place, entry.base_root, made.digest, made.object, made.self_hash, made.pair_hashes

@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from hmchain.ledger.context import is_name, require, require_digest
-from hmchain.ledger.contracts.data.requests import SUMMED, Content, Resources
+from hmchain.ledger.contracts.data import queries
+from hmchain.ledger.contracts.data.requests import SUMMED, Content, Kind, Resources
 
 PURPOSES_MAX = 16
 DISEASES_MAX = 16
@@ -40,6 +41,8 @@ def require_sound(content: Content) -> None:
     for names, most in ((content.fields, FIELDS_MAX), (content.labels, LABELS_MAX)):
         require(_in_order(names, most) and all(map(is_name, names)), "bad_fields")
     require(len(content.plan) <= PLAN_BYTES_MAX, "bad_plan")
+    if content.kind is Kind.COUNT:
+        queries.plan_of(content.plan)
     if content.code:
         require_digest(content.code)
     require(0 <= content.colluders <= COLLUDERS_MAX, "bad_colluders")

@@ -48,6 +48,8 @@ def finish(context: Context, study: Study, model: Base, reason: str) -> None:
     name = study.spec.name
     studies.set_progress(context.state, name, status=Status.FINISHED, reason=reason)
     context.emit(events.StudyFinished(name, reason))
+    if study.spec.is_count:  # what came of it is the sum of its round 0
+        return
     meaning = _meaning(context, study).digest
     models.register(context, Model(name, model.round, model.root, model.weights, meaning, model.object, context.height))
 

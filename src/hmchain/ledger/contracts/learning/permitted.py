@@ -89,21 +89,30 @@ def is_spent(state: State, study: Study, time_ms: int) -> bool:
     )
 
 
-def _propose(context: Context, body: ProposeUnderPermit) -> None:
-    spec = body.spec
-    studies.propose(context, spec)
-    request = requests.require_request(context.state, body.request)
+def require_own_request(context: Context, name: str) -> Request:
+    """A request that the sender's organisation made, or that the sender is a member of."""
+    request = requests.require_request(context.state, name)
     sender = people.sender(context.sender)
     is_theirs = sender.organisation == request.applicant.organisation or sender in request.members
     require(is_theirs, "not_the_applicant")
-    _require_allowed(context, spec, request)
-    require(
-        not any(_has_opened(context.state, name) for name in studies_of(context.state, body.request)), "permit_used"
-    )
-    entry = Under(spec.name, body.request)
+    return request
+
+
+def enter(context: Context, spec: StudySpec, request: str) -> None:
+    """Put a study that was taken under a request's permit; refuse (`permit_used`) a second one that uses anything."""
+    require(not any(_has_opened(context.state, name) for name in studies_of(context.state, request)), "permit_used")
+    entry = Under(spec.name, request)
     _UNDER.put(context.state, entry, spec.digest)
-    _STUDIES.put(context.state, entry, body.request, spec.name)
-    context.emit(events.StudyPermitted(spec.name, body.request))
+    _STUDIES.put(context.state, entry, request, spec.name)
+    context.emit(events.StudyPermitted(spec.name, request))
+
+
+def _propose(context: Context, body: ProposeUnderPermit) -> None:
+    spec = body.spec
+    studies.propose(context, spec)
+    request = require_own_request(context, body.request)
+    _require_allowed(context, spec, request)
+    enter(context, spec, request.name)
 
 
 def _require_allowed(context: Context, spec: StudySpec, request: Request) -> None:
@@ -120,10 +129,10 @@ def _require_allowed(context: Context, spec: StudySpec, request: Request) -> Non
 def _allows(
     state: State, request: str, spec: StudySpec, use: DatasetUse, time_ms: int, *, is_begun: bool = False
 ) -> bool:
+    kind, plan = (Kind.COUNT, spec.training) if spec.is_count else (Kind.TRAIN, studies.plan_of(spec))
     return permits.authorised(
         state, use.organisation, request, time_ms,
-        kind=Kind.TRAIN, plan=studies.plan_of(spec), dataset=use.dataset, version=use.version, purpose=spec.purpose,
-        is_begun=is_begun,
+        kind=kind, plan=plan, dataset=use.dataset, version=use.version, purpose=spec.purpose, is_begun=is_begun,
     )  # fmt: skip
 
 

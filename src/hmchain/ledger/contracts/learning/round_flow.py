@@ -133,8 +133,19 @@ def committed(context: Context, study: Study, entry: Round, *, due: bool = False
         attested(context, study, rounds.current(context.state, study))
     elif due and count >= study.spec.threshold:
         enter(context, study, entry, Phase.ATTEST)
+    elif due and study.spec.is_count:
+        end(context, study, entry, "too_few")
     elif due:
         _miss(context, study, entry, "too_few_updates")
+
+
+def sat_out(context: Context, study: Study, entry: Round) -> None:
+    """After a hospital said that it has too few people for a count: the others go on, or it is over."""
+    rounds.put(context.state, entry)
+    if len(entry.expected) < study.spec.threshold:
+        end(context, study, entry, "too_few")
+    else:
+        committed(context, study, entry)
 
 
 def attested(context: Context, study: Study, entry: Round, *, due: bool = False) -> None:

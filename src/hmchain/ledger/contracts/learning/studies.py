@@ -122,6 +122,11 @@ class StudySpec(Record, frozen=True):
         return self.uses[self.participants.index(organisation)]
 
     @property
+    def is_count(self) -> bool:
+        """Whether it counts people, and trains nothing: it has round 0 alone (`counting`)."""
+        return self.rounds == 0
+
+    @property
     def threshold(self) -> int:
         """Fewest survivors of a round: n - f, and as many as let any two frozen sets share an honest hospital."""
         participants = len(self.uses)
@@ -309,12 +314,12 @@ def _propose(context: Context, body: ProposeStudy) -> None:
     propose(context, body.spec)
 
 
-def propose(context: Context, spec: StudySpec) -> None:
+def propose(context: Context, spec: StudySpec, rounds_min: int = 1) -> None:
     """Take a study that the sender, a scientist, proposes; refuse what none may pin."""
     context.require_role(SCIENTIST)
     require_name(spec.name)
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
-    _check_spec(spec, parameters.current(context.state).deadline_ms_min)
+    _check_spec(spec, parameters.current(context.state).deadline_ms_min, rounds_min)
     _check_colluders(context.state, spec)
     waiting = len(_PROPOSALS.all(context.state, context.sender.organisation))
     require(waiting < PROPOSALS_MAX, "too_many_proposals")
@@ -325,9 +330,10 @@ def propose(context: Context, spec: StudySpec) -> None:
         version = datasets.standing_version(context.state, use.organisation, use.dataset, use.version)
         if held is None:
             raise Refusal("no_such_version")
-        require(held.schema == spec.schema, "schema_mismatch")
+        require(spec.is_count or held.schema == spec.schema, "schema_mismatch")
         counts.append(version.count)
-    summing.claim(context.state, sums.training_key(spec.initial_weights), spec.name)
+    if not spec.is_count:
+        summing.claim(context.state, sums.training_key(spec.initial_weights), spec.name)
     _SPECS.put(context.state, spec, spec.name)
     until_ms = context.time_ms + parameters.current(context.state).proposal_ms
     progress = Progress(
@@ -347,14 +353,14 @@ def _check_colluders(state: State, spec: StudySpec) -> None:
     require(len(spec.uses) >= spec.colluders + 2, "too_few_beside_colluders")
 
 
-def _check_spec(spec: StudySpec, least_ms: int) -> None:
+def _check_spec(spec: StudySpec, least_ms: int, rounds_min: int) -> None:
     participants = spec.participants
     require(list(participants) == sorted(set(participants)), "participants_not_in_order")
     require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")
     require(len(participants) <= arithmetic.PARTICIPANTS_MAX, "too_many_participants")
     require(_PURPOSE.fullmatch(spec.purpose) is not None, "bad_purpose")
     require_digest(spec.code, spec.initial_root, spec.initial_weights)
-    require(1 <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
+    require(rounds_min <= spec.rounds <= ROUNDS_MAX, "bad_rounds")
     require(spec.rule.rounds >= spec.rounds and spec.rule.participants == len(participants), "bad_rule")
     require(spec.rule.learning_rate >= SERVER_RATE_MIN, "server_rate_too_low")
     require(spec.rule.chunks <= CHUNKS_MAX, "model_too_large")

@@ -1,0 +1,131 @@
+"""Four hospitals with people in FHIR, and counts of them: asked, allowed and run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from hmchain.application.cohort.grammar import parse
+from hmchain.application.models import counts
+from hmchain.canonical import encode
+from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RecordSchema, RegisterDataset
+from hmchain.ledger.contracts.data.policies import SetPolicy
+from hmchain.ledger.contracts.data.queries import CountPlan
+from hmchain.ledger.contracts.data.requests import (
+    Content,
+    DatasetVersion,
+    Decided,
+    Handling,
+    Kind,
+    Request,
+    Resources,
+    Submission,
+)
+from hmchain.ledger.contracts.learning import rounds, studies
+from hmchain.ledger.contracts.learning.counting import ProposeCount
+from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.ledger.contracts.members.people import PersonRef
+from support.policy_bed import TERMS
+from support.stand_in import StandIn
+from support.study_bed import DEADLINES, START_MS, YEAR_MS, Bed
+
+DATASET = "people"
+SCHEMA = RecordSchema(("fhir",), ("application/fhir+json",))
+WOMEN = {"centre": 20, "east": 30, "north": 40, "south": 4, "west": 50}
+"""So many women each hospital has, and 60 men."""
+MEN = 60
+FIRST = "women"
+
+
+def found(directory: Path) -> Bed:
+    """The consortium, with people in every hospital's vault and on the ledger."""
+    bed = Bed.found(directory, 4, protocol=3)
+    for name, hospital in bed.consortium.hospitals.items():
+        people = ["female"] * WOMEN[name] + ["male"] * MEN
+        records = {
+            f"{number:04}": json.dumps({"resourceType": "Patient", "id": f"p{number}", "gender": sex}).encode()
+            for number, sex in enumerate(people)
+        }
+        hospital.vault.put_many(DATASET, 1, records, subjects={record: f"subject {record}" for record in records})
+        root = hospital.vault.commit(DATASET, 1).root
+        bed.consortium.require(hospital.as_steward(RegisterDataset(DATASET, SCHEMA)))
+        bed.consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, root, 64)))
+    return bed
+
+
+def set_terms(bed: Bed, name: str, **changes: int) -> None:
+    """A hospital's own policy for its people."""
+    bed.require(name, "steward", SetPolicy(DATASET, replace(TERMS, **changes)))
+
+
+def plan_of(query: str, epsilon_millionths: int = 500_000) -> bytes:
+    return encode(CountPlan(parse(query, 2026), epsilon_millionths))
+
+
+def ask(
+    bed: Bed,
+    name: str,
+    query: str,
+    names: tuple[str, ...] = (),
+    *,
+    by: str = "",
+    status: Decided = Decided.APPROVED,
+    **changes: object,
+) -> Content:
+    """Ask all hospitals, or some, and have them allow it, or say something else."""
+    asked = names or bed.names
+    content = Content(
+        kind=Kind.COUNT, purposes=("DUO:0000006",), diseases=(),
+        datasets=tuple(DatasetVersion(each, DATASET, 1) for each in asked), fields=(), labels=(), plan=plan_of(query),
+        code=b"", colluders=1, resources=Resources(0, 1, 1), regions=(), commercial=False, publishes=False,
+        until_ms=START_MS + YEAR_MS, documents=(),
+    )  # fmt: skip
+    content = replace(content, **changes)
+    applicant = PersonRef(by or bed.names[0], "scientist")
+    request = Request(
+        name, applicant, (), (), (applicant,), requests.Status.SUBMITTED, 1, content.digest, bed.now_ms, 0, "", "", 0
+    )
+    submission = Submission(name, 1, content.digest, applicant, (), bed.now_ms, 0)
+    words = tuple(word(name, each, content, status) for each in asked)
+    bed.require(applicant.organisation, "scientist", StandIn(request, content, submission, words))
+    return content
+
+
+def word(request: str, name: str, content: Content, status: Decided) -> Handling:
+    steward = (PersonRef(name, "steward"),)
+    until_ms = START_MS + YEAR_MS if status is Decided.APPROVED else 0
+    return Handling(
+        request, name, DATASET, status, 1, content.digest, "look", (), 0, steward, until_ms, (), "", "", b"", steward,
+        START_MS, 0,
+    )  # fmt: skip
+
+
+def propose(bed: Bed, name: str, request: str = "", by: str = "") -> str:
+    """The code with which a count of a request's name is taken."""
+    return bed.submit(by or bed.names[0], "scientist", ProposeCount(name, request or name, DEADLINES))
+
+
+def run(bed: Bed, name: str) -> int | None:
+    """Run a count to its end; the people of all hospitals that took part, None if it has no sum."""
+    for _ in range(1_000):
+        if studies.require_study(bed.state, name).status in (*studies.OVER, Status.PAUSED):
+            bed.step()
+            return result(bed, name)
+        bed.step()
+    raise AssertionError(f"nothing came of count {name}: {studies.require_study(bed.state, name).progress}")
+
+
+def result(bed: Bed, name: str) -> int | None:
+    """The sum of a count, as an agent that took part opens it."""
+    study = studies.require_study(bed.state, name)
+    entry = rounds.round_(bed.state, name, 0)
+    if entry is None or entry.posted is None or study.status is not Status.FINISHED:
+        return None
+    agent = bed.agent(entry.frozen[0])
+    key = agent.study_key(name)
+    assert key is not None
+    mean = counts.opened_mean(study, entry, agent.exchange(name), key)
+    return counts.of_mean(bed.state, study, mean).people

@@ -1,0 +1,162 @@
+"""Counting people of four hospitals: the sum, who sits out, what it costs, and what nobody learns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.agent.answers import NoisedPeople
+from hmchain.application.agent.kept import MaskedUpdate
+from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.cohort.noise import margin_95
+from hmchain.application.hospital.people_counter import PeopleCounter
+from hmchain.application.site.activity import What, read_lines
+from hmchain.canonical import encode
+from hmchain.ledger import arithmetic, vectors
+from hmchain.ledger.contracts.data import budgets
+from hmchain.ledger.contracts.data.requests import Decided, Kind
+from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
+from hmchain.ledger.contracts.learning.counting import SitOut
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
+from hmchain.ledger.contracts.learning.rounds import Phase
+from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.ledger.reputation import Conduct
+from support import cohort_bed
+from support.cohort_bed import DATASET, FIRST, WOMEN
+from support.study_bed import Bed
+
+LARGE = ("east", "north", "west")
+"""Those with women enough; south has four."""
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    """The women of four hospitals, counted."""
+    bed = cohort_bed.found(tmp_path_factory.mktemp("cohort"))
+    cohort_bed.ask(bed, FIRST, "female")
+    assert cohort_bed.propose(bed, FIRST) == "ok"
+    cohort_bed.run(bed, FIRST)
+    yield bed
+    bed.close()
+
+
+def made(bed: Bed, study: str) -> list[str]:
+    """Who made an update that was masked."""
+    return [name for name in bed.names if list(bed.agent(name).store.all(f"{study}/masked/", MaskedUpdate))]
+
+
+def test_the_people_of_all_hospitals_but_the_smallest_are_summed(bed: Bed) -> None:
+    study, entry = studies.require_study(bed.state, FIRST), rounds.round_(bed.state, FIRST, 0)
+    assert study.status is Status.FINISHED
+    assert entry is not None
+    assert entry.frozen == LARGE
+    people = cohort_bed.result(bed, FIRST)
+    assert people is not None
+    true = sum(WOMEN[name] for name in LARGE)
+    assert 0 < abs(people - true) <= 2 * margin_95(500_000, len(LARGE)), "the noise of these secrets is not 0"
+    assert models.model(bed.state, FIRST) is None
+
+
+def test_a_count_below_a_threshold_is_refused_before_anything_is_computed(bed: Bed) -> None:
+    """The small hospital says that it sits out, masks nothing and puts nothing into the store; nobody charges it."""
+    entry = rounds.round_(bed.state, FIRST, 0)
+    assert entry is not None
+    assert [update.organisation for update in rounds.contributions(bed.state, entry)] == list(LARGE)
+    assert ("count.sat_out", "south") in bed.kinds("count.sat_out")
+    south = bed.agent("south")
+    assert not list(south.store.all("people/", NoisedPeople))
+    assert made(bed, FIRST) == []
+    sent = [line.deed.what for line in read_lines(bed.everyone["south"].folder.activity) if line.deed.study == FIRST]
+    assert What.STUDY_KEYS in sent
+    assert What.UPDATE not in sent
+    assert [line for line in south.news if "sits out" in line] == [
+        f"count {FIRST}: this hospital sits out: it has fewer people than its policy lets be counted"
+    ]
+    assert conduct.of(bed.state, FIRST, "south") == Conduct()
+
+
+def test_asking_ten_times_does_not_average_the_noise_away(bed: Bed) -> None:
+    """Another request, study and applicant, other words, other hospitals beside: the same number, and no charge."""
+    before = [budgets.spent(bed.state, name, DATASET) for name in bed.names]
+    cohort_bed.ask(bed, "again", "female and not not female", LARGE, by="west", colluders=1)
+    assert cohort_bed.propose(bed, "again", by="west") == "ok"
+    assert cohort_bed.run(bed, "again") == cohort_bed.result(bed, FIRST)
+    assert [budgets.spent(bed.state, name, DATASET) for name in bed.names] == before
+
+
+def test_a_query_that_singles_out_one_person_gives_nothing(bed: Bed) -> None:
+    cohort_bed.ask(bed, "one", "female and not male and sex other")
+    assert cohort_bed.propose(bed, "one") == "ok"
+    assert cohort_bed.run(bed, "one") is None
+    study = studies.require_study(bed.state, "one")
+    assert (study.status, study.progress.reason) == (Status.CLOSED, "too_few")
+    assert made(bed, "one") == []
+
+
+def test_a_budget_cannot_be_reset_by_a_new_request(bed: Bed) -> None:
+    """Nor by another name, another study or another version; only what was paid for is free."""
+    cohort_bed.set_terms(bed, "north", epsilon_max_millionths=budgets.spent(bed.state, "north", DATASET))
+    for name, query in (("new", "male"), ("newer", "male or female")):
+        cohort_bed.ask(bed, name, query)
+        assert cohort_bed.propose(bed, name) == "budget_spent"
+    cohort_bed.ask(bed, "paid", "female")
+    assert cohort_bed.propose(bed, "paid") == "ok"
+    cohort_bed.set_terms(bed, "north", epsilon_max_millionths=10_000_000)
+    assert cohort_bed.propose(bed, "new") == "ok"
+
+
+def test_no_count_without_a_permit(bed: Bed) -> None:
+    """Not before a hospital allowed it, not of what was asked for training, not of what is no query, not twice."""
+    content = cohort_bed.ask(bed, "asked", "male", ("east",), colluders=1)
+    assert cohort_bed.propose(bed, "asked") == "too_few_participants"
+    assert cohort_bed.propose(bed, "asked", "nobody") == "no_such_request"
+    assert cohort_bed.propose(bed, "asked", by="west") == "not_the_applicant"
+    cohort_bed.ask(bed, "waits", "male", status=Decided.WAITING)
+    assert cohort_bed.propose(bed, "waits") == "not_permitted"
+    cohort_bed.ask(bed, "trains", "male", kind=Kind.TRAIN)
+    assert cohort_bed.propose(bed, "trains") == "not_permitted"
+    cohort_bed.ask(bed, "bad", "male", plan=content.plan + b"\0")
+    assert cohort_bed.propose(bed, "bad") == "bad_query"
+    assert cohort_bed.propose(bed, "second", FIRST) == "permit_used"
+
+
+def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:
+    spec = replace(studies.require_study(bed.state, FIRST).spec, name="smuggled")
+    assert bed.submit("east", "scientist", ProposeUnderPermit(spec, FIRST)) == "bad_rounds"
+    other = replace(spec, training=encode(b"anything"))
+    with pytest.raises(UnpinnedError):
+        PeopleCounter(bed.everyone["east"], other)
+    with pytest.raises(UnpinnedError):
+        PeopleCounter(bed.everyone["east"], replace(spec, clip_norm_millionths=2))
+
+
+def test_sitting_out_is_for_whoever_is_asked_and_only_in_a_count(bed: Bed) -> None:
+    assert bed.submit("east", "agent", SitOut(FIRST)) == "not_running"
+    assert bed.submit("east", "steward", SitOut(FIRST)) == "wrong_role"
+    assert bed.submit("east", "agent", SitOut("nothing")) == "no_such_study"
+
+
+def test_another_hospitals_count_cannot_be_read_from_object_store_or_ledger(bed: Bed) -> None:
+    """Who holds the study's key and every opened seed sees noise where another's number is, and its padding."""
+    cohort_bed.ask(bed, "read", "male")
+    assert cohort_bed.propose(bed, "read") == "ok"
+    study = lambda: studies.require_study(bed.state, "read")  # noqa: E731
+    for _ in range(1_000):
+        if study().status is Status.RUNNING and rounds.current(bed.state, study()).phase is Phase.AGGREGATE:
+            break
+        bed.step()
+    participant = bed.agent("west").participant(study())
+    assert participant is not None
+    for update in participant.desk.frozen:
+        if update.organisation == "west":
+            continue
+        vector = participant.desk.vector(update)
+        assert vector is not None
+        assert vectors.update_root(vector) == update.digest
+        opened = vector - arithmetic.mask_stream(update.self_seed, 0, 1)
+        for seen in (vector, opened):
+            assert np.count_nonzero(seen < 1 << 20) < 10, "a number of people is small, and its padding is zero"
+    assert cohort_bed.run(bed, "read") is not None
