@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -10,26 +11,16 @@ from msgspec.structs import replace
 from hmchain.application.cohort.grammar import parse
 from hmchain.application.models import counts
 from hmchain.canonical import encode
-from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RecordSchema, RegisterDataset
+from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.contracts.data.queries import CountPlan
-from hmchain.ledger.contracts.data.requests import (
-    Content,
-    DatasetVersion,
-    Decided,
-    Handling,
-    Kind,
-    Request,
-    Resources,
-    Submission,
-)
+from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Kind, Resources
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.studies import Status
-from hmchain.ledger.contracts.members.people import PersonRef
 from support.policy_bed import TERMS
-from support.stand_in import StandIn
 from support.study_bed import DEADLINES, START_MS, YEAR_MS, Bed
 
 DATASET = "people"
@@ -65,42 +56,35 @@ def plan_of(query: str, epsilon_millionths: int = 500_000) -> bytes:
     return encode(CountPlan(parse(query, 2026), epsilon_millionths))
 
 
+def content_of(query: str, names: Sequence[str], **changes: object) -> Content:
+    """What is asked for."""
+    content = Content(
+        kind=Kind.COUNT, purposes=("DUO:0000006",), diseases=(),
+        datasets=tuple(DatasetVersion(each, DATASET, 1) for each in names), fields=(), labels=(), plan=plan_of(query),
+        code=b"", colluders=1, resources=Resources(0, 1, 1), regions=(), commercial=False, publishes=False,
+        until_ms=START_MS + YEAR_MS, documents=(),
+    )  # fmt: skip
+    return replace(content, **changes)
+
+
 def ask(
     bed: Bed,
     name: str,
     query: str,
-    names: tuple[str, ...] = (),
+    names: Sequence[str] = (),
     *,
     by: str = "",
-    status: Decided = Decided.APPROVED,
+    approved_by: Sequence[str] | None = None,
     **changes: object,
 ) -> Content:
-    """Ask all hospitals, or some, and have them allow it, or say something else."""
-    asked = names or bed.names
-    content = Content(
-        kind=Kind.COUNT, purposes=("DUO:0000006",), diseases=(),
-        datasets=tuple(DatasetVersion(each, DATASET, 1) for each in asked), fields=(), labels=(), plan=plan_of(query),
-        code=b"", colluders=1, resources=Resources(0, 1, 1), regions=(), commercial=False, publishes=False,
-        until_ms=START_MS + YEAR_MS, documents=(),
-    )  # fmt: skip
-    content = replace(content, **changes)
-    applicant = PersonRef(by or bed.names[0], "scientist")
-    request = Request(
-        name, applicant, (), (), (applicant,), requests.Status.SUBMITTED, 1, content.digest, bed.now_ms, 0, "", "", 0
-    )
-    submission = Submission(name, 1, content.digest, applicant, (), bed.now_ms, 0)
-    words = tuple(word(name, each, content, status) for each in asked)
-    bed.require(applicant.organisation, "scientist", StandIn(request, content, submission, words))
+    """Ask all hospitals, or some; all of those that are asked allow it, or some."""
+    asked, by = names or bed.names, by or bed.names[0]
+    content = content_of(query, asked, **changes)
+    for body in (CreateRequest(name), SaveDraft(name, content), SubmitRequest(name, content.digest)):
+        bed.require(by, "scientist", body)
+    for each in asked if approved_by is None else approved_by:
+        bed.require(each, "steward", ApproveRequest(name, 1, content.digest, DATASET, content.until_ms))
     return content
-
-
-def word(request: str, name: str, content: Content, status: Decided) -> Handling:
-    steward = (PersonRef(name, "steward"),)
-    until_ms = START_MS + YEAR_MS if status is Decided.APPROVED else 0
-    return Handling(
-        request, name, DATASET, status, 1, content.digest, "look", (), 0, steward, until_ms, (), "", "", b"", steward,
-        START_MS, 0,
-    )  # fmt: skip
 
 
 def propose(bed: Bed, name: str, request: str = "", by: str = "") -> str:

@@ -17,7 +17,8 @@ from hmchain.application.site.activity import What, read_lines
 from hmchain.canonical import encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data import budgets
-from hmchain.ledger.contracts.data.requests import Decided, Kind
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
+from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
 from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
@@ -81,7 +82,7 @@ def test_a_count_below_a_threshold_is_refused_before_anything_is_computed(bed: B
 def test_asking_ten_times_does_not_average_the_noise_away(bed: Bed) -> None:
     """Another request, study and applicant, other words, other hospitals beside: the same number, and no charge."""
     before = [budgets.spent(bed.state, name, DATASET) for name in bed.names]
-    cohort_bed.ask(bed, "again", "female and not not female", LARGE, by="west", colluders=1)
+    cohort_bed.ask(bed, "again", "female and not not female", LARGE, by="west")
     assert cohort_bed.propose(bed, "again", by="west") == "ok"
     assert cohort_bed.run(bed, "again") == cohort_bed.result(bed, FIRST)
     assert [budgets.spent(bed.state, name, DATASET) for name in bed.names] == before
@@ -110,16 +111,17 @@ def test_a_budget_cannot_be_reset_by_a_new_request(bed: Bed) -> None:
 
 def test_no_count_without_a_permit(bed: Bed) -> None:
     """Not before a hospital allowed it, not of what was asked for training, not of what is no query, not twice."""
-    content = cohort_bed.ask(bed, "asked", "male", ("east",), colluders=1)
+    cohort_bed.ask(bed, "asked", "male", ("east",))
     assert cohort_bed.propose(bed, "asked") == "too_few_participants"
     assert cohort_bed.propose(bed, "asked", "nobody") == "no_such_request"
     assert cohort_bed.propose(bed, "asked", by="west") == "not_the_applicant"
-    cohort_bed.ask(bed, "waits", "male", status=Decided.WAITING)
+    cohort_bed.ask(bed, "waits", "male", approved_by=())
     assert cohort_bed.propose(bed, "waits") == "not_permitted"
-    cohort_bed.ask(bed, "trains", "male", kind=Kind.TRAIN)
+    cohort_bed.ask(bed, "trains", "male", kind=Kind.TRAIN, code=bytes(32))
     assert cohort_bed.propose(bed, "trains") == "not_permitted"
-    cohort_bed.ask(bed, "bad", "male", plan=content.plan + b"\0")
-    assert cohort_bed.propose(bed, "bad") == "bad_query"
+    bad = cohort_bed.content_of("male", LARGE, plan=b"how many?")
+    assert bed.submit("east", "scientist", CreateRequest("bad")) == "ok"
+    assert bed.submit("east", "scientist", SaveDraft("bad", bad)) == "bad_query"
     assert cohort_bed.propose(bed, "second", FIRST) == "permit_used"
 
 
