@@ -7,7 +7,7 @@ what the state calls for and may be called at any time, by a process that was st
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +19,7 @@ from hmchain.application.agent import answers, closing
 from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import rounding_secret
+from hmchain.application.agent.own_word import is_own_word
 from hmchain.application.agent.participant import Participant
 from hmchain.application.agent.phases import HONEST, Phases, lapse
 from hmchain.application.agent.phases.confirm import deny
@@ -69,6 +70,8 @@ class Agent:
     random: Random = secrets.token_bytes
     colluders_min: int = 0
     """The hospital's own floor: studies that withstand fewer colluders are refused."""
+    confirmed: Collection[bytes] = ()
+    """Steward's keys that others gave the hospital by a vote and that its operator confirmed on this machine."""
     refusals: dict[str, str] = field(default_factory=dict)
     """Studies this agent takes no part in, with the reason."""
     troubles: dict[str, str] = field(default_factory=dict)
@@ -104,6 +107,11 @@ class Agent:
             with self._waiting(study):
                 bodies += self._act(study) or self.phases.lapse(self._desk(study))
         return [signed(self.signer, self.node, body, self.random) for body in bodies]
+
+    @property
+    def hears_its_own(self) -> bool:
+        """Whether what its organisation decides on the ledger is the organisation's own word."""
+        return is_own_word(self.node.state, self.organisation, self.confirmed)
 
     def study_key(self, study: str) -> SecretKey | None:
         """The key of a study's objects, once pairs are agreed."""
@@ -236,7 +244,7 @@ class Agent:
         return participant
 
     def _desk(self, study: Study) -> Desk:
-        return Desk(self.organisation, self.node, self.keys, self.random, study)
+        return Desk(self.organisation, self.node, self.keys, self.random, study, confirmed=self.confirmed)
 
     def _round_desk(self, study: Study) -> RoundDesk | None:
         name, learner = study.spec.name, self.learner(study.spec)
@@ -251,7 +259,7 @@ class Agent:
         entry = rounds.current(self.node.state, study)
         return RoundDesk(
             self.organisation, self.node, self.keys, self.random, study,
-            entry, self.exchange(name), self.store, learner, self.coins,
+            entry, self.exchange(name), self.store, learner, self.coins, confirmed=self.confirmed,
         )  # fmt: skip
 
     def exchange(self, study: str) -> Exchange:

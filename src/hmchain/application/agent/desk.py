@@ -6,8 +6,8 @@ saves work, and a desk that was set up a moment ago does as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from hmchain.application.agent import contents, kept, turns
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.memory import AttemptMemory, SumMemory
+from hmchain.application.agent.own_word import is_own_word
 from hmchain.application.agent.protocols import Learner, Random
 from hmchain.application.agent.results import Results
 from hmchain.application.agent.store import AgentStore
@@ -43,6 +44,8 @@ class Desk:
     keys: StudyKeyStore
     random: Random
     study: Study
+    confirmed: Collection[bytes] = field(default=(), kw_only=True)
+    """Keys that others gave the organisation and that its operator confirmed here."""
 
     @property
     def state(self) -> State:
@@ -68,7 +71,9 @@ class Desk:
 
     @property
     def is_authorised(self) -> bool:
-        """Whether the hospital's permit, or its steward's approval, is in force."""
+        """Whether the hospital's permit, or its steward's approval, is in force, and is the hospital's own word."""
+        if not is_own_word(self.state, self.organisation, self.confirmed):
+            return False
         specification, now_ms = self.study.progress.specification, self.node.now_ms()
         return approvals.authorised(self.state, self.organisation, specification, now_ms)
 

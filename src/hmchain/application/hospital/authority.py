@@ -11,7 +11,9 @@ _HINT = "its hospital allows it again, or it takes no further part"
 
 
 def is_authorised(hospital: Hospital, spec: StudySpec) -> bool:
-    """Whether the hospital allows a study what it asks for, as its own node has the ledger now."""
+    """Whether the hospital allows a study what it asks for, as its own node has the ledger now, by its own word."""
+    if not hospital.agent.hears_its_own:
+        return False
     return approvals.authorised(hospital.node.state, hospital.organisation, spec.digest, hospital.node.now_ms())
 
 

@@ -75,6 +75,7 @@ def open_hospital(
             stack.callback(ledger.close)
             hospital = Hospital(place, keys, objects, OwnNode(ledger, settings.organisation), learn, relay)
             hospital.agent.colluders_min = settings.colluders_min
+            hospital.agent.confirmed = settings.confirmed
             hospital.agent.phases = PATIENT
             stack.pop_all()
         return NodeHospital(hospital, ledger, held.pop_all())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, get_type_hints
 
 import msgspec
@@ -14,6 +15,7 @@ from hmchain.ledger.contracts.members.membership import TITLE_CHARACTERS_MAX
 
 DEFAULT_P2P = "0.0.0.0:26656"
 DEFAULT_RPC = "127.0.0.1:26657"
+_KEY = re.compile(r"[0-9a-f]{64}")
 LOG_LEVELS = ("debug", "info", "error")
 
 _HEAD = "One hospital's node. Its commands read this file; after a change, stop the node and start it again."
@@ -89,6 +91,13 @@ Trainers of others that this hospital's agent may run, as FILE.py:CLASS@DIGEST o
 its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept` writes them here."""),
     ] = ()
 
+    confirmed_keys: Annotated[
+        tuple[str, ...],
+        _says("""\
+Steward's keys, in hex, that the other members gave this hospital by a vote since its own was lost. The agent obeys
+nothing that is decided after such a vote until the key stands here: `hmchain people recover trust` writes it."""),
+    ] = ()
+
     def __post_init__(self) -> None:
         for address in (self.address, self.p2p_listen, self.rpc_listen):
             check_address(address)
@@ -103,8 +112,15 @@ its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept`
         if not self.title.strip() or len(self.title) > TITLE_CHARACTERS_MAX or not self.title.isprintable():
             what = "the hospital's title is empty, too long, or not all of it can be printed"
             raise NodeSettingsError(what, f"give 1 to {TITLE_CHARACTERS_MAX} characters")
+        if any(not _KEY.fullmatch(key) for key in self.confirmed_keys):
+            raise NodeSettingsError("confirmed_keys holds what is no key", "`hmchain people recover trust` writes them")
         if self.log_level not in LOG_LEVELS:
             raise NodeSettingsError(f"log_level is {self.log_level!r}", "give debug, info or error")
+
+    @property
+    def confirmed(self) -> frozenset[bytes]:
+        """The keys of `confirmed_keys`."""
+        return frozenset(bytes.fromhex(key) for key in self.confirmed_keys)
 
     @property
     def rpc_url(self) -> str:
