@@ -9,7 +9,10 @@ import pytest
 
 from support.command_tree import all_commands, arguments, options
 
-FILES_ALONE = {"demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof", "network init"}
+FILES_ALONE = {
+    "demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof", "network init", "policy new",
+    "policy test", "policy codes",
+}  # fmt: skip
 """Commands that look into no folder of a hospital, a node or a run."""
 FOLDERS = {
     "Folder of a run, a node or a ledger.": "HMCHAIN_RUN",

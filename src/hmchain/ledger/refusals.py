@@ -162,9 +162,9 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "version_withdrawn": ("records of that version were erased, and its steward withdrew it", "use the next version"),
     "bad_policy": (
         "not canonical Cedar JSON of the allowed part, too large, or a number out of range",
-        "let `hmchain policy test` read it first",
+        "let `hmchain policy test FILE` read it first",
     ),
-    "no_policy_waits": ("no policy of that dataset waits for another person", "`hmchain policy history`"),
+    "no_policy_waits": ("no policy of that dataset waits for another person", "`hmchain policy show DATASET`"),
     "wrong_policy": ("another policy waits than the one that was read", "read the one that waits, then confirm that"),
     "same_person": ("the same person stands behind it already", "another person's word is needed"),
     "no_such_request": ("unknown request", "check its name"),

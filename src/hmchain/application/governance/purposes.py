@@ -10,6 +10,7 @@ from hmchain.ledger import purposes
 
 NAMES = Path(__file__).parent / "tables" / "mondo.bin"
 UNKNOWN = "a code that this version does not know"
+FOUND_MAX = 40
 
 
 @cache
@@ -33,3 +34,13 @@ def purpose_words(code: str) -> str:
 def disease_words(code: str) -> str:
     """A disease with its name, for people."""
     return f"{code}, {diseases().get(code, UNKNOWN)}"
+
+
+def found_by_word(word: str) -> dict[str, str]:
+    """Names by code of all terms and diseases whose name, or short name, has the word; those that begin so first."""
+    short = {code: term.short for code, term in purposes.terms().items()}
+    named = {code: f"{name} ({short[code]})" if short[code] else name for code, name in terms().items()} | diseases()
+    wanted = word.lower()
+    fitting = [(not name.lower().startswith(wanted), len(name), code) for code, name in named.items()
+               if wanted in name.lower()]  # fmt: skip
+    return {code: named[code] for _, _, code in sorted(fitting)[:FOUND_MAX]}

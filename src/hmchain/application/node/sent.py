@@ -29,6 +29,7 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
+from hmchain.ledger.contracts.data.policies import ConfirmPolicy, SetPolicy, WithdrawPolicy
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.counting import ProposeCount
@@ -335,6 +336,8 @@ def about(body: Record) -> str:
             return "the network's parameters"
         case AnnounceMaintenance() | Unjail():
             return "this node's votes"
+        case SetPolicy() | ConfirmPolicy() | WithdrawPolicy():
+            return f"the policy of {body.dataset}"
     return people_words.about(body) or request_words.about(body)
 
 
@@ -373,6 +376,12 @@ def words(body: Record) -> str:
             return f"publish {body.dataset} version {body.version}"
         case WithdrawVersion():
             return f"withdraw {body.dataset} version {body.version}"
+        case SetPolicy(terms=terms):
+            return f"set the policy of {body.dataset} to {terms.digest.hex()[:12]}"
+        case ConfirmPolicy(terms=terms):
+            return f"confirm the policy of {body.dataset}, {terms.hex()[:12]}"
+        case WithdrawPolicy():
+            return f"withdraw the policy of {body.dataset} that waits"
         case RotateKey():
             return f"rotate the {body.role}'s key"
         case RotateWrappingKey():

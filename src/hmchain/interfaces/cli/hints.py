@@ -30,13 +30,14 @@ _GROUPS = {
     "network": Takes.NODE,
     "study": Takes.NODE,
     "request": Takes.NODE,
+    "policy": Takes.NODE,
 }
 _OTHERS = {
     **dict.fromkeys(
         ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"),
         Takes.NOTHING,
     ),
-    **dict.fromkeys(("network init",), Takes.NOTHING),
+    **dict.fromkeys(("network init", "policy new", "policy test", "policy codes"), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient"), Takes.HOSPITAL),

@@ -34,6 +34,7 @@ class Commands(LazyGroup):
         *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
             ("request", "request", "Ask for data, decide on what is asked, and see what is due."),
+            ("policy", "policy", "What may be asked of a dataset: answer questions, try it, read it in plain words."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("uses", "uses", "What a hospital's data were used for, on whose word, until when; for a patient too."),
             ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.canonical import encode
+from hmchain.ledger import genesis as founding
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.context import STEWARD, Acting, Context
 from hmchain.ledger.contracts.data import cedar, datasets, policies
@@ -26,18 +27,27 @@ from hmchain.ledger.contracts.data.policies import (
     WithdrawPolicy,
     judge,
 )
-from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members.people import Person, PersonRef, Status
 from hmchain.ledger.protocols import KNOWN
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
+from support.ledger_network import genesis
 from support.policy_bed import ANYTHING, ASKED, TERMS, compiled, terms
 
 UNSEEN = "forbid(principal, action, resource) when { !context.reviewed };"
 
 
+def enrol(state: State, name: str, status: Status = Status.ACTIVE) -> None:
+    people.keep(state, Person("east", name, (STEWARD,), bytes(32), status, 0))
+
+
 @pytest.fixture
 def state() -> Iterator[State]:
     state = State()
+    founding.initialise(state, genesis(("east", "north", "west")))
+    for name in "abc":
+        enrol(state, name)
     context = Context(state, "test", 1, 0, Acting("east", "a", (STEWARD,)))
     schema = RecordSchema(("fhir",), ("application/fhir+json",))
     datasets.HANDLERS[RegisterDataset](context, RegisterDataset("brain", schema))
@@ -69,8 +79,10 @@ def test_where_no_policy_was_set_a_person_looks(state: State) -> None:
 
 
 def test_three_answers_of_two() -> None:
-    commercial = "forbid(principal, action, resource) when { context.commercial };"
-    policy = terms(anything=ANYTHING, commercial=commercial, unseen=UNSEEN.replace("!", "context.rounds > 60 && !"))
+    commercial = "forbid(principal, action, resource) when { context.asked.commercial };"
+    policy = terms(
+        anything=ANYTHING, commercial=commercial, unseen=UNSEEN.replace("!", "context.asked.rounds > 60 && !")
+    )
     assert judge(policy, ASKED) == Verdict(Answer.YES, ("anything",))
     assert judge(policy, dataclasses.replace(ASKED, rounds=61)) == Verdict(Answer.LOOK, ("unseen",))
     assert judge(policy, dataclasses.replace(ASKED, rounds=61, commercial=True)) == Verdict(Answer.NO, ("commercial",))
@@ -99,7 +111,8 @@ def test_of_several_purposes_and_diseases_each_must_be_permitted() -> None:
 def test_a_rule_that_cannot_be_evaluated_denies_instead_of_being_passed_over() -> None:
     """Cedar passes over a `forbid` that fails, which would allow what it was to forbid."""
     policy = terms(
-        anything=ANYTHING, broken="forbid(principal, action, resource) when { context.days < context.code };"
+        anything=ANYTHING,
+        broken="forbid(principal, action, resource) when { context.asked.days < context.asked.code };",
     )
     assert judge(policy, ASKED) == Verdict(Answer.NO, ("policy_error",))
 
@@ -120,9 +133,12 @@ def test_bounds_hold_whatever_cedar_permits(bound: dict[str, int], asked: dict[s
 def test_who_where_and_for_which_data_can_be_said() -> None:
     policy = terms(
         who='permit(principal in Organisation::"north", action == Action::"train", resource == Dataset::"east/brain")'
-        ' when { principal in Role::"scientist" && [Person::"north/s1", Person::"west/s2"].containsAll(context.people)'
-        ' && [Organisation::"north"].containsAll(context.institutions) && ["DE", "FI"].containsAll(context.regions)'
-        ' && context.documents.contains("ethics") && context.labels == ["glioma"] && context.fields.isEmpty() };'
+        ' when { principal in Role::"scientist" && [Person::"north/s1", Person::"west/s2"]'
+        ".containsAll(context.asked.people)"
+        ' && [Organisation::"north"].containsAll(context.asked.institutions) '
+        '&& ["DE", "FI"].containsAll(context.asked.regions) && context.asked.documents.contains("ethics")'
+        ' && context.asked.labels == ["glioma"]'
+        " && context.asked.fields.isEmpty() };"
     )
     assert judge(policy, ASKED) == Verdict(Answer.YES, ("who",))
     others = [
@@ -173,13 +189,14 @@ BAD = {
     "a sentence as an entity": when({"Value": {"__entity": {"id": "John Smith", "type": "Person"}}}),
     "an unknown type": when({"Value": {"__entity": {"id": "a", "type": "Patient"}}}),
     "an unknown attribute": in_cedar("context.patient"),
+    "an attribute of what is asked and not known": in_cedar("context.asked.reviewed"),
     "an attribute of a person": in_cedar("principal.age > 1"),
     "a float": when({"Value": 1.5}),
     "an integer of 65 bits": when({"Value": 1 << 63}),
-    "a pattern": in_cedar('context.code like "*a*b*c*"'),
+    "a pattern": in_cedar('context.asked.code like "*a*b*c*"'),
     "an address": in_cedar('ip("1.2.3.4").isIpv4()'),
     "a decimal": in_cedar('decimal("1.0").lessThan(decimal("2.0"))'),
-    "arithmetic": in_cedar("context.days + 9223372036854775807 > 1"),
+    "arithmetic": in_cedar("context.asked.days + 9223372036854775807 > 1"),
     "a record": in_cedar("{a: 1} == {a: 1}"),
     "deep nesting": when(nested(60)),
     "nesting that ends a parser": PLAIN.replace(b"[]", b"[" * 5000 + b"]" * 5000),
@@ -241,6 +258,17 @@ def test_nobody_relaxes_alone_a_policy_that_asks_for_two(state: State) -> None:
     assert (policy.cedar, policy.height) == (loose.cedar, 9)
     assert policy.persons == (PersonRef("east", "a"), PersonRef("east", "b"))
     assert sent(state, ConfirmPolicy("brain", loose.digest), "c") == "no_policy_waits"
+
+
+def test_the_word_of_whoever_is_no_steward_any_more_does_not_count(state: State) -> None:
+    sent(state, SetPolicy("brain", replace(TERMS, approvers=2)))
+    loose = terms(anything=ANYTHING)
+    sent(state, SetPolicy("brain", loose))
+    enrol(state, "a", Status.SUSPENDED)
+    assert sent(state, ConfirmPolicy("brain", loose.digest), "b") == [
+        Event("policy.proposed", ("east", "brain", loose.digest.hex()))
+    ]
+    assert sent(state, ConfirmPolicy("brain", loose.digest), "c") == [Event("policy.set", ("east", "brain", "2"))]
 
 
 def test_a_policy_that_waits_can_be_replaced_and_withdrawn(state: State) -> None:

@@ -30,11 +30,13 @@ POLICIES_MAX = 48
 DEPTH_MAX = 40
 _LONG = 1 << 63
 
-CONTEXT = (
-    "code", "colluders", "commercial", "count", "days", "disease", "diseases", "documents", "fields", "institutions",
-    "labels", "organisations", "people", "publishes", "purpose", "purposes", "regions", "reviewed", "rounds",
+CONTEXT = ("asked", "disease", "purpose", "reviewed")
+"""What a policy may read of the context."""
+ASKED = (
+    "code", "colluders", "commercial", "count", "days", "diseases", "documents", "fields", "institutions", "labels",
+    "organisations", "people", "publishes", "purposes", "regions", "rounds",
 )  # fmt: skip
-"""What a policy may read of the context: all of it is always there."""
+"""What a policy may read of `context.asked`: all of it is always there."""
 
 _PERSON = r"[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}"
 _TYPES = {
@@ -46,8 +48,8 @@ _TYPES = {
     "Purpose": re.compile(r"DUO:[0-9]{7}"),
     "Role": re.compile(r"[a-z]{1,20}"),
 }
-_TEXT = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}|[A-Z]{2}|[0-9a-f]{64}")
-"""A name, a region, a digest."""
+_TEXT = re.compile(r"|[a-z0-9][a-z0-9._-]{0,47}|[A-Z]{2}|[0-9a-f]{64}")
+"""A name, a region, a digest, or nothing."""
 _ONE = ("!", "isEmpty")
 _TWO = ("!=", "&&", "<", "<=", "==", ">", ">=", "contains", "containsAll", "containsAny", "in", "||")
 
@@ -144,12 +146,19 @@ def _is_expression(expression: Any, depth: int) -> bool:
 
 def _is_operation(operator: str, inner: dict[str, Any], depth: int) -> bool:
     if operator == ".":
-        return set(inner) == {"attr", "left"} and inner["attr"] in CONTEXT and inner["left"] == {"Var": "context"}
+        return set(inner) == {"attr", "left"} and inner["attr"] in _attributes_of(inner["left"])
     if operator == "is":
         known = set(inner) == {"entity_type", "left"} and inner["entity_type"] in _TYPES
         return known and _is_expression(inner["left"], depth)
     parts = _parts(operator)
     return set(inner) == set(parts) != set() and all(_is_expression(inner[part], depth) for part in parts)
+
+
+def _attributes_of(left: Any) -> tuple[str, ...]:
+    """What may be read of the context, and of what is asked in it; nothing of all else."""
+    if left == {"Var": "context"}:
+        return CONTEXT
+    return ASKED if left == {".": {"attr": "asked", "left": {"Var": "context"}}} else ()
 
 
 def _parts(operator: str) -> tuple[str, ...]:
@@ -176,11 +185,13 @@ def _is_value(value: Any) -> bool:
 # -- what is asked of it -----------------------------------------------------------------------------------------------
 
 
-def entity(kind: str, name: str, parents: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
-    """An entity in Cedar's JSON, with its parents."""
+def entity(
+    kind: str, name: str, parents: Iterable[tuple[str, str]] = (), attributes: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """An entity in Cedar's JSON, with its parents and attributes."""
     return {
         "uid": {"type": kind, "id": name},
-        "attrs": {},
+        "attrs": attributes or {},
         "parents": [{"type": of, "id": parent} for of, parent in parents],
     }
 

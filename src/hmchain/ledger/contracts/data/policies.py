@@ -41,7 +41,7 @@ LICENCES_MAX = 8
 JUDGED_MAX = 16
 """So many purposes and diseases of one request are judged; with more a person would have to say which are meant."""
 
-PERSON_LOOKS = "person-looks"
+ANYTHING, PERSON_LOOKS = "anything", "person-looks"
 NOTHING_PERMITS, POLICY_ERROR, TOO_MUCH = "nothing_permits", "policy_error", "too_much"
 FEW_COLLUDERS, SMALL_COHORT, TOO_LONG = "few_colluders", "small_cohort", "too_long"
 REASONS = (FEW_COLLUDERS, NOTHING_PERMITS, POLICY_ERROR, SMALL_COHORT, TOO_LONG, TOO_MUCH)
@@ -183,7 +183,7 @@ _ANY = {"action": _ALL, "conditions": [], "effect": "permit", "principal": _ALL,
 _UNSEEN = {"!": {"arg": {".": {"attr": "reviewed", "left": {"Var": "context"}}}}}
 DEFAULT = cedar.canonical(
     {
-        "asked": _ANY,
+        ANYTHING: _ANY,
         PERSON_LOOKS: {**_ANY, "conditions": [{"body": _UNSEEN, "kind": "when"}], "effect": "forbid"},
     }
 )
@@ -250,8 +250,7 @@ def judge(terms: Terms, asked: Asked) -> Verdict:
     cases = purposes.cases(asked.purposes, asked.diseases)
     if len(cases) > JUDGED_MAX:
         return Verdict(Answer.NO, (TOO_MUCH,))
-    base = _context(asked)
-    requests = [_request(asked, base, case, reviewed) for case in cases for reviewed in (True, False)]
+    requests = [_request(asked, case, reviewed) for case in cases for reviewed in (True, False)]
     answers = cedar.asked(cedar.handle(terms.cedar), requests, _entities(asked), POLICY_ERROR)
     return _strictest([_combined(*answers[number : number + 2]) for number in range(0, len(answers), 2)])
 
@@ -282,7 +281,11 @@ def _strictest(verdicts: list[Verdict]) -> Verdict:
     return Verdict(answer, tuple(sorted(reasons)))
 
 
-def _context(asked: Asked) -> dict[str, Any]:
+_THIS = ("Request", "asked")
+"""The entity of what is asked: read once for all questions about it."""
+
+
+def _attributes(asked: Asked) -> dict[str, Any]:
     everyone = sorted({PersonRef(asked.organisation, asked.person), *asked.members})
     return {
         "code": asked.code.hex(),
@@ -306,14 +309,19 @@ def _context(asked: Asked) -> dict[str, Any]:
     }
 
 
-def _request(asked: Asked, base: dict[str, Any], case: purposes.Case, reviewed: bool) -> dict[str, Any]:
+def _request(asked: Asked, case: purposes.Case, reviewed: bool) -> dict[str, Any]:
     """One question: may this be done for this purpose, about this disease?"""
-    about = {"purpose": cedar.reference("Purpose", case[0]), "disease": cedar.reference("Disease", case[1])}
+    context = {
+        "asked": cedar.reference(*_THIS),
+        "disease": cedar.reference("Disease", case[1]),
+        "purpose": cedar.reference("Purpose", case[0]),
+        "reviewed": reviewed,
+    }
     return {
         "principal": {"type": "Person", "id": f"{asked.organisation}/{asked.person}"},
         "action": {"type": "Action", "id": asked.kind},
         "resource": {"type": "Dataset", "id": f"{asked.owner}/{asked.dataset}"},
-        "context": {**base, **about, "reviewed": reviewed},
+        "context": context,
     }
 
 
@@ -323,6 +331,7 @@ def _entities(asked: Asked) -> cedarpy.Entities:
     own = [
         cedar.entity("Person", f"{asked.organisation}/{asked.person}", [("Organisation", asked.organisation), *roles]),
         cedar.entity("Dataset", f"{asked.owner}/{asked.dataset}", [("Organisation", asked.owner)]),
+        cedar.entity(*_THIS, attributes=_attributes(asked)),
     ]
     return _kinds(asked.purposes, asked.diseases).with_added_json_str(msgspec.json.encode(own).decode())
 
@@ -345,7 +354,7 @@ def _set(context: Context, body: SetPolicy) -> None:
     context.require_role(STEWARD)
     organisation = context.sender.organisation
     require(datasets.dataset(context.state, organisation, body.dataset) is not None, "no_such_dataset")
-    _require_sound(body.terms)
+    require_sound(body.terms)
     _enact(context, Pending(organisation, body.dataset, body.terms, context.height, (people.sender(context.sender),)))
 
 
@@ -376,7 +385,7 @@ def _enact(context: Context, waiting: Pending) -> None:
     """Put it in force if enough persons stand behind it, else keep it until they do."""
     state, organisation, dataset = context.state, waiting.organisation, waiting.dataset
     before = current(state, organisation, dataset)
-    if len(waiting.persons) < before.approvers:
+    if sum(STEWARD in people.roles_of(state, person) for person in waiting.persons) < before.approvers:
         _PENDING.put(state, waiting, organisation, dataset)
         context.emit(events.PolicyProposed(organisation, dataset, waiting.terms.digest))
         return
@@ -391,7 +400,7 @@ def _enact(context: Context, waiting: Pending) -> None:
     context.emit(events.PolicySet(organisation, dataset, version))
 
 
-def _require_sound(terms: Terms) -> None:
+def require_sound(terms: Terms) -> None:
     """Refuse (`bad_policy`) what no policy may say."""
     require(1 <= terms.approvers <= APPROVERS_MAX, "bad_policy")
     require(0 <= terms.minimum_cohort < 1 << 40 and 0 <= terms.colluders_min < 1000, "bad_policy")

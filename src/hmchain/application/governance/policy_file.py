@@ -1,0 +1,266 @@
+"""The file in which a steward answers what may happen with a dataset: TOML, made into a policy."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import cedarpy
+import msgspec
+
+from hmchain.application.governance.policy_rules import RULES, Json, Values, made
+from hmchain.application.governance.purposes import diseases
+from hmchain.application.governance.request_file import PURPOSES
+from hmchain.errors import InputError
+from hmchain.files import read_toml
+from hmchain.ledger import purposes
+from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data import cedar, policies
+from hmchain.ledger.contracts.data.policies import Duty, Terms
+from hmchain.ledger.contracts.data.requests import Kind
+from hmchain.ledger.transactions import Refusal
+
+MILLION = 1_000_000
+
+
+class PolicyFileError(InputError):
+    """The file of a policy cannot be used."""
+
+    code = "policy_file"
+
+
+class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A policy's TOML file: the answers to what `QUESTIONS` asks."""
+
+    dataset: str
+    uses: tuple[str, ...] = ("health-research",)
+    """What it may be used for: words of `PURPOSES`, or DUO's codes and short names."""
+    diseases: list[str] = []
+    """With the use `disease-research`: Mondo's codes, each with all below it."""
+    conditions: list[str] = []
+    """DUO's conditions by short name or code."""
+    kinds: tuple[str, ...] = ("count", "train")
+    regions: list[str] = []
+    people: list[str] = []
+    """Persons who alone may ask, as `HOSPITAL/PERSON`."""
+    institutions: list[str] = []
+    not_for_profit: list[str] = []
+    """Organisations that are known not to be for profit."""
+    fields: list[str] = []
+    labels: list[str] = []
+    codes: list[str] = []
+    """Digests of code that somebody has looked at; other code waits for a person."""
+    rounds: int = 0
+    """The most; 0 for no limit."""
+    person_looks: bool = True
+    approvers: int = 1
+    automatic: bool = False
+    minimum_cohort: int = 0
+    colluders: int = 1
+    days: int = 365
+    epsilon: float = 1.0
+    duties: dict[str, int] = {}
+    licences: list[str] = []
+    """Digests of terms that each applicant accepts."""
+    rules: dict[str, str] = {}
+    """Rules of one's own, in Cedar, by name."""
+
+
+def load_policy(path: Path) -> PolicyFile:
+    """Read a policy's file. Raises `PolicyFileError` that names what is wrong."""
+
+    def wrong(reason: str) -> PolicyFileError:
+        return PolicyFileError(f"{path} cannot be used: {reason}", "mend that entry")
+
+    try:
+        return read_toml(path, PolicyFile, wrong)
+    except OSError as error:
+        hint = "begin with: `hmchain policy new DATASET`"
+        raise PolicyFileError(f"{path} cannot be read: {error.strerror}", hint) from error
+
+
+def terms_of(file: PolicyFile) -> Terms:
+    """The policy that the answers make. Raises `PolicyFileError` for one that is unknown or contradicts another."""
+    policies_by_id = made(_chosen(file)) | {name: _own(name, text) for name, text in sorted(file.rules.items())}
+    duties = _duties(file)
+    found = Terms(
+        cedar.canonical(policies_by_id),
+        approvers=file.approvers,
+        automatic=file.automatic,
+        minimum_cohort=file.minimum_cohort,
+        colluders_min=file.colluders,
+        days_max=file.days,
+        epsilon_max_millionths=round(file.epsilon * MILLION),
+        duties=tuple(Duty(kind, days) for kind, days in sorted(duties.items())),
+        licences=tuple(sorted(_digest("licences", text) for text in file.licences)),
+    )
+    try:
+        policies.require_sound(found)
+    except Refusal as refusal:
+        what = (
+            "the answers make no policy that a ledger takes: a number out of range, a text that is no name, or too many"
+        )
+        raise PolicyFileError(what, "take back what was changed last") from refusal
+    return found
+
+
+# -- from answers to rules ---------------------------------------------------------------------------------------------
+
+Chosen = list[tuple[str, Values]]
+
+
+def _chosen(file: PolicyFile) -> Chosen:
+    """Our rules that the answers choose, each with its values."""
+    named = {_condition(each) for each in file.conditions}
+    found = _uses(file, named)
+    found += [(name, tuple(sorted(values))) for name, values in _lists(file) if values]
+    for condition in sorted(named & set(_OF_CONDITIONS)):
+        found += _OF_CONDITIONS[condition](file)
+    if file.regions:
+        found.append(("region-unsaid", ()))
+    if file.rounds:
+        found.append(("rounds", (file.rounds,)))
+    if file.person_looks:
+        found.append((policies.PERSON_LOOKS, ()))
+    return list(dict(found).items())
+
+
+def _uses(file: PolicyFile, named: set[str]) -> Chosen:
+    asked = {_use(each) for each in file.uses} | ({purposes.CLINICAL_CARE} if "CC" in named else set())
+    of_diseases = purposes.DISEASE_SPECIFIC in asked and bool(file.diseases)
+    if file.diseases and not of_diseases:
+        raise PolicyFileError("diseases are named, and no use is disease-research", 'add it to "uses"')
+    for code in file.diseases:
+        if code not in diseases():
+            raise PolicyFileError(f"{code!r} is no disease of Mondo", "`hmchain policy codes WORD` finds codes")
+    plain = sorted(asked - ({purposes.DISEASE_SPECIFIC} if of_diseases else set()))
+    found: Chosen = [("uses", tuple(plain))] if plain else []
+    return found + ([("diseases", tuple(sorted(set(file.diseases))))] if of_diseases else [])
+
+
+def _lists(file: PolicyFile) -> Iterable[tuple[str, Sequence[str]]]:
+    """Rules that a list alone asks for."""
+    for kind in file.kinds:
+        if kind not in set(Kind):
+            raise PolicyFileError(f"{kind!r} is no kind of use", f"give some of {', '.join(Kind)}")
+    codes = [_digest("codes", each).hex() for each in file.codes]
+    return (
+        ("kinds", file.kinds), ("regions", file.regions), ("people", file.people), ("fields", file.fields),
+        ("institutions", file.institutions), ("labels", file.labels), ("code", codes),
+    )  # fmt: skip
+
+
+def _needing(field: str, rules: Chosen, short: str) -> Callable[[PolicyFile], Chosen]:
+    """A condition that says nothing without its list."""
+
+    def chosen(file: PolicyFile) -> Chosen:
+        if not getattr(file, field):
+            raise PolicyFileError(f"the condition {short} needs {field!r}", f"fill in {field!r}, or strike {short}")
+        return rules
+
+    return chosen
+
+
+def _owing(duty: str, rules: Chosen, short: str) -> Callable[[PolicyFile], Chosen]:
+    """A condition that is a duty after the approval."""
+
+    def chosen(file: PolicyFile) -> Chosen:
+        if duty not in file.duties:
+            raise PolicyFileError(f"the condition {short} needs a duty {duty!r}", f"set [duties] {duty} = DAYS")
+        return rules
+
+    return chosen
+
+
+def _always(*names: str) -> Callable[[PolicyFile], Chosen]:
+    return lambda _: [(name, ()) for name in names]
+
+
+def _not_for_profit(file: PolicyFile) -> Chosen:
+    return [("organisation", tuple(sorted(file.not_for_profit)))]
+
+
+_OF_CONDITIONS: dict[str, Callable[[PolicyFile], Chosen]] = {
+    "COL": _always("collaboration"),
+    "GS": _needing("regions", [], "GS"),
+    "GSO": _always("genetic"),
+    "IRB": _always("ethics-letter", "ethics-unread"),
+    "IS": _needing("institutions", [], "IS"),
+    "MOR": _owing("moratorium", [], "MOR"),
+    "NCU": _always("commercial"),
+    "NMDS": _always("methods"),
+    "NPOA": _always("ancestry", "ancestry-possible"),
+    "NPU": _not_for_profit,
+    "NPUNCU": lambda file: [("commercial", ()), *_not_for_profit(file)],
+    "PS": _always("project"),
+    "PUB": _owing("publish", [("publication", ())], "PUB"),
+    "RS": _always("research-type"),
+    "RTN": _owing("return", [], "RTN"),
+    "TS": _needing("days", [], "TS"),
+    "US": _needing("people", [], "US"),
+}
+
+
+@cache
+def conditions() -> dict[str, str]:
+    """DUO's conditions: code by short name, in order of code."""
+    return {term.short: code for code, term in purposes.terms().items() if term.short and term.is_modifier}
+
+
+@cache
+def uses() -> dict[str, str]:
+    """DUO's uses: code by short name, in order of code."""
+    return {term.short: code for code, term in purposes.terms().items() if term.short and purposes.is_use(code)}
+
+
+def _condition(given: str) -> str:
+    """A condition's short name."""
+    known = {code: short for short, code in conditions().items()}
+    short = known.get(given, given.upper())
+    if short not in conditions():
+        raise PolicyFileError(f"{given!r} is no condition of DUO", f"give some of {', '.join(sorted(conditions()))}")
+    return short
+
+
+def _use(given: str) -> str:
+    """A use's code."""
+    code = PURPOSES.get(given) or uses().get(given.upper()) or given
+    if code not in uses().values():
+        hint = f"give some of {', '.join(PURPOSES)}; or of {', '.join(sorted(uses()))}"
+        raise PolicyFileError(f"{given!r} is no use of DUO", hint)
+    return code
+
+
+def _duties(file: PolicyFile) -> dict[str, int]:
+    for kind in file.duties:
+        if kind not in policies.DUTIES:
+            raise PolicyFileError(f"{kind!r} is no duty", f"give some of {', '.join(policies.DUTIES)}")
+    return file.duties
+
+
+def _digest(key: str, text: str) -> bytes:
+    if re.fullmatch(r"[0-9a-f]{64}", text) is None:
+        raise PolicyFileError(f"{text!r} in {key!r} is no digest", "a digest is 64 hex digits")
+    return bytes.fromhex(text)
+
+
+def _own(name: str, text: str) -> Json:
+    """One rule of the hospital's own."""
+    if not is_name(name) or name in RULES or name in policies.REASONS:
+        raise PolicyFileError(f"a rule cannot be called {name!r}", "choose a short name that no other rule has")
+    try:
+        found = json.loads(cedarpy.policies_to_json_str(text))
+    except ValueError as error:
+        raise PolicyFileError(f"the rule {name!r} is no Cedar: {error}", "docs.cedarpolicy.com explains it") from error
+    rules = list(found["staticPolicies"].values())
+    if len(rules) != 1 or found["templates"]:
+        raise PolicyFileError(f"the rule {name!r} is not one policy", "give each policy a name of its own")
+    try:
+        cedar.parsed(cedar.canonical({name: rules[0]}))
+    except Refusal as refusal:
+        what = f"the rule {name!r} uses what a ledger does not take, or a text that is no name or code"
+        raise PolicyFileError(what, "docs/how-to/policy.md lists what rules may use") from refusal
+    return rules[0]

@@ -1,0 +1,145 @@
+"""A policy's file to be filled in: question by question, or with what is usual."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hmchain import decoding, files
+from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError, conditions, terms_of
+from hmchain.application.governance.purposes import terms
+from hmchain.application.governance.request_file import PURPOSES
+from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data.policies import DUTIES
+
+
+@dataclass(frozen=True)
+class Question:
+    """One thing that a steward is asked."""
+
+    key: str
+    """Of the file."""
+    text: str
+    help: str
+    """What stands beside the key in the file."""
+
+
+QUESTIONS = (
+    Question("uses", f"What may it be used for ({', '.join(PURPOSES)})",
+             f"{', '.join(PURPOSES)}; or codes of the Data Use Ontology (DUO)"),
+    Question("diseases", "Which diseases, where the use is disease-research (codes of Mondo)",
+             "with disease-research: codes of Mondo, each with all below it; `hmchain policy codes WORD`"),
+    Question("conditions", "Under which conditions of DUO (NPUNCU: not commercial, IRB: ethics letter, PUB: published)",
+             "of DUO, listed at the end of this file"),
+    Question("regions", "To which countries may results go (DE, FI, ...; empty for any)",
+             "countries to which results may go; empty for any"),
+    Question("kinds", "What may be done with it (count, train, statistics, evaluate, transfer)",
+             "count, train, statistics, evaluate, transfer"),
+    Question("person_looks", "Does a person look at every request (yes, no)",
+             "whether a person looks at every request"),
+    Question("automatic", "Is approved at once what needs no person (yes, no)",
+             "whether what needs no person is approved at once"),
+    Question("approvers", "How many persons approve a request, and replace this policy",
+             "so many persons approve a request, and replace this policy"),
+    Question("minimum_cohort", "Fewest records that may be asked about",
+             "fewest records, as published, that may be asked about; 0 for any"),
+    Question("colluders", "How many participants that pool what they know must learn nothing of this hospital",
+             "so many participants may pool what they know and learn nothing of this hospital alone"),
+    Question("days", "Longest time of an approval in days", "longest time of an approval; 0 for any"),
+    Question("epsilon", "Privacy budget of all counts together (0: no counts)",
+             "privacy budget of all counts together; 0 for no counts"),
+)  # fmt: skip
+"""In the order in which they are asked."""
+
+_HEAD = """# The policy of a dataset. Change it, and try it: `hmchain policy test FILE`
+# What the ledger gets is rules, numbers and codes: nothing that stands behind a # leaves this file.
+# docs/how-to/policy.md goes through all of it.
+
+dataset = {dataset}
+"""
+_LISTS = """
+# people = ["north/s1"]          # persons who alone may ask
+# institutions = ["north"]       # hospitals whose people alone may ask
+# not_for_profit = ["north"]     # with NPU and NPUNCU: known not to be for profit
+# fields = ["age", "sex"]        # fields that alone may be asked for
+# labels = ["diagnosis"]         # labels that alone may be asked for
+# codes = ["<64 hex digits>"]    # code that was looked at; other code waits for a person
+# rounds = 600                   # most rounds of a study
+# licences = ["<64 hex digits>"] # digests of terms that each applicant accepts
+"""
+
+
+def template(file: PolicyFile) -> str:
+    """The text of a file with these answers, and a word on each key."""
+    lines = [f"{f'{each.key} = {_toml(getattr(file, each.key))}':40} # {each.help}\n" for each in QUESTIONS]
+    duties = "".join(f"{kind} = {days}\n" for kind, days in sorted(file.duties.items()))
+    listed = "".join(f"# {short:7} {terms()[code]}\n" for short, code in sorted(conditions().items()))
+    return "".join((
+        _HEAD.format(dataset=_toml(file.dataset)), "\n", *lines, _LISTS,
+        f"\n[duties]   # due so many days after an approval: {', '.join(DUTIES)}\n", duties,
+        "\n[rules]    # rules of your own in Cedar, by name\n", "\n# Conditions of DUO:\n", listed,
+    ))  # fmt: skip
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def begun(dataset: str) -> PolicyFile:
+    """The answers that are usual, for a dataset. Raises `PolicyFileError` for what is no name."""
+    if not is_name(dataset):
+        raise PolicyFileError(f"{dataset!r} is no dataset's name", "`hmchain data list` names them")
+    return PolicyFile(dataset=dataset)
+
+
+def usual(file: PolicyFile, question: Question) -> str:
+    """The answer that stands if none is given."""
+    value = getattr(file, question.key)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list | tuple) else f"{value:g}"
+
+
+def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
+    """The file with one more answer; an empty one lets stand what is there.
+
+    Raises `PolicyFileError` for an answer that makes no policy.
+    """
+    if not text:
+        return file
+    old = getattr(file, question.key)
+    value: Any = text
+    if isinstance(old, bool):
+        value = {"yes": True, "y": True, "no": False, "n": False}.get(text.lower(), text)
+    elif isinstance(old, int | float):
+        value = float(text) if text.replace(".", "", 1).isdigit() else text
+        value = int(value) if isinstance(old, int) and isinstance(value, float) and value == int(value) else value
+    else:
+        value = [part for part in text.replace(",", " ").split() if part]
+    try:
+        found = decoding.converted({**msgspec.to_builtins(file), question.key: value}, PolicyFile)
+    except msgspec.ValidationError as error:
+        raise PolicyFileError(f"{text!r} is no answer to that", "give a number, yes or no, or a list") from error
+    filled = _with_duties(found)
+    if question.key not in ("uses", "conditions"):  # which the next questions complete
+        terms_of(filled)
+    return filled
+
+
+def _with_duties(file: PolicyFile) -> PolicyFile:
+    """Conditions that are duties, with usual days where none are given."""
+    usual_days = {"PUB": ("publish", 730), "MOR": ("moratorium", 180), "RTN": ("return", 365)}
+    owed = dict(days for short, days in usual_days.items() if short in {each.upper() for each in file.conditions})
+    return msgspec.structs.replace(file, duties={**owed, **file.duties})
+
+
+def write(path: Path, file: PolicyFile) -> None:
+    """Write a file that is new. Raises `PolicyFileError` where there is one already."""
+    try:
+        files.write_whole(path, template(file).encode(), durable=False, new=True)
+    except FileExistsError as error:
+        raise PolicyFileError(f"{path} is there already", "name another by --output, or change that one") from error

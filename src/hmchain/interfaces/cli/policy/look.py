@@ -1,0 +1,117 @@
+"""`hmchain policy show|history|diff|test|codes`: read policies, and try them before they are set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.application.governance import policies, policy_trials
+from hmchain.application.governance.policies import PolicyView
+from hmchain.application.governance.purposes import found_by_word
+from hmchain.application.node.reading import verified_state
+from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, PersonOption, VersionOption, example
+from hmchain.interfaces.cli.policy import show as views
+from hmchain.ledger.readers.states import VerifiedState
+
+app = typer.Typer()
+
+PolicyFileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The policy, in TOML.")]
+HospitalOf = Annotated[
+    str | None, typer.Option("--of", metavar="HOSPITAL", help="Whose dataset.", show_default="this hospital")
+]
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain policy show brain"))
+def show(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset, or the file of a policy (.toml).")],
+    hospital: HospitalOf = None,
+    version: VersionOption = None,
+    node: PersonOption = DEFAULT_FOLDER,
+) -> None:
+    """Show a policy in plain words: every rule is a sentence, read back from what the ledger has.
+
+    A rule that is none of ours is shown as Cedar.
+    """
+    output.show(_found(dataset, hospital, version, node), views.show_policy)
+
+
+def _found(dataset: str, hospital: str | None, version: int | None, node: Path) -> PolicyView:
+    if dataset.endswith(".toml"):
+        name, terms = policies.of_file(Path(dataset))
+        return policies.in_words(terms, name)
+    with _state(node) as (place, own):
+        return policies.shown(place.state, hospital or own, dataset, version)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))
+def history(dataset: DatasetArgument, hospital: HospitalOf = None, node: PersonOption = DEFAULT_FOLDER) -> None:
+    """List all versions of a policy: whatever was decided under one can be looked up for ever."""
+    with _state(node) as (place, own):
+        found = policies.history(place.state, hospital or own, dataset)
+    output.show(found, views.show_history)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain policy diff brain 1 2"))
+def diff(
+    dataset: DatasetArgument,
+    before: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="The one before; 0 where none was set.")],
+    after: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="The one after.")],
+    hospital: HospitalOf = None,
+    node: PersonOption = DEFAULT_FOLDER,
+) -> None:
+    """Say in words how two versions of a policy differ."""
+    with _state(node) as (place, own):
+        found = policies.compared(place.state, hospital or own, dataset, before, after)
+    output.show(found, views.show_difference)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain policy test brain.toml --request relapse.toml"))
+def test(
+    file: PolicyFileArgument,
+    requests: Annotated[
+        list[Path] | None, typer.Option("--request", metavar="FILE", help="A request's file; several times for more.")
+    ] = None,
+    applicant: Annotated[
+        str, typer.Option("--applicant", metavar="HOSPITAL/PERSON", help="Who asks, with --request.")
+    ] = str(policy_trials.SOMEBODY),
+    cohort: Annotated[
+        int | None,
+        typer.Option("--cohort", metavar="N", min=0, help="Records of the dataset, as published, with --request."),
+    ] = None,
+    hospital: HospitalOf = None,
+) -> None:
+    """Try requests against a policy before it is set: yes, no, or a person must look, each with its reasons.
+
+    Without --request, requests that are typical. Nothing is sent, and no node is needed.
+    """
+    name, terms = policies.of_file(file)
+    owner = hospital or policy_trials.OWN
+    if requests:
+        found = policy_trials.of_files(terms, requests, owner, name, applicant, cohort)
+    else:
+        found = policy_trials.usual(terms, owner, name)
+    output.show(found, views.show_trials)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain policy codes glioma"))
+def codes(word: Annotated[str, typer.Argument(metavar="WORD", help="A part of the name.")]) -> None:
+    """Find codes of purposes and conditions (DUO) and of diseases (Mondo) by a word of their names."""
+    found = found_by_word(word)
+    output.show(found, lambda found: output.table(("code", "name"), found.items()))
+
+
+@contextmanager
+def _state(node: Path) -> Iterator[tuple[VerifiedState, str]]:
+    """The verified state of a node's ledger, and whose node it is."""
+    folder = NodeFolder(node)
+    own = folder.settings().organisation
+    with verified_state(folder.ledger) as found:
+        output.vouch(found)
+        yield found, own

@@ -1,0 +1,72 @@
+"""A steward sets a policy at the hospital's node: in words before and after, by two where it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from hmchain.application.governance import policies
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.policies import NoPolicyError
+from hmchain.application.governance.policy_file import PolicyFile, terms_of
+from hmchain.ledger.engines.ledger import RefusedTransactionError
+from support.ledger_network import Network, signing_key
+
+FREE = PolicyFile(dataset="brain", uses=("GRU",), person_looks=False)
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Iterator[Network]:
+    network = Network.found(tmp_path / "ledger", protocol=3)
+    network.block(network.send.dataset("a", "brain"))
+    yield network
+    network.ledger.close()
+
+
+@pytest.fixture
+def steward(network: Network) -> LedgerUser:
+    return LedgerUser("a", signing_key("a", "steward"), network.ledger)
+
+
+def test_what_changes_is_said_before_and_kept_after(steward: LedgerUser) -> None:
+    terms = terms_of(FREE)
+    change = policies.change(steward.state, "a", "brain", terms, 0)
+    assert change.before == 0 and change.needed == 1 and not change.denied and not change.too_few
+    assert "A person looks at every request." in change.gone
+    assert "It may be used for general research use, and for whatever is a kind of it." in change.new
+    done = policies.put(steward, "brain", terms)
+    assert (done.version, done.waiting) == (1, None)
+    shown = policies.shown(steward.state, "a", "brain")
+    assert (shown.version, shown.persons, shown.digest) == (1, ("a/steward",), terms.digest)
+    policies.put(steward, "brain", terms_of(replace(FREE, conditions=["NCU"])))
+    assert policies.compared(steward.state, "a", "brain", 1, 2).new == ("No commercial use.",)
+    assert [each.version for each in policies.history(steward.state, "a", "brain")] == [2, 1, 0]
+    assert policies.shown(steward.state, "a", "brain", 1).rules == shown.rules
+
+
+def test_a_policy_for_two_waits_for_the_second(steward: LedgerUser) -> None:
+    strict = terms_of(replace(FREE, approvers=2))
+    assert policies.change(steward.state, "a", "brain", strict, 0).too_few
+    policies.put(steward, "brain", strict)
+    done = policies.put(steward, "brain", terms_of(FREE))
+    assert done.version == 1 and done.waiting is not None
+    assert (done.waiting.persons, done.waiting.needed) == (("a/steward",), 2)
+    waiting = policies.waiting(steward.state, "a", "brain")
+    assert waiting == policies.shown(steward.state, "a", "brain").waiting == done.waiting
+    with pytest.raises(RefusedTransactionError, match="same_person"):
+        policies.confirm(steward, waiting)
+    assert policies.withdraw(steward, "brain").waiting is None
+    with pytest.raises(NoPolicyError, match="no policy of brain waits"):
+        policies.withdraw(steward, "brain")
+
+
+def test_what_is_not_there_is_named(steward: LedgerUser) -> None:
+    with pytest.raises(NoPolicyError, match="has no dataset lung"):
+        policies.shown(steward.state, "a", "lung")
+    with pytest.raises(NoPolicyError, match="has no version 7"):
+        policies.shown(steward.state, "a", "brain", 7)
+    with pytest.raises(NoPolicyError, match="has no version 9"):
+        policies.compared(steward.state, "a", "brain", 0, 9)

@@ -1,0 +1,88 @@
+"""`hmchain policy`: written, read in words and tried without a node; set, confirmed and compared at one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hmchain.interfaces.cli import asking
+from hmchain.interfaces.cli.main import main
+
+REQUEST = """
+name = "relapse"
+kind = "count"
+purposes = ["disease-research"]
+diseases = ["MONDO:0018177"]
+commercial = {commercial}
+until = 2099-01-01
+[datasets]
+east = "brain"
+[form]
+title = "Relapse"
+use = "Who relapses."
+contact = "Dr West"
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_policy_is_written_read_in_words_and_tried(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "new", "brain"]) == 0
+    assert "hmchain policy test brain.toml" in capsys.readouterr().out
+    assert main(["policy", "new", "brain"]) == 2, "nothing is overwritten"
+    path = here / "brain.toml"
+    path.write_text(path.read_text().replace("conditions = []", 'conditions = ["NCU", "IRB"]'))
+    assert main(["policy", "show", "brain.toml"]) == 0
+    said = capsys.readouterr().out
+    assert "No commercial use." in said and "One person approves a request, and replaces this policy." in said
+    assert main(["policy", "test", "brain.toml", "--json"]) == 0
+    found = {each["asked"]: each for each in json.loads(capsys.readouterr().out)}
+    assert found["... for commercial use"]["because"] == ["commercial use is not permitted"]
+    assert found["... without an ethics committee's letter"]["answer"] == "no"
+    assert found["general research use"]["reasons"] == ["nothing_permits"]
+    path.write_text(path.read_text().replace('"IRB"', '"ETHICS"'))
+    assert main(["policy", "show", "brain.toml"]) == 2
+    assert "is no condition of DUO" in capsys.readouterr().err
+
+
+def test_requests_are_tried_against_a_policy(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "new", "brain"]) == 0
+    path = here / "brain.toml"
+    path.write_text(
+        path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("days = 365", "days = 0")
+    )
+    for name, commercial in (("one", "false"), ("two", "true")):
+        (here / f"{name}.toml").write_text(REQUEST.format(commercial=commercial))
+    capsys.readouterr()
+    tried = ["policy", "test", "brain.toml", "--request", "one.toml", "--request", "two.toml", "--json"]
+    assert main(tried) == 0
+    answers = json.loads(capsys.readouterr().out)
+    assert [each["answer"] for each in answers] == ["look", "no"]
+    assert main([*tried, "--applicant", "nobody"]) == 2
+
+
+def test_questions_are_asked_one_at_a_time_and_again_where_the_answer_cannot_be(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = iter(["disease-research", "MONDO:9999999", "MONDO:0021042", "NCU", "", "", "", "", "many", "2"])
+    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr(asking, "read_line", lambda question: next(answers, ""))
+    assert main(["policy", "new", "brain"]) == 0
+    printed = capsys.readouterr()
+    assert "is no disease of Mondo" in printed.err and "is no answer" in printed.err
+    assert main(["policy", "show", "brain.toml"]) == 0
+    said = capsys.readouterr().out
+    assert "research on MONDO:0021042, glioma" in said and "2 persons approve" in said
+
+
+def test_codes_are_found_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "codes", "glioma", "--json"]) == 0
+    assert next(iter(json.loads(capsys.readouterr().out))) == "MONDO:0021042"
+    assert main(["policy", "codes", "npuncu"]) == 0
+    assert "DUO:0000018" in capsys.readouterr().out
