@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from support.cometbft_network import needs_cometbft
+from support.guides import Block, Section, Sent, sections
 from support.namespaces import Host, lan
 from support.paths import REPOSITORY
 from support.s3_server import S3Server, running_s3
@@ -45,60 +46,10 @@ NOT_FOLLOWED = {
     "11. Join a long chain from a snapshot": "the chain must be long first: test_state_sync.py joins one so",
 }
 
-_BLOCK = re.compile(
-    r'^```(?P<language>\w+) title="(?P<who>[^",]+)(?:, (?P<note>[^"]+))?"\n(?P<text>.*?)^```$', re.M | re.S
-)
-_SENT = re.compile(r"^\| (?P<sender>\w+) \| `(?P<file>[^`]+)` \| (?P<receiver>\w+) \| `(?P<name>[^`]+)` \|$", re.M)
 
-
-# -- reading the guide -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Block:
-    """Something that is typed or written."""
-
-    language: str
-    who: str
-    note: str
-    text: str
-
-    @property
-    def departments(self) -> tuple[str, ...]:
-        return DEPARTMENTS if self.who == "each department" else (self.who.lower(),)
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A file that one department sends to another."""
-
-    sender: str
-    file: str
-    receiver: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the guide under one heading."""
-
-    title: str
-    steps: tuple[Block | Sent, ...]
-
-
-def sections() -> list[Section]:
-    _, *parts = re.split(r"^## ", GUIDE.read_text("utf-8"), flags=re.M)
-    return [Section(part.splitlines()[0], tuple(_steps(part))) for part in parts]
-
-
-def _steps(text: str) -> Iterator[Block | Sent]:
-    found = [*_BLOCK.finditer(text), *_SENT.finditer(text)]
-    for match in sorted(found, key=lambda each: each.start()):
-        parts = match.groupdict(default="")
-        if match.re is _BLOCK:
-            yield Block(parts["language"], parts["who"], parts["note"], parts["text"])
-        else:
-            yield Sent(parts["sender"].lower(), parts["file"], parts["receiver"].lower(), parts["name"])
+def given_by(block: Block) -> tuple[str, ...]:
+    """The departments that give it."""
+    return DEPARTMENTS if block.who == "each department" else (block.who.lower(),)
 
 
 # -- the departments ---------------------------------------------------------------------------------------------------
@@ -156,12 +107,12 @@ class Followed:
             if isinstance(step, Sent):
                 self._send(step)
                 continue
-            for name in step.departments:
+            for name in given_by(step):
                 self._do(section, step, self.departments[name])
 
     def _send(self, step: Sent) -> None:
-        content = self.departments[step.sender].file(step.file).read_bytes()
-        self.departments[step.receiver].file(step.name).write_bytes(content)
+        content = self.departments[step.sender.lower()].file(step.file).read_bytes()
+        self.departments[step.receiver.lower()].file(step.name).write_bytes(content)
         self.sent.append((step.file, content))
 
     def _do(self, section: Section, block: Block, department: Department) -> None:
@@ -235,13 +186,13 @@ def three_departments(directory: Path) -> Iterator[Followed]:
 def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
     needs_cometbft()
     with three_departments(tmp_path_factory.mktemp("guide")) as followed:
-        for section in sections():
+        for section in sections(GUIDE):
             if section.title not in NOT_FOLLOWED:
                 followed.follow(section)
             elif section.title.startswith("1."):
                 (shell,) = section.steps[1:]
                 assert isinstance(shell, Block)
-                followed.follow(Section(section.title, (shell, replace(shell, who=NEWCOMER))))
+                followed.follow(replace(section, steps=(shell, replace(shell, who=NEWCOMER))))
         yield followed
 
 
@@ -249,16 +200,15 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Followed]:
 
 
 def test_every_section_is_followed_or_excused() -> None:
-    found = sections()
+    found = sections(GUIDE)
     titles = [section.title for section in found]
     assert NOT_FOLLOWED.keys() <= set(titles)
     install = found[0].steps[0]
     assert isinstance(install, Block)
     assert "scripts/setup.sh network" in install.text and "make cometbft" in install.text
     assert (REPOSITORY / "scripts" / "setup.sh").exists()
-    for section, part in zip(found, re.split(r"^## ", GUIDE.read_text("utf-8"), flags=re.M)[1:], strict=True):
-        untitled = len(re.findall(r"^```\w+$", part, re.M)) - len(re.findall(r"^```ini$", part, re.M))
-        assert not untitled, f"a block of {section.title} does not say who gives it"
+    for section in found:
+        assert not section.untitled, f"a block of {section.title} does not say who gives it"
 
 
 def test_the_guide_says_that_three_can_lose_none(followed: Followed) -> None:
