@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests
-from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status, Submission
+from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status
 from hmchain.ledger.contracts.learning import approvals, models, permitted, studies
 from hmchain.ledger.contracts.learning.approvals import Approval, Decision
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
@@ -135,7 +135,7 @@ def _under_requests(state: State, time_ms: int, organisation: str, dataset: str)
 def _under_request(
     state: State, time_ms: int, entry: Request, content: Content, version: int, word: Handling
 ) -> UseView:
-    submitted, following = (requests.submission(state, entry.name, word.version + step) for step in (0, 1))
+    submitted = requests.submission(state, entry.name, word.version)
     assert submitted is not None, "what was submitted stays"
     standing = _standing(state, time_ms, entry, word)
     return UseView(
@@ -158,7 +158,7 @@ def _under_request(
         asked_ms=submitted.time_ms,
         from_ms=word.since_ms,
         until_ms=word.until_ms,
-        ended_ms=_ended_ms(standing, entry, word, following),
+        ended_ms=_ended_ms(state, standing, entry, word),
         content=word.content,
         made=tuple(_made_under(state, entry.name, word)) if word.status in _EVER_YES else (),
     )
@@ -193,10 +193,11 @@ def _standing(state: State, time_ms: int, entry: Request, word: Handling) -> Sta
     return Standing.ALLOWED if held else Standing.HELD_BACK
 
 
-def _ended_ms(standing: Standing, entry: Request, word: Handling, following: Submission | None) -> int:
+def _ended_ms(state: State, standing: Standing, entry: Request, word: Handling) -> int:
     match standing:
-        case Standing.REPLACED if following is not None:
-            return following.time_ms
+        case Standing.REPLACED:
+            following = requests.submission(state, entry.name, word.version + 1)
+            return following.time_ms if following is not None else 0
         case Standing.CLOSED:
             return entry.closed_ms
         case Standing.EXPIRED:

@@ -1,0 +1,1 @@
+"""A made-up ledger of requests and permits."""
