@@ -24,6 +24,7 @@ from hmchain.ledger.readers import (
     lineage,
     members,
     models,
+    notices,
     powers,
     proof_files,
     rules,
@@ -41,6 +42,7 @@ from hmchain.ledger.readers.lineage import DatasetTrace, NothingToTraceError, St
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
 from hmchain.ledger.readers.models import ModelView
+from hmchain.ledger.readers.notices import DutyView, Notice
 from hmchain.ledger.readers.powers import Powers
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.rules import ParametersView, RulesView
@@ -290,6 +292,16 @@ class LedgerReader:
         if person:
             return [powers.powers(state, time_ms, organisation, person)]
         return powers.all_powers(state, time_ms, organisation)
+
+    def duties(self, time_ms: int, organisation: str) -> list[DutyView]:
+        """All that was ever owed to a hospital, as it stands at a time: what is overdue first."""
+        return notices.duties(self.verified.state, time_ms, organisation)
+
+    def notices(self, time_ms: int, organisation: str) -> list[Notice]:
+        """What an organisation should see to: as a hospital, and as one whose people asked others."""
+        state = self.verified.state
+        own = notices.for_hospital(state, time_ms, organisation)
+        return list(dict.fromkeys([*own, *notices.for_people(state, time_ms, organisation)]))
 
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""
