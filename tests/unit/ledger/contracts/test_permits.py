@@ -85,6 +85,13 @@ def test_what_expired_does_not_come_back_with_a_later_version(bench: RequestBenc
     assert over(bench) and over(bench, "c") and not over(bench, "d")
 
 
+def test_what_ended_is_over_though_a_later_version_asks_others_alone(bench: RequestBench) -> None:
+    bench.must("b", revoke(bench))
+    bench.must(APPLICANT, TakeBackRequest(REQUEST))
+    bench.submit("c", by=APPLICANT)
+    assert over(bench)
+
+
 def test_closing_ends_all_of_it(bench: RequestBench) -> None:
     bench.must(APPLICANT, CloseRequest(REQUEST, "finished"))
     assert bench.allowed() == [] and over(bench) and over(bench, "c")

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import datasets, permits, policies, requests
@@ -65,11 +65,11 @@ class Requests(RuleBasedStateMachine):
         self.bench.policy("b", approvers=2)
         self.bench.policy("c", cedar=compiled(anything=ANYTHING), automatic=True)
         self.bench.policy("d", licences=(LICENCE,))
+        self.said: list[tuple[str, Any]] = []
+        self.over: set[tuple[str, str]] = set()
         for name, who in zip(NAMES, SCIENTISTS, strict=True):
             self.bench.must(who, CreateRequest(name))
             self.submit(name, "", ["b", "c", "d"], 1, 0)
-        self.said: list[tuple[str, Any]] = []
-        self.over: set[tuple[str, str]] = set()
 
     def act(self, who: str, name: str, body: Record) -> str:
         return self.bench.do(who or str(self.bench.request(name).applicant), body)
@@ -80,6 +80,15 @@ class Requests(RuleBasedStateMachine):
         draft = content(datasets=uses, until_ms=until_ms, code=b"" if days else bytes(32))
         if self.act(who, name, SaveDraft(name, draft)) == "ok":
             self.act(who, name, SubmitRequest(name, draft.digest))
+            self.replay_all(name)
+
+    def replay_all(self, name: str) -> None:
+        """Decisions on another version or content than the last one change nothing."""
+        entry, before = self.bench.request(name), self.bench.state.commitment()
+        for who, body in self.said:
+            if body.request == name and (body.version, body.content) != (entry.version, entry.content):
+                assert self.bench.do(who, body) in ("wrong_content", "wrong_status", "wrong_role")
+        assert self.bench.state.commitment() == before
 
     # -- what applicants do -------------------------------------------------------------------------------------------
 
@@ -152,6 +161,15 @@ class Requests(RuleBasedStateMachine):
     def revoke(self, name: str, who: str) -> None:
         self.decide(name, who, lambda about: RevokeRequest(**about, dataset=BRAIN, reason="misuse", document=b""))
 
+    @rule(name=names, who=stewards, days=st.sampled_from((0, 0, 400)))
+    def end_and_ask_again(self, name: str, who: str, days: int) -> None:
+        """A yes ends, by word or by time, and the applicant submits another version."""
+        self.approve_all(name)
+        self.wait(days)
+        self.revoke(name, who)
+        self.what_is_over_is_over_for_good()
+        self.resubmit(name, "", ["b", "c", "d"], 1, 90)
+
     @rule(name=names, who=stewards)
     def ask_for_more(self, name: str, who: str) -> None:
         self.decide(name, who, lambda about: AddLicences(**about, dataset=BRAIN, licences=(LICENCE,)))
@@ -177,19 +195,9 @@ class Requests(RuleBasedStateMachine):
 
     # -- what always holds --------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.said)
-    @rule(data=st.data())
-    def replay(self, data: st.DataObject) -> None:
-        """An old decision on another version, or on what is decided, changes nothing."""
-        who, body = data.draw(st.sampled_from(self.said))
-        before = self.bench.state.commitment()
-        entry = self.bench.request(body.request)
-        old = (body.version, body.content) != (entry.version, entry.content)
-        code = self.bench.do(who, body)
-        if old:
-            assert code in ("wrong_content", "wrong_status", "wrong_role"), code
-        if code != "ok":
-            assert self.bench.state.commitment() == before
+    @rule(name=names)
+    def replay(self, name: str) -> None:
+        self.replay_all(name)
 
     @invariant()
     def a_permit_rests_on_enough_disinterested_persons_and_on_what_was_asked(self) -> None:

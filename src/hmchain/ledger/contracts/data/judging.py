@@ -12,6 +12,7 @@ from hmchain.ledger.contracts.data.requests import (
     Content,
     DatasetVersion,
     Decided,
+    Entry,
     Handling,
     LastAsked,
     Submission,
@@ -29,8 +30,9 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
     """
     state = context.state
     earlier = _earlier(state, made.request, use)
-    asked = LastAsked(made.request, made.version)
-    requests.ASKED_OF.put(state, asked, use.organisation, use.dataset, made.request)
+    place = (use.organisation, use.dataset)
+    requests.ASKED_OF.put(state, Entry(made.request), *place, made.request)
+    requests.LAST_ASKED.put(state, LastAsked(*place, made.version), made.request, *place)
     if earlier is not None and permits.has_ended(earlier, context.time_ms):
         ended = replace(earlier, status=Decided.REVOKED, version=made.version, content=made.content)
         requests.put_handling(state, ended)
@@ -112,5 +114,5 @@ def approved(context: Context, word: Handling, policy: Policy, person: str) -> N
 
 def _earlier(state: State, request: str, use: DatasetVersion) -> Handling | None:
     """The hospital's word on the last version that asked for the dataset."""
-    last = requests.ASKED_OF.get(state, use.organisation, use.dataset, request)
+    last = requests.LAST_ASKED.get(state, request, use.organisation, use.dataset)
     return requests.HANDLINGS.get(state, request, last.version, use.organisation, use.dataset) if last else None

@@ -111,7 +111,7 @@ def is_over(state: State, request: str, organisation: str, time_ms: int) -> bool
         return True
     if people.is_gone(state, entry.applicant):
         return True
-    words = requests.handlings(state, request, entry.version, organisation)
+    words = requests.last_words(state, request, organisation)
     return bool(words) and all(has_ended(word, time_ms) for word in words)
 
 

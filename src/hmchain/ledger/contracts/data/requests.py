@@ -214,9 +214,10 @@ class Entry(Record, frozen=True):
 
 
 class LastAsked(Record, frozen=True):
-    """That a request asked for a dataset, and in which version it did last."""
+    """In which version a request asked for a dataset last."""
 
-    request: str
+    organisation: str
+    dataset: str
     version: int
 
 
@@ -233,8 +234,10 @@ OPEN = Table("open_requests", Entry)
 """By the applicant's organisation, its person, and request: what is not closed."""
 INVOLVED = Table("requests_involving", Entry)
 """By organisation, person and request: whoever was applicant or member at any time."""
-ASKED_OF = Table("requests_asked_of", LastAsked)
+ASKED_OF = Table("requests_asked_of", Entry)
 """By hospital, dataset and request: what was ever submitted."""
+LAST_ASKED = Table("last_asked", LastAsked)
+"""By request, hospital and dataset."""
 CODES = Table("code_registrants", PersonRef)
 """By the digest of code: who first named it in a request."""
 
@@ -291,6 +294,13 @@ def handling(state: State, entry: Request, organisation: str, dataset: str) -> H
 def handlings(state: State, name: str, version: int, organisation: str = "") -> list[Handling]:
     """All words on a version, or one hospital's, in order of organisation and dataset."""
     return HANDLINGS.all(state, name, version, *((organisation,) if organisation else ()))
+
+
+def last_words(state: State, name: str, organisation: str) -> list[Handling]:
+    """A hospital's words on the versions that asked it last, one a dataset."""
+    asked = LAST_ASKED.all(state, name, organisation)
+    found = (HANDLINGS.get(state, name, each.version, organisation, each.dataset) for each in asked)
+    return [word for word in found if word is not None]
 
 
 def accepted(state: State, name: str, person: PersonRef) -> tuple[bytes, ...]:
