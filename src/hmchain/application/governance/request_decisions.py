@@ -37,6 +37,9 @@ from hmchain.ledger.contracts.data.reviewing import (
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers.requests import HospitalWord, RequestView, require_request
 
+REVIEW, ADVICE = Deed.REVIEW.value, Deed.DECIDE.value
+"""What a person may be asked for; how the commands are called with which it is given."""
+
 
 class NotAskedOfError(StudyError):
     """A request asks nothing of this hospital, or nothing more that could be decided so."""
@@ -172,47 +175,43 @@ def comment(user: LedgerUser, papers: Documents, name: str, text: str, *, privat
     return view(user, name)
 
 
-def ask(user: LedgerUser, shown: RequestView, person: PersonRef, deed: Deed) -> RequestView:
+def ask(user: LedgerUser, shown: RequestView, person: PersonRef, deed: str) -> RequestView:
     """Steward: ask a person for a review, or what to decide; one of another member is invited, and may accept."""
     own_words(shown, user.organisation)
     own = person.organisation == user.organisation
     if own:
-        asking: Callable[..., RequestReview | RequestDecision] = (
-            RequestReview if deed is Deed.REVIEW else RequestDecision
-        )
+        asking: Callable[..., RequestReview | RequestDecision] = RequestReview if deed == REVIEW else RequestDecision
         user.send(asking(shown.request, shown.version, person.person))
     else:
-        inviting: Callable[..., InviteReviewer | InviteDecider] = (
-            InviteReviewer if deed is Deed.REVIEW else InviteDecider
-        )
+        inviting: Callable[..., InviteReviewer | InviteDecider] = InviteReviewer if deed == REVIEW else InviteDecider
         user.send(inviting(shown.request, shown.version, person))
     return view(user, shown.request)
 
 
 def answer(
-    user: LedgerUser, papers: Documents, shown: RequestView, said: str, deed: Deed, text: str = "", hospital: str = ""
+    user: LedgerUser, papers: Documents, shown: RequestView, said: str, deed: str, text: str = "", hospital: str = ""
 ) -> RequestView:
     """Give the review, or the advice, that one was asked for; an invitation is accepted with it.
 
     Raises `NotCalledError`.
     """
-    require_code(said, reviewing.ANSWERS[deed], "answer")
+    require_code(said, reviewing.ANSWERS[Deed(deed)], "answer")
     call = _call(user, shown, deed, hospital)
     if call.status is CallStatus.INVITED:
-        user.send(AcceptCall(shown.request, shown.version, call.hospital, deed))
+        user.send(AcceptCall(shown.request, shown.version, call.hospital, Deed(deed)))
     written = _written(user, papers, shown.request, text)
-    made = ReviewRequest if deed is Deed.REVIEW else DecideRequest
+    made = ReviewRequest if deed == REVIEW else DecideRequest
     user.send(made(shown.request, shown.version, shown.digest, call.hospital, said, written))
     return view(user, shown.request)
 
 
-def _call(user: LedgerUser, shown: RequestView, deed: Deed, hospital: str) -> Call:
+def _call(user: LedgerUser, shown: RequestView, deed: str, hospital: str) -> Call:
     person = me(user)
     calls = reviewing.calls(user.state, shown.request, shown.version, hospital)
     found = [call for call in calls if (call.person, call.deed) == (person, deed)]
     waiting = [call for call in found if call.status is not CallStatus.ANSWERED]
     if not found:
-        word = "review" if deed is Deed.REVIEW else "decide on"
+        word = "review" if deed == REVIEW else "decide on"
         what = f"nobody asked {person} to {word} version {shown.version} of {shown.request}"
         raise NotCalledError(what, "a steward of a hospital that was asked does: `hmchain request ask NAME PERSON`")
     if len({call.hospital for call in waiting}) > 1:

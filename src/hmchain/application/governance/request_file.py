@@ -117,8 +117,7 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     @property
     def until_ms(self) -> int:
         """The end of the last day, UTC."""
-        day = datetime.datetime.combine(self.until, datetime.time(), datetime.UTC)
-        return int(day.timestamp() * 1000) + DAY_MS - 1
+        return end_of(self.until)
 
     @property
     def files(self) -> tuple[tuple[DocumentKind, Path], ...]:
@@ -162,6 +161,12 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             raise RequestFileError(reason, "docs/how-to/scientist.md has all keys of a study") from error
         require_sound_study(found)
         return beside(found, Path(self.folder))
+
+
+def end_of(day: datetime.date) -> int:
+    """The last moment of a day, UTC, in milliseconds."""
+    begin = datetime.datetime.combine(day, datetime.time(), datetime.UTC)
+    return int(begin.timestamp() * 1000) + DAY_MS - 1
 
 
 def load_request(path: Path) -> RequestFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.application.cohort.words import words as words_of_query
+from hmchain.application.governance.policy_rules import reason_words as words_of_reason
 from hmchain.application.governance.purposes import disease_words, purpose_words
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of_study
@@ -15,6 +16,7 @@ from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.data.queries import plan_of as count_plan
 from hmchain.ledger.contracts.data.requests import Content, Kind
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+from hmchain.ledger.readers.requests import HospitalWord
 from hmchain.ledger.transactions import Refusal
 
 KINDS = {
@@ -83,6 +85,14 @@ def study_of(content: Content) -> StudySpec | None:
         return replace(plan, uses=uses, rule=replace(plan.rule, participants=len(uses)))
     except HMChainError:
         return None
+
+
+def reason_words(word: HospitalWord) -> Term:
+    """What a hospital's policy said to a request, and why, in plain words."""
+    place = f"{word.organisation}/{word.dataset}"
+    said = {"yes": "the policy allows it", "no": "THE POLICY FORBIDS IT", "look": "a person must look"}
+    why = "; ".join(map(words_of_reason, word.reasons))
+    return place, f"{said.get(word.answer, word.answer)}{f': {why}' if why else ''} (policy version {word.policy})"
 
 
 def at_worst(content: Content) -> str:

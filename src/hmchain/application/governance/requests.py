@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -11,7 +12,10 @@ from hmchain.application.governance.documents import Document, Documents, file_d
 from hmchain.application.governance.form import as_document
 from hmchain.application.governance.request_content import content_of
 from hmchain.application.governance.request_file import RequestFile
-from hmchain.errors import InputError
+from hmchain.application.node.reading import verified_state
+from hmchain.application.site.node import NodeFolder
+from hmchain.errors import InputError, StorageError
+from hmchain.ledger.context import SCIENTIST, STEWARD, is_name
 from hmchain.ledger.contracts.data import datasets, requests
 from hmchain.ledger.contracts.data.applicants import (
     AcceptLicences,
@@ -33,7 +37,7 @@ from hmchain.ledger.contracts.data.applying import (
     TakeBackRequest,
 )
 from hmchain.ledger.contracts.data.attachments import RedactDocument
-from hmchain.ledger.contracts.data.requests import Content, DocumentKind, DocumentRef, Request, Status
+from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, DocumentKind, DocumentRef, Request, Status
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
@@ -61,6 +65,41 @@ class RequestReasonError(InputError):
 def me(user: LedgerUser) -> PersonRef:
     """The person whose key signs. Raises `Refusal` if it is nobody's whose word counts."""
     return people.sender(people.require_sender(user.state, user.signer.public.raw))
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """A copy of a request, as a draft."""
+
+    view: RequestView
+    left_out: tuple[str, ...]
+    """Kinds of documents that could not be copied."""
+
+
+class PersonNameError(InputError):
+    """A text names no person."""
+
+    code = "person_name"
+
+
+def person_named(text: str, organisation: str) -> PersonRef:
+    """The person that `east/rita` names, or `rita` in one's own organisation. Raises `PersonNameError`."""
+    of, _, person = text.rpartition("/")
+    named = PersonRef(of or organisation, person)
+    if not (is_name(named.organisation) and is_name(named.person)):
+        raise PersonNameError(f"{text!r} names no person", "name one as ORGANISATION/PERSON; offices are persons too")
+    return named
+
+
+def office_for(folder: NodeFolder, name: str) -> str:
+    """The office that speaks on a request at this node: the scientist's on one's own, the steward's on others'.
+
+    Raises `UnknownRequestError`, and what `verified_state` raises.
+    """
+    with verified_state(folder.ledger) as found:
+        entry = reader.require_request(found.state, name)
+    own = {person.organisation for person in (entry.applicant, *entry.members, *entry.invited)}
+    return SCIENTIST if folder.settings().organisation in own else STEWARD
 
 
 def view(user: LedgerUser, name: str) -> RequestView:
@@ -130,25 +169,32 @@ def delete(user: LedgerUser, name: str) -> None:
     user.send(DeleteDraft(name))
 
 
-def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms: int) -> RequestView:
-    """Begin a draft with the content of another request: its newest dataset versions, its documents sealed anew."""
+def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms: int) -> Renewed:
+    """Begin a draft with the content of another request: its newest dataset versions, its documents sealed anew.
+
+    What cannot be read here is left out: redacted, or sealed before one's organisation took part.
+    """
     old = reader.require_request(user.state, source)
     content = requests.draft(user.state, old)
     if requests.request(user.state, name) is None:
         user.send(CopyRequest(name, source))
-    if content is not None:
-        newest = tuple(
-            replace(use, version=found.version)
-            if (found := datasets.dataset(user.state, use.organisation, use.dataset)) is not None
-            else use
-            for use in content.datasets
-        )
-        readers = readers_of(user.state, _circle(old, content))
-        chain = user.ledger.chain_id
-        kept = [(each.kind, papers.read(chain, source, each.digest)) for each in content.documents]
-        moved = tuple(DocumentRef(kind, papers.put(chain, name, document, readers)) for kind, document in kept)
-        _save(user, name, replace(content, datasets=newest, documents=moved, until_ms=until_ms))
-    return view(user, name)
+    if content is None:
+        return Renewed(view(user, name), ())
+    readers, chain = readers_of(user.state, _circle(old, content)), user.ledger.chain_id
+    kept, left = [], []
+    for each in content.documents:
+        try:
+            document = papers.read(chain, source, each.digest)
+            kept.append(DocumentRef(each.kind, papers.put(chain, name, document, readers)))
+        except StorageError:
+            left.append(each.kind.value)
+    _save(user, name, replace(content, datasets=_newest(user, content), documents=tuple(kept), until_ms=until_ms))
+    return Renewed(view(user, name), tuple(left))
+
+
+def _newest(user: LedgerUser, content: Content) -> tuple[DatasetVersion, ...]:
+    found = [(use, datasets.dataset(user.state, use.organisation, use.dataset)) for use in content.datasets]
+    return tuple(replace(use, version=known.version) if known is not None else use for use, known in found)
 
 
 def _prepared(user: LedgerUser, asked: RequestFile, papers: Documents) -> Content:
@@ -168,7 +214,7 @@ def _require_own(user: LedgerUser, name: str) -> None:
     if entry is None:
         return
     if entry.status is Status.CLOSED:
-        hint = f"begin another one of it: `hmchain request renew {name} NEW`"
+        hint = f"begin another one of it: `hmchain request renew {name} NEW --until DAY`"
         raise RequestTakenError(f"request {name} is closed", hint)
     if entry.applicant != me(user):
         what = f"request {name} is {entry.applicant}'s"
@@ -197,7 +243,7 @@ def _circle(entry: Request | None, content: Content, own: str = "") -> set[str]:
 # -- its documents -----------------------------------------------------------------------------------------------------
 
 
-def attach(user: LedgerUser, papers: Documents, name: str, kind: DocumentKind, document: Document) -> RequestView:
+def attach(user: LedgerUser, papers: Documents, name: str, kind: str, document: Document) -> RequestView:
     """Add a document to what the next submission asks with. A submitted request is taken back first."""
     entry = reader.require_request(user.state, name)
     if entry.status is Status.SUBMITTED:
@@ -208,7 +254,9 @@ def attach(user: LedgerUser, papers: Documents, name: str, kind: DocumentKind, d
     readers = readers_of(user.state, _circle(entry, content))
     digest = papers.put(user.ledger.chain_id, name, document, readers)
     if digest not in (each.digest for each in content.documents):
-        user.send(SaveDraft(name, replace(content, documents=(*content.documents, DocumentRef(kind, digest)))))
+        user.send(
+            SaveDraft(name, replace(content, documents=(*content.documents, DocumentRef(DocumentKind(kind), digest))))
+        )
     return view(user, name)
 
 

@@ -38,11 +38,11 @@ _OTHERS = {
         Takes.NOTHING,
     ),
     **dict.fromkeys(("network init", "policy new", "policy test", "policy codes"), Takes.NOTHING),
-    **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
+    **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient"), Takes.HOSPITAL),
 }
-ABOUT_ONE = ("study show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
+ABOUT_ONE = ("study show", "request show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
 """Commands on a run that have an argument of their own, which is no folder."""
 _LEAST = {"report": 1, "network upgrade": 3}
 """Words of a command, where they are not two; one alone is a group of commands."""

@@ -62,6 +62,20 @@ MembersOption = Annotated[
 ]
 """For what the ledger alone says of a network."""
 
+NodeOrRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--dir", "--node",
+        envvar=["HMCHAIN_NODE", "HMCHAIN_RUN"], metavar="DIR",
+        help="Folder of a run, a node or a ledger.", show_default="node, else runs/latest",
+    ),
+]  # fmt: skip
+"""For what a node's people see of their own, and everybody of a run."""
+
+UnreadOption = Annotated[
+    bool, typer.Option("--unread", help="With --yes: decide although what it says of itself cannot be read.")
+]
+
 PersonOption = Annotated[
     Path,
     typer.Option("--dir", "--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),

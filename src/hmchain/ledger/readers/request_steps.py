@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import obligations, permits, requests, reviewing
 from hmchain.ledger.contracts.data.deciding import NOTICE_MS
-from hmchain.ledger.contracts.data.requests import Decided, Request, Status
+from hmchain.ledger.contracts.data.requests import Decided, Handling, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -72,14 +72,15 @@ def _of_applicant(state: State, entry: Request, time_ms: int) -> Iterator[Todo]:
     if entry.status is Status.RETURNED:
         words = "given back to be changed: change it, and submit it again"
         yield Todo(entry.name, "applicant", words, f"request show {entry.name}")
-    ends = [
-        word.until_ms
-        for word in requests.handlings(state, entry.name, entry.version)
-        if word.status is Decided.APPROVED and time_ms <= word.until_ms <= time_ms + NOTICE_MS
-    ]
-    if ends:
+    if ends := _near(requests.handlings(state, entry.name, entry.version), time_ms):
         words = "what was allowed ends soon: go on with a copy, if you need more time"
-        yield Todo(entry.name, "applicant", words, f"request renew {entry.name} NEW", min(ends))
+        yield Todo(entry.name, "applicant", words, f"request renew {entry.name} NEW --until DAY", min(ends))
+
+
+def _near(words: list[Handling], time_ms: int) -> list[int]:
+    """The ends that come near."""
+    ends = (word.until_ms for word in words if word.status is Decided.APPROVED)
+    return [end for end in ends if time_ms <= end <= time_ms + NOTICE_MS]
 
 
 def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
@@ -120,6 +121,10 @@ def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo
             more = f", after {len(waiting[0].approvals)} who said yes" if waiting[0].approvals else ""
             named = ", ".join(word.dataset for word in waiting)
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
+        ends = _near(words, time_ms)
+        if ends and entry.noticed < entry.version:
+            yield Todo(name, "steward", "what you allowed ends soon: say that its applicant was told",
+                       f"request notices {name}", min(ends))  # fmt: skip
     for each in obligations.owed(state, hospital, time_ms):
         if each.status is obligations.Status.SHOWN:
             yield Todo(each.request, "steward", f"{each.kind} for {each.dataset} was shown to be done: confirm it",

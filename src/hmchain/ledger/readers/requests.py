@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hmchain.errors import InputError
-from hmchain.ledger.contracts.data import attachments, permits, policies, requests
+from hmchain.ledger.contracts.data import attachments, deciding, permits, policies, requests, reviewing
 from hmchain.ledger.contracts.data.policies import Policy
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.members import people, standings
-from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
 
 
@@ -71,6 +70,27 @@ class RequestDocument:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A person's word beside the decisions: a vote, a review, an advice, a remark."""
+
+    kind: str
+    """`vote`, `review`, `decide` or `remark`."""
+    by: str
+    hospital: str
+    """For which it was said; empty of a remark."""
+    said: str
+    """The code: of a person who was asked and has not answered `invited` or `asked`; empty of a remark."""
+    public: bool
+    """Whether all who take part may read what was written; else the writer's own organisation alone."""
+    document: bytes
+    """What was written; empty for nothing."""
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.by}: {self.kind} {self.said}".rstrip()
+
+
+@dataclass(frozen=True)
 class RequestView:
     """A request as somebody sees it before deciding on it, or waits for it."""
 
@@ -91,6 +111,8 @@ class RequestView:
     decisions: tuple[HospitalWord, ...]
     documents: tuple[RequestDocument, ...]
     """Of this content first, in its order; then what came with people's words."""
+    words: tuple[Word, ...]
+    """What people said beside the decisions, in order."""
     unaccepted: tuple[tuple[str, tuple[bytes, ...]], ...]
     """Persons who have yet to accept terms, and which."""
     copied_from: str
@@ -163,6 +185,7 @@ def _view(state: State, entry: Request) -> RequestView:
         digest=content.digest if content is not None else b"",
         decisions=tuple(_words(state, entry)),
         documents=tuple(_documents(state, entry, content)),
+        words=tuple(sorted(_said(state, entry), key=lambda word: word.height)),
         unaccepted=tuple(_unaccepted(state, entry)),
         copied_from=entry.copied_from,
         external=entry.external,
@@ -199,6 +222,17 @@ def _documents(state: State, entry: Request, content: Content | None) -> Iterato
         yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted))
 
 
+def _said(state: State, entry: Request) -> Iterator[Word]:
+    for call in reviewing.calls(state, entry.name, entry.version):
+        said = call.answer or call.status.value
+        yield Word(call.deed.value, str(call.person), call.hospital, said, True, call.document, call.height)
+    for word in requests.handlings(state, entry.name, entry.version):
+        for vote in deciding.votes(state, word):
+            yield Word("vote", str(vote.person), word.organisation, vote.vote, True, b"", vote.height)
+    for remark in reviewing.remarks(state, entry.name):
+        yield Word("remark", str(remark.person), "", "", remark.public, remark.document, remark.height)
+
+
 def _unaccepted(state: State, entry: Request) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Of whoever counts now, in order."""
     words = requests.handlings(state, entry.name, entry.version)
@@ -207,9 +241,3 @@ def _unaccepted(state: State, entry: Request) -> Iterator[tuple[str, tuple[bytes
         left = tuple(sorted(terms - set(requests.accepted(state, entry.name, person))))
         if left and people.is_active(state, person):
             yield str(person), left
-
-
-def person_of(text: str) -> PersonRef | None:
-    """The person that `east/s1` names; None for what names none."""
-    organisation, _, person = text.partition("/")
-    return PersonRef(organisation, person) if organisation and person and "/" not in person else None

@@ -161,7 +161,7 @@ def test_votes_states_and_outside_numbers_decide_nothing(bed: RequestBed) -> Non
 def test_near_its_end_both_sides_hear_of_it(bed: RequestBed) -> None:
     bed.submit(FILE.replace("2024-06-30", "2023-12-01"))
     bed.approve("east/steward")
-    assert todo(bed, "west/scientist") == [("applicant", "request renew relapse NEW")]
+    assert todo(bed, "west/scientist") == [("applicant", "request renew relapse NEW --until DAY")]
     request_decisions.note_expiry(bed.user("east/steward"), NAME)
     with pytest.raises(RefusedTransactionError, match="already_noted"):
         request_decisions.note_expiry(bed.user("east/steward"), NAME)

@@ -128,13 +128,17 @@ def test_a_renewed_request_is_a_copy_whose_documents_are_its_own(bed: RequestBed
     west, chain = bed.user("west/scientist"), bed.bed.consortium.ledger.chain_id
     assert before.content is not None
     until_ms = before.content.until_ms + 86_400_000
-    copy = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
+    done = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
+    copy = done.view
     assert (copy.status, copy.copied_from) == ("draft", NAME) and copy.content is not None
     assert copy.content.until_ms == until_ms and copy.content.datasets == before.content.datasets
     assert copy.documents[0].digest != before.documents[0].digest
     found = bed.papers("east").read(chain, "relapse-2", copy.documents[0].digest)
     assert from_document(found).use == SECRET
-    assert encode(requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms).content) == encode(copy.content)
+    again = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
+    assert encode(again.view.content) == encode(copy.content) and not done.left_out
+    requests.redact(west, bed.papers("west"), NAME, before.documents[0].digest.hex())
+    assert requests.renew(west, bed.papers("west"), NAME, "relapse-3", until_ms).left_out == ("form",)
 
 
 def test_people_are_invited_join_answer_for_it_and_leave(bed: RequestBed) -> None:

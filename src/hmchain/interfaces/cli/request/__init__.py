@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from hmchain.interfaces.cli.request import file
+from hmchain.interfaces.cli.request import decide, file, look, own
 
 app = typer.Typer(no_args_is_help=True)
-app.add_typer(file.app)
+for part in (file, own, look, decide):
+    app.add_typer(part.app)

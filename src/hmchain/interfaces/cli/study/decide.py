@@ -31,7 +31,14 @@ from hmchain.application.site.texts import Texts
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    NodeOrRun,
+    PersonOption,
+    UnreadOption,
+    example,
+    passphrase,
+)
 from hmchain.interfaces.cli.people import open_scientist, open_steward
 from hmchain.interfaces.cli.runs import Run
 from hmchain.interfaces.cli.study.show import show_list, show_proposal
@@ -45,14 +52,6 @@ __all__ = ["app"]
 DAY_MS = 86_400_000
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
-NodeOrRun = Annotated[
-    Path | None,
-    typer.Option(
-        "--dir", "--node",
-        envvar=["HMCHAIN_NODE", "HMCHAIN_RUN"], metavar="DIR",
-        help="Folder of a run, a node or a ledger.", show_default="node, else runs/latest",
-    ),
-]  # fmt: skip
 
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain study list"))
@@ -95,9 +94,7 @@ def approve(
     study: StudyName,
     node: PersonOption = DEFAULT_FOLDER,
     days: Annotated[int, typer.Option("--days", min=1, max=3650, help="How long the approval holds.")] = 90,
-    unread: Annotated[
-        bool, typer.Option("--unread", help="With --yes: decide although the study's description cannot be read.")
-    ] = False,
+    unread: UnreadOption = False,
     yes: YesOption = False,
 ) -> None:
     """Steward: allow a study to use the dataset that it asks for, for its purpose and code, for a time.

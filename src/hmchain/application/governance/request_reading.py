@@ -1,0 +1,239 @@
+"""Requests as a hospital's people read them: what the ledger has, with the words that are sealed to this hospital."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from hmchain import files
+from hmchain.application.governance.documents import (
+    Document,
+    Documents,
+    NoReaderError,
+    RedactedDocumentError,
+    documents_at,
+)
+from hmchain.application.governance.form import Form, answered, from_document
+from hmchain.application.governance.request_words import asked_terms, plan_terms, reason_words
+from hmchain.application.governance.requests import document_of
+from hmchain.application.governance.terms import Term
+from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.readers.request_steps import next_words
+from hmchain.ledger.readers.requests import RequestDocument, RequestView, Word
+from hmchain.ledger.state import State
+from hmchain.plain import printable
+from hmchain.records.objects import MissingObjectError
+
+__all__ = ["Paper", "Reading", "RequestInWords", "documents_at", "in_words", "save", "titled"]
+
+
+class Reading(StrEnum):
+    """How it stands with a document."""
+
+    READ = "read"
+    MEMBERS = "members"
+    """Its readers have it, and no ledger does: this is a ledger alone."""
+    REDACTED = "redacted"
+    OTHERS = "others"
+    """It is sealed to others."""
+    MISSING = "missing"
+    """It cannot be had, or is not what the ledger names."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A document, as far as this hospital can read it."""
+
+    kind: str
+    digest: bytes
+    by: str
+    reading: Reading
+    media: str = ""
+    title: str = ""
+    """The name of its file."""
+    size: int = 0
+    text: str = ""
+    """Of a text."""
+    reason: str = ""
+    """Why it cannot be shown."""
+
+
+@dataclass(frozen=True)
+class SaidInWords:
+    """A person's word, with what was written."""
+
+    word: Word
+    text: str
+
+
+@dataclass(frozen=True)
+class RequestInWords:
+    """A request as a person reads it before deciding."""
+
+    view: RequestView
+    title: str
+    """In one line: the applicant's, or what is to be said in its place."""
+    form: Form | None
+    """What the applicant says; None where it cannot be read."""
+    answers: tuple[Term, ...]
+    asked: tuple[Term, ...]
+    """What the ledger pins, in plain words; the last of it what it could reveal at worst."""
+    plan: tuple[Term, ...]
+    """All figures of what would be computed."""
+    papers: tuple[Paper, ...]
+    """What is attached."""
+    said: tuple[SaidInWords, ...]
+    """What people said, that this hospital may read."""
+    reasons: tuple[Term, ...]
+    """Of each hospital's policy, in plain words."""
+    next: str
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether what the applicant says of it cannot be shown."""
+        return self.form is None
+
+
+class UnreadRequestError(InputError):
+    """What a request says of itself cannot be shown to whoever is to decide on it."""
+
+    code = "request_unread"
+
+
+def require_read(shown: RequestInWords) -> None:
+    """Refuse to go on with a request whose form nobody could be shown. Raises `UnreadRequestError`."""
+    if shown.is_lost:
+        what = f"what {shown.view.request} says of itself cannot be read: {shown.title}"
+        raise UnreadRequestError(what, "add --unread to decide without it")
+
+
+def titled(papers: Documents | None, chain_id: str, view: RequestView) -> str:
+    """A request's title in one line, or what is to be said in its place."""
+    return _title(_form(papers, chain_id, view))
+
+
+def in_words(papers: Documents | None, chain_id: str, state: State, view: RequestView) -> RequestInWords:
+    """All of a request that this hospital may read; `papers` is None of a ledger alone."""
+    found = _form(papers, chain_id, view)
+    form = found if isinstance(found, Form) else None
+    read = {each.digest: _paper(papers, chain_id, view.request, each) for each in view.documents}
+    attached = tuple(paper for paper in read.values() if paper.kind not in _BESIDE)
+    own = papers.folder.organisation if papers is not None else ""
+    said = (word for word in (*view.words, *_letters(view)) if word.public or word.by.startswith(f"{own}/"))
+    return RequestInWords(
+        view=view,
+        title=_title(found),
+        form=form,
+        answers=answered(form) if form is not None else (),
+        asked=asked_terms(view.content) if view.content is not None else (),
+        plan=plan_terms(view.content) if view.content is not None else (),
+        papers=attached,
+        said=tuple(SaidInWords(word, _text(read.get(word.document))) for word in said),
+        reasons=tuple(map(reason_words, view.decisions)),
+        next=next_words(state, view.request),
+    )
+
+
+_BESIDE = ("form", "remark", "review", "decide", "decision")
+"""Kinds of documents that are shown with what they belong to."""
+
+
+def _letters(view: RequestView) -> Iterator[Word]:
+    """What came with decisions, as words of those who decided."""
+    for each in view.documents:
+        if each.kind == "decision":
+            yield Word("letter", each.by, each.by.partition("/")[0], "", True, each.digest, each.height)
+
+
+def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: Path) -> Paper:
+    """Write a document into a new file, whose name is the reader's choice and not its author's.
+
+    Raises what `document_of` and `Documents.read` raise, `RedactedDocumentError`, and `DocumentFileError`.
+    """
+    found = document_of(view, prefix)
+    document = _opened(papers, chain_id, view.request, found)
+    try:
+        files.write_whole(out, document.data, durable=False, mode=files.PRIVATE, new=True)
+    except FileExistsError as error:
+        raise DocumentFileError(f"{out} exists", "choose another place with --output") from error
+    return _read(found, document)
+
+
+class DocumentFileError(InputError):
+    """A document cannot be written where it is wanted."""
+
+    code = "document_file"
+
+
+def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | Paper:
+    """The form, or what became of it."""
+    found = next((each for each in view.documents if each.kind == "form"), None)
+    if found is None:
+        return Paper("form", b"", view.applicant, Reading.MISSING, reason="it has none")
+    if papers is None:
+        return Paper("form", found.digest, found.by, Reading.MEMBERS)
+    try:
+        return from_document(_opened(papers, chain_id, view.request, found))
+    except Exception as error:  # a stranger wrote what is read here: nothing of it keeps a steward from saying no
+        return _unread(found, error)
+
+
+def _title(found: Form | Paper) -> str:
+    if isinstance(found, Form):
+        return printable(" ".join(found.title.split()))
+    return _UNREAD[found.reading]
+
+
+_UNREAD = {
+    Reading.MEMBERS: "with the members", Reading.REDACTED: "redacted", Reading.OTHERS: "not for this hospital",
+    Reading.MISSING: "CANNOT BE READ",
+}  # fmt: skip
+
+
+def _paper(papers: Documents | None, chain_id: str, request: str, found: RequestDocument) -> Paper:
+    if papers is None:
+        return Paper(found.kind, found.digest, found.by, Reading.REDACTED if found.redacted else Reading.MEMBERS)
+    try:
+        return _read(found, _opened(papers, chain_id, request, found))
+    except Exception as error:  # as above
+        return _unread(found, error)
+
+
+def _opened(papers: Documents, chain_id: str, request: str, found: RequestDocument) -> Document:
+    """A document; one that the ledger says is redacted is read no more, and goes if it is still there."""
+    if found.redacted:
+        papers.destroy(found.digest)
+        raise RedactedDocumentError(
+            f"a document of {request} was redacted by {found.by}", "nobody can read it any more"
+        )
+    return papers.read(chain_id, request, found.digest)
+
+
+def _read(found: RequestDocument, document: Document) -> Paper:
+    size = len(document.data)
+    return Paper(
+        found.kind, found.digest, found.by, Reading.READ, document.media, document.title, size, document.text
+    )  # fmt: skip
+
+
+def _unread(found: RequestDocument, error: Exception) -> Paper:
+    reading = _BECAUSE.get(type(error), Reading.MISSING)
+    if isinstance(error, MissingObjectError):
+        reason = "it is not in the members' store"
+    else:
+        reason = str(error) if isinstance(error, HMChainError) else f"it cannot be read ({type(error).__name__})"
+    return Paper(found.kind, found.digest, found.by, reading, reason=reason)
+
+
+_BECAUSE: dict[type[Exception], Reading] = {
+    RedactedDocumentError: Reading.REDACTED,
+    NoReaderError: Reading.OTHERS,
+}
+
+
+def _text(paper: Paper | None) -> str:
+    if paper is None:
+        return ""
+    return paper.text if paper.reading is Reading.READ else f"({_UNREAD[paper.reading]})"

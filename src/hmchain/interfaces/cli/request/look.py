@@ -1,0 +1,111 @@
+"""`hmchain request list|show|inbox|document`: what is asked, what waits for whom, and what was attached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hmchain.application.governance import request_inbox, request_listing, request_reading
+from hmchain.application.governance.documents import Documents
+from hmchain.application.governance.request_listing import ListedRequest
+from hmchain.application.node import sent
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOrRun, PersonOption, example
+from hmchain.interfaces.cli.request.acting import RequestName, papers_of
+from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
+from hmchain.plain import plain, size
+
+app = typer.Typer()
+
+
+@app.command("list", cls=ReadCommand, epilog=example("hmchain request list"))
+def list_requests(
+    folder: NodeOrRun = None,
+    living: Annotated[bool, typer.Option("--living", help="Leave out what is closed.")] = False,
+) -> None:
+    """List the requests that this hospital's people ask or are asked. Where there is no node, all of the latest run."""
+    with _place(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = request_listing.listed(ledger, place.organisation, place.papers, over=not living)
+    undecided = sent.about_requests(NodeFolder(place.ledger.parent)) if place.organisation else ()
+
+    def view(found: list[ListedRequest]) -> None:
+        show_list(found)
+        for each in undecided:
+            output.say(f"{each}.")
+
+    def told(found: list[ListedRequest]) -> list[dict[str, Any]]:
+        return [
+            plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"request {each.view.request}"]}
+            for each in found
+        ]
+
+    output.show(found, view, json=told)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain request show relapse"))
+def show(request: RequestName, folder: NodeOrRun = None) -> None:
+    """Show what a request asks, in plain words, each hospital's word on it, and what is said beside it.
+
+    Where there is no node, the request of the latest run, without what is sealed to its readers.
+    """
+    with _place(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = request_listing.shown(ledger, request, place.papers)
+    output.show(found, show_request)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain request inbox"))
+def inbox(
+    node: PersonOption = DEFAULT_FOLDER,
+    of: Annotated[
+        str, typer.Option("--for", metavar="PERSON", help="One person of this hospital.", show_default="everybody")
+    ] = "",
+) -> None:
+    """List what waits for this hospital's people, one thing to do a line: what is overdue first."""
+    folder = NodeFolder(node)
+    with open_ledger(folder.ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = request_inbox.inbox(ledger, folder.settings().organisation, papers_of(node), of)
+    output.show(found, show_inbox)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain request document relapse 3f9a --output letter.pdf"))
+def document(
+    request: RequestName,
+    digest: Annotated[str, typer.Argument(metavar="DIGEST", help="Of the document, or its first digits.")],
+    out: Annotated[Path, typer.Option("--output", metavar="FILE", help="A new file, which nobody else can read.")],
+    node: PersonOption = DEFAULT_FOLDER,
+) -> None:
+    """Write a document that was attached into a file. Its author chose what is in it: open it as you open mail."""
+    with open_ledger(NodeFolder(node).ledger) as ledger:
+        view = request_listing.shown(ledger, request, None).view
+        saved = request_reading.save(papers_of(node), ledger.genesis.chain_id, view, digest, out)
+    output.show(saved, lambda found: output.say(f"{out} has it: {found.media}, {size(found.size)}, by {found.by}."))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A ledger that is meant, and whose it is: a node's hospital's, or nobody's."""
+
+    ledger: Path
+    organisation: str
+    papers: Documents | None
+
+
+@contextmanager
+def _place(folder: Path | None) -> Iterator[_Place]:
+    node = NodeFolder(folder or DEFAULT_FOLDER)
+    if node.toml.is_file():
+        yield _Place(node.ledger, node.settings().organisation, papers_of(node.path))
+        return
+    with runs.opened(folder) as found:
+        yield _Place(found.ledger, "", None)

@@ -1,0 +1,120 @@
+"""Views of requests: one with all that a person reads before deciding, many in a list, what waits for somebody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hmchain.application.governance.request_inbox import Waiting
+from hmchain.application.governance.request_listing import ListedRequest
+from hmchain.application.governance.request_reading import Paper, Reading, RequestInWords
+from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.requests import HospitalWord
+from hmchain.plain import size
+
+COLUMNS = ("request", "title", "status", "for", "decisions", "by", "until (UTC)")
+DROP = ("until (UTC)", "by", "for")
+WORDS = ("hospital", "dataset", "said", "policy", "yes#", "until (UTC)", "far")
+INBOX = ("who", "request", "title", "to do", "until (UTC)", "command")
+
+
+def show_list(found: Sequence[ListedRequest]) -> None:
+    """List requests."""
+    output.table(COLUMNS, [_row(each) for each in found], drop=DROP)
+    if found:
+        output.say("Read one: `hmchain request show REQUEST`")
+
+
+def _row(each: ListedRequest) -> tuple[object, ...]:
+    view, content = each.view, each.view.content
+    return (
+        view.request, each.title, view.status, content.kind if content else "-", _counted(view.decisions),
+        view.applicant, output.when(content.until_ms) if content else "-",
+    )  # fmt: skip
+
+
+def _counted(words: Iterable[HospitalWord]) -> str:
+    return ", ".join(f"{word.organisation}: {word.status}" for word in words) or "not asked yet"
+
+
+def show_inbox(found: Sequence[Waiting]) -> None:
+    """One thing to do a line."""
+    if not found:
+        output.say("Nothing waits for anybody here.")
+        return
+    rows = [
+        (each.person, each.todo.request, each.title, _late(each), output.when(each.todo.due_ms) if each.todo.due_ms
+         else "-", f"`hmchain {each.todo.command}`")
+        for each in found
+    ]  # fmt: skip
+    output.table(INBOX, rows, drop=("until (UTC)", "title"))
+
+
+def _late(each: Waiting) -> str:
+    return f"OVERDUE: {each.todo.words}" if each.todo.overdue else each.todo.words
+
+
+def show_request(shown: RequestInWords) -> None:
+    """All that a request asks, what people say of it, and what is to be done next."""
+    view = shown.view
+    output.fields((
+        ("request", f"{view.request}, {view.status}, version {view.version}"),
+        ("title", shown.title),
+        ("asked by", ", ".join((view.applicant, *view.members))),
+        *((("invited", ", ".join(view.invited)),) if view.invited else ()),
+        *((("a copy of", view.copied_from),) if view.copied_from else ()),
+        *((("outside", view.external),) if view.external else ()),
+        ("next", shown.next),
+    ))  # fmt: skip
+    output.heading("Asked, and bound by a decision")
+    output.fields(shown.asked)
+    if shown.answers:
+        output.heading("In the words of who asks")
+        output.fields(shown.answers)
+    _show_papers(shown.papers)
+    output.heading("Each hospital's word")
+    output.table(WORDS, [_word(each) for each in view.decisions], drop=("far", "policy"))
+    output.fields(shown.reasons)
+    if view.unaccepted:
+        output.heading("Terms to accept first")
+        output.fields((person, f"{len(terms)}: `hmchain request accept {view.request}`")
+                      for person, terms in view.unaccepted)  # fmt: skip
+    if shown.said:
+        output.heading("Said beside it")
+        output.fields((each.word.by, _said(each.word.kind, each.word.said, each.word.public, each.text))
+                      for each in shown.said)  # fmt: skip
+    if shown.plan:
+        output.heading("What would be computed")
+        output.fields(shown.plan)
+    if shown.is_lost and view.documents:
+        output.say(f"WHAT ITS APPLICANT SAYS CANNOT BE SHOWN: {shown.title}", style="bold red")
+
+
+def _said(kind: str, said: str, public: bool, text: str) -> str:
+    private = "" if public else " (for this hospital alone)"
+    return f"{kind} {said}".strip() + private + (f": {text}" if text else "")
+
+
+def _word(each: HospitalWord) -> tuple[object, ...]:
+    said = f"{each.status} ({each.reason})" if each.reason else each.status
+    yes = f"{len(each.approvals)} of {each.needed}" if each.answer != "no" else "-"
+    until = output.when(each.until_ms) if each.until_ms else "-"
+    return (each.organisation, f"{each.dataset} v{each.version}", said, each.answer, yes, until, each.processing or "-")
+
+
+def _show_papers(papers: Sequence[Paper]) -> None:
+    if not papers:
+        return
+    output.heading("Attached")
+    output.fields((f"{each.kind} {output.short(each.digest)}", _paper(each)) for each in papers)
+    output.say("Have one: `hmchain request document REQUEST DIGEST --output FILE`")
+
+
+def _paper(each: Paper) -> str:
+    if each.reading is not Reading.READ:
+        return f"{each.reading}{f': {each.reason}' if each.reason else ''}"
+    return f"{each.title or 'a text'}, {each.media}, {size(each.size)}, by {each.by}"
+
+
+def days_from(now_ms: int, days: int) -> int:
+    """The moment so many days after another."""
+    return now_ms + days * 86_400_000

@@ -1,0 +1,149 @@
+"""`hmchain request ...`: each command does one thing, says what became of it, and asks before what stays done."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hmchain.application.governance import requests
+from hmchain.application.governance.request_reading import Reading, in_words, save
+from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.cli.request import acting
+from hmchain.interfaces.cli.request.acting import Speaker
+from hmchain.interfaces.cli.request.show import show_inbox, show_request
+from support.request_bed import FILE, NAME, RequestBed
+
+EVIL = "approved by all\x1b[2J\x1b]0;x\x07\r\nspecification deadbeef\u202e"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[RequestBed]:
+    bed = RequestBed.found(tmp_path)
+    yield bed
+    bed.close()
+
+
+@pytest.fixture
+def run(bed: RequestBed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command as a person; what it prints, or its JSON."""
+    who = [""]
+
+    @contextmanager
+    def speaker(node: Path, *, yes: bool = False) -> Iterator[Speaker]:
+        yield Speaker(bed.user(who[0]), bed.papers(who[0]))
+
+    monkeypatch.setattr(acting, "scientist", speaker)
+    monkeypatch.setattr(acting, "steward", speaker)
+    monkeypatch.setattr(acting, "of_request", lambda node, name, *, yes=False: speaker(node, yes=yes))
+
+    def run(person: str, *arguments: str, status: int = 0, yes: bool = True) -> Any:
+        who[0] = person
+        more = ["--yes"] if yes else []
+        assert main(["request", *arguments, *more]) == status, capsys.readouterr()
+        printed = capsys.readouterr()
+        return json.loads(printed.out) if "--json" in arguments else printed.out + printed.err
+
+    return run
+
+
+def write(bed: RequestBed, text: str = FILE) -> str:
+    path = bed.place / "relapse.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run) -> None:
+    said = run("west/scientist", "submit", write(bed))
+    assert "relapse, version 1, is before east, north" in said and "hmchain request show relapse" in said
+    assert "what do you mean" not in said
+    letter = bed.place / "why.txt"
+    letter.write_text("The end is missing.")
+    assert "is with west/scientist again" in run(
+        "east/steward", "return", NAME, "--reason", "incomplete", "--letter", str(letter)
+    )
+    assert "version 2" in run("west/scientist", "submit", write(bed, FILE.replace("06-30", "05-31")))
+    assert "not_confirmed" in str(run("east/steward", "approve", NAME, "--json", status=2, yes=False))
+    assert "brain may be used for relapse until" in run("east/steward", "approve", NAME, "--days", "30")
+    assert "is rejected here (ethics)" in run("north/steward", "reject", NAME, "--reason", "ethics")
+    found = run("west/scientist", "list", "--json", "--dir", str(bed.bed.directory), yes=False)
+    assert [(each["view"]["request"], each["title"]) for each in found] == [(NAME, "with the members")]
+    assert "may use nothing more of this hospital" in run("east/steward", "revoke", NAME, "--reason", "consent")
+    assert "nothing is allowed by it" in run("west/scientist", "close", NAME, "--reason", "withdrawn")
+    assert requests.view(bed.user("west/scientist"), NAME).is_over
+
+
+def test_what_people_say_beside_it(bed: RequestBed, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.enrol("east/rita", "ethics")
+    run("west/scientist", "submit", write(bed))
+    assert "east/rita is asked" in run("east/steward", "ask", NAME, "rita")
+    monkeypatch.setattr("sys.stdin", io.StringIO("Fine with me."))
+    assert "You said of relapse: favourable" in run("east/rita", "review", NAME, "favourable", "--letter", "-")
+    monkeypatch.setattr("sys.stdin", io.StringIO(EVIL))
+    run("north/steward", "comment", NAME)
+    run("north/steward", "vote", NAME, "reject")
+    run("north/steward", "state", NAME, "in-ethics")
+    run("north/steward", "outside", NAME, "ek-17")
+    assert "is no vote on a ledger" in run("north/steward", "vote", NAME, "maybe", status=2)
+    assert "names no person" in run("east/steward", "ask", NAME, "Rita!", status=2)
+    run("east/steward", "licences", NAME, "07" * 32)
+    run("east/steward", "approve", NAME)
+    assert "1 terms of relapse are accepted" in run("west/scientist", "accept", NAME)
+
+
+def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:
+    run("west/scientist", "submit", write(bed), "--draft")
+    assert "relapse, version 1" in run("west/scientist", "submit", NAME)
+    assert "is invited" in run("west/scientist", "invite", NAME, "south/scientist")
+    assert "You take part" in run("south/scientist", "join", NAME)
+    assert "is yours to change" in run("west/scientist", "takeback", NAME)
+    assert "south/scientist answers for relapse" in run("west/scientist", "handover", NAME, "south/scientist")
+    assert "takes no part" in run("south/scientist", "uninvite", NAME, "west/scientist")
+    letter = bed.place / "letter.txt"
+    letter.write_text("We name a patient.")
+    assert "letter.txt is attached" in run("south/scientist", "attach", NAME, "letter", str(letter))
+    run("south/scientist", "submit", NAME)
+    digest = next(each.digest.hex() for each in bed.seen().documents if each.kind == "letter")
+    assert "opens for nobody" in run("south/scientist", "redact", NAME, digest[:8])
+    until = ["--until", "2025-01-31"]
+    said = run("south/scientist", "renew", NAME, "relapse-2", *until)
+    assert "relapse-2 is a draft like relapse. Attach anew what could not be copied: form, letter" in said
+    assert "is closed" in run("south/scientist", "close", "relapse-2")
+
+
+def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
+    bed: RequestBed, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = bed.place / "protocol.txt"
+    letter.write_text("Protocol of the study.")
+    evil = FILE.replace("Do early changes", "Do early changes\\u001b[2J").replace(
+        "[form]", '[attachments]\nprotocol = "protocol.txt"\n[form]'
+    )
+    run("west/scientist", "submit", write(bed, evil))
+    monkeypatch.setattr("sys.stdin", io.StringIO(EVIL))
+    run("north/steward", "comment", NAME)
+    state, chain = bed.bed.state, bed.bed.consortium.ledger.chain_id
+    shown = in_words(bed.papers("east"), chain, state, bed.seen())
+    show_request(shown)
+    out = capsys.readouterr().out
+    steps = "the stewards of east, north decide"
+    worst = "everything: the records themselves leave"
+    for text in ("Relapse after surgery", "east: brain version 1", "a person must look", worst, steps, "protocol.txt"):
+        assert text in out
+    assert "deadbeef" in out and not {"\r", "\x1b", "\x07", "\u202e"} & set(out)
+    assert not [line for line in out.splitlines() if line.startswith("specification")]
+    paper = save(bed.papers("east"), chain, bed.seen(), shown.papers[0].digest.hex()[:10], bed.place / "out.txt")
+    assert (bed.place / "out.txt").read_text() == "Protocol of the study." and paper.title == "protocol.txt"
+    alone = in_words(None, chain, state, bed.seen())
+    assert alone.title == "with the members" and {each.reading for each in alone.papers} == {Reading.MEMBERS}
+    south = in_words(bed.papers("south"), chain, state, bed.seen())
+    assert south.title == "not for this hospital" and south.is_lost
+    show_request(south)
+    assert "CANNOT BE SHOWN" in capsys.readouterr().out
+    show_inbox([])
