@@ -80,6 +80,7 @@ class What(Enum):
     REIDENTIFY = "reidentify"
     SEND = "send"
     TELL = "tell"
+    COUNT = "count"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)

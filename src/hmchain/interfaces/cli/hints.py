@@ -31,6 +31,7 @@ _GROUPS = {
     "study": Takes.NODE,
     "request": Takes.NODE,
     "policy": Takes.NODE,
+    "cohort": Takes.NODE,
 }
 _OTHERS = {
     **dict.fromkeys(
@@ -40,7 +41,8 @@ _OTHERS = {
     **dict.fromkeys(("network init", "policy new", "policy test", "policy codes"), Takes.NOTHING),
     **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
-    **dict.fromkeys(("model export", "uses patient"), Takes.HOSPITAL),
+    **dict.fromkeys(("cohort datasets", "cohort list"), Takes.RUN),
+    **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
 ABOUT_ONE = ("study show", "request show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
 """Commands on a run that have an argument of their own, which is no folder."""

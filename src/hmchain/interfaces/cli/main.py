@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         )),
         *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
+            ("cohort", "cohort", "What members have, and how many people fit: one sum over hospitals, with noise."),
             ("request", "request", "Ask for data, decide on what is asked, and see what is due."),
             ("policy", "policy", "What may be asked of a dataset: answer questions, try it, read it in plain words."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),

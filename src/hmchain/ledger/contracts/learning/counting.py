@@ -80,14 +80,15 @@ def _propose(context: Context, body: ProposeCount) -> None:
     studies.propose(context, spec, rounds_min=0)
     for use in uses:
         held = datasets.dataset(context.state, use.organisation, use.dataset)
-        require(held is not None and _is_countable(held.schema), "not_countable")
+        require(held is not None and is_countable(held.schema), "not_countable")
         version = datasets.standing_version(context.state, use.organisation, use.dataset, use.version)
         statement = queries.statement(plan, use.organisation, version.root)
         budgets.charge(context, use.organisation, use.dataset, statement, request.name, plan.epsilon_millionths)
     permitted.enter(context, spec, request.name)
 
 
-def _is_countable(schema: Schema | RecordSchema) -> bool:
+def is_countable(schema: Schema | RecordSchema) -> bool:
+    """Whether people can be counted in a dataset of this form."""
     return isinstance(schema, RecordSchema) and bool(COUNTABLE & set(schema.kinds))
 
 

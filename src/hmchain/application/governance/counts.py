@@ -1,0 +1,214 @@
+"""Counting people across members: a scientist asks, hospitals decide, and what they allow is counted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from hmchain.application.cohort.grammar import parse, written
+from hmchain.application.cohort.words import words
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.request_content import content_of
+from hmchain.application.governance.request_file import QueryAsked, RequestFile
+from hmchain.canonical import digest, encode
+from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts.data import permits, queries, requests
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
+from hmchain.ledger.contracts.data.requests import Content, Decided, Kind, Status
+from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning.counting import ProposeCount
+from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN, Deadlines, Study
+from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
+from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.state import State
+
+DAYS = 90
+_POLL_SECONDS = 0.5
+_PHASE_MS = 60_000
+ASKED, DECIDING = "asked", "waits for hospitals"
+
+
+class CountArgumentError(InputError):
+    """A count cannot be asked for like this."""
+
+    code = "count_argument"
+
+
+class CountNotAllowedError(StudyError):
+    """Too few hospitals allow a count."""
+
+    code = "count_not_allowed"
+
+
+@dataclass(frozen=True)
+class CountQuestion:
+    """What a scientist asks."""
+
+    query: str
+    datasets: tuple[str, ...]
+    """ORGANISATION/DATASET each, or with @VERSION; one of a hospital."""
+    purposes: tuple[str, ...] = ("health-research",)
+    epsilon: float = 0.5
+    days: int = DAYS
+    name: str = ""
+    """Of request and count; made of the question if it is empty, so that the same question has the same."""
+
+
+@dataclass(frozen=True)
+class CountStanding:
+    """How far a count is."""
+
+    count: str
+    query: str
+    words: str
+    epsilon: float
+    status: str
+    """`waits for hospitals`, or the status of the study that counts."""
+    reason: str
+    """Why it ended without a number, as a code."""
+    allowed_by: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    denied_by: tuple[str, ...]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it."""
+        return self.status in [each.value for each in studies.OVER]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has a number."""
+        return self.status == StudyStatus.FINISHED.value
+
+    def __str__(self) -> str:
+        if self.waits_for:
+            return f"{self.count} waits for {', '.join(self.waits_for)} to decide"
+        return f"{self.count}: {self.status}" + (f" ({self.reason})" if self.reason else "")
+
+
+def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
+    """Scientist: ask hospitals for a count; the same question again goes on with it.
+
+    Raises `QueryError`, `CountArgumentError`, `RequestFileError`, or what a refusal raises.
+    """
+    today = datetime.fromtimestamp(user.ledger.now_ms() / 1000, UTC)
+    asked = _as_file(question, today)
+    content = content_of(user.state, asked, user.ledger.now_ms())
+    name = question.name or _named(content)
+    entry = requests.request(user.state, name)
+    if entry is not None and entry.status is not Status.DRAFT:
+        known = requests.content(user.state, name, entry.version)
+        if known is None or (known.kind, known.plan, known.datasets) != (content.kind, content.plan, content.datasets):
+            what = f"request {name} asks for something else"
+            raise CountArgumentError(what, "choose another --name; without one the question makes it")
+        return standing(user.state, name)
+    if entry is None:
+        user.send(CreateRequest(name))
+    user.send(SaveDraft(name, content))
+    user.send(SubmitRequest(name, content.digest))
+    return standing(user.state, name)
+
+
+def _as_file(question: CountQuestion, today: datetime) -> RequestFile:
+    wanted: dict[str, str | list[str]] = {}
+    for each in question.datasets:
+        organisation, slash, dataset = each.partition("/")
+        if not (organisation and slash and dataset) or organisation in wanted:
+            what = f"--dataset {each} is no dataset of a hospital, or another of the same one"
+            raise CountArgumentError(what, "as in --dataset north/patients, once for each hospital")
+        wanted[organisation] = dataset
+    return RequestFile(
+        name=question.name or "count",
+        kind=Kind.COUNT,
+        purposes=question.purposes,
+        datasets=wanted,
+        publishes=False,
+        until=(today + timedelta(days=question.days)).date(),
+        form={},
+        query=QueryAsked(people=written(parse(question.query, today.year)), epsilon=question.epsilon),
+    )
+
+
+def _named(content: Content) -> str:
+    made_of = (content.plan, encode(content.datasets), encode(content.purposes))
+    return f"count-{digest('hmchain count name', *made_of).hex()[:10]}"
+
+
+def standing(state: State, name: str) -> CountStanding:
+    """How far a count is. Raises `CountArgumentError` for a request that is none."""
+    entry = requests.request(state, name)
+    content = None if entry is None else requests.content(state, name, max(entry.version, 1))
+    if entry is None or content is None or content.kind is not Kind.COUNT:
+        raise CountArgumentError(f"there is no request to count called {name}", "`hmchain cohort list` shows all")
+    plan, study = queries.plan_of(content.plan), studies.study(state, name)
+    handlings = requests.handlings(state, name, entry.version)
+    by = {status: tuple(word.organisation for word in handlings if word.status is status) for status in Decided}
+    return CountStanding(
+        count=name,
+        query=written(plan.query),
+        words=words(plan.query),
+        epsilon=plan.epsilon_millionths / 1_000_000,
+        status=_status(study, waits=bool(by[Decided.WAITING])),
+        reason=study.progress.reason if study is not None and study.status is not StudyStatus.FINISHED else "",
+        allowed_by=by[Decided.APPROVED],
+        waits_for=by[Decided.WAITING] if study is None else (),
+        denied_by=tuple(sorted((*by[Decided.DENIED], *by[Decided.REJECTED], *by[Decided.REVOKED]))),
+    )
+
+
+def _status(study: Study | None, *, waits: bool) -> str:
+    if study is not None:
+        return study.status.value
+    return DECIDING if waits else ASKED
+
+
+def listed(state: State) -> tuple[CountStanding, ...]:
+    """All counts that were asked for, in order of name."""
+    found = []
+    for entry in requests.requests(state):
+        content = requests.content(state, entry.name, max(entry.version, 1))
+        if content is not None and content.kind is Kind.COUNT:
+            found.append(standing(state, entry.name))
+    return tuple(found)
+
+
+def propose(user: LedgerUser, name: str) -> CountStanding:
+    """Scientist: have it counted by the hospitals that allow it now. Once proposed, nothing is sent.
+
+    Raises `CountNotAllowedError`, or what a refusal raises.
+    """
+    if studies.study(user.state, name) is not None:
+        return standing(user.state, name)
+    permit = permits.permit(user.state, name, user.ledger.now_ms())
+    allowed = len(permit.allowed) if permit is not None else 0
+    entry = requests.require_request(user.state, name)
+    content = requests.content(user.state, name, entry.version)
+    least = max(PARTICIPANTS_MIN, content.colluders + 2 if content is not None else 0)
+    if allowed < least:
+        what = f"{allowed} hospitals allow {name}, and a sum needs {least}"
+        raise CountNotAllowedError(what, f"`hmchain request show {name}` says who decided what")
+    user.send(ProposeCount(name, name, _deadlines(user.state)))
+    return standing(user.state, name)
+
+
+def _deadlines(state: State) -> Deadlines:
+    span_ms = max(_PHASE_MS, parameters.current(state).deadline_ms_min)
+    return Deadlines(span_ms, span_ms, span_ms, span_ms, span_ms, span_ms)
+
+
+def wait(
+    user: LedgerUser, name: str, seconds: float, told: Callable[[CountStanding], None] = lambda found: None
+) -> CountStanding:
+    """Wait until a count is over, or its hospitals are waited for, or so many seconds are; `told` of each change."""
+    until, before = time.monotonic() + seconds, None
+    while True:
+        found = standing(user.state, name)
+        if found != before:
+            told(found)
+            before = found
+        if found.is_over or found.waits_for or time.monotonic() > until:
+            return found
+        user.ledger.produce_block()
+        time.sleep(_POLL_SECONDS)

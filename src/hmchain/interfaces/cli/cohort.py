@@ -1,0 +1,123 @@
+"""`hmchain cohort`: what members have, how many people fit, and what one's own hospital would answer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from hmchain.application.data import cohorts
+from hmchain.application.data.cohorts import CohortCheck
+from hmchain.application.governance import counts as counting
+from hmchain.application.governance.counts import CountQuestion
+from hmchain.application.node.count_results import count_result, own_result
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.site import hospital
+from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import show_cohort as views
+from hmchain.interfaces.cli.asking import YesOption, confirm
+from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    HospitalOption,
+    PersonOption,
+    RunOption,
+    VersionOption,
+    example,
+    passphrase,
+)
+from hmchain.interfaces.cli.people import open_scientist
+from hmchain.ledger.readers import catalogue
+
+app = typer.Typer(no_args_is_help=True)
+
+QueryArgument = Annotated[
+    str, typer.Argument(metavar="QUERY", help='Whom to count: "female and age 50..79 and condition ICD10:C50".')
+]
+CountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the count.")]
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain cohort datasets"))
+def datasets(folder: RunOption = None) -> None:
+    """List what all members have: the form of their records, how many, and what each policy says to a count."""
+    with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        asker = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
+        found = catalogue.offers(ledger.verified.state, asker)
+    output.show(found, views.show_offers, json=lambda found: [views.offer_value(each) for each in found])
+
+
+@app.command("list", cls=ReadCommand, epilog=example("hmchain cohort list"))
+def list_counts(folder: RunOption = None) -> None:
+    """List the counts that were asked for, and how far they are."""
+    with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = counting.listed(ledger.verified.state)
+    output.show(found, views.show_counts)
+
+
+@app.command(cls=ResumedCommand, epilog=example('hmchain cohort count "female" --dataset north/patients'))
+def count(
+    query: QueryArgument,
+    dataset: Annotated[
+        list[str],
+        typer.Option("--dataset", metavar="ORGANISATION/DATASET", help="Where; once for each hospital that is asked."),
+    ],
+    node: PersonOption = DEFAULT_FOLDER,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Its name.", show_default="made of the question")
+    ] = "",
+    purpose: Annotated[
+        list[str], typer.Option("--purpose", metavar="DUO", help="What for: a code of DUO, or a word for one.")
+    ] = ["health-research"],  # noqa: B006 - Typer copies it
+    epsilon: Annotated[
+        float, typer.Option("--epsilon", metavar="E", help="What may be learned of one person; less is more noise.")
+    ] = 0.5,
+    without: Annotated[
+        bool, typer.Option("--without-waiting-for-hospitals", help="Count now, with those who have allowed it.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the number.")
+    ] = 600,
+    yes: YesOption = False,
+) -> None:
+    """Scientist: ask hospitals how many people fit, and wait for the number; the same command goes on with it.
+
+    Hospitals whose policies say yes by themselves answer at once; for others a person decides first. What is charged to
+    their budgets is never paid back.
+    """
+    question = CountQuestion(query, tuple(dataset), tuple(purpose), epsilon, name=name)
+    with open_scientist(node, yes=yes) as scientist:
+        found = counting.ask(scientist, question)
+        if not found.waits_for or without:
+            if found.status in (counting.ASKED, counting.DECIDING):
+                confirm("Have this counted? It costs each hospital's budget.", yes=yes, about=lambda: views.ask(found))
+            found = counting.propose(scientist, found.count)
+            found = counting.wait(scientist, found.count, seconds, lambda each: output.remark(str(each)))
+    result = own_result(node, found.count, passphrase()) if found.is_done else None
+    output.show(result or found, lambda _: views.show_asked(found, result))
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain cohort result count-5f0c2a91d3"))
+def result(name: CountName, directory: HospitalOption = DEFAULT_FOLDER) -> None:
+    """Show a count: about how many people, with how much noise, at which hospitals; never one hospital's number."""
+    found, verified = count_result(directory, name, passphrase())
+    output.vouch(verified)
+    output.show(found, views.show_result)
+
+
+@app.command(cls=ReadCommand, epilog=example('hmchain cohort check "female and age 50..79" --dataset patients'))
+def check(
+    query: QueryArgument,
+    dataset: Annotated[str, typer.Option("--dataset", metavar="NAME", help="A dataset of one's own.")],
+    version: VersionOption = None,
+    directory: HospitalOption = DEFAULT_FOLDER,
+) -> None:
+    """Steward: count in one's own records, exactly; nothing of it leaves this machine, and it is logged."""
+    folder = hospital.locate(directory)
+    year = datetime.now(UTC).year
+    with output.progress_bar("people") as progress, hospital.read_records(folder, passphrase()) as records:
+        found: CohortCheck = cohorts.check(records, dataset, version, query, year, progress)
+    output.show(found, views.show_check)

@@ -1,0 +1,117 @@
+"""Counts of people, and what members have, as the terminal shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hmchain.application.data.cohorts import CohortCheck
+from hmchain.application.governance.counts import CountStanding
+from hmchain.application.models.counts import CountResult
+from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.catalogue import DatasetOffer
+from hmchain.plain import plain
+
+_ANSWERS = {"yes": "yes", "no": "no", "look": "a person looks"}
+
+
+def show_offers(found: Sequence[DatasetOffer]) -> None:
+    """What members have."""
+    if not found:
+        output.say("No member has published a dataset.")
+        return
+    output.table(
+        ("hospital", "dataset", "version", "records", "holds", "counts people", "policy", "may one ask?"),
+        (
+            (
+                each.organisation, each.dataset, each.version, each.records, each.holds,
+                f"from {each.people_min}" if each.counts_people else "no", _policy(each),
+                _ANSWERS.get(each.answer, "-"),
+            )
+            for each in found
+        ),
+    )  # fmt: skip
+    output.say("A policy in plain words: `hmchain policy show DATASET`, at its hospital.")
+
+
+def _policy(each: DatasetOffer) -> str:
+    if not each.policy.version:
+        return "none: a person looks"
+    decides = "decides by itself" if each.policy.automatic else f"{each.policy.approvers} decide"
+    return f"version {each.policy.version}, {decides}"
+
+
+def offer_value(each: DatasetOffer) -> dict[str, Any]:
+    """An offer for programs: of the policy what is not Cedar."""
+    value: dict[str, Any] = plain(each)
+    policy = each.policy
+    value["policy"] = {"version": policy.version, "approvers": policy.approvers, "automatic": policy.automatic}
+    return value
+
+
+def show_counts(found: Sequence[CountStanding]) -> None:
+    """Counts that were asked for."""
+    if not found:
+        output.say(
+            'Nobody has asked how many people there are: `hmchain cohort count "female" --dataset north/patients`'
+        )
+        return
+    output.table(
+        ("count", "query", "status", "waits for"),
+        ((each.count, each.query, _status(each), output.listed(each.waits_for)) for each in found),
+    )
+
+
+def _status(each: CountStanding) -> str:
+    return each.status + (f" ({each.reason})" if each.reason else "")
+
+
+def ask(found: CountStanding) -> None:
+    """What is about to be counted."""
+    output.fields((
+        ("counts", found.words),
+        ("hospitals", output.listed(found.allowed_by)),
+        ("epsilon", f"{found.epsilon:g} for one person, of each hospital's budget"),
+    ))  # fmt: skip
+
+
+def show_asked(found: CountStanding, result: CountResult | None) -> None:
+    """What came of asking."""
+    if result is not None:
+        show_result(result)
+        return
+    output.fields((
+        ("count", found.count),
+        ("counts", found.words),
+        ("status", _status(found)),
+        ("allowed by", output.listed(found.allowed_by)),
+        ("denied by", output.listed(found.denied_by)),
+    ))  # fmt: skip
+    if found.waits_for:
+        who = output.listed(found.waits_for)
+        output.say(
+            f"A person decides at {who}: `hmchain request show {found.count}` there. Then give this command again."
+        )
+    elif found.is_done:
+        output.say(f"The number is with the hospitals that took part: `hmchain cohort result {found.count}` there.")
+
+
+def show_result(found: CountResult) -> None:
+    """The number."""
+    output.say(f"{str(found)[0].upper()}{str(found)[1:]}.")
+    output.fields((
+        ("counts", found.words),
+        ("hospitals", output.listed(found.hospitals)),
+        ("without", output.listed(name for name in found.asked if name not in found.hospitals)),
+        ("epsilon", f"{found.epsilon:g}"),
+    ))  # fmt: skip
+
+
+def show_check(found: CohortCheck) -> None:
+    """One's own number."""
+    output.fields((
+        ("counts", found.words),
+        ("here", f"{found.people:,} of {found.of:,} people in {found.dataset} version {found.version}"),
+        ("answer", "the number with noise, in a sum" if found.answers else "none: this hospital would sit out"),
+    ))  # fmt: skip
+    output.say("The exact number stays here; tell it to nobody outside.")
