@@ -149,6 +149,14 @@ def test_who_where_and_for_which_data_can_be_said() -> None:
     assert {judge(policy, dataclasses.replace(ASKED, **other)).answer for other in others} == {Answer.NO}
 
 
+@pytest.mark.parametrize("name", cedar.ASKED)
+def test_what_a_policy_reads_is_told_to_it(name: str) -> None:
+    """The rest is not, which is quicker; what was left out by mistake would be a policy that cannot be evaluated."""
+    policy = terms(same=f"permit(principal, action, resource) when {{ context.asked.{name} == context.asked.{name} }};")
+    assert cedar.reads(policy.cedar) == {name}
+    assert judge(policy, ASKED) == Verdict(Answer.YES, ("same",))
+
+
 # -- one encoding, and nothing in it but names and codes ---------------------------------------------------------------
 
 

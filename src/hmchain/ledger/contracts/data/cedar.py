@@ -25,7 +25,7 @@ from hmchain import decoding
 from hmchain.ledger.context import is_name, require
 from hmchain.ledger.transactions import Refusal
 
-BYTES_MAX = 16 * 1024
+BYTES_MAX = 12 * 1024
 POLICIES_MAX = 48
 DEPTH_MAX = 40
 _LONG = 1 << 63
@@ -205,6 +205,15 @@ def reference(kind: str, name: str) -> dict[str, Any]:
 def handle(cedar: bytes) -> cedarpy.PolicySet:
     """A policy set that Cedar has read; kept, since reading costs more than deciding."""
     return cedarpy.PolicySet.from_json_str(cedar.decode())
+
+
+@lru_cache(256)
+def reads(cedar: bytes) -> frozenset[str]:
+    """What a policy set reads of `context.asked`: the rest need not be told to it."""
+    return frozenset(name for name in ASKED if f'"attr":"{name}","left":{_ASKED_JSON}'.encode() in cedar)
+
+
+_ASKED_JSON = '{".":{"attr":"asked","left":{"Var":"context"}}}'
 
 
 def asked(

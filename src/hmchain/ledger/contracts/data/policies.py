@@ -251,7 +251,7 @@ def judge(terms: Terms, asked: Asked) -> Verdict:
     if len(cases) > JUDGED_MAX:
         return Verdict(Answer.NO, (TOO_MUCH,))
     requests = [_request(asked, case, reviewed) for case in cases for reviewed in (True, False)]
-    answers = cedar.asked(cedar.handle(terms.cedar), requests, _entities(asked), POLICY_ERROR)
+    answers = cedar.asked(cedar.handle(terms.cedar), requests, _entities(asked, cedar.reads(terms.cedar)), POLICY_ERROR)
     return _strictest([_combined(*answers[number : number + 2]) for number in range(0, len(answers), 2)])
 
 
@@ -325,13 +325,13 @@ def _request(asked: Asked, case: purposes.Case, reviewed: bool) -> dict[str, Any
     }
 
 
-def _entities(asked: Asked) -> cedarpy.Entities:
-    """Who asks, for which dataset, and all that the purposes and diseases are kinds of."""
+def _entities(asked: Asked, reads: frozenset[str]) -> cedarpy.Entities:
+    """Who asks, for which dataset, what that is read of it, and all that the purposes and diseases are kinds of."""
     roles = [("Role", role) for role in asked.roles]
     own = [
         cedar.entity("Person", f"{asked.organisation}/{asked.person}", [("Organisation", asked.organisation), *roles]),
         cedar.entity("Dataset", f"{asked.owner}/{asked.dataset}", [("Organisation", asked.owner)]),
-        cedar.entity(*_THIS, attributes=_attributes(asked)),
+        cedar.entity(*_THIS, attributes={name: value for name, value in _attributes(asked).items() if name in reads}),
     ]
     return _kinds(asked.purposes, asked.diseases).with_added_json_str(msgspec.json.encode(own).decode())
 
