@@ -29,6 +29,7 @@ WOMEN = {"centre": 20, "east": 30, "north": 40, "south": 4, "west": 50}
 """So many women each hospital has, and 60 men."""
 MEN = 60
 FIRST = "women"
+BUDGET = 5_000_000
 
 
 def found(directory: Path) -> Bed:
@@ -44,12 +45,13 @@ def found(directory: Path) -> Bed:
         root = hospital.vault.commit(DATASET, 1).root
         bed.consortium.require(hospital.as_steward(RegisterDataset(DATASET, SCHEMA)))
         bed.consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, root, 64)))
+        set_terms(bed, name)
     return bed
 
 
-def set_terms(bed: Bed, name: str, **changes: int) -> None:
+def set_terms(bed: Bed, name: str, **changes: object) -> None:
     """A hospital's own policy for its people."""
-    bed.require(name, "steward", SetPolicy(DATASET, replace(TERMS, **changes)))
+    bed.require(name, "steward", SetPolicy(DATASET, replace(TERMS, **({"epsilon_max_millionths": BUDGET} | changes))))
 
 
 def plan_of(query: str, epsilon_millionths: int = 500_000) -> bytes:

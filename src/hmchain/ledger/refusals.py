@@ -142,8 +142,8 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "not_jailed": ("unjailing who is not in jail", "nothing to do"),
     "dataset_exists": ("the name is registered", "publish a new version instead"),
     "budget_spent": (
-        "counts over this dataset cost all that its hospital lets be learned of one person",
-        "ask what was asked before, which is free; or without this hospital",
+        "counts over a dataset would cost more than its policy lets be learned of one person",
+        "ask what was asked before, which is free; or without that hospital",
     ),
     "not_countable": (
         "the dataset has records in which people cannot be counted",
@@ -152,7 +152,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "not_a_count": ("the study counts nobody", "only in a count a hospital sits out"),
     "bad_query": (
         "a count's query or epsilon is out of its bounds, or not in its normal form",
-        "`hmchain cohort count` makes one that is",
+        "the commands that ask (cohort count, request submit) make one that is",
     ),
     "bad_schema": ("sizes, channels or classes out of range", "correct the schema"),
     "no_such_dataset": ("the organisation has no such dataset", "register it"),

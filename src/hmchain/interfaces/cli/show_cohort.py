@@ -25,13 +25,19 @@ def show_offers(found: Sequence[DatasetOffer]) -> None:
         (
             (
                 each.organisation, each.dataset, each.version, each.records, each.holds,
-                f"from {each.people_min}" if each.counts_people else "no", _policy(each),
+                _counts(each), _policy(each),
                 _ANSWERS.get(each.answer, "-"),
             )
             for each in found
         ),
     )  # fmt: skip
-    output.say("A policy in plain words: `hmchain policy show DATASET`, at its hospital.")
+    output.say("A policy in plain words: `hmchain policy show DATASET --hospital HOSPITAL`")
+
+
+def _counts(each: DatasetOffer) -> str:
+    if not each.counts_people:
+        return "no"
+    return f"from {each.people_min}" if each.epsilon_left else "no budget left"
 
 
 def _policy(each: DatasetOffer) -> str:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from msgspec.structs import replace
 
 from hmchain.application.governance import counts
 from hmchain.application.governance.counts import (
@@ -24,11 +23,10 @@ from hmchain.application.models.leaving import Leaver
 from hmchain.interfaces.cli import show_cohort
 from hmchain.ledger.contracts.data import budgets, requests
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
-from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.readers import catalogue
 from support import cohort_bed
 from support.cohort_bed import DATASET
-from support.policy_bed import ANYTHING, TERMS, compiled
+from support.policy_bed import ANYTHING, compiled
 from support.study_bed import Bed
 
 QUESTION = CountQuestion("female", tuple(f"{name}/{DATASET}" for name in ("east", "north", "west")))
@@ -39,8 +37,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """Hospitals of which two have policies that say yes by themselves."""
     bed = cohort_bed.found(tmp_path_factory.mktemp("counts"))
     for name in ("north", "west"):
-        terms = replace(TERMS, cedar=compiled(anything=ANYTHING), automatic=True)
-        bed.require(name, "steward", SetPolicy(DATASET, terms))
+        cohort_bed.set_terms(bed, name, cedar=compiled(anything=ANYTHING), automatic=True)
     yield bed
     bed.close()
 
@@ -160,4 +157,4 @@ def test_the_catalogue_says_what_all_members_have_and_what_their_policies_say(
     shown = capsys.readouterr().out
     assert "FHIR" in shown
     assert counted in shown
-    assert show_cohort.offer_value(north)["policy"] == {"version": 1, "approvers": 1, "automatic": True}
+    assert show_cohort.offer_value(north)["policy"] == {"version": 2, "approvers": 1, "automatic": True}

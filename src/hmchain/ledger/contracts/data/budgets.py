@@ -13,9 +13,6 @@ from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.state import State, Table
 
-EPSILON_TOTAL_MILLIONTHS = 5_000_000
-"""Of a dataset whose policy sets no budget: ten counts at epsilon 0.5."""
-
 
 class Charge(Record, frozen=True):
     """A statement that was paid for."""
@@ -45,8 +42,8 @@ def spent(state: State, organisation: str, dataset: str) -> int:
 
 
 def total(state: State, organisation: str, dataset: str) -> int:
-    """What they may cost at most, by the policy in force."""
-    return policies.current(state, organisation, dataset).epsilon_max_millionths or EPSILON_TOTAL_MILLIONTHS
+    """What they may cost at most, by the policy in force; nothing where its hospital set no budget."""
+    return policies.current(state, organisation, dataset).epsilon_max_millionths
 
 
 def charges(state: State, organisation: str, dataset: str) -> list[Charge]:
