@@ -1,4 +1,4 @@
-"""Four real nodes go from protocol 2 to protocol 3 in the middle of a study, one of them late."""
+"""Four real nodes go from protocol 2 to 3 in the middle of a study, one of them late, and ask by requests then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.founding import founding, validator_keys
+from hmchain.ledger.contracts.data import permits
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
 from hmchain.ledger.contracts.learning.studies import Deadlines
 from hmchain.ledger.contracts.members import membership, upgrades
@@ -26,6 +29,7 @@ from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.state import State
 from support.cometbft_network import eventually, needs_cometbft, now_ms, signing_key
 from support.paths import APPS
+from support.request_bench import REQUEST, content
 from support.study_bed import NAMES, SALT, SCHEMA, YEAR_MS, Bed, repeatable_keys
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(300)]
@@ -67,7 +71,7 @@ def height(node: LocalNode) -> int:
 def running(directory: Path) -> Iterator[tuple[NetworkBed, LocalNetwork, SupervisedProcess]]:
     """Four nodes and their hospitals; the late one has a program of before, and the right one is given."""
     needs_cometbft()
-    bed = NetworkBed(directory / "run", tuple(sorted(NAMES[:4])), now_ms=now_ms())
+    bed = NetworkBed(directory / "run", tuple(sorted(NAMES[:4])), now_ms=now_ms(), protocol=2)
     keys = {name: repeatable_keys(name) for name in bed.names}
     genesis = founding("upgrade", {name: name for name in bed.names}, keys, now_ms(), salt=SALT, protocol=2)
     genesis = replace(genesis, notice_ms=NOTICE_MS)
@@ -128,7 +132,8 @@ def test_four_nodes_change_the_rules_in_the_middle_of_a_study_one_of_them_late(t
         late.start()
         eventually(lambda: height(late) >= bed.state.height, "the late node catches up")
         bed.run()
-        assert bed.study.progress.reason == "completed"
+        assert bed.study.progress.reason == "completed", "by the approvals of protocol 2"
+        ask_and_decide(bed)
         observer = nodes.add("observer", signing_key("observer", "validator"))
         observer.start()
         eventually(lambda: height(observer) >= bed.state.height, "a new node plays everything again")
@@ -139,12 +144,28 @@ def test_four_nodes_change_the_rules_in_the_middle_of_a_study_one_of_them_late(t
             )
         found = audit.verify(east, kept)
         assert found.signed_height >= bed.state.height
-        assert len(set(map(state_at_the_end, nodes.nodes.values()))) == 1
+        ends = set(map(state_at_the_end, nodes.nodes.values()))
+        assert len(ends) == 1, "one commitment, and one permit"
+        ((_, protocol, allowed),) = ends
+        assert protocol == 3 and allowed == bed.names
 
 
-def state_at_the_end(node: LocalNode) -> tuple[bytes, int]:
+def ask_and_decide(bed: NetworkBed) -> None:
+    """A request of all hospitals, each of which says yes: what protocol 2 knows nothing of."""
+    until_ms = now_ms() + YEAR_MS
+    asked = content(*bed.names, until_ms=until_ms)
+    for body in (CreateRequest(REQUEST), SaveDraft(REQUEST, asked), SubmitRequest(REQUEST, asked.digest)):
+        bed.require("east", "scientist", body)
+    for name in bed.names:
+        bed.require(name, "steward", ApproveRequest(REQUEST, 1, asked.digest, "brain", until_ms))
+
+
+def state_at_the_end(node: LocalNode) -> tuple[bytes, int, tuple[str, ...]]:
+    """Commitment, protocol, and whose data may be used under the request."""
     state = State.open_read_only(node.files.directory / "state.db")
     try:
-        return state.commitment(), upgrades.at(state, state.height + 1)
+        permit = permits.permit(state, REQUEST, now_ms())
+        allowed = tuple(use.organisation for use in permit.allowed) if permit else ()
+        return state.commitment(), upgrades.at(state, state.height + 1), allowed
     finally:
         state.close()
