@@ -45,7 +45,7 @@ def decode(data: bytes, kind: type[T]) -> T:
     """
     value = decode_trusted(data, kind)
     if _encoder.encode(value) != data:
-        raise NotCanonicalError(f"a {kind.__name__} is not in its canonical encoding")
+        raise NotCanonicalError(f"a {_name(kind)} is not in its canonical encoding")
     return value
 
 
@@ -54,8 +54,12 @@ def decode_trusted(data: bytes, kind: type[T]) -> T:
     try:
         return decoding.from_msgpack(data, kind)
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
-        name = getattr(kind, "__name__", "value")
-        raise NotCanonicalError(f"bytes do not decode as a {name}{_unknown_word(error)}") from error
+        raise NotCanonicalError(f"bytes do not decode as a {_name(kind)}{_unknown_word(error)}") from error
+
+
+def _name(kind: type) -> str:
+    """A union of types has no name."""
+    return getattr(kind, "__name__", "value")
 
 
 def _unknown_word(error: Exception) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from hmchain.canonical import Record, encode
 from hmchain.ledger import contracts
+from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.protocols import KNOWN, Rules
 from hmchain.ledger.transactions import Refusal
@@ -29,3 +30,13 @@ def test_every_body_has_a_tag_of_its_own() -> None:
     tags = [str(body.__struct_config__.tag) for body in contracts.HANDLERS]
     assert len(set(tags)) == len(tags)
     assert all(KNOWN[number].decode_body(encode(Unjail())) == Unjail() for number in KNOWN)
+
+
+@pytest.mark.parametrize("number", KNOWN)
+def test_a_second_encoding_of_a_body_is_refused_and_breaks_no_validator(number: int) -> None:
+    """It once ended every node that executed it: a union of bodies has no name to put into the error."""
+    whole = encode(WithdrawVersion("brain", 1))
+    with pytest.raises(Refusal, match="malformed"):
+        KNOWN[number].decode_body(whole[:-1] + b"\xcc\x01")
+    with pytest.raises(Refusal, match="malformed"):
+        contracts.decode_body(whole[:-1] + b"\xcc\x01")
