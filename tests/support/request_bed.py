@@ -46,9 +46,9 @@ class RequestBed:
     @classmethod
     def found(cls, place: Path) -> RequestBed:
         bed = Bed.found(place / "run", protocol=3)
-        for name in bed.names:
-            bed.require(name, "steward", RegisterDataset("brain", SCHEMA))
-            bed.require(name, "steward", PublishVersion("brain", 1, bytes(32), 512))
+        stewards = [hospital.as_steward for hospital in bed.consortium.hospitals.values()]
+        bed.consortium.require(*(sign(RegisterDataset("brain", SCHEMA)) for sign in stewards))
+        bed.consortium.require(*(sign(PublishVersion("brain", 1, bytes(32), 512)) for sign in stewards))
         return cls(bed, place)
 
     def user(self, who: str) -> LedgerUser:

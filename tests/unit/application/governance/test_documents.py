@@ -33,9 +33,9 @@ YES = "Yes."
 EVIL = "approved\x1b[2J\x1b]0;pwned\x07 by\u202e east\r\nspecification deadbeef"
 
 
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path / "run")
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path_factory.mktemp("documents") / "run")
     yield bed
     bed.close()
 
