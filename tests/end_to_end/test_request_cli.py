@@ -15,11 +15,7 @@ from support.sites import consortium as consortium
 
 __all__ = ["consortium"]
 
-pytestmark = [
-    pytest.mark.network,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(FOUNDING < 3, reason="networks are founded with rules that know no requests"),
-]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 FILE = """
 name = "relapse"
@@ -55,6 +51,7 @@ def asked(consortium: Consortium, name: str) -> list[str]:
     return [each["todo"]["command"] for each in answer("request", "inbox", *at(consortium, name))]
 
 
+@pytest.mark.skipif(FOUNDING < 3, reason="networks are founded with rules that know no requests")
 def test_a_request_is_asked_returned_decided_and_closed(
     consortium: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
