@@ -210,7 +210,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "a yes can be revoked; for anything else the applicant submits anew",
     ),
     "already_approved": ("the sender has said yes", "another person must"),
-    "policy_denies": ("the hospital's policy in force says no", "the policy comes first: `hmchain policy show`"),
+    "policy_denies": (
+        "the hospital's policy in force says no",
+        "the policy comes first: `hmchain policy show DATASET`",
+    ),
     "until_too_late": ("later than what is asked for, or than the policy's longest", "choose an earlier date"),
     "too_many_licences": ("more than 16 terms for one dataset", "join them"),
     "bad_vote": ("no such vote", "accept, reject or abstain"),
