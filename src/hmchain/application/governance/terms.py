@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hmchain.application.agent.turns import PATIENCE_WORDS
+from hmchain.application.cohort.grammar import written
+from hmchain.application.cohort.words import words
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.learning.pinned import cnn_plan, read_training
 from hmchain.application.learning.schedule import MILLION, Q16
@@ -11,9 +13,11 @@ from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.canonical import Record, decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.blocks import OK
+from hmchain.ledger.contracts.data.queries import plan_of
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import Deadlines, ProposeStudy, StudySpec
 from hmchain.ledger.readers.transactions import TransactionView
+from hmchain.ledger.transactions import Refusal
 
 
 class _Network(Record, frozen=True):
@@ -42,6 +46,8 @@ OWN_CODE = (
 
 def terms(spec: StudySpec) -> tuple[Term, ...]:
     """Every field of a specification, in plain words."""
+    if spec.is_count:
+        return _count_terms(spec)
     schema, rule, n = spec.schema, spec.rule, len(spec.uses)
     images = f"{schema.height} x {schema.width} images of {schema.channels} channel(s)"
     inputs = f"rows of {schema.width} numbers" if is_rows(schema) else images
@@ -67,6 +73,24 @@ def terms(spec: StudySpec) -> tuple[Term, ...]:
         ("description", _description(spec.training)),
         ("training code", f"{OWN_CODE if own else 'digest'} {spec.code.hex()}"),
         *((("specification", f"{spec.digest.hex()}: what an approval binds"),) if spec.initial_root else ()),
+    )  # fmt: skip
+
+
+def _count_terms(spec: StudySpec) -> tuple[Term, ...]:
+    """The same of a count: all else follows from its plan."""
+    try:
+        plan = plan_of(spec.training)
+    except Refusal:
+        return (("counts", "nobody can tell: the query is not one that this version reads"),)
+    return (
+        ("purpose", purpose_words(spec.purpose)),
+        ("data", ", ".join(f"{use.organisation}: {use.dataset} version {use.version}" for use in spec.uses)),
+        ("counts", words(plan.query)),
+        ("query", written(plan.query)),
+        ("noise", f"of each hospital, for good: epsilon {plan.epsilon_millionths / MILLION:g} for one person"),
+        ("sums", f"of at least {spec.threshold} of the {len(spec.uses)} hospitals; who has too few people sits out"),
+        ("withstands", _withstood(spec)),
+        ("deadlines", _deadlines(spec.deadlines)),
     )  # fmt: skip
 
 

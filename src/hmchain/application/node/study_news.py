@@ -136,6 +136,8 @@ class StudyNews:
 
 
 def _round(study: Study, number: int) -> str:
+    if study.spec.is_count:
+        return "the count of people"
     return f"round {number} of {study.spec.rounds}" if number else "the round of class counts"
 
 

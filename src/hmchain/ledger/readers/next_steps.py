@@ -89,6 +89,11 @@ def steps(state: State, study: Study, deciders: tuple[str, ...]) -> tuple[Step, 
 
 def _finished(study: Study, *, has_model: bool) -> Iterator[Step]:
     name, participants = study.spec.name, study.spec.participants
+    if study.spec.is_count:
+        yield Step("see the number", f"cohort result {name}", participants, NODE)
+        yield Step("check the whole record", "node audit", place=NODE)
+        yield Step("check the whole record", "audit verify", place=RUN)
+        return
     if has_model:
         yield Step("see the model, and how to use it", f"{MODEL} --study {name}", participants, NODE)
         yield Step("see the model, and how to use it", MODEL, place=RUN)

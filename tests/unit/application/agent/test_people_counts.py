@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.application.agent.answers import NoisedPeople
 from hmchain.application.agent.kept import MaskedUpdate
-from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.cohort.noise import noise
 from hmchain.application.hospital.people_counter import PeopleCounter
 from hmchain.application.site.activity import What, read_lines
@@ -18,6 +18,7 @@ from hmchain.canonical import encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data import budgets, datasets, queries
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
+from hmchain.ledger.contracts.data.deciding import RevokeRequest
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
 from hmchain.ledger.contracts.learning.counting import SitOut
@@ -128,6 +129,17 @@ def test_no_count_without_a_permit(bed: Bed) -> None:
     assert bed.submit("east", "scientist", CreateRequest("bad")) == "ok"
     assert bed.submit("east", "scientist", SaveDraft("bad", bad)) == "bad_query"
     assert cohort_bed.propose(bed, "second", FIRST) == "permit_used"
+
+
+def test_a_count_ends_where_a_permit_was_taken_back_and_opens_no_record(bed: Bed) -> None:
+    content = cohort_bed.ask(bed, "revoked", "male", LARGE)
+    assert cohort_bed.propose(bed, "revoked") == "ok"
+    revoke = RevokeRequest("revoked", 1, content.digest, DATASET, "other", b"")
+    assert bed.submit("west", "steward", revoke) == "ok"
+    assert cohort_bed.run(bed, "revoked") is None
+    assert studies.require_study(bed.state, "revoked").progress.reason == "permit_over"
+    with pytest.raises(NotApprovedError):
+        PeopleCounter(bed.everyone["west"], studies.require_study(bed.state, "revoked").spec).read()
 
 
 def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:

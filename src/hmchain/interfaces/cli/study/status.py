@@ -224,7 +224,7 @@ def _show_steps(steps: tuple[Step, ...]) -> None:
 
 def _round_fields(current: CurrentRound, here: StudyHere) -> Iterator[tuple[str, str]]:
     attempt = f", attempt {current.attempt + 1}" if current.attempt else ""
-    yield "round", f"{current.number or 'class counts'}{attempt}"
+    yield "round", f"{current.number or 'counts'}{attempt}"
     is_past = now_ms() > current.deadline_ms
     past = ", which is past: no block says so yet" if is_past else ""
     yield "phase", f"{current.phase}, until {output.when(current.deadline_ms)} UTC{past}"
