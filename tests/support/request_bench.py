@@ -74,10 +74,10 @@ class RequestBench:
             for body in (RegisterDataset(BRAIN, SCHEMA), PublishVersion(BRAIN, 1, bytes(32), 512)):
                 assert self.do(name, body) == "ok"
 
-    def do(self, who: str, body: Record) -> str:
-        """Apply a body as this person and give the code of its receipt."""
+    def do(self, who: str, body: Record, blocks: int = 1) -> str:
+        """Apply a body as this person, so many blocks later, and give the code of its receipt."""
         person = ref(who)
-        self.height, self.ms = self.height + 1, self.ms + 1
+        self.height, self.ms = self.height + blocks, self.ms + blocks
         context = Context(self.state, CHAIN, self.height, self.ms, self.sender(person))
         mark = self.state.savepoint()
         try:

@@ -196,6 +196,18 @@ def test_a_request_is_not_submitted_for_ever(bench: RequestBench) -> None:
     assert bench.request("again").copied_from == REQUEST
 
 
+def test_a_block_has_so_many_submissions_of_an_organisation(bench: RequestBench) -> None:
+    """Each is judged by the policies of all its datasets: a flood of them would hold up every node."""
+    names = [f"r{number}" for number in range(applying.SUBMISSIONS_A_BLOCK_MAX + 1)]
+    for name in names:
+        bench.must(APPLICANT, CreateRequest(name), SaveDraft(name, content("a")))
+    bench.must("b/scientist", CreateRequest("other"), SaveDraft("other", content("a")))
+    submitted = [bench.do(APPLICANT, SubmitRequest(name, content("a").digest), blocks=0) for name in names]
+    assert submitted == ["ok"] * applying.SUBMISSIONS_A_BLOCK_MAX + ["too_many_at_once"]
+    assert bench.do("b/scientist", SubmitRequest("other", content("a").digest), blocks=0) == "ok"
+    bench.must(APPLICANT, SubmitRequest(names[-1], content("a").digest))
+
+
 def test_what_is_closed_stays_closed_and_can_be_copied(bench: RequestBench) -> None:
     bench.submit("a", "b")
     bench.approve("a")

@@ -151,6 +151,18 @@ def test_no_one_decides_alone_where_two_are_needed(bench: RequestBench) -> None:
     assert bench.allowed() == ["b"]
 
 
+def test_a_first_yes_whose_time_is_over_is_none(bench: RequestBench) -> None:
+    bench.policy("b", approvers=2)
+    bench.enrol("b/s1", "steward")
+    bench.submit("b")
+    bench.approve("b", until_ms=bench.ms + DAY_MS)
+    bench.ms += 2 * DAY_MS
+    bench.approve("b/s1")
+    assert bench.allowed() == [] and bench.word("b").approvals == (ref("b/s1"),)
+    bench.approve("b")
+    assert bench.allowed() == ["b"] and bench.word("b").until_ms == UNTIL_MS
+
+
 @pytest.mark.parametrize("status", [people.Status.SUSPENDED, people.Status.REMOVED])
 def test_a_yes_of_somebody_who_counts_no_more_is_no_yes(bench: RequestBench, status: people.Status) -> None:
     bench.policy("b", approvers=2)

@@ -52,6 +52,7 @@ def advice(bench: RequestBench, answer: str = "approve") -> DecideRequest:
 def test_a_hospital_asks_its_own_people_and_invites_others(bench: RequestBench) -> None:
     bench.must("b", RequestReview(REQUEST, 1, "e1"), InviteReviewer(REQUEST, 1, ref("c/k1")))
     bench.must("b/e1", review(bench))
+    assert bench.do("b/e1", review(bench, "unfavourable")) == "already_answered"
     assert bench.do("c/k1", review(bench)) == "not_called", "not yet"
     bench.must("c/k1", AcceptCall(REQUEST, 1, "b", Deed.REVIEW), review(bench, "unfavourable"))
     asked = reviewing.calls(bench.state, REQUEST, 1, "b")

@@ -165,7 +165,7 @@ def _accept_licences(context: Context, body: AcceptLicences) -> None:
     asked = _asked(context.state, entry)
     require(set(body.licences) <= asked, "no_such_licence")
     known = requests.accepted(context.state, entry.name, person)
-    accepted = tuple(sorted({*known, *body.licences}))
+    accepted = tuple(sorted({*(licence for licence in known if licence in asked), *body.licences}))
     requests.ACCEPTED.put(
         context.state, Accepted(accepted, context.height), entry.name, person.organisation, person.person
     )

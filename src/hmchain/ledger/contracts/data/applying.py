@@ -17,7 +17,7 @@ from hmchain.ledger.contracts.data import attachments, contents, datasets, judgi
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Entry, Request, Status, Submission
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 OPEN_OF_ORGANISATION_MAX = 128
@@ -25,6 +25,8 @@ OPEN_OF_PERSON_MAX = 32
 """Requests that are not closed, so that no member floods the others with work."""
 VERSIONS_MAX = 32
 """Of one request: each is judged and decided anew by every hospital that it names."""
+SUBMISSIONS_A_BLOCK_MAX = 4
+"""Of one organisation: each has the policies of up to 32 datasets judge it."""
 LIFE_MS_MAX = 10 * 366 * 86_400_000
 """How far ahead the end of a use may be asked for."""
 CLOSE_REASONS = ("finished", "withdrawn", "superseded", "applicant-gone", "other")
@@ -94,6 +96,16 @@ Bodies = (
     | TakeBackRequest
     | CloseRequest
 )
+
+
+class Lately(Record, frozen=True):
+    """How many requests an organisation submitted in the last block in which it did."""
+
+    height: int
+    count: int
+
+
+_LATELY = Table("submitted_lately", Lately)
 
 
 # -- whose word it is --------------------------------------------------------------------------------------------------
@@ -203,6 +215,7 @@ def _submit(context: Context, body: SubmitRequest) -> None:
     require(body.content == content.digest, "wrong_content")
     require(entry.version < VERSIONS_MAX, "too_many_versions")
     _require_possible(context, content)
+    _count(context)
     version = entry.version + 1
     submitted = replace(entry, status=Status.SUBMITTED, version=version, content=body.content, height=context.height)
     requests.put(state, submitted)
@@ -229,6 +242,14 @@ def _require_possible(context: Context, content: Content) -> None:
     for use in content.datasets:
         require(membership.is_active(state, use.organisation), "not_a_member")
         datasets.standing_version(state, use.organisation, use.dataset, use.version)
+
+
+def _count(context: Context) -> None:
+    """Refuse (`too_many_at_once`) more submissions of one organisation in a block than all nodes have time for."""
+    last = _LATELY.get(context.state, context.sender.organisation)
+    count = last.count + 1 if last is not None and last.height == context.height else 1
+    require(count <= SUBMISSIONS_A_BLOCK_MAX, "too_many_at_once")
+    _LATELY.put(context.state, Lately(context.height, count), context.sender.organisation)
 
 
 def _take_back(context: Context, body: TakeBackRequest) -> None:

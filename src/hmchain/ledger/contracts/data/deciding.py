@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
-from hmchain.ledger.contracts.data import attachments, datasets, judging, requests
+from hmchain.ledger.contracts.data import attachments, datasets, judging, policies, requests
 from hmchain.ledger.contracts.data.policies import Answer
 from hmchain.ledger.contracts.data.requests import (
     Content,
@@ -212,14 +212,15 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     case, state, person = _own_case(context, body), context.state, people.sender(context.sender)
     require(case.word.status is Decided.WAITING, "already_decided")
     datasets.standing_version(state, case.use.organisation, case.use.dataset, case.use.version)
-    policy, verdict = judging.judge(state, case.made, case.content, case.use)
-    require(verdict.answer is not Answer.NO, "policy_denies")
     require(body.until_ms > context.time_ms, "expired")
-    require(body.until_ms <= judging.longest_ms(policy, case.content, context.time_ms), "until_too_late")
-    standing = tuple(each for each in case.word.approvals if STEWARD in people.roles_of(state, each))
+    standing = _standing(context, case.word)
     require(person not in standing, "already_approved")
+    policy = policies.current(state, case.use.organisation, case.use.dataset)
+    require(body.until_ms <= judging.longest_ms(policy, case.content, context.time_ms), "until_too_late")
+    verdict = judging.judge(state, policy, case.made, case.content, case.use)  # last: it costs most
+    require(verdict.answer is not Answer.NO, "policy_denies")
     approvals = (*standing, person)
-    until_ms = min(body.until_ms, case.word.until_ms or body.until_ms)
+    until_ms = min(body.until_ms, case.word.until_ms) if standing else body.until_ms
     complete = len(approvals) >= policy.approvers
     word = replace(
         case.word, status=Decided.APPROVED if complete else Decided.WAITING, approvals=approvals, until_ms=until_ms,
@@ -234,6 +235,13 @@ def _approve(context: Context, body: ApproveRequest) -> None:
         judging.approved(context, word, policy, person.person)
     else:
         context.emit(events.ApprovalGiven(*_place(word), person.person))
+
+
+def _standing(context: Context, word: Handling) -> tuple[people.PersonRef, ...]:
+    """Who said yes before, is a steward still, and said it for longer than until now."""
+    if word.until_ms <= context.time_ms:
+        return ()
+    return tuple(each for each in word.approvals if STEWARD in people.roles_of(context.state, each))
 
 
 def _reject(context: Context, body: RejectRequest) -> None:

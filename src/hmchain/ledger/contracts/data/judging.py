@@ -38,7 +38,8 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         requests.put_handling(state, ended)
         context.emit(events.RequestEndedBefore(made.request, use.organisation, use.dataset, made.version))
         return
-    policy, verdict = judge(state, made, content, use)
+    policy = policies.current(state, use.organisation, use.dataset)
+    verdict = judge(state, policy, made, content, use)
     word = Handling(
         made.request, use.organisation, use.dataset, Decided.WAITING, made.version, made.content,
         answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), since_ms=0, until_ms=0,
@@ -56,10 +57,9 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         approved(context, word, policy, "")
 
 
-def judge(state: State, made: Submission, content: Content, use: DatasetVersion) -> tuple[Policy, Verdict]:
-    """The policy in force now, and what it says of a submission."""
-    policy = policies.current(state, use.organisation, use.dataset)
-    return policy, policies.judge(policy, asked(state, made, content, use))
+def judge(state: State, policy: Policy, made: Submission, content: Content, use: DatasetVersion) -> Verdict:
+    """What a policy says of a submission."""
+    return policies.judge(policy, asked(state, made, content, use))
 
 
 def asked(state: State, made: Submission, content: Content, use: DatasetVersion) -> Asked:

@@ -239,6 +239,7 @@ def _answer(context: Context, body: ReviewRequest | DecideRequest) -> None:
     entry, _, content = deciding.require_version(context, body, Status.SUBMITTED)
     call = _own_call(context, entry.name, entry.version, body.hospital, deed)
     require(call.status is not CallStatus.INVITED, "not_called")
+    require(call.status is CallStatus.ASKED, "already_answered")
     deciding.require_disinterested(context, entry, content)
     require(body.answer in ANSWERS[deed], "bad_answer")
     attachments.attach(context, entry.name, str(deed), body.document)
