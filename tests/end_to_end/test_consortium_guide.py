@@ -278,7 +278,12 @@ def test_an_outsider_follows_the_auditor_s_guide(
 
 
 def test_only_public_files_changed_hands(followed: Followed) -> None:
-    assert sorted(file for file, _ in followed.sent) == ["/srv/hmchain/member.json"] * 3 + ["network.json"] * 3
+    assert sorted(file for file, _ in followed.sent) == [
+        *["/srv/hmchain/member.json"] * 3,
+        "answer.json",
+        "challenge.json",
+        *["network.json"] * 3,
+    ]
     secrets = [secret for each in followed.departments.values() for secret in private_keys(each)]
     assert len(secrets) == 4 * (7 + 2)
     for file, content in followed.sent:

@@ -228,9 +228,14 @@ def test_a_fifth_hospital_is_admitted_by_vote_and_votes(consortium: Consortium, 
     newcomer = Site(NodeFolder(directory))
     newcomer.start()
     try:
-        ballot = answer("network", "admit", str(directory / "member.json"), "--yes", "--dir", founders[0])
+        asked, proof = str(tmp_path / "challenge.json"), str(tmp_path / "answer.json")
+        hmchain(
+            "network", "challenge", str(directory / "member.json"), "--output", asked, "--dir", founders[0]
+        )  # fmt: skip
+        hmchain("network", "answer", asked, "--output", proof, "--dir", str(directory))
+        ballot = answer("network", "admit", proof, "--yes", "--dir", founders[0])
         assert (ballot["action"], ballot["needed"], ballot["passed"]) == ("admit centre", 3, False)
-        again = hmchain("network", "admit", str(directory / "member.json"), "--dir", founders[0], status=2)
+        again = hmchain("network", "admit", proof, "--dir", founders[0], status=2)
         assert "asked just this already" in again and f"hmchain network vote {ballot['id'][:12]}" in again
         assert "no member 'nobody'" in hmchain("network", "remove", "nobody", "--dir", founders[0], status=2)
         for founder in founders[1:3]:

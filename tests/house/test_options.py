@@ -11,7 +11,7 @@ from support.command_tree import all_commands, arguments, options
 
 FILES_ALONE = {
     "demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof", "network init", "policy new",
-    "policy test", "policy codes",
+    "policy test", "policy codes", "sign show", "sign attach",
 }  # fmt: skip
 """Commands that look into no folder of a hospital, a node or a run."""
 FOLDERS = {
@@ -26,6 +26,7 @@ SEVERAL = {
     "--node": "what `--dir` is, as those once named it who decide on studies",
     "--output": "where a command writes: a file or a folder, as it needs",
     "--dataset": "of the demo a place of images, of an audit with its hospital",
+    "--key": "a person's key file: read, or made; and that of backups",
     "--reason": "why a change is voted on, or for what an item is held",
     "--rpc": "of one's own node, or of two others",
 }

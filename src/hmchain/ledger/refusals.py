@@ -76,7 +76,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "handovers_under_way": ("as many validators change keys just now as may fail", "wait for 10 blocks"),
     "suspended_person": (
         "the key's person, or office, is suspended",
-        "another officer reinstates it",
+        "another officer reinstates it: `hmchain people reinstate NAME`",
     ),
     "removed_person": ("the key's person was removed, or its office given up", "act with another person's key"),
     "not_accepted": (
@@ -91,10 +91,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "an organisation has 500 people, those that were removed among them",
         "give a person other roles, or another key",
     ),
-    "no_such_person": ("the organisation has no such person, or removed it", "the list of people shows them"),
+    "no_such_person": ("the organisation has no such person, or removed it", "`hmchain people list` shows them"),
     "no_change": ("it is so already", "nothing to do"),
-    "not_active": ("only who is active can be suspended", "the list of people shows how it stands"),
-    "not_suspended": ("only who is suspended can be reinstated", "the list of people shows how it stands"),
+    "not_active": ("only who is active can be suspended", "`hmchain people list` shows how it stands"),
+    "not_suspended": ("only who is suspended can be reinstated", "`hmchain people list` shows how it stands"),
     "last_officer": ("it would leave the organisation without an officer", "make another person an officer first"),
     "too_few_people": (
         "handing over takes two named officers who are active, and a named steward",
@@ -102,7 +102,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "change_asked": (
         "the same change waits for a second officer already",
-        "another officer confirms it",
+        "another officer confirms it: `hmchain people confirm CHANGE`",
     ),
     "too_many_changes": ("32 changes of the organisation's people wait for a second officer", "confirm or drop one"),
     "own_change": ("who asked for a change does not confirm it", "another officer does"),
@@ -112,13 +112,13 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "no_such_change": (
         "no such change of the organisation's people waits",
-        "the list of people shows those that do",
+        "`hmchain people list` shows those that do",
     ),
-    "not_invited": ("there is no invitation to accept", "the list of people shows how it stands"),
+    "not_invited": ("there is no invitation to accept", "`hmchain people list` shows how it stands"),
     "other_roles": ("other roles than those of the invitation", "read it again"),
     "unproven_keys": (
         "nobody has shown that the candidate holds its keys",
-        "propose it with its proof: `docs/how-to/consortium.md`",
+        "propose it with its proof: `hmchain network challenge FILE`",
     ),
     "wrong_former": (
         "the organisation's steward has another key than the one said to be lost",

@@ -5,20 +5,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from hmchain.application.governance import signing
 from hmchain.application.governance.outbox import SILENT, Included, Outbox, Talk
-from hmchain.application.site.keyring import key_file
+from hmchain.application.governance.signing import FileSigner, Prepare
+from hmchain.application.site import exchanged
+from hmchain.application.site.keyring import key_file, person_key_file
 from hmchain.application.site.node import NodeFolder
-from hmchain.keys import SigningKey, load_key
+from hmchain.errors import InputError
+from hmchain.keys import ED25519, PublicKey, SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import SCIENTIST, STEWARD
-from hmchain.ledger.engines.ledger import Ledger, OwnNode, Signer, require, signed
+from hmchain.ledger.contracts.members import membership, parameters, people
+from hmchain.ledger.contracts.members.people import OFFICES
+from hmchain.ledger.engines.ledger import EXPIRY_MS, Ledger, OwnNode, Signer, prepare, require
 from hmchain.ledger.state import State
+
+_MARGIN_MS = 60_000
+"""For the clocks of members, in what is signed elsewhere and may wait as long as the ledger lets it."""
+
+
+class NoSuchPersonError(InputError):
+    """The hospital has no such person."""
+
+    code = "no_such_person_here"
 
 
 @dataclass(frozen=True)
 class LedgerUser:
-    """A person who speaks for a hospital, as its steward or scientist; records and agent are left alone."""
+    """A person who speaks for a hospital, by office or with a key of one's own; records and agent are left alone."""
 
     organisation: str
     signer: Signer
@@ -26,6 +42,8 @@ class LedgerUser:
     """As the hospital's node sees it."""
     outbox: Outbox | None = None
     """Remembers what is sent until it is decided; nobody does where the ledger runs in this process."""
+    life_ms: int = EXPIRY_MS
+    """How long what is signed may wait for its block."""
 
     @property
     def node(self) -> OwnNode:
@@ -45,7 +63,8 @@ class LedgerUser:
         """
 
         def sign() -> bytes:
-            return signed(self.signer, self.node, body)
+            prepared = prepare(self.signer.public, self.node, body, life_ms=self.life_ms)
+            return prepared.attach(self.signer.sign(prepared.message))
 
         if self.outbox is None:
             require(self.ledger, [sign()])
@@ -60,34 +79,86 @@ class LedgerUser:
         return None if self.outbox is None else self.outbox.included(self.ledger, body, self.signer.public)
 
 
+@dataclass(frozen=True)
+class Acts:
+    """Who acts at a node and with which key; where nothing is said, the office that a command is for."""
+
+    handle: str = ""
+    """An office or a person by name."""
+    key: Path | None = None
+    """The person's key file, if it lies elsewhere."""
+    prepare: Path | None = None
+    """A file to write the transaction to instead of signing and sending it."""
+
+
+OFFICE = Acts()
+
+
 @contextmanager
 def open_user(
-    folder: NodeFolder, role: str, passphrase: str | None = None, talk: Talk = SILENT
+    folder: NodeFolder, role: str, passphrase: str | None = None, talk: Talk = SILENT, acts: Acts = OFFICE
 ) -> Iterator[LedgerUser]:
-    """The person whose key of a role lies in a running node's folder; `talk` is told and asked meanwhile.
+    """The person whose key of a role lies in a running node's folder, or who `acts`; `talk` is told and asked.
 
-    Raises what `open_ledger` raises, `KeyFileError` or `WrongPassphraseError`.
+    Raises what `open_ledger` raises, `NoSuchPersonError`, `KeyFileError` or `WrongPassphraseError`.
     """
     # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
     from hmchain.application.node.opening import open_ledger
 
-    key = load_key(SigningKey, key_file(folder.keys, role), passphrase)
+    settings = folder.settings()
+    handle = acts.handle or settings.acts_as or role
+    key = None if acts.prepare else load_key(SigningKey, acts.key or _key_file(folder, handle), passphrase)
     ledger = open_ledger(folder)
     try:
-        yield LedgerUser(folder.settings().organisation, key, ledger, Outbox(folder, talk))
+        organisation = settings.organisation
+        signer = key or FileSigner(public_key(ledger.state, organisation, handle), acts.prepare or Path())
+        life_ms = EXPIRY_MS if key else parameters.current(ledger.state).expiry_ms_max - _MARGIN_MS
+        yield LedgerUser(organisation, signer, ledger, Outbox(folder, talk), life_ms)
     finally:
         ledger.close()
 
 
+def _key_file(folder: NodeFolder, handle: str) -> Path:
+    return key_file(folder.keys, handle) if handle in OFFICES else person_key_file(folder.keys, handle)
+
+
+def public_key(state: State, organisation: str, handle: str) -> PublicKey:
+    """The public key of a person or an office. Raises `NoSuchPersonError`."""
+    entry, named = membership.membership(state, organisation), people.person(state, organisation, handle)
+    if named is not None:
+        return PublicKey(ED25519, named.key)
+    if entry is None or handle not in OFFICES:
+        raise NoSuchPersonError(f"{organisation} has no person {handle!r}", "`hmchain people list` shows them")
+    return PublicKey(ED25519, getattr(entry.member, handle))
+
+
+def send_signed(folder: NodeFolder, path: Path, talk: Talk = SILENT) -> Prepare:
+    """Send a transaction that was prepared here and signed elsewhere, and wait for its block.
+
+    Raises what `signing.wire` raises, `OtherChainError`, and as `LedgerUser.send`.
+    """
+    from hmchain.application.node.opening import open_ledger
+
+    found, wire = signing.read(path), signing.wire(path)
+    ledger = open_ledger(folder)
+    try:
+        exchanged.require_chain(path, found.meaning.chain_id, ledger.chain_id)
+        sender = PublicKey(ED25519, found.meaning.sender)
+        Outbox(folder, talk).send(ledger, found.meaning.body, sender, lambda: wire)
+    finally:
+        ledger.close()
+    return found
+
+
 def open_steward(
-    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT
+    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT, acts: Acts = OFFICE
 ) -> AbstractContextManager[LedgerUser]:
     """The steward of a running node. Raises what `open_user` raises."""
-    return open_user(folder, STEWARD, passphrase, talk)
+    return open_user(folder, STEWARD, passphrase, talk, acts)
 
 
 def open_scientist(
-    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT
+    folder: NodeFolder, passphrase: str | None = None, talk: Talk = SILENT, acts: Acts = OFFICE
 ) -> AbstractContextManager[LedgerUser]:
     """The scientist of a running node. Raises what `open_user` raises."""
-    return open_user(folder, SCIENTIST, passphrase, talk)
+    return open_user(folder, SCIENTIST, passphrase, talk, acts)

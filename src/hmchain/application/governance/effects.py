@@ -13,7 +13,8 @@ from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership
-from hmchain.ledger.contracts.members.membership import ProposeAction, VoteAction, WithdrawVote
+from hmchain.ledger.contracts.members.admission import ProposeAdmission
+from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, VoteAction, WithdrawVote
 from hmchain.ledger.state import State
 
 _DECISIONS: dict[type[Record], Decision] = {
@@ -46,6 +47,8 @@ def is_so(state: State, organisation: str, body: Record, height: int) -> bool | 
             return True if study is not None and study.status in studies.OVER else None
         case ProposeAction():
             return _votes_for(state, organisation, membership.ballot_id(body.action, height))
+        case ProposeAdmission():
+            return _votes_for(state, organisation, membership.ballot_id(Admit(body.member), height))
         case VoteAction():
             return _votes_for(state, organisation, body.ballot)
         case WithdrawVote():

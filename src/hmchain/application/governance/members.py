@@ -11,6 +11,7 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.clock import utc
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
+from hmchain.ledger.contracts.members.admission import Possession, ProposeAdmission, proven
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance, Window
 from hmchain.ledger.contracts.members.membership import (
     Action,
@@ -22,6 +23,7 @@ from hmchain.ledger.contracts.members.membership import (
     VoteAction,
     WithdrawVote,
 )
+from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.engines.ledger import RefusedTransactionError
@@ -47,6 +49,9 @@ _OBSTACLES = {
     "key_taken": "a key of {name} is known already: it makes a new node, with new keys",
     "bad_name": "{name!r} cannot name a hospital",
     "not_a_member": "there is no member {name!r}",
+    "wrong_former": "the steward of {name} has another key by now than the one said to be lost",
+    "recovery_under_way": "a recovery of {name} waits for its time already",
+    "bad_wait": "the waiting time is too short or too long",
     "last_member": "{name} is the last member: there is nobody to leave behind",
     "wrong_protocol": "that is not the protocol after the one in force",
     "upgrade_planned": "another upgrade is agreed on: call it off first",
@@ -77,17 +82,20 @@ class Motion:
     needed: int
     """Votes that carry it."""
     members: int
+    body: ProposeAction | ProposeAdmission | None = None
+    """What puts it to the vote, if it takes more than the action."""
     ballot: BallotView | None = None
     """It is before the members: it was undecided when its command ended, and came into a block."""
 
 
 def propose(steward: LedgerUser, moved: Motion) -> BallotView:
     """Put what is moved to the vote, with this hospital's yes. Raises `RefusedTransactionError`."""
+    body = moved.body or ProposeAction(moved.action)
     if moved.ballot is not None:
-        steward.send(ProposeAction(moved.action))  # which says that it is there
+        steward.send(body)  # which says that it is there
         return _ballot(steward.state, moved.ballot.id)
-    known = {ballot for ballot, _ in membership.ballots(steward.state)}
-    steward.send(ProposeAction(moved.action))
+    known = {ballot for ballot, entry in membership.ballots(steward.state) if entry.closed}
+    steward.send(body)
     fresh = [
         ballot
         for ballot, entry in membership.ballots(steward.state)
@@ -96,19 +104,21 @@ def propose(steward: LedgerUser, moved: Motion) -> BallotView:
     return next(ballot for ballot in ballots(steward.state) if ballot.id in fresh)
 
 
-def motion(steward: LedgerUser, action: Action) -> Motion:
-    """The motion to carry out an action. Raises `UselessProposalError`."""
+def motion(steward: LedgerUser, action: Action, body: ProposeAdmission | None = None) -> Motion:
+    """The motion to carry out an action, by a `body` of its own if it needs one. Raises `UselessProposalError`."""
     state = steward.state
     count = len(membership.active_members(state))
-    if (known := steward.included(ProposeAction(action))) is not None and isinstance(known.body, ProposeAction):
-        ballot = _ballot(state, membership.ballot_id(known.body.action, known.height))
-        return Motion(known.body.action, ballot.action, needed_votes(count), count, ballot)
-    _require_use(state, action, steward.ledger.now_ms())
-    return Motion(action, action_words(action, parameters.current(state)), needed_votes(count), count)
+    if (known := steward.included(body or ProposeAction(action))) is not None:
+        asked = known.body.action if isinstance(known.body, ProposeAction) else action
+        ballot = _ballot(state, membership.ballot_id(asked, known.height))
+        return Motion(asked, ballot.action, needed_votes(count), count, body, ballot)
+    adds_proof = body is not None and proven(state, body.member) is None
+    _require_use(state, action, steward.ledger.now_ms(), adds_proof=adds_proof)
+    return Motion(action, action_words(action, parameters.current(state)), needed_votes(count), count, body)
 
 
-def _require_use(state: State, action: Action, time_ms: int) -> None:
-    if (ballot := membership.open_ballot(state, action, time_ms)) is not None:
+def _require_use(state: State, action: Action, time_ms: int, *, adds_proof: bool) -> None:
+    if (ballot := membership.open_ballot(state, action, time_ms)) is not None and not adds_proof:
         raise UselessProposalError(
             "the members have been asked just this already", f"vote: `hmchain network vote {ballot.hex()[:12]}`"
         )
@@ -116,16 +126,16 @@ def _require_use(state: State, action: Action, time_ms: int) -> None:
         membership.require_possible(state, action, state.height + 1, time_ms)
     except Refusal as refusal:
         name = action.member.organisation if isinstance(action, Admit) else ""
-        name = action.organisation if isinstance(action, Remove) else name
+        name = action.organisation if isinstance(action, Remove | Recover) else name
         what = _OBSTACLES.get(refusal.code, refusal.code).format(name=name)
         of_rules = isinstance(action, Upgrade | CallOff)
         hint = "`hmchain network upgrade show`" if of_rules else "`hmchain network status` lists the members"
         raise UselessProposalError(what, hint) from refusal
 
 
-def admission(steward: LedgerUser, member: Member) -> Motion:
-    """The motion that a hospital joins the network. Raises `UselessProposalError`."""
-    return motion(steward, Admit(member))
+def admission(steward: LedgerUser, member: Member, proof: Possession | None = None) -> Motion:
+    """The motion that a hospital joins, since protocol 3 with the proof of its keys. Raises `UselessProposalError`."""
+    return motion(steward, Admit(member), None if proof is None else ProposeAdmission(member, proof))
 
 
 def removal(steward: LedgerUser, organisation: str) -> Motion:

@@ -35,6 +35,7 @@ class Kind(Enum):
     SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
     SENT = "what people sent that no block had decided: the ledger shows what became of it"
+    CHALLENGE = "what a candidate's answer has to be: the ledger has it once it was proposed"
     WORDS = "what processes said, for people"
     WRAPPING = "what a ledger's file says of itself, and checksums that tell what was damaged on the way"
     ASIDE = "put aside or unfinished; no command reads it"
@@ -67,6 +68,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"network\.json", Kind.NETWORK),
     (r"state-sync\.json", Kind.STORY),
     (r"sent/.+", Kind.SENT),
+    (r"challenges/[^/]+", Kind.CHALLENGE),
     (r"(?:.*/)?texts/[^/]+\.words", Kind.TEXT),
     (r"(?:.*/)?documents/.+", Kind.DOCUMENT),
     (r"(?:.*/)?agent\.db", Kind.AGENT),

@@ -65,6 +65,11 @@ def key_file(folder: Path, role: str) -> Path:
     return folder / f"{role}.key"
 
 
+def person_key_file(folder: Path, handle: str) -> Path:
+    """Where a person's own key lies, if it lies with the hospital's."""
+    return key_file(folder / "people", handle)
+
+
 def next_key_file(folder: Path, role: str) -> Path:
     """Where a role's next key lies until the ledger has taken it up."""
     return folder / f"{role}.key.next"

@@ -145,6 +145,11 @@ def save(record: Introduction | Network, path: Path) -> None:
     write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n", durable=True)
 
 
+def save_record(record: Record, path: Path) -> None:
+    """Write another file to hand on, with the names of what stands in it."""
+    write_whole(path, msgspec.json.format(msgspec.json.encode(_named(record)), indent=1) + b"\n", durable=True)
+
+
 def _named(value: object) -> object:
     """A record as a table; lists of values were member files before, and are read still."""
     if not isinstance(value, Record):
@@ -179,7 +184,12 @@ def load(path: Path) -> Network:
     return network
 
 
-def _load(path: Path, kind: type[R]) -> R:
+def load_record(path: Path, kind: type[R], name: str) -> R:
+    """Read a file of `save_record`, a `name` for people. Raises `NetworkFileError`."""
+    return _load(path, kind, name)
+
+
+def _load(path: Path, kind: type[R], name: str = "") -> R:
     try:
         content = msgspec.json.decode(read(path))
         if kind is Network and isinstance(content, list) and content:
@@ -188,7 +198,7 @@ def _load(path: Path, kind: type[R]) -> R:
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NetworkFileError(f"{path} is no {_NAMES[kind]}", "ask its sender for it again") from error
+        raise NetworkFileError(f"{path} is no {name or _NAMES[kind]}", "ask its sender for it again") from error
 
 
 def _require_unlike(what: str, values: Sequence[str]) -> None:

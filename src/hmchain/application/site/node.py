@@ -137,6 +137,11 @@ class NodeFolder:
         return self.path / "sent"
 
     @property
+    def challenges(self) -> Path:
+        """Digests of the right answers to what this node asked candidates, a file each."""
+        return self.path / "challenges"
+
+    @property
     def log(self) -> Path:
         """The log of node and CometBFT."""
         return self.path / "node.log"

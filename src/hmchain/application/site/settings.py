@@ -91,6 +91,12 @@ Trainers of others that this hospital's agent may run, as FILE.py:CLASS@DIGEST o
 its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept` writes them here."""),
     ] = ()
 
+    acts_as: Annotated[
+        str,
+        _says("""\
+The person that commands act as where --as is not given, with the key keys/people/NAME.key. Empty: the hospital's
+offices, with the keys of steward and scientist."""),
+    ] = ""
     confirmed_keys: Annotated[
         tuple[str, ...],
         _says("""\

@@ -29,6 +29,8 @@ _GROUPS = {
     "node": Takes.NODE,
     "network": Takes.NODE,
     "study": Takes.NODE,
+    "people": Takes.NODE,
+    "sign": Takes.NODE,
     "request": Takes.NODE,
     "policy": Takes.NODE,
     "cohort": Takes.NODE,
@@ -38,7 +40,9 @@ _OTHERS = {
         ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"),
         Takes.NOTHING,
     ),
-    **dict.fromkeys(("network init", "policy new", "policy test", "policy codes"), Takes.NOTHING),
+    **dict.fromkeys(
+        ("network init", "sign show", "sign attach", "policy new", "policy test", "policy codes"), Takes.NOTHING
+    ),
     **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list"), Takes.RUN),
@@ -46,7 +50,7 @@ _OTHERS = {
 }
 ABOUT_ONE = ("study show", "request show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
 """Commands on a run that have an argument of their own, which is no folder."""
-_LEAST = {"report": 1, "network upgrade": 3}
+_LEAST = {"report": 1, "network upgrade": 3, "people recover": 3}
 """Words of a command, where they are not two; one alone is a group of commands."""
 _LINE = re.compile(rf"^( *){NAME} ([a-z].*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"`{NAME}( [^`\n]*)?`")

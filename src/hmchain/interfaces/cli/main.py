@@ -44,6 +44,8 @@ class Commands(LazyGroup):
             ("audit", "audit", "Verify a ledger offline; trace what made a model and who used a dataset."),
             ("ledger", "ledger", "Blocks, transactions and proofs that one is in the ledger."),
             ("network", "network", "A network of hospitals: found it, join it, look at it."),
+            ("people", "staff", "Who acts for this hospital, with which keys, in which roles."),
+            ("sign", "sign", "Read, sign elsewhere, and send what a command prepared."),
             ("node", "node", "One hospital's node: make it, run it, look at it."),
         )),
     )  # fmt: skip

@@ -113,7 +113,11 @@ class OwnNode:
 
 
 class Signer(Protocol):
-    """Holder of a sender's key: `keys.SigningKey` is one; a token, a browser or a remote signer may be another."""
+    """Holder of a sender's key: `keys.SigningKey` is one; a token, a browser or a file may be another.
+
+    Signing takes two steps: `prepare` gives the whole transaction, whose bytes say all that is signed (in words by
+    `application.node.meaning`); `Prepared.attach` takes the signature. Only what is between them needs the key.
+    """
 
     @property
     def public(self) -> PublicKey:
@@ -124,10 +128,14 @@ class Signer(Protocol):
 
 
 def prepare(
-    sender: PublicKey, node: Node, body: Record, random: Callable[[int], bytes] = secrets.token_bytes
+    sender: PublicKey,
+    node: Node,
+    body: Record,
+    random: Callable[[int], bytes] = secrets.token_bytes,
+    life_ms: int = EXPIRY_MS,
 ) -> Prepared:
-    """A transaction of `sender` that expires in ten minutes, for whoever holds the key to sign."""
-    expires_ms = node.now_ms() + EXPIRY_MS
+    """A transaction of `sender` that expires in ten minutes, or in `life_ms`, for whoever holds the key to sign."""
+    expires_ms = node.now_ms() + life_ms
     return Prepared(
         Transaction(node.chain_id, sender.algorithm, sender.raw, random(NONCE_BYTES), expires_ms, encode(body))
     )

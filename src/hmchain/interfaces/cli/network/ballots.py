@@ -7,20 +7,20 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import members
+from hmchain.application.governance import admission, members
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import Motion
 from hmchain.application.node import sent
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.site import network
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.network import show
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example, passphrase
 from hmchain.interfaces.cli.people import open_steward
 
 app = typer.Typer()
@@ -46,19 +46,42 @@ def ballots(directory: MembersOption = DEFAULT_FOLDER) -> None:
         output.show(ledger.ballots(), lambda found: show.show_all_ballots(found, undecided))
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain network admit west.json"))
-def admit(
+@app.command(cls=WriteCommand, epilog=example("hmchain network challenge west.json"))
+def challenge(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The member file of whoever wants to join.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    out: Annotated[Path, typer.Option("--output", metavar="FILE", help="For the candidate.")] = Path("challenge.json"),
+) -> None:
+    """Ask a hospital that wants to join to show that it holds its keys: by `hmchain network answer FILE`."""
+    output.show(admission.challenge(NodeFolder(directory), file, out), show.show_challenged)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain network answer challenge.json"))
+def answer(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The challenge that a member sent.")],
+    directory: NodeOption = DEFAULT_FOLDER,
+    out: Annotated[Path, typer.Option("--output", metavar="FILE", help="For that member.")] = Path("answer.json"),
+) -> None:
+    """Show, with every key of this node, that this hospital holds them."""
+    output.show(admission.answer(NodeFolder(directory), file, out, passphrase()), show.show_answer)
+
+
+@app.command(cls=PersonCommand, epilog=example("hmchain network admit answer.json"))
+def admit(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The candidate's answer to a challenge.")],
     directory: NodeOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
-    """Propose that a hospital joins the running network. Two thirds of the members must vote for it."""
-    newcomer = network.load_introduction(file)
+    """Propose that a hospital joins the running network. Two thirds of the members must vote for it.
+
+    By the rules of protocol 2 its member file does as well.
+    """
+    found = admission.candidate(NodeFolder(directory), file)
     with open_steward(directory, yes=yes) as steward:
-        put(steward, members.admission(steward, newcomer.member), yes=yes, newcomer=newcomer)
+        put(steward, admission.motion(steward, found), yes=yes, newcomer=found.introduction)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain network remove west"))
+@app.command(cls=PersonCommand, epilog=example("hmchain network remove west"))
 def remove(
     organisation: Annotated[str, typer.Argument(metavar="NAME", help="The member's short name.")],
     directory: NodeOption = DEFAULT_FOLDER,
@@ -77,7 +100,7 @@ def show_parameters(directory: MembersOption = DEFAULT_FOLDER) -> None:
         output.show(ledger.parameters(), show.show_parameters)
 
 
-@app.command("set", cls=WriteCommand, epilog=example("hmchain network set round_trip_ms=160"))
+@app.command("set", cls=PersonCommand, epilog=example("hmchain network set round_trip_ms=160"))
 def set_parameters(
     settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is to change, and to what.")],
     directory: NodeOption = DEFAULT_FOLDER,
@@ -88,7 +111,7 @@ def set_parameters(
         put(steward, members.setting(steward, settings), yes=yes)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain network vote 3f9a"))
+@app.command(cls=PersonCommand, epilog=example("hmchain network vote 3f9a"))
 def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Vote yes to an open ballot, as this hospital's steward."""
     with open_steward(directory, yes=yes) as steward:
@@ -97,7 +120,7 @@ def vote(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: Ye
         output.show(members.vote(steward, found), show.show_ballot)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain network withdraw 3f9a"))
+@app.command(cls=PersonCommand, epilog=example("hmchain network withdraw 3f9a"))
 def withdraw(ballot: BallotArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Take back this hospital's yes to an open ballot; with the last one the ballot is over."""
     with open_steward(directory, yes=yes) as steward:

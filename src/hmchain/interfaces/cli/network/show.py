@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from hmchain.application.governance.admission import AnswerMade, Challenged
 from hmchain.application.governance.members import Motion
 from hmchain.application.node.joining import FoundedNetwork, JoinedNetwork
 from hmchain.application.node.sent import Sent
@@ -43,7 +44,7 @@ def show_joined(joined: JoinedNetwork, folder: NodeFolder, *, compare: bool) -> 
     if not joined.founder:
         read_out = network.load_introduction(folder.introduction).fingerprint
         output.say(f"Its fingerprint, for whoever telephones: {read_out}")
-        output.say(f"It is no founder: send {folder.introduction} to a member, who runs `hmchain network admit FILE`.")
+        output.say(f"It is no founder: send {folder.introduction} to a member: `hmchain network challenge FILE` there.")
     if compare:
         question = f"Ask the founder by telephone whether this is the genesis digest: {joined.genesis.hex()}"
         output.say(question, style="bold")
@@ -71,6 +72,21 @@ def _standing(found: ValidatorStatus) -> str:
     if found.jailed and found.maintenance_until_ms > now_ms():
         return f"maintenance until {output.when(found.maintenance_until_ms)} UTC"
     return "jailed" if found.jailed else ""
+
+
+def show_challenged(asked: Challenged) -> None:
+    """Say what becomes of a challenge."""
+    name = asked.candidate.member.organisation
+    output.say(f"Compare {name}'s fingerprint by telephone: {asked.candidate.fingerprint}")
+    output.say(
+        f"Send {asked.file} to {name}, which gives `hmchain network answer FILE` and sends back what that writes:"
+    )
+    output.say("hmchain network admit answer.json", style="bold")
+
+
+def show_answer(made: AnswerMade) -> None:
+    """Say what becomes of an answer."""
+    output.say(f"{made.organisation} has shown that it holds its keys. Send {made.file} to {made.challenger}.")
 
 
 def show_motion(motion: Motion, newcomer: Introduction | None = None) -> None:

@@ -11,8 +11,9 @@ from hmchain.application.governance import members
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.network.ballots import put
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example
@@ -21,7 +22,7 @@ from hmchain.interfaces.cli.people import open_steward
 app = typer.Typer(no_args_is_help=True, help="The members agree on the next rules of their ledger, or call them off.")
 
 
-@app.command(cls=WriteCommand, epilog=example('hmchain network upgrade propose 3 --after "2027-01-15 22:00"'))
+@app.command(cls=PersonCommand, epilog=example('hmchain network upgrade propose 3 --after "2027-01-15 22:00"'))
 def propose(
     protocol: Annotated[int, typer.Argument(metavar="PROTOCOL", help="The next protocol's number.")],
     after: Annotated[
@@ -44,7 +45,7 @@ def propose(
         put(steward, members.upgrade(steward, protocol, after_ms, after_block), yes=yes)
 
 
-@app.command("call-off", cls=WriteCommand, epilog=example("hmchain network upgrade call-off"))
+@app.command("call-off", cls=PersonCommand, epilog=example("hmchain network upgrade call-off"))
 def call_off(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Propose that the agreed upgrade does not take place. Two thirds of the members must vote for it."""
     with open_steward(directory, yes=yes) as steward:

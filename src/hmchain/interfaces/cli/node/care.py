@@ -11,6 +11,7 @@ from hmchain.application.governance import key_rotation, members
 from hmchain.application.node import backup, ledger_export, recovery
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ResumedCommand, WriteCommand
 from hmchain.interfaces.cli.node import show
@@ -22,7 +23,7 @@ app = typer.Typer()
 DAY_MINUTES = 24 * 60
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain node unjail"))
+@app.command(cls=PersonCommand, epilog=example("hmchain node unjail"))
 def unjail(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Say that this node is back from a long silence or from maintenance, so that its votes count again."""
     with open_steward(directory, yes=yes) as steward:
@@ -30,7 +31,7 @@ def unjail(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> No
     output.show({"unjailed": True}, lambda _: output.say("Its votes count again."))
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain node maintenance --minutes 120"))
+@app.command(cls=PersonCommand, epilog=example("hmchain node maintenance --minutes 120"))
 def maintenance(
     minutes: Annotated[int, typer.Option(metavar="N", min=1, max=DAY_MINUTES, help="How long the node will be down.")],
     in_minutes: Annotated[

@@ -29,8 +29,9 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.application.site.texts import Texts
 from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     NodeOrRun,
@@ -89,7 +90,7 @@ def show(study: StudyName, folder: NodeOrRun = None) -> None:
     output.show(shown, lambda shown: show_proposal(shown, asks=asks), lambda shown: _told(shown.proposal, shown))
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study approve brain-tumour --days 90"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study approve brain-tumour --days 90"))
 def approve(
     study: StudyName,
     node: PersonOption = DEFAULT_FOLDER,
@@ -114,7 +115,7 @@ def approve(
     _tell(done, _allowed(done))
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study refuse brain-tumour --reason ethics"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study refuse brain-tumour --reason ethics"))
 def refuse(
     study: StudyName,
     reason: Annotated[
@@ -134,7 +135,7 @@ def refuse(
     _tell(done, f"{study} is refused ({reason}); {others}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study revoke brain-tumour"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study revoke brain-tumour"))
 def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: take an approval back. From the next round on nothing of this hospital is used."""
     with open_steward(node, yes=yes) as steward:
@@ -146,7 +147,7 @@ def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
     _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study resume brain-tumour"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study resume brain-tumour"))
 def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     with open_scientist(node, yes=yes) as scientist:
@@ -154,7 +155,7 @@ def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
     _tell(done, f"{study} goes on.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study close brain-tumour"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study close brain-tumour"))
 def close(
     study: StudyName,
     node: PersonOption = DEFAULT_FOLDER,
@@ -175,7 +176,7 @@ def close(
     _tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain study propose study.toml"))
+@app.command(cls=PersonCommand, epilog=example("hmchain study propose study.toml"))
 def propose(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The proposal, in TOML.")],
     node: PersonOption = DEFAULT_FOLDER,

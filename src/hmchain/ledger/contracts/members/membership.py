@@ -152,6 +152,12 @@ def credential(state: State, public_key: bytes) -> Credential | None:
     return _KEYS.get(state, public_key)
 
 
+def keys_of(state: State, organisation: str, role: str) -> list[bytes]:
+    """All keys that a role, or a person by handle, of an organisation ever had: for readers, since it looks at all."""
+    owner, start = encode(Credential(organisation, role)), len(_KEYS.key())
+    return [key[start:] for key, value in state.scan(_KEYS.key()) if value == owner]
+
+
 def membership(state: State, organisation: str) -> Membership | None:
     """An organisation's membership, past ones too."""
     return _MEMBERS.get(state, organisation)

@@ -1,0 +1,191 @@
+"""An organisation's people, as its officers and they themselves have them enrolled, changed, suspended and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.node import sent
+from hmchain.application.site import exchanged
+from hmchain.application.site.exchanged import OtherChainError, PersonCard
+from hmchain.application.site.keyring import person_key_file
+from hmchain.application.site.node import NodeFolder
+from hmchain.errors import InputError
+from hmchain.keys import SigningKey, save_key
+from hmchain.ledger.contracts.members import enrolment, membership, people
+from hmchain.ledger.contracts.members.enrolment import (
+    AcceptInvitation,
+    ChangeRoles,
+    ConfirmChange,
+    DropChange,
+    HandOver,
+    InvitePerson,
+    ReinstatePerson,
+    RemovePerson,
+    ReplaceKey,
+    SuspendPerson,
+    possession_bytes,
+)
+from hmchain.ledger.contracts.members.enrolment import Change as Change
+from hmchain.ledger.contracts.members.people import ROLES, Person
+from hmchain.ledger.readers.people import PeopleView, people_of
+
+_PREFIX_MIN = 4
+
+
+class BadRolesError(InputError):
+    """There are no such roles."""
+
+    code = "bad_person_roles"
+
+
+class NoChangeError(InputError):
+    """No change of the organisation's people, or more than one, begins with what was given."""
+
+    code = "no_people_change"
+
+
+class NoInvitationError(InputError):
+    """Nobody invited the person whose key this is."""
+
+    code = "no_invitation"
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A person's new key on this machine, and the file that introduces it to an officer."""
+
+    organisation: str
+    person: str
+    key: bytes
+    private: Path
+    card: Path
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A change of the organisation's people: carried out, or waiting for another officer."""
+
+    words: str
+    change: bytes
+    waits: bool
+    officers: tuple[str, ...]
+
+
+def new_key(folder: NodeFolder, handle: str, card: Path, private: Path | None, passphrase: str | None) -> NewKey:
+    """Make a person's key, and the file that an officer needs of it: the key, and the proof that somebody holds it.
+
+    Raises `NodeSettingsError`, `NotJoinedError` and `KeyFileError`.
+    """
+    organisation, chain_id = folder.settings().organisation, folder.joined().genesis.chain_id
+    key, place = SigningKey.generate(), private or person_key_file(folder.keys, handle)
+    save_key(key, place, passphrase)
+    proof = key.sign(possession_bytes(chain_id, organisation, handle, key.public.raw))
+    exchanged.save(PersonCard(chain_id, organisation, handle, key.public.raw, proof), card)
+    return NewKey(organisation, handle, key.public.raw, place, card)
+
+
+def parse_roles(texts: Sequence[str]) -> tuple[str, ...]:
+    """Roles in order, each once. Raises `BadRolesError`."""
+    given = sorted({role.strip() for text in texts for role in text.split(",")} - {""})
+    if not given or any(role not in ROLES for role in given):
+        raise BadRolesError(f"{', '.join(given) or 'nothing'} is no list of roles", f"give some of {', '.join(ROLES)}")
+    return tuple(given)
+
+
+def overview(user: LedgerUser) -> PeopleView:
+    """The people of the user's organisation."""
+    return people_of(user.state, user.organisation, user.ledger.now_ms())
+
+
+def _card(user: LedgerUser, path: Path) -> PersonCard:
+    card = exchanged.load_card(path)
+    exchanged.require_chain(path, card.chain_id, user.ledger.chain_id)
+    if card.organisation != user.organisation:
+        hint = f"the person makes a key for {user.organisation}: `hmchain people key NAME`"
+        raise OtherChainError(f"{path} introduces a person of {card.organisation}", hint)
+    return card
+
+
+def invitation(user: LedgerUser, path: Path, roles: Sequence[str]) -> InvitePerson:
+    """The invitation of whose file this is. Raises `NetworkFileError`, `OtherChainError` and `BadRolesError`."""
+    card = _card(user, path)
+    return InvitePerson(card.person, parse_roles(roles), card.key, card.proof)
+
+
+def replacement(user: LedgerUser, path: Path) -> ReplaceKey:
+    """The change of a person's key to the one in a file. Raises `NetworkFileError` and `OtherChainError`."""
+    card = _card(user, path)
+    return ReplaceKey(card.person, card.key, card.proof)
+
+
+def roles_changed(handle: str, roles: Sequence[str]) -> ChangeRoles:
+    """The change of a person's roles. Raises `BadRolesError`."""
+    return ChangeRoles(handle, parse_roles(roles))
+
+
+def reinstated(handle: str) -> ReinstatePerson:
+    """The change that a suspended person acts again."""
+    return ReinstatePerson(handle)
+
+
+def removed(handle: str) -> RemovePerson:
+    """The change that a person acts no more, for good."""
+    return RemovePerson(handle)
+
+
+def handed_over() -> HandOver:
+    """The change that the office keys decide nothing any more."""
+    return HandOver()
+
+
+def ask(user: LedgerUser, change: Change) -> Asked:
+    """Ask for a change, as an officer; where there is no other it is carried out. Raises as `LedgerUser.send`."""
+    user.send(change)
+    name = enrolment.change_id(user.organisation, change)
+    waits = any(known == name for known, _ in enrolment.pending(user.state, user.organisation))
+    return Asked(sent.words(change), name, waits, tuple(people.officers(user.state, user.organisation)))
+
+
+def waiting(user: LedgerUser, prefix: str) -> tuple[bytes, Change]:
+    """The change that waits whose id begins with `prefix`, 4 digits or more. Raises `NoChangeError`."""
+    known = enrolment.pending(user.state, user.organisation)
+    found = [(name, entry.change) for name, entry in known if name.hex().startswith(prefix.lower())]
+    if len(prefix) < _PREFIX_MIN or len(found) != 1:
+        what = "no change begins" if not found else "more than one change may begin"
+        hint = f"give {_PREFIX_MIN} digits or more of its id: `hmchain people list`"
+        raise NoChangeError(f"{what} with {prefix!r}", hint)
+    return found[0]
+
+
+def confirm(user: LedgerUser, change: bytes, words: str) -> Asked:
+    """Carry out what another officer asked for. Raises as `LedgerUser.send`."""
+    user.send(ConfirmChange(change))
+    return Asked(words, change, False, tuple(people.officers(user.state, user.organisation)))
+
+
+def drop(user: LedgerUser, change: bytes, words: str) -> Asked:
+    """Take back what an officer asked for. Raises as `LedgerUser.send`."""
+    user.send(DropChange(change))
+    return Asked(words, change, False, tuple(people.officers(user.state, user.organisation)))
+
+
+def suspend(user: LedgerUser, handle: str) -> None:
+    """Cut a person's key, or an office's, off at once. Raises as `LedgerUser.send`."""
+    user.send(SuspendPerson(handle))
+
+
+def invited(user: LedgerUser) -> Person:
+    """The invitation of the user's own key. Raises `NoInvitationError`."""
+    known = membership.credential(user.state, user.signer.public.raw)
+    entry = people.person(user.state, user.organisation, known.role) if known else None
+    if entry is None or entry.status is not people.Status.INVITED:
+        raise NoInvitationError("nobody invited the person whose key this is", "`hmchain people list` shows the people")
+    return entry
+
+
+def accept(user: LedgerUser, entry: Person) -> None:
+    """Accept an invitation, in the roles that it names. Raises as `LedgerUser.send`."""
+    user.send(AcceptInvitation(entry.roles))

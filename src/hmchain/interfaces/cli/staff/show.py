@@ -1,0 +1,63 @@
+"""`hmchain people list|show|deeds`: who acts for a hospital, and what a key did."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hmchain.application.governance import staff
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOption, example
+from hmchain.interfaces.cli.staff import view
+from hmchain.ledger.readers.deeds import KeyDeed
+
+app = typer.Typer()
+
+PersonArgument = Annotated[str, typer.Argument(metavar="NAME", help="The person, or office.")]
+DEED_COLUMNS = ("block#", "time (UTC)", "transaction", "what", "outcome")
+
+
+@app.command("list", cls=ReadCommand, epilog=example("hmchain people list"))
+def list_people(
+    directory: NodeOption = DEFAULT_FOLDER,
+    organisation: Annotated[
+        str, typer.Option("--member", metavar="NAME", help="Another member.", show_default="this hospital")
+    ] = "",
+) -> None:
+    """List a hospital's people, their roles and keys, and what waits for a second officer."""
+    with staff.opened(directory) as found:
+        output.vouch(found.verified)
+        output.show(found.people(organisation), view.show_people)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain people show s1"))
+def show(person: PersonArgument, directory: NodeOption = DEFAULT_FOLDER) -> None:
+    """Show one person of this hospital, with the whole key."""
+    with staff.opened(directory) as found:
+        output.vouch(found.verified)
+        output.show(found.person(person), view.show_person)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain people deeds s1"))
+def deeds(
+    person: PersonArgument,
+    directory: NodeOption = DEFAULT_FOLDER,
+    since: Annotated[int, typer.Option("--since-block", metavar="N", min=1, help="From this block on.")] = 1,
+) -> None:
+    """List all that a person's key signed, the keys before it too: for one that was stolen."""
+    with staff.opened(directory) as found:
+        output.vouch(found.verified)
+        output.show(found.deeds(person, since), lambda listed: _show_deeds(person, listed))
+
+
+def _show_deeds(person: str, listed: list[KeyDeed]) -> None:
+    if not listed:
+        output.say(f"The keys of {person} signed nothing.")
+        return
+    rows = (
+        (each.height, output.when(each.time_ms), output.short(each.digest), staff.words(each), each.code)
+        for each in listed
+    )
+    output.table(DEED_COLUMNS, rows)
