@@ -15,6 +15,7 @@ from hmchain.application.governance.policy_words import (
     difference,
     rules_in_words,
 )
+from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import datasets, judging, policies, requests
@@ -99,6 +100,14 @@ class PolicySet:
     waiting: WaitingPolicy | None
 
 
+def own_hospital(place: Path) -> str:
+    """The hospital whose node's folder this is. Raises `NoPolicyError` for a ledger alone, which is everybody's."""
+    node = NodeFolder(place)
+    if not node.toml.is_file():
+        raise NoPolicyError(f"{place} is no hospital's node", "say whose policy is meant: --of HOSPITAL")
+    return node.settings().organisation
+
+
 def of_file(path: Path) -> tuple[str, Terms]:
     """The dataset and the policy of a file. Raises `PolicyFileError`."""
     file = load_policy(path)
@@ -181,7 +190,7 @@ def denied(state: State, organisation: str, terms: Terms, dataset: str, time_ms:
             continue
         verdict = policies.judge(terms, _asked(state, entry, dataset, organisation))
         if verdict.answer is Answer.NO:
-            revoke = f"hmchain request revoke {name}"
+            revoke = f"hmchain request revoke {name} --dataset {dataset} --reason policy"
             found.append(DeniedPermit(name, word.until_ms, tuple(map(reason_words, verdict.reasons)), revoke))
     return tuple(found)
 

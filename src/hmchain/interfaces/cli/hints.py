@@ -48,7 +48,17 @@ _OTHERS = {
     **dict.fromkeys(("cohort datasets", "cohort list"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
-ABOUT_ONE = ("study show", "request show", "ledger tx", "ledger proof", "model predict", "audit verify-record")
+ABOUT_ONE = (
+    "study show",
+    "policy show",
+    "policy history",
+    "policy diff",
+    "request show",
+    "ledger tx",
+    "ledger proof",
+    "model predict",
+    "audit verify-record",
+)
 """Commands on a run that have an argument of their own, which is no folder."""
 _LEAST = {"report": 1, "network upgrade": 3, "people recover": 3}
 """Words of a command, where they are not two; one alone is a group of commands."""

@@ -14,6 +14,7 @@ from hmchain.application.governance.policies import NoPolicyError
 from hmchain.application.governance.policy_file import PolicyFile, terms_of
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from support.ledger_network import Network, signing_key
+from support.request_bed import NAME, RequestBed
 
 FREE = PolicyFile(dataset="brain", uses=("GRU",), person_looks=False)
 
@@ -61,6 +62,24 @@ def test_a_policy_for_two_waits_for_the_second(steward: LedgerUser) -> None:
     assert policies.withdraw(steward, "brain").waiting is None
     with pytest.raises(NoPolicyError, match="no policy of brain waits"):
         policies.withdraw(steward, "brain")
+
+
+def test_approvals_that_a_policy_would_not_give_are_listed_and_stay(tmp_path: Path) -> None:
+    bed = RequestBed.found(tmp_path)
+    bed.submit()
+    bed.approve("east/steward")
+    east = bed.user("east/steward")
+    now_ms = east.ledger.now_ms()
+    free = replace(FREE, colluders=0, kinds=("transfer",))
+    mild, strict = terms_of(free), terms_of(replace(free, institutions=["east"]))
+    assert policies.change(east.state, "east", "brain", mild, now_ms).denied == ()
+    (found,) = policies.change(east.state, "east", "brain", strict, now_ms).denied
+    assert found.request == NAME and found.reasons == ("somebody of the request is of an institution that may not ask",)
+    assert found.revoke == f"hmchain request revoke {NAME} --dataset brain --reason policy"
+    policies.put(east, "brain", strict)
+    assert len(policies.denied(east.state, "east", strict, "brain", now_ms)) == 1, "it stays approved"
+    assert policies.denied(east.state, "east", strict, "brain", 1 << 50) == ()
+    bed.close()
 
 
 def test_what_is_not_there_is_named(steward: LedgerUser) -> None:

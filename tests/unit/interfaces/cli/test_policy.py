@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
+from hmchain.interfaces.cli.policy import settle
+from support.ledger_network import Network, signing_key
 
 REQUEST = """
 name = "relapse"
@@ -23,6 +28,8 @@ east = "brain"
 title = "Relapse"
 use = "Who relapses."
 contact = "Dr West"
+[query]
+people = "female and age 50..79"
 """
 
 
@@ -86,3 +93,42 @@ def test_codes_are_found_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert next(iter(json.loads(capsys.readouterr().out))) == "MONDO:0021042"
     assert main(["policy", "codes", "npuncu"]) == 0
     assert "DUO:0000018" in capsys.readouterr().out
+
+
+def test_a_steward_sets_a_policy_and_anybody_reads_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = Network.found(here / "ledger", protocol=3)
+    network.block(network.send.dataset("a", "brain"))
+
+    @contextmanager
+    def steward(directory: Path, *, yes: bool = False) -> Iterator[LedgerUser]:
+        yield LedgerUser("a", signing_key("a", "steward"), network.ledger)
+
+    monkeypatch.setattr(settle, "open_steward", steward)
+    assert main(["policy", "new", "brain"]) == 0
+    assert main(["policy", "set", "brain.toml"]) == 2, "nobody is there to say yes"
+    assert main(["policy", "set", "brain.toml", "--yes"]) == 0
+    assert "Version 1 of the policy of brain is in force" in capsys.readouterr().out
+    path = here / "brain.toml"
+    path.write_text(
+        path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("approvers = 1", "approvers = 2")
+    )
+    assert main(["policy", "set", "brain.toml", "--yes", "--json"]) == 0
+    assert main(["policy", "set", "brain.toml", "--yes"]) == 0
+    assert "1 of 2 persons stand behind it; version 2 holds until then" in capsys.readouterr().out
+    assert main(["policy", "confirm", "brain", "--yes"]) == 8, "the same person"
+    assert main(["policy", "withdraw", "brain", "--yes"]) == 0
+    network.ledger.close()
+    read = ["--dir", "ledger", "--of", "a"]
+    capsys.readouterr()
+    assert main(["policy", "show", "brain", *read]) == 0
+    assert (
+        "a: brain, policy version 2, since block" in (said := capsys.readouterr().out) and "No commercial use." in said
+    )
+    assert main(["policy", "history", "brain", *read, "--json"]) == 0
+    assert [each["version"] for each in json.loads(capsys.readouterr().out)] == [2, 1, 0]
+    assert main(["policy", "diff", "brain", "1", "2", *read]) == 0
+    assert "+ No commercial use." in capsys.readouterr().out
+    assert main(["policy", "show", "brain", "--dir", "ledger"]) == 2
+    assert "say whose policy is meant" in capsys.readouterr().err

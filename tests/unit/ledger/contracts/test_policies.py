@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain.canonical import encode
@@ -21,6 +23,7 @@ from hmchain.ledger.contracts.data.policies import (
     Answer,
     ConfirmPolicy,
     Duty,
+    Policy,
     SetPolicy,
     Terms,
     Verdict,
@@ -42,8 +45,8 @@ def enrol(state: State, name: str, status: Status = Status.ACTIVE) -> None:
     people.keep(state, Person("east", name, (STEWARD,), bytes(32), status, 0))
 
 
-@pytest.fixture
-def state() -> Iterator[State]:
+def founded() -> State:
+    """East with three stewards and a dataset."""
     state = State()
     founding.initialise(state, genesis(("east", "north", "west")))
     for name in "abc":
@@ -51,6 +54,12 @@ def state() -> Iterator[State]:
     context = Context(state, "test", 1, 0, Acting("east", "a", (STEWARD,)))
     schema = RecordSchema(("fhir",), ("application/fhir+json",))
     datasets.HANDLERS[RegisterDataset](context, RegisterDataset("brain", schema))
+    return state
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    state = founded()
     yield state
     state.close()
 
@@ -299,6 +308,42 @@ def test_a_policy_change_never_makes_a_past_decision_unexplainable(state: State)
     assert judge(first, ASKED).reasons == ("too_long",) and judge(policies.current(state, "east", "brain"), ASKED)
     assert policies.at(state, "east", "brain", 4) is None
     assert policies.at(state, "east", "brain", 0) == policies.default("east", "brain")
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["set", "confirm", "withdraw", "suspend", "reinstate"]),
+        st.sampled_from("abc"),
+        st.integers(1, 3),
+    ),
+    max_size=30,
+)
+
+
+@given(steps=STEPS)
+def test_whatever_people_do_a_policy_is_replaced_by_as_many_stewards_as_it_asks_for(steps: list[Any]) -> None:
+    state = founded()
+    versions: list[Policy] = []
+    for kind, person, approvers in steps:
+        if kind in ("suspend", "reinstate"):
+            enrol(state, person, Status.SUSPENDED if kind == "suspend" else Status.ACTIVE)
+            continue
+        if not people.is_active(state, PersonRef("east", person)):
+            continue  # whose transactions come into no block
+        before = policies.current(state, "east", "brain")
+        waiting = policies.pending(state, "east", "brain")
+        meant = waiting.terms.digest if waiting else bytes(32)
+        body = {"set": SetPolicy("brain", replace(TERMS, approvers=approvers)),
+                "confirm": ConfirmPolicy("brain", meant), "withdraw": WithdrawPolicy("brain")}[kind]  # fmt: skip
+        sent(state, body, person)
+        after = policies.current(state, "east", "brain")
+        if after.version != before.version:
+            versions.append(after)
+            assert after.version == before.version + 1 and policies.pending(state, "east", "brain") is None
+            stewards = [each for each in after.persons if STEWARD in people.roles_of(state, each)]
+            assert len(set(stewards)) >= before.approvers and len(set(after.persons)) == len(after.persons)
+        assert policies.history(state, "east", "brain") == versions, "what was in force stays as it was"
+    state.close()
 
 
 def test_what_is_confirmed_is_every_term() -> None:

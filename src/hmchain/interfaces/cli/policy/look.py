@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hmchain.application.governance import policies, policy_trials
 from hmchain.application.governance.policies import PolicyView
 from hmchain.application.governance.purposes import found_by_word
-from hmchain.application.node.reading import verified_state
-from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output
+from hmchain.application.node.reading import open_ledger
+from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, PersonOption, VersionOption, example
+from hmchain.interfaces.cli.options import DatasetArgument, RunOption, VersionOption, example
 from hmchain.interfaces.cli.policy import show as views
-from hmchain.ledger.readers.states import VerifiedState
 
 app = typer.Typer()
 
@@ -33,28 +31,28 @@ def show(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset, or the file of a policy (.toml).")],
     hospital: HospitalOf = None,
     version: VersionOption = None,
-    node: PersonOption = DEFAULT_FOLDER,
+    directory: RunOption = None,
 ) -> None:
     """Show a policy in plain words: every rule is a sentence, read back from what the ledger has.
 
     A rule that is none of ours is shown as Cedar.
     """
-    output.show(_found(dataset, hospital, version, node), views.show_policy)
+    output.show(_found(dataset, hospital, version, directory), views.show_policy)
 
 
-def _found(dataset: str, hospital: str | None, version: int | None, node: Path) -> PolicyView:
+def _found(dataset: str, hospital: str | None, version: int | None, directory: Path | None) -> PolicyView:
     if dataset.endswith(".toml"):
         name, terms = policies.of_file(Path(dataset))
         return policies.in_words(terms, name)
-    with _state(node) as (place, own):
-        return policies.shown(place.state, hospital or own, dataset, version)
+    with _state(directory, hospital) as (state, whose):
+        return policies.shown(state, whose, dataset, version)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))
-def history(dataset: DatasetArgument, hospital: HospitalOf = None, node: PersonOption = DEFAULT_FOLDER) -> None:
+def history(dataset: DatasetArgument, hospital: HospitalOf = None, directory: RunOption = None) -> None:
     """List all versions of a policy: whatever was decided under one can be looked up for ever."""
-    with _state(node) as (place, own):
-        found = policies.history(place.state, hospital or own, dataset)
+    with _state(directory, hospital) as (state, whose):
+        found = policies.history(state, whose, dataset)
     output.show(found, views.show_history)
 
 
@@ -64,11 +62,11 @@ def diff(
     before: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="The one before; 0 where none was set.")],
     after: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="The one after.")],
     hospital: HospitalOf = None,
-    node: PersonOption = DEFAULT_FOLDER,
+    directory: RunOption = None,
 ) -> None:
     """Say in words how two versions of a policy differ."""
-    with _state(node) as (place, own):
-        found = policies.compared(place.state, hospital or own, dataset, before, after)
+    with _state(directory, hospital) as (state, whose):
+        found = policies.compared(state, whose, dataset, before, after)
     output.show(found, views.show_difference)
 
 
@@ -108,10 +106,8 @@ def codes(word: Annotated[str, typer.Argument(metavar="WORD", help="A part of th
 
 
 @contextmanager
-def _state(node: Path) -> Iterator[tuple[VerifiedState, str]]:
-    """The verified state of a node's ledger, and whose node it is."""
-    folder = NodeFolder(node)
-    own = folder.settings().organisation
-    with verified_state(folder.ledger) as found:
-        output.vouch(found)
-        yield found, own
+def _state(directory: Path | None, hospital: str | None) -> Iterator[tuple[Any, str]]:
+    """The verified state of a ledger, and whose policy is meant: at a node its own hospital's, where none is named."""
+    with runs.opened(directory) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        yield ledger.verified.state, hospital or policies.own_hospital(place.path)
