@@ -27,6 +27,8 @@ from hmchain.ledger.state import State
 DAYS = 90
 _POLL_SECONDS = 0.5
 _PHASE_MS = 60_000
+_COMMIT_MS = 10 * _PHASE_MS
+"""An agent that was started again counts anew; else all have their number before a count opens."""
 ASKED, DECIDING = "asked", "waits for hospitals"
 
 
@@ -195,7 +197,7 @@ def propose(user: LedgerUser, name: str) -> CountStanding:
 
 def _deadlines(state: State) -> Deadlines:
     span_ms = max(_PHASE_MS, parameters.current(state).deadline_ms_min)
-    return Deadlines(span_ms, span_ms, span_ms, span_ms, span_ms, span_ms)
+    return Deadlines(max(_COMMIT_MS, span_ms), span_ms, span_ms, span_ms, span_ms, span_ms)
 
 
 def wait(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hmchain.application.agent.pins import NotApprovedError
-from hmchain.application.hospital.hospital import Hospital
 from hmchain.ledger.contracts.learning import approvals
 from hmchain.ledger.contracts.learning.studies import StudySpec
+
+if TYPE_CHECKING:
+    from hmchain.application.hospital.hospital import Hospital
 
 _HINT = "its hospital allows it again, or it takes no further part"
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
+from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.cohort.counting import count_people
+from hmchain.application.hospital.authority import require_authorised
 from hmchain.application.hospital.published_data import require_published
+from hmchain.application.learning.trainers.worker import PATIENCE_SECONDS, StillAtWorkError
 from hmchain.ledger.contracts.data import queries
-from hmchain.ledger.contracts.learning import approvals, counting
+from hmchain.ledger.contracts.learning import counting
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.transactions import Refusal
+from hmchain.records.vault import Vault
 
 if TYPE_CHECKING:
     from hmchain.application.hospital.hospital import Hospital
@@ -35,26 +40,48 @@ class PeopleCounter:
         derived = counting.spec_of(spec.name, spec.purpose, spec.training, spec.uses, spec.colluders, spec.deadlines)
         if derived != spec:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
-        self._people: int | None = None
+        self._counting: Future[int] | None = None
 
     @property
     def class_counts(self) -> npt.NDArray[np.int64]:
-        """The number of people, counted once; it stays in this process."""
-        if self._people is None:
-            self.read()
-            use = self._spec.use(self._hospital.organisation)
-            self._people = count_people(self._hospital.vault, use.dataset, use.version, self._plan.query)
-        return np.array([self._people], np.int64)
+        """The number of people, counted once; it stays in this process. Raises as `read`."""
+        self.read()
+        assert self._counting is not None
+        return np.array([self._counting.result()], np.int64)
 
     def read(self) -> None:
-        """Find that the records are those that were published. Raises `UnpublishedDataError` and `NotApprovedError`."""
+        """Count, in a thread of its own, of records that were found to be those that were published.
+
+        Raises `UnpublishedDataError`, `NotApprovedError`, or `StillAtWorkError` until it is done: the agent has other
+        work meanwhile.
+        """
+        if self._counting is None:
+            self._require_allowed()
+            self._counting = Future()
+            threading.Thread(target=self._count, args=(self._counting,), name="count", daemon=True).start()
+        try:
+            self._counting.result(timeout=PATIENCE_SECONDS)
+        except TimeoutError:
+            raise StillAtWorkError(f"count {self._spec.name}: people are being counted") from None
+        except BaseException:
+            self._counting = None  # the store may be there again at the next step
+            raise
+
+    def _require_allowed(self) -> None:
         hospital, spec, use = self._hospital, self._spec, self._spec.use(self._hospital.organisation)
-        if not approvals.authorised(hospital.node.state, hospital.organisation, spec.digest, hospital.node.now_ms()):
-            what = f"no record is opened for count {spec.name} without a permit in force"
-            raise NotApprovedError(what, "its hospital allows it again, or it takes no further part")
+        require_authorised(hospital, spec, f"no record is opened for count {spec.name}")
         require_published(
             hospital.vault, hospital.store, hospital.node.state, use.organisation, use.dataset, use.version
         )
+
+    def _count(self, counted: Future[int]) -> None:
+        """Count with a handle on the vault of the thread's own."""
+        hospital, use = self._hospital, self._spec.use(self._hospital.organisation)
+        try:
+            with Vault.look(hospital.folder.vault, hospital.folder.store(), hospital.keys.wrapping) as vault:
+                counted.set_result(count_people(vault, use.dataset, use.version, self._plan.query))
+        except BaseException as error:
+            counted.set_exception(error)
 
     def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Nothing is predicted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,9 @@ from hmchain.application.agent.answers import NoisedPeople
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.cohort.noise import noise
+from hmchain.application.hospital import people_counter
 from hmchain.application.hospital.people_counter import PeopleCounter
+from hmchain.application.learning.trainers.worker import StillAtWorkError
 from hmchain.application.site.activity import What, read_lines
 from hmchain.canonical import encode
 from hmchain.ledger import arithmetic, vectors
@@ -26,6 +29,7 @@ from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.reputation import Conduct
+from hmchain.records.objects import MissingObjectError
 from support import cohort_bed
 from support.cohort_bed import DATASET, FIRST, WOMEN
 from support.study_bed import Bed
@@ -140,6 +144,28 @@ def test_a_count_ends_where_a_permit_was_taken_back_and_opens_no_record(bed: Bed
     assert studies.require_study(bed.state, "revoked").progress.reason == "permit_over"
     with pytest.raises(NotApprovedError):
         PeopleCounter(bed.everyone["west"], studies.require_study(bed.state, "revoked").spec).read()
+
+
+def test_counting_long_holds_up_nobody_and_what_failed_is_tried_again(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, answers = threading.Event(), iter([MissingObjectError("an object is away", "wait"), 7])
+
+    def slowly(*given: object) -> int:
+        going_on.wait()
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(people_counter, "count_people", slowly)
+    counter = PeopleCounter(bed.everyone["east"], studies.require_study(bed.state, FIRST).spec)
+    with pytest.raises(StillAtWorkError):
+        counter.read()
+    going_on.set()
+    with pytest.raises(MissingObjectError):
+        counter.read()
+    counter.read()
+    assert counter.class_counts.tolist() == [7]
 
 
 def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:
