@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hmchain.interfaces.cli.acting import PersonCommand
 from support.command_tree import all_commands, arguments, options
 
 FILES_ALONE = {
@@ -77,3 +78,5 @@ def test_a_script_that_says_yes_everywhere_may_say_it_wherever_people_tell_the_l
     takes = any("--yes" in option.opts for option in options(of))
     assert takes or not names & SPEAK, f"{command} tells the ledger something: let it take YesOption"
     assert not takes or "yes" in of.callback.__wrapped__.__code__.co_varnames
+    decides = names & SPEAK or "speaker" in of.callback.__wrapped__.__code__.co_varnames
+    assert not decides or isinstance(of, PersonCommand), f"{command}: let people say as whom, and sign elsewhere"

@@ -17,8 +17,9 @@ from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli import show_cohort as views
+from hmchain.interfaces.cli.acting import ResumedPersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand
+from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     HospitalOption,
@@ -58,7 +59,7 @@ def list_counts(folder: RunOption = None) -> None:
     output.show(found, views.show_counts)
 
 
-@app.command(cls=ResumedCommand, epilog=example('hmchain cohort count "female" --dataset north/patients'))
+@app.command(cls=ResumedPersonCommand, epilog=example('hmchain cohort count "female" --dataset north/patients'))
 def count(
     query: QueryArgument,
     dataset: Annotated[

@@ -12,6 +12,7 @@ from hmchain.application.governance.policies import PolicySet
 from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError
 from hmchain.application.governance.policy_template import QUESTIONS, Question
 from hmchain.interfaces.cli import asking, output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, PersonOption, example
@@ -56,7 +57,7 @@ def _answered(file: PolicyFile, question: Question) -> PolicyFile:
             output.say(str(error), stderr=True)
 
 
-@app.command("set", cls=WriteCommand, epilog=example("hmchain policy set brain.toml"))
+@app.command("set", cls=PersonCommand, epilog=example("hmchain policy set brain.toml"))
 def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: put a policy in force for a dataset of this hospital.
 
@@ -73,7 +74,7 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
     output.show(done, _show_done, json=lambda done: {"set": done, "denied": change.denied})
 
 
-@app.command("confirm", cls=WriteCommand, epilog=example("hmchain policy confirm brain"))
+@app.command("confirm", cls=PersonCommand, epilog=example("hmchain policy confirm brain"))
 def stand_behind(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: stand behind a policy that another person of this hospital proposed, just as it is shown."""
     with open_steward(node, yes=yes) as steward:
@@ -83,7 +84,7 @@ def stand_behind(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, 
     output.show(done, _show_done)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain policy withdraw brain"))
+@app.command(cls=PersonCommand, epilog=example("hmchain policy withdraw brain"))
 def withdraw(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: let a policy go that waits for another person. What is in force stays."""
     with open_steward(node, yes=yes) as steward:

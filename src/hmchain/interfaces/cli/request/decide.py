@@ -12,8 +12,8 @@ from hmchain.application.governance import request_decisions, requests
 from hmchain.application.governance.request_decisions import ADVICE, REVIEW
 from hmchain.application.governance.request_reading import RequestInWords, in_words, require_read
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example, parse_digest
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, PersonArgument, RequestName, Speaker
@@ -30,7 +30,7 @@ HospitalOption = Annotated[
 ]
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request approve relapse --days 90"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request approve relapse --days 90"))
 def approve(
     request: RequestName,
     node: PersonOption = DEFAULT_FOLDER,
@@ -79,7 +79,7 @@ def _allowed(words: tuple[HospitalWord, ...], request: str) -> str:
     return f"{' '.join(said)} Take it back with: `hmchain request revoke {request}`"
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request reject relapse --reason ethics --letter why.txt"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request reject relapse --reason ethics --letter why.txt"))
 def reject(
     request: RequestName,
     reason: ReasonOption,
@@ -98,7 +98,7 @@ def reject(
     _tell(done, f"{request} is rejected here ({reason}).")
 
 
-@app.command("return", cls=WriteCommand, epilog=example("hmchain request return relapse --reason incomplete"))
+@app.command("return", cls=PersonCommand, epilog=example("hmchain request return relapse --reason incomplete"))
 def return_(
     request: RequestName,
     reason: ReasonOption,
@@ -116,7 +116,7 @@ def return_(
     _tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request revoke relapse --reason consent"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request revoke relapse --reason consent"))
 def revoke(
     request: RequestName,
     reason: Annotated[
@@ -137,7 +137,7 @@ def revoke(
     _tell(done, f"{request} may use nothing more of this hospital.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request vote relapse accept"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request vote relapse accept"))
 def vote(
     request: RequestName,
     answer: Answer,
@@ -151,7 +151,7 @@ def vote(
     _tell(done, f"Your vote on {request} is {answer}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request ask relapse rita"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request ask relapse rita"))
 def ask(
     request: RequestName,
     person: PersonArgument,
@@ -167,7 +167,7 @@ def ask(
     _tell(done, f"{named} is asked, and answers with: `hmchain request {deed} {request} ANSWER`")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request review relapse favourable --letter review.txt"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request review relapse favourable --letter review.txt"))
 def review(
     request: RequestName,
     answer: Answer,
@@ -180,7 +180,7 @@ def review(
     _answer(request, answer, REVIEW, letter, hospital, node, yes=yes)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request decide relapse approve"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request decide relapse approve"))
 def decide(
     request: RequestName,
     answer: Answer,
@@ -201,7 +201,7 @@ def _answer(request: str, answer: str, deed: str, letter: str, hospital: str, no
     _tell(done, f"You said of {request}: {answer}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request comment relapse --letter -"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request comment relapse --letter -"))
 def comment(
     request: RequestName,
     letter: LetterOption = "-",
@@ -216,7 +216,7 @@ def comment(
     _tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request licences relapse DIGEST"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse DIGEST"))
 def licences(
     request: RequestName,
     terms: Annotated[list[str], typer.Argument(metavar="DIGEST...", help="SHA-256 of the terms, 64 hex digits each.")],
@@ -231,7 +231,7 @@ def licences(
     _tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request state relapse in-ethics"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request state relapse in-ethics"))
 def state(
     request: RequestName,
     answer: Annotated[
@@ -251,7 +251,7 @@ def state(
     _tell(done, f"{request} is {answer} here.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request outside relapse ek-2026-17"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request outside relapse ek-2026-17"))
 def outside(
     request: RequestName,
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As an office outside keeps it; a short name.")],
@@ -264,7 +264,7 @@ def outside(
     _tell(done, f"{request} is {number} outside.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request notices relapse"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request notices relapse"))
 def notices(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Say on the ledger that the applicant was told of an end that comes near: 30 days before, or later."""
     with acting.of_request(node, request, yes=yes) as who:

@@ -12,8 +12,8 @@ from hmchain.application.governance import requests
 from hmchain.application.governance.documents import file_document
 from hmchain.application.governance.request_file import ATTACHED, end_of, load_request
 from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import PersonArgument, RequestName
@@ -22,7 +22,7 @@ from hmchain.ledger.readers.requests import RequestView
 app = typer.Typer()
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request submit relapse.toml"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request submit relapse.toml"))
 def submit(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The request, in TOML; or the name of a draft.")],
     node: PersonOption = DEFAULT_FOLDER,
@@ -45,7 +45,7 @@ def submit(
     _tell(done, before if done.status == "submitted" else kept)
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request takeback relapse"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request takeback relapse"))
 def takeback(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Applicant: take a submitted request back to change it; what was decided stands until it is submitted anew."""
     with acting.scientist(node, yes=yes) as who:
@@ -53,7 +53,7 @@ def takeback(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: Yes
     _tell(done, f"{request} is yours to change. Then: `hmchain request submit FILE`")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request renew relapse relapse-2 --until 2028-06-30"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request renew relapse relapse-2 --until 2028-06-30"))
 def renew(
     request: RequestName,
     new: Annotated[str, typer.Argument(metavar="NEW", help="Name of the copy.")],
@@ -71,7 +71,7 @@ def renew(
     output.show(done, lambda _: output.say(said))
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request close relapse --reason finished"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request close relapse --reason finished"))
 def close(
     request: RequestName,
     reason: Annotated[
@@ -92,7 +92,7 @@ def close(
     _tell(shown, f"{request} is closed: nothing is allowed by it any more.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request invite relapse south/s1"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request invite relapse south/s1"))
 def invite(
     request: RequestName, person: PersonArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False
 ) -> None:
@@ -107,7 +107,7 @@ def invite(
     _tell(done, waits if str(named) in done.invited else f"{named} takes part from the next submission on.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request uninvite relapse south/s1"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request uninvite relapse south/s1"))
 def uninvite(
     request: RequestName, person: PersonArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False
 ) -> None:
@@ -119,7 +119,7 @@ def uninvite(
     _tell(done, f"{named} takes no part in {request}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request join relapse"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request join relapse"))
 def join(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Take part in a request, as you were invited to. Who takes part never decides on it."""
     with acting.scientist(node, yes=yes) as who:
@@ -127,7 +127,7 @@ def join(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOpti
     _tell(done, f"You take part in {request}, from its next submission on.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request handover relapse south/s1"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request handover relapse south/s1"))
 def handover(
     request: RequestName, person: PersonArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False
 ) -> None:
@@ -139,7 +139,7 @@ def handover(
     _tell(done, f"{named} answers for {request}.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request accept relapse"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request accept relapse"))
 def accept(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Applicant or member: keep to the terms that hospitals ask for; before all do, nothing is allowed."""
     with acting.scientist(node, yes=yes) as who:
@@ -150,7 +150,7 @@ def accept(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOp
     _tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request attach relapse ethics letter.pdf"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request attach relapse ethics letter.pdf"))
 def attach(
     request: RequestName,
     kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What it is: {', '.join(ATTACHED)}.")],
@@ -166,7 +166,7 @@ def attach(
     _tell(done, f"{file.name} is attached. Hospitals see it with: `hmchain request submit {request}`")
 
 
-@app.command(cls=WriteCommand, epilog=example("hmchain request redact relapse 3f9a"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request redact relapse 3f9a"))
 def redact(
     request: RequestName,
     digest: Annotated[str, typer.Argument(metavar="DIGEST", help="Of the document, or its first digits.")],
