@@ -27,6 +27,7 @@ from hmchain.ledger.contracts.learning.approvals import (
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, Confirm, PostAggregate
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.members.rotation import RotateKey
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
@@ -316,7 +317,7 @@ class _History:
         if isinstance(body.action, Admit):
             self._learn_keys(body.action.member)
 
-    def _rotate(self, entry: TracedTransaction, body: RotateKey) -> None:
+    def _rotate(self, entry: TracedTransaction, body: RotateKey | InvitePerson | ReplaceKey) -> None:
         self._owners.setdefault(body.key, entry.organisation)
 
     def _register(self, entry: TracedTransaction, body: RegisterDataset) -> None:
@@ -370,6 +371,8 @@ _IN_ROUNDS = (CommitUpdate, PostAggregate, Confirm)
 _READERS: dict[type, Callable[..., None]] = {
     ProposeAction: _History._admission,
     RotateKey: _History._rotate,
+    InvitePerson: _History._rotate,
+    ReplaceKey: _History._rotate,
     RegisterDataset: _History._register,
     PublishVersion: _History._publish,
     WithdrawVersion: _History._withdraw,
