@@ -7,14 +7,18 @@ import stat
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.application.data import uses
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
+from hmchain.ledger.contracts.data.policies import DEFAULT, Duty, SetPolicy
 from hmchain.ledger.readers.ledger import open_ledger
 from support.cli_run import run_directory, this_run
 from support.finished_run import DATASET, NAMES, REFUSED_STUDY, STUDY, Captured, answer, text
 from support.html_page import Page
+from support.policy_bed import TERMS
+from support.request_bed import RequestBed
 from support.steward import NAME, NUMBER, Steward, message, steward
 
 __all__ = ["run_directory", "steward", "this_run"]
@@ -107,3 +111,19 @@ def test_uses_of_a_hospital_are_its_own_alone(run_directory: Path) -> None:
         found = ledger.uses(0, "north")
         assert {use.organisation for use in found} == {"north"} and len(found) == 2
         assert ledger.uses(0, "nobody") == []
+
+
+def test_what_is_owed_is_listed_and_reminded_of(tmp_path: Path, capsys: Captured) -> None:
+    bed = RequestBed.found(tmp_path)
+    bed.user("east/steward").send(SetPolicy("brain", replace(TERMS, cedar=DEFAULT, duties=(Duty("publish", 20),))))
+    bed.submit()
+    bed.approve("east/steward")
+    bed.close()
+    ledger = str(bed.bed.directory / "ledger")
+    (duty,) = answer(capsys, "uses", "duties", ledger)["duties"]
+    assert (duty["kind"], duty["organisation"], duty["standing"]) == ("publish", "east", "overdue")
+    assert "overdue" in text(capsys, "uses", "duties", ledger)
+    used = {use["organisation"]: use for use in answer(capsys, "uses", ledger)["uses"]}
+    assert (used["east"]["said_by"], used["north"]["standing"]) == (["east/steward"], "waiting")
+    shown = text(capsys, "uses", "list", ledger)
+    assert "relapse" in shown and "nobody yet" in shown

@@ -37,6 +37,8 @@ def fault(words: str) -> str:
         return str(error)
     if "VALUE" in parts[:2]:
         return ""  # which command it is, is told by a table
+    if parts[:1] == ["uses"] and " ".join(parts[:2]) not in all_commands():
+        parts.insert(1, "list")  # what is asked most needs no more than the group's name
     size = next((size for size in (3, 2, 1) if " ".join(parts[:size]) in all_commands()), 0)
     if not size:
         return "there is no such command"

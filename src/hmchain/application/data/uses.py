@@ -11,6 +11,7 @@ from hmchain.application.site.hospital import HospitalFolder
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.notices import DutyView, Notice
 from hmchain.ledger.readers.uses import UseView
 
 
@@ -40,6 +41,16 @@ class UsesReport:
     uses: tuple[UseView, ...]
 
 
+@dataclass(frozen=True)
+class DutiesReport:
+    """What is owed for the use of data, and what an organisation should see to now."""
+
+    as_of_ms: int
+    duties: tuple[DutyView, ...]
+    notices: tuple[Notice, ...]
+    """Of the node's own organisation: its own duties to others too; nothing of a ledger by itself."""
+
+
 def report(directory: Path, organisation: str = "", dataset: str = "", since_ms: int = 0) -> UsesReport:
     """What was asked of a hospital's datasets on the ledger in `directory`, or of all hospitals'.
 
@@ -51,6 +62,16 @@ def report(directory: Path, organisation: str = "", dataset: str = "", since_ms:
         at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
         found = [use for each in names for use in ledger.uses(at_ms, each, name)]
         return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+
+
+def duties(directory: Path, organisation: str = "") -> DutiesReport:
+    """What is and was owed to a hospital, or to all, for the use of their data. Raises what opening a ledger raises."""
+    with open_ledger(directory) as ledger:
+        at_ms = now_ms()
+        names = [organisation] if organisation else sorted({each.organisation for each in ledger.datasets()})
+        owed = tuple(duty for each in names for duty in ledger.duties(at_ms, each))
+        seen = tuple(ledger.notices(at_ms, organisation)) if organisation else ()
+        return DutiesReport(at_ms, owed, seen)
 
 
 def _owners(ledger: LedgerReader, organisation: str, dataset: str) -> list[str]:

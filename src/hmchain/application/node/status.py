@@ -23,7 +23,9 @@ from hmchain.ledger.engines.cometbft.damage import SignedRecordError, check_sign
 from hmchain.ledger.engines.cometbft.home import config_file
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
+from hmchain.ledger.readers import notices
 from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
+from hmchain.ledger.readers.notices import Notice
 from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
@@ -80,6 +82,8 @@ class NodeStatus:
     """What the node found damaged, put aside and made anew by itself."""
     clock: str = ""
     """What is wrong with this machine's clock, as far as the other members' votes tell."""
+    notices: tuple[Notice, ...] = ()
+    """What its organisation should see to: duties that are due, permits that end."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), tuple(sorted(others)),
                 known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
-                damage=_damage(folder) or known.damage, rules=known.rules,
+                damage=_damage(folder) or known.damage, rules=known.rules, notices=known.notices,
             )  # fmt: skip
         require_own(folder, answer)
         known = _state_summary(folder, own, client)
@@ -128,7 +132,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         sync.catching_up, tuple(sorted(linked)), tuple(sorted(others - linked)), known.power,
         known.height, known.commitment, waiting, folder.runner() or "", block=block,
         log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules, health=known.health,
-        clock=clock,
+        clock=clock, notices=known.notices,
     )  # fmt: skip
 
 
@@ -147,6 +151,7 @@ class _StateSummary:
     damage: str = ""
     rules: RulesView | None = None
     health: NetworkHealth | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | None = None) -> _StateSummary:
@@ -158,7 +163,10 @@ def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | No
             return _StateSummary(vouched=found.words, health=health)
         power = standings.standing(state, organisation).power
         rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
-        return _StateSummary(state.height, state.commitment(), power, found.words, rules=rules, health=health)
+        due = tuple(notices.for_organisation(state, standings.time_ms(state), organisation)) if state.height else ()
+        return _StateSummary(
+            state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due
+        )
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hmchain.application.data.uses import UsesReport
+from hmchain.application.data.uses import DutiesReport, UsesReport
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.pages import patient as words
 from hmchain.application.pages.patient import PatientReport
 from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.uses import UseView
 
-_COLUMNS = ("request", "for", "of", "asked by", "how it stands", "on whose word", "until (UTC)", "models")
-_DROP = ("models", "until (UTC)", "asked by")
+_COLUMNS = ("request", "for", "of", "asked by", "how it stands", "on whose word", "until", "models")
+_DROP = ("models", "asked by", "of")
 
 
 def show_uses(found: UsesReport) -> None:
@@ -20,23 +21,48 @@ def show_uses(found: UsesReport) -> None:
     if not found.uses:
         output.say("Nothing was asked for.")
         return
-    output.table(_COLUMNS, [_row(use) for use in found.uses], drop=_DROP)
+    alone = len({use.organisation for use in found.uses}) == 1
+    output.table(_COLUMNS, [_row(use, alone=alone) for use in found.uses], drop=_DROP)
     output.say(f"As of {output.when(found.as_of_ms)[:16]} UTC; the ledger's state is {found.vouched}.")
 
 
-def _row(use: UseView) -> tuple[object, ...]:
+def _row(use: UseView, *, alone: bool) -> tuple[object, ...]:
+    """A use in a row; the hospital is named unless it is `alone` in the table."""
     why = use.reason or ", ".join(use.reasons)
     stands = f"{use.standing} ({why})" if why and not use.was_allowed else str(use.standing)
     made = [f"{each.study} ({output.short(each.model)})" for each in use.made if each.model]
     return (
         use.request,
-        f"{use.kind}: {'; '.join(map(purpose_words, use.purposes))}",
-        f"{use.organisation}/{use.dataset} v{use.version}",
+        f"{use.kind}: {'; '.join(purpose_words(code).partition(', ')[2] for code in use.purposes)}",
+        f"{'' if alone else f'{use.organisation}/'}{use.dataset} v{use.version}",
         ", ".join((use.applicant, *use.members)),
         stands,
         words.whose_word(use),
-        output.when(use.ended_ms or use.until_ms)[:16] if use.ended_ms or use.until_ms else "-",
+        output.when(use.ended_ms or use.until_ms)[:10] if use.ended_ms or use.until_ms else "-",
         output.listed(made),
+    )
+
+
+def show_duties(found: DutiesReport) -> None:
+    """List duties, what is overdue first, and what should be seen to."""
+    if found.duties:
+        columns = ("duty", "of", "to", "how it stands", "due (UTC)", "shown by", "said by")
+        output.table(columns, [_duty(each) for each in found.duties], drop=("said by", "shown by"))
+    else:
+        output.say("Nothing is owed.")
+    for each in found.notices:
+        output.say(f"{each}.")
+
+
+def _duty(each: DutyView) -> tuple[object, ...]:
+    return (
+        each.kind,
+        each.request,
+        f"{each.organisation}/{each.dataset}",
+        each.standing,
+        output.when(each.due_ms)[:16],
+        output.listed(each.shown_by),
+        output.listed(each.settled_by),
     )
 
 

@@ -58,9 +58,24 @@ def list_uses(
     At a node the hospital's own data; of a run or a ledger those of all its hospitals. `list` may be left out.
     """
     with runs.opened(folder) as place:
-        own = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
-        found = uses.report(place.ledger, own, dataset, milliseconds(since))
+        found = uses.report(place.ledger, _own(place.path), dataset, milliseconds(since))
     output.show(found, views.show_uses)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain uses duties"))
+def duties(folder: RunOption = None) -> None:
+    """List what is owed to the hospital for the use of its data: due, overdue, met; and what ends within 30 days.
+
+    At a node what its own people owe others is told too; of a run or a ledger what is owed to all its hospitals.
+    """
+    with runs.opened(folder) as place:
+        found = uses.duties(place.ledger, _own(place.path))
+    output.show(found, views.show_duties)
+
+
+def _own(folder: Path) -> str:
+    """The organisation whose node it is; empty for a run or a ledger."""
+    return hospital.locate(folder).organisation if NodeFolder(folder).toml.is_file() else ""
 
 
 @app.command(

@@ -299,9 +299,7 @@ class LedgerReader:
 
     def notices(self, time_ms: int, organisation: str) -> list[Notice]:
         """What an organisation should see to: as a hospital, and as one whose people asked others."""
-        state = self.verified.state
-        own = notices.for_hospital(state, time_ms, organisation)
-        return list(dict.fromkeys([*own, *notices.for_people(state, time_ms, organisation)]))
+        return notices.for_organisation(self.verified.state, time_ms, organisation)
 
     def datasets(self) -> list[DatasetView]:
         """All datasets with their published versions."""

@@ -113,6 +113,12 @@ def for_people(
     return _in_order([*_of_duties(owed, time_ms, within_ms), *_of_permits(state, names, time_ms, within_ms)])
 
 
+def for_organisation(state: State, time_ms: int, organisation: str) -> list[Notice]:
+    """What an organisation should see to: as a hospital, and as one whose people asked others."""
+    own = for_hospital(state, time_ms, organisation)
+    return _in_order(dict.fromkeys([*own, *for_people(state, time_ms, organisation)]))
+
+
 def _owed(state: State, request: str, time_ms: int) -> Iterator[Obligation]:
     entry = requests.require_request(state, request)
     content = requests.content(state, request, entry.version)

@@ -59,6 +59,7 @@ def show_status(found: NodeStatus) -> None:
         *((("protocol", rules_words(found.rules)),) if found.rules else ()),
         ("waiting", f"{found.waiting} transactions"),
         *(("sent", str(each)) for each in found.sent),
+        *(("to see to", str(each)) for each in found.notices),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),
         *((("last error", found.trouble),) if found.trouble else ()),
