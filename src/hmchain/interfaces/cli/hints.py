@@ -44,6 +44,7 @@ _OTHERS = {
         ("network init", "sign show", "sign attach", "policy new", "policy test", "policy codes"), Takes.NOTHING
     ),
     **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
+    **dict.fromkeys(("policy show", "policy history", "policy diff"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),

@@ -31,7 +31,7 @@ def show_offers(found: Sequence[DatasetOffer]) -> None:
             for each in found
         ),
     )  # fmt: skip
-    output.say("A policy in plain words: `hmchain policy show DATASET --hospital HOSPITAL`")
+    output.say("A policy in plain words: `hmchain policy show DATASET --of HOSPITAL`")
 
 
 def _counts(each: DatasetOffer) -> str:

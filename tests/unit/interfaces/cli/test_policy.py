@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance.delegate import LedgerUser
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
-from hmchain.interfaces.cli.policy import settle
-from support.ledger_network import Network, signing_key
+from support.desk_at_node import DeskAtNode
 
 REQUEST = """
 name = "relapse"
@@ -95,40 +91,33 @@ def test_codes_are_found_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert "DUO:0000018" in capsys.readouterr().out
 
 
-def test_a_steward_sets_a_policy_and_anybody_reads_it(
+def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network = Network.found(here / "ledger", protocol=3)
-    network.block(network.send.dataset("a", "brain"))
-
-    @contextmanager
-    def steward(directory: Path, *, yes: bool = False) -> Iterator[LedgerUser]:
-        yield LedgerUser("a", signing_key("a", "steward"), network.ledger)
-
-    monkeypatch.setattr(settle, "open_steward", steward)
+    desk = DeskAtNode.found(here, monkeypatch, capsys)
+    desk.network.block(desk.network.send.dataset("a", "brain"))
+    desk.gives("a", "people", "key", "s1")
+    desk.gives("a", "people", "invite", "s1.json", "--role", "steward", "--yes")
+    desk.gives("a", "people", "accept", "--as", "s1", "--yes")
     assert main(["policy", "new", "brain"]) == 0
-    assert main(["policy", "set", "brain.toml"]) == 2, "nobody is there to say yes"
-    assert main(["policy", "set", "brain.toml", "--yes"]) == 0
-    assert "Version 1 of the policy of brain is in force" in capsys.readouterr().out
+    assert "nobody is there to answer" in desk.gives("a", "policy", "set", "brain.toml", status=2)
+    assert "Version 1 of the policy of brain is in force" in desk.gives("a", "policy", "set", "brain.toml", "--yes")
     path = here / "brain.toml"
-    path.write_text(
-        path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("approvers = 1", "approvers = 2")
-    )
-    assert main(["policy", "set", "brain.toml", "--yes", "--json"]) == 0
-    assert main(["policy", "set", "brain.toml", "--yes"]) == 0
-    assert "1 of 2 persons stand behind it; version 2 holds until then" in capsys.readouterr().out
-    assert main(["policy", "confirm", "brain", "--yes"]) == 8, "the same person"
-    assert main(["policy", "withdraw", "brain", "--yes"]) == 0
-    network.ledger.close()
-    read = ["--dir", "ledger", "--of", "a"]
-    capsys.readouterr()
-    assert main(["policy", "show", "brain", *read]) == 0
-    assert (
-        "a: brain, policy version 2, since block" in (said := capsys.readouterr().out) and "No commercial use." in said
-    )
-    assert main(["policy", "history", "brain", *read, "--json"]) == 0
-    assert [each["version"] for each in json.loads(capsys.readouterr().out)] == [2, 1, 0]
-    assert main(["policy", "diff", "brain", "1", "2", *read]) == 0
-    assert "+ No commercial use." in capsys.readouterr().out
-    assert main(["policy", "show", "brain", "--dir", "ledger"]) == 2
+    text = path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("approvers = 1", "approvers = 2")
+    path.write_text(text)
+    assert desk.tells("a", "policy", "set", "brain.toml", "--yes")["set"]["version"] == 2
+    path.write_text(text.replace("NCU", "NPUNCU"))
+    waits = desk.gives("a", "policy", "set", "brain.toml", "--yes")
+    assert "1 of 2 persons stand behind it; version 2 holds until then" in waits
+    assert "same_person" in desk.gives("a", "policy", "confirm", "brain", "--yes", status=8)
+    assert "version 3" not in (shown := desk.gives("a", "policy", "show", "brain")) and "Another policy waits" in shown
+    assert "Version 3" in desk.gives("a", "policy", "confirm", "brain", "--as", "s1", "--yes")
+    desk.gives("a", "policy", "set", "brain.toml", "--yes")
+    assert "Version 3" in desk.gives("a", "policy", "withdraw", "brain", "--as", "s1", "--yes")
+    told = desk.gives("b", "policy", "show", "brain", "--of", "a")
+    assert "a: brain, policy version 3, since block" in told and "a/s1, a/steward" in told
+    assert [each["version"] for each in desk.tells("a", "policy", "history", "brain")] == [3, 2, 1, 0]
+    assert "+ No commercial use." in desk.gives("a", "policy", "diff", "brain", "1", "2")
+    desk.close()
+    assert main(["policy", "show", "brain", "--dir", "run"]) == 2
     assert "say whose policy is meant" in capsys.readouterr().err
