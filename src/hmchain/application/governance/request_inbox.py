@@ -14,9 +14,8 @@ from hmchain.ledger.readers.requests import request
 
 @dataclass(frozen=True)
 class Waiting:
-    """A thing to do, and for whom."""
+    """A thing to do."""
 
-    person: str
     todo: Todo
     title: str
     """Of the request."""
@@ -25,6 +24,6 @@ class Waiting:
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first."""
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
-    found = [each for each in request_steps.inbox_of(state, organisation) if each[0] == (person or each[0])]
-    titles = {name: titled(papers, chain_id, request(state, name)) for name in {todo.request for _, todo in found}}
-    return [Waiting(who, todo, titles[todo.request]) for who, todo in found]
+    found = [each for each in request_steps.inbox_of(state, organisation) if not person or person in each.who]
+    titles = {name: titled(papers, chain_id, request(state, name)) for name in {todo.request for todo in found}}
+    return [Waiting(todo, titles[todo.request]) for todo in found]

@@ -20,6 +20,9 @@ from hmchain.application.governance.request_words import asked_terms, plan_terms
 from hmchain.application.governance.requests import document_of
 from hmchain.application.governance.terms import Term
 from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.readers import notices
+from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.request_steps import next_words
 from hmchain.ledger.readers.requests import RequestDocument, RequestView, Word
 from hmchain.ledger.state import State
@@ -86,6 +89,8 @@ class RequestInWords:
     """What is attached."""
     said: tuple[SaidInWords, ...]
     """What people said, that this hospital may read."""
+    duties: tuple[DutyView, ...]
+    """What is or was owed for it, to each hospital."""
     reasons: tuple[Term, ...]
     """Of each hospital's policy, in plain words."""
     next: str
@@ -131,6 +136,7 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
         plan=plan_terms(view.content) if view.content is not None else (),
         papers=attached,
         said=tuple(SaidInWords(word, _text(read.get(word.document))) for word in said),
+        duties=tuple(_duties(state, view)),
         reasons=tuple(map(reason_words, view.decisions)),
         next=next_words(state, view.request),
     )
@@ -138,6 +144,12 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
 
 _BESIDE = ("form", "remark", "review", "decide", "decision")
 """Kinds of documents that are shown with what they belong to."""
+
+
+def _duties(state: State, view: RequestView) -> Iterator[DutyView]:
+    time_ms = standings.time_ms(state)
+    for hospital in sorted({word.organisation for word in view.decisions}):
+        yield from (each for each in notices.duties(state, time_ms, hospital) if each.request == view.request)
 
 
 def _letters(view: RequestView) -> Iterator[Word]:

@@ -5,18 +5,21 @@ A command stands here without program and folder, which whoever shows it knows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts.data import obligations, permits, requests, reviewing
-from hmchain.ledger.contracts.data.deciding import NOTICE_MS
-from hmchain.ledger.contracts.data.requests import Decided, Handling, Request, Status
+from hmchain.ledger.contracts.data import permits, requests, reviewing
+from hmchain.ledger.contracts.data.requests import Decided, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.readers import notices
+from hmchain.ledger.readers.notices import Notice, Subject
 from hmchain.ledger.readers.requests import request
 from hmchain.ledger.state import State
+
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -32,55 +35,83 @@ class Todo:
     due_ms: int = 0
     """Until when; 0 where nothing waits for a date."""
     overdue: bool = False
+    who: tuple[str, ...] = ()
+    """The persons who can do it."""
 
     def __str__(self) -> str:
         return f"{self.request}: {self.words}"
 
 
 def inbox(state: State, person: PersonRef) -> tuple[Todo, ...]:
-    """What waits for a person: what is due first, then in order of request."""
-    found = [each for ask in _SOURCES for each in ask(state, person, standings.time_ms(state))]
-    return tuple(sorted(found, key=lambda each: (not each.overdue, each.due_ms or 1 << 62, each.request)))
+    """What waits for a person: what is overdue first, then what has a date, then in order of request."""
+    return _in_order(_of(state, person, _living(state)))
 
 
-def inbox_of(state: State, organisation: str) -> tuple[tuple[str, Todo], ...]:
-    """What waits for anybody of an organisation, with the person's name."""
+def inbox_of(state: State, organisation: str) -> tuple[Todo, ...]:
+    """What waits for anybody of an organisation, each thing once, with all who can do it."""
     offices = [PersonRef(organisation, office) for office in people.OFFICES]
     named = [each.ref for each in people.people(state, organisation)]
-    everybody = [person for person in (*offices, *named) if people.is_active(state, person)]
-    return tuple((person.person, each) for person in everybody for each in inbox(state, person))
+    living, found = _living(state), dict[Todo, tuple[str, ...]]()
+    for person in (*offices, *named):
+        if people.is_active(state, person):
+            for each in _of(state, person, living):
+                found[each] = (*found.get(each, ()), person.person)
+    return _in_order(replace(each, who=who) for each, who in found.items())
 
 
-# -- as applicant, member or guest -------------------------------------------------------------------------------------
+def _in_order(found: Iterable[Todo]) -> tuple[Todo, ...]:
+    return tuple(sorted(found, key=lambda each: (not each.overdue, each.due_ms or _NEVER, each.request, each.words)))
 
 
-def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    for name in requests.open_requests(state, person):
-        entry = requests.require_request(state, name)
-        yield from _of_applicant(state, entry, time_ms)
-    for entry in requests.requests(state):
+def _living(state: State) -> list[Request]:
+    """No index says who is invited or asked for a word: all that is open is looked at, once."""
+    return [entry for entry in requests.requests(state) if entry.status is not Status.CLOSED]
+
+
+def _of(state: State, person: PersonRef, living: list[Request]) -> Iterator[Todo]:
+    time_ms = standings.time_ms(state)
+    yield from _of_own(state, person, time_ms)
+    if STEWARD in people.roles_of(state, person):
+        yield from _of_hospital(state, person, time_ms)
+    for entry in living:
         if person in entry.invited:
             words = f"{entry.applicant} invites you to take part"
             yield Todo(entry.name, "invited", words, f"request join {entry.name}")
+        if entry.status is Status.SUBMITTED:
+            yield from _called(state, entry, person)
+
+
+# -- as applicant or member --------------------------------------------------------------------------------------------
+
+
+def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
+    for name in requests.involving(state, person):
+        entry = requests.require_request(state, name)
+        if person == entry.applicant:
+            yield from _of_applicant(entry)
         if person in (entry.applicant, *entry.members) and entry.status is not Status.CLOSED:
             yield from _terms(state, entry, person)
+    for notice in notices.for_people(state, time_ms, person.organisation, person.person):
+        if notice.subject is Subject.PERMIT_ENDS:
+            words = f"what {notice.organisation} allowed ends soon: go on with a copy, if you need more time"
+            command = f"request renew {notice.request} NEW --until DAY"
+            yield Todo(notice.request, "applicant", words, command, notice.at_ms)
+        elif notice.subject is not Subject.TO_CONFIRM:
+            words = f"{notice.duty} is due to {notice.organisation} for {notice.dataset}: show that it was done"
+            command = f"request fulfil {notice.request} {notice.duty} FILE"
+            yield Todo(notice.request, "applicant", words, command, notice.at_ms, _is_late(notice))
 
 
-def _of_applicant(state: State, entry: Request, time_ms: int) -> Iterator[Todo]:
+def _is_late(notice: Notice) -> bool:
+    return notice.subject is Subject.OVERDUE
+
+
+def _of_applicant(entry: Request) -> Iterator[Todo]:
     if entry.status is Status.DRAFT:
         yield Todo(entry.name, "applicant", "a draft of yours: hand it in", f"request submit {entry.name}")
     if entry.status is Status.RETURNED:
         words = "given back to be changed: change it, and submit it again"
         yield Todo(entry.name, "applicant", words, f"request show {entry.name}")
-    if ends := _near(requests.handlings(state, entry.name, entry.version), time_ms):
-        words = "what was allowed ends soon: go on with a copy, if you need more time"
-        yield Todo(entry.name, "applicant", words, f"request renew {entry.name} NEW --until DAY", min(ends))
-
-
-def _near(words: list[Handling], time_ms: int) -> list[int]:
-    """The ends that come near."""
-    ends = (word.until_ms for word in words if word.status is Decided.APPROVED)
-    return [end for end in ends if time_ms <= end <= time_ms + NOTICE_MS]
 
 
 def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
@@ -90,28 +121,11 @@ def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
         yield Todo(entry.name, role, words, f"request accept {entry.name}")
 
 
-def _owes(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    """What an applicant, a member or their steward owes to hospitals."""
-    roles = people.roles_of(state, person)
-    for entry in requests.requests(state):
-        own = person in (entry.applicant, *entry.members)
-        if not own and not (STEWARD in roles and person.organisation == entry.applicant.organisation):
-            continue
-        for hospital in sorted({word.organisation for word in requests.handlings(state, entry.name, entry.version)}):
-            for each in obligations.obligations(state, hospital, entry.name):
-                if each.is_owed(time_ms) and each.status is obligations.Status.OPEN:
-                    words = f"{each.kind} is due to {hospital} for {each.dataset}"
-                    command = f"request show {entry.name}"
-                    yield Todo(entry.name, "applicant", words, command, each.due_ms, each.is_overdue(time_ms))
-
-
 # -- as a hospital's person --------------------------------------------------------------------------------------------
 
 
 def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    roles, hospital = people.roles_of(state, person), person.organisation
-    if STEWARD not in roles:
-        return
+    hospital = person.organisation
     for name in requests.asked_of(state, hospital):
         entry = requests.require_request(state, name)
         words = requests.handlings(state, name, entry.version, hospital)
@@ -121,17 +135,24 @@ def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo
             more = f", after {len(waiting[0].approvals)} who said yes" if waiting[0].approvals else ""
             named = ", ".join(word.dataset for word in waiting)
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
-        ends = _near(words, time_ms)
-        if ends and entry.noticed < entry.version:
-            yield Todo(name, "steward", "what you allowed ends soon: say that its applicant was told",
-                       f"request notices {name}", min(ends))  # fmt: skip
-    for each in obligations.owed(state, hospital, time_ms):
-        if each.status is obligations.Status.SHOWN:
-            yield Todo(each.request, "steward", f"{each.kind} for {each.dataset} was shown to be done: confirm it",
-                       f"request show {each.request}", each.due_ms, each.is_overdue(time_ms))  # fmt: skip
-        elif each.is_overdue(time_ms):
-            yield Todo(each.request, "steward", f"{each.kind} for {each.dataset} was due and nobody showed it",
-                       f"request show {each.request}", each.due_ms, overdue=True)  # fmt: skip
+    for notice in notices.for_hospital(state, time_ms, hospital):
+        yield from _noticed(state, notice)
+
+
+def _noticed(state: State, notice: Notice) -> Iterator[Todo]:
+    name, about = notice.request, f"{notice.duty} for {notice.dataset}"
+    match notice.subject:
+        case Subject.TO_CONFIRM:
+            words, command = f"{about} was shown to be done: confirm it", f"request confirm {name} {notice.duty}"
+            yield Todo(name, "steward", words, command, notice.at_ms)
+        case Subject.OVERDUE:
+            words, command = f"{about} was due, and nobody showed it", f"request show {name}"
+            yield Todo(name, "steward", words, command, notice.at_ms, overdue=True)
+        case Subject.PERMIT_ENDS:
+            entry = requests.require_request(state, name)
+            if entry.noticed < entry.version:
+                words = "what you allowed ends soon: say that its applicant was told"
+                yield Todo(name, "steward", words, f"request notices {name}", notice.at_ms)
 
 
 def _coder(state: State, entry: Request) -> PersonRef | None:
@@ -139,18 +160,13 @@ def _coder(state: State, entry: Request) -> PersonRef | None:
     return requests.registrant(state, content.code) if content is not None else None
 
 
-def _called(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    for entry in requests.requests(state):
-        if entry.status is not Status.SUBMITTED:
-            continue
-        for call in reviewing.calls(state, entry.name, entry.version):
-            if call.person == person and call.status is not CallStatus.ANSWERED:
-                verb, role = ("review", "reviewer") if call.deed is Deed.REVIEW else ("decide", "decider")
-                words = f"{call.hospital} asks for your {'review' if call.deed is Deed.REVIEW else 'advice'}"
-                yield Todo(entry.name, role, words, f"request {verb} {entry.name} ANSWER")
-
-
-_SOURCES: tuple[Callable[[State, PersonRef, int], Iterator[Todo]], ...] = (_of_own, _owes, _of_hospital, _called)
+def _called(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
+    for call in reviewing.calls(state, entry.name, entry.version):
+        if call.person == person and call.status is not CallStatus.ANSWERED:
+            is_review = call.deed is Deed.REVIEW
+            words = f"{call.hospital} asks for your {'review' if is_review else 'advice'}"
+            command = f"request {'review' if is_review else 'decide'} {entry.name} ANSWER"
+            yield Todo(entry.name, "reviewer" if is_review else "decider", words, command)
 
 
 def next_words(state: State, name: str) -> str:

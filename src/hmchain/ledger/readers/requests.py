@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hmchain.errors import InputError
-from hmchain.ledger.contracts.data import attachments, deciding, permits, policies, requests, reviewing
+from hmchain.ledger.contracts.data import attachments, deciding, obligations, permits, policies, requests, reviewing
 from hmchain.ledger.contracts.data.policies import Policy
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.members import people, standings
@@ -218,6 +218,10 @@ def _documents(state: State, entry: Request, content: Content | None) -> Iterato
         by, height = (str(found.by), found.height) if found is not None else (str(entry.applicant), 0)
         redacted = found is not None and bool(found.redacted)
         yield RequestDocument(reference.kind.value, reference.digest, by, height, redacted)
+    for hospital in sorted({word.organisation for word in requests.handlings(state, entry.name, entry.version)}):
+        for duty in obligations.obligations(state, hospital, entry.name):
+            if duty.evidence:
+                yield RequestDocument("evidence", duty.evidence, ", ".join(map(str, duty.shown_by)), duty.height, False)
     for each in sorted(known.values(), key=lambda each: (each.height, each.digest)):
         yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted))
 

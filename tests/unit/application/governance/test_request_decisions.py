@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import request_decisions
-from hmchain.application.governance.documents import NoReaderError
+from hmchain.application.governance import request_decisions, request_duties
+from hmchain.application.governance.documents import NoReaderError, text_document
 from hmchain.application.governance.request_decisions import NotAskedOfError, NotCalledError
+from hmchain.application.governance.request_duties import NoSuchDutyError
+from hmchain.application.governance.request_reading import in_words
 from hmchain.application.governance.request_words import asked_terms, at_worst, plan_terms
 from hmchain.application.governance.requests import RequestReasonError
 from hmchain.ledger.contracts.data import policies
-from hmchain.ledger.contracts.data.policies import SetPolicy, Terms
+from hmchain.ledger.contracts.data.datasets import RegisterDataset
+from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.data.reviewing import Deed
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -22,7 +25,7 @@ from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.request_steps import inbox, next_words
 from support.policy_bed import TERMS
 from support.request_bed import FILE, NAME, RequestBed
-from support.study_bed import START_MS
+from support.study_bed import SCHEMA, START_MS
 
 DAY_MS = 86_400_000
 TRAIN = FILE.replace('"transfer"', '"train"').replace("[form]", "[study]\nrounds = 2\n[form]").replace(
@@ -165,6 +168,32 @@ def test_near_its_end_both_sides_hear_of_it(bed: RequestBed) -> None:
     request_decisions.note_expiry(bed.user("east/steward"), NAME)
     with pytest.raises(RefusedTransactionError, match="already_noted"):
         request_decisions.note_expiry(bed.user("east/steward"), NAME)
+
+
+def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
+    """Deadlines come from the policy of the yes; whoever owes shows it, and the hospital has the last word."""
+    set_terms(bed, "east", replace(TERMS, duties=(Duty("publish", 10),)))
+    bed.submit(FILE.replace("2024-06-30", "2023-11-20"))
+    bed.approve("east/steward")
+    west, east, papers = bed.user("west/scientist"), bed.user("east/steward"), bed.papers("west")
+    with pytest.raises(NoSuchDutyError, match="no delete of relapse is open"):
+        request_duties.fulfil(west, papers, NAME, "delete", text_document("done"))
+    bed.bed.now_ms += 11 * DAY_MS
+    bed.bed.require("south", "steward", RegisterDataset("later", SCHEMA))
+    late = inbox(bed.bed.state, PersonRef("west", "scientist"))[0]
+    assert late.overdue and late.command == "request fulfil relapse publish FILE"
+    request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.1"))
+    assert todo(bed, "east/steward") == [("steward", "request confirm relapse publish")]
+    request_duties.contest(east, NAME, "publish")
+    assert [each.command for each in inbox(bed.bed.state, PersonRef("west", "scientist"))] == [late.command]
+    shown = request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.2"))
+    read = in_words(bed.papers("east"), bed.bed.consortium.ledger.chain_id, bed.bed.state, shown)
+    assert [(each.kind, each.standing) for each in read.duties] == [("publish", "shown")]
+    assert [paper.text for paper in read.papers if paper.kind == "evidence"] == ["doi.org/10.2"]
+    request_duties.confirm(east, NAME, "publish")
+    assert todo(bed, "east/steward") == todo(bed, "west/scientist") == []
+    with pytest.raises(NoSuchDutyError, match="no publish of relapse is owed here"):
+        request_duties.waive(east, NAME, "publish")
 
 
 def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: RequestBed) -> None:

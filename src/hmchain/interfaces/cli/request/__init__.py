@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from hmchain.interfaces.cli.request import decide, file, look, own
+from hmchain.interfaces.cli.request import decide, duties, file, look, own
 
 app = typer.Typer(no_args_is_help=True)
-for part in (file, own, look, decide):
+for part in (file, own, look, decide, duties):
     app.add_typer(part.app)

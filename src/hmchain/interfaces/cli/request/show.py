@@ -8,6 +8,7 @@ from hmchain.application.governance.request_inbox import Waiting
 from hmchain.application.governance.request_listing import ListedRequest
 from hmchain.application.governance.request_reading import Paper, Reading, RequestInWords
 from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.requests import HospitalWord
 from hmchain.plain import size
 
@@ -42,8 +43,10 @@ def show_inbox(found: Sequence[Waiting]) -> None:
         output.say("Nothing waits for anybody here.")
         return
     rows = [
-        (each.person, each.todo.request, each.title, _late(each), output.when(each.todo.due_ms) if each.todo.due_ms
-         else "-", f"`hmchain {each.todo.command}`")
+        (
+            output.listed(each.todo.who), each.todo.request, each.title, _late(each),
+            output.when(each.todo.due_ms) if each.todo.due_ms else "-", f"`hmchain {each.todo.command}`",
+        )
         for each in found
     ]  # fmt: skip
     output.table(INBOX, rows, drop=("until (UTC)", "title"))
@@ -78,6 +81,9 @@ def show_request(shown: RequestInWords) -> None:
         output.heading("Terms to accept first")
         output.fields((person, f"{len(terms)}: `hmchain request accept {view.request}`")
                       for person, terms in view.unaccepted)  # fmt: skip
+    if shown.duties:
+        output.heading("Owed for it")
+        output.fields((f"{each.kind} to {each.organisation}", _duty(each)) for each in shown.duties)
     if shown.said:
         output.heading("Said beside it")
         output.fields((each.word.by, _said(each.word.kind, each.word.said, each.word.public, each.text))
@@ -87,6 +93,11 @@ def show_request(shown: RequestInWords) -> None:
         output.fields(shown.plan)
     if shown.is_lost and view.documents:
         output.say(f"WHAT ITS APPLICANT SAYS CANNOT BE SHOWN: {shown.title}", style="bold red")
+
+
+def _duty(each: DutyView) -> str:
+    shown = f", shown by {', '.join(each.shown_by)}: {output.short(each.evidence)}" if each.evidence else ""
+    return f"for {each.dataset}: {each.standing}, {output.when(each.due_ms)} UTC{shown}"
 
 
 def _said(kind: str, said: str, public: bool, text: str) -> str:

@@ -1,0 +1,86 @@
+"""`hmchain request fulfil|confirm|contest|waive`: what is owed for the use of data, until it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hmchain.application.governance import request_duties
+from hmchain.application.governance.documents import file_document
+from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli.asking import YesOption
+from hmchain.interfaces.cli.asking import confirm as ask
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.interfaces.cli.request import acting
+from hmchain.interfaces.cli.request.acting import OneDataset, RequestName
+from hmchain.ledger.readers.requests import RequestView
+
+app = typer.Typer()
+
+DutyArgument = Annotated[str, typer.Argument(metavar="DUTY", help="delete, publish, report or return.")]
+
+
+@app.command(cls=PersonCommand, epilog=example("hmchain request fulfil relapse publish paper.pdf"))
+def fulfil(
+    request: RequestName,
+    duty: DutyArgument,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What shows it: a PDF, a text, a PNG or JPEG.")],
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
+    """Applicant or member: show the hospitals to which it is owed that a duty was done. They confirm it, or not."""
+    evidence = file_document(file)
+    with acting.of_request(node, request, yes=yes) as who:
+        done = request_duties.fulfil(who.user, who.papers, request, duty, evidence)
+    _tell(done, f"{duty} is shown. Hospitals confirm it with: `hmchain request confirm {request} {duty}`")
+
+
+@app.command(cls=PersonCommand, epilog=example("hmchain request confirm relapse publish"))
+def confirm(
+    request: RequestName,
+    duty: DutyArgument,
+    of: OneDataset = "",
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
+    """Steward: what was shown does; nothing of it is owed any more."""
+    with acting.steward(node, yes=yes) as who:
+        ask(f"Say for good that {duty} was done?", yes=yes)
+        done = request_duties.confirm(who.user, request, duty, of)
+    _tell(done, f"{duty} of {request} is done.")
+
+
+@app.command(cls=PersonCommand, epilog=example("hmchain request contest relapse publish"))
+def contest(
+    request: RequestName,
+    duty: DutyArgument,
+    of: OneDataset = "",
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
+    """Steward: what was shown does not do; it is owed as before."""
+    with acting.steward(node, yes=yes) as who:
+        done = request_duties.contest(who.user, request, duty, of)
+    _tell(done, f"{duty} of {request} is owed as before. Say why: `hmchain request comment {request}`")
+
+
+@app.command(cls=PersonCommand, epilog=example("hmchain request waive relapse publish"))
+def waive(
+    request: RequestName,
+    duty: DutyArgument,
+    of: OneDataset = "",
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
+    """Steward: it is not asked for any more."""
+    with acting.steward(node, yes=yes) as who:
+        ask(f"Ask for {duty} no more, for good?", yes=yes)
+        done = request_duties.waive(who.user, request, duty, of)
+    _tell(done, f"{duty} of {request} is not asked for any more.")
+
+
+def _tell(done: RequestView, text: str) -> None:
+    output.show(done, lambda _: output.say(text))
