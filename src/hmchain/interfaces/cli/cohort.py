@@ -50,6 +50,22 @@ def datasets(folder: RunOption = None) -> None:
     output.show(found, views.show_offers, json=lambda found: [views.offer_value(each) for each in found])
 
 
+@app.command(cls=ReadCommand, epilog=example("hmchain cohort budget north/patients"))
+def budget(
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="A dataset of this hospital, or ORGANISATION/DATASET.")
+    ],
+    folder: RunOption = None,
+) -> None:
+    """Show what counts over a dataset may cost in all, what they did, and who asked."""
+    with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        own = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
+        organisation, _, name = dataset.rpartition("/")
+        found = catalogue.budget(ledger.verified.state, organisation or own, name)
+    output.show(found, views.show_budget)
+
+
 @app.command("list", cls=ReadCommand, epilog=example("hmchain cohort list"))
 def list_counts(folder: RunOption = None) -> None:
     """List the counts that were asked for, and how far they are."""

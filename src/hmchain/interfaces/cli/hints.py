@@ -46,11 +46,12 @@ _OTHERS = {
     **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
     **dict.fromkeys(("policy show", "policy history", "policy diff"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
-    **dict.fromkeys(("cohort datasets", "cohort list"), Takes.RUN),
+    **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
 ABOUT_ONE = (
     "study show",
+    "cohort budget",
     "policy show",
     "policy history",
     "policy diff",

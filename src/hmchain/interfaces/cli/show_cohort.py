@@ -9,7 +9,7 @@ from hmchain.application.data.cohorts import CohortCheck
 from hmchain.application.governance.counts import CountStanding
 from hmchain.application.models.counts import CountResult
 from hmchain.interfaces.cli import output
-from hmchain.ledger.readers.catalogue import DatasetOffer
+from hmchain.ledger.readers.catalogue import BudgetView, DatasetOffer
 from hmchain.plain import plain
 
 _ANSWERS = {"yes": "yes", "no": "no", "look": "a person looks"}
@@ -37,7 +37,21 @@ def show_offers(found: Sequence[DatasetOffer]) -> None:
 def _counts(each: DatasetOffer) -> str:
     if not each.counts_people:
         return "no"
-    return f"from {each.people_min}" if each.epsilon_left else "no budget left"
+    return f"from {each.people_min}; {each.epsilon_left:g} left" if each.epsilon_left else "no budget left"
+
+
+def show_budget(found: BudgetView) -> None:
+    """A dataset's budget."""
+    output.fields((
+        ("dataset", f"{found.organisation}/{found.dataset}"),
+        ("budget", f"{found.total:g}, of which {found.spent:g} is spent"),
+    ))  # fmt: skip
+    if found.paid:
+        output.table(
+            ("asked by", "in request", "epsilon", "at block"),
+            ((each.applicant, each.request, f"{each.epsilon:g}", each.height) for each in found.paid),
+        )
+        output.say("What was paid for can be asked again for nothing; versions of a dataset share its budget.")
 
 
 def _policy(each: DatasetOffer) -> str:

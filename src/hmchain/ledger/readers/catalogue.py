@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.ledger.context import SCIENTIST
-from hmchain.ledger.contracts.data import budgets, datasets, policies
+from hmchain.ledger.contracts.data import budgets, datasets, policies, requests
+from hmchain.ledger.contracts.data.budgets import Charge
 from hmchain.ledger.contracts.data.datasets import Dataset, Schema, Version
 from hmchain.ledger.contracts.data.policies import Asked, Policy
 from hmchain.ledger.contracts.data.requests import Kind
@@ -21,6 +22,30 @@ _MEDIA = {
     "application/vnd.apache.parquet": "tables",
     "x-application/hl7-v2+er7": "HL7 messages",
 }
+
+
+@dataclass(frozen=True)
+class PaidCount:
+    """A question that a dataset's budget paid for: asking it again is free."""
+
+    request: str
+    """By which it was asked first."""
+    applicant: str
+    """As ORGANISATION/PERSON."""
+    epsilon: float
+    height: int
+
+
+@dataclass(frozen=True)
+class BudgetView:
+    """The budget of a dataset for counts, and what paid for what."""
+
+    organisation: str
+    dataset: str
+    total: float
+    spent: float
+    paid: tuple[PaidCount, ...]
+    """In order of height."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +80,23 @@ def offers(state: State, asker: str = "", purpose: str = "DUO:0000006", days: in
         if version is not None and membership.is_active(state, entry.organisation):
             found.append(_offer(state, entry, version, asker, purpose, days))
     return tuple(found)
+
+
+def budget(state: State, organisation: str, dataset: str) -> BudgetView:
+    """What counts over a dataset may cost in all, and did; of an unknown dataset that is nothing."""
+    place = (state, organisation, dataset)
+    paid = sorted(
+        (_paid(state, each) for each in budgets.charges(*place)), key=lambda each: (each.height, each.request)
+    )
+    return BudgetView(
+        organisation, dataset, budgets.total(*place) / MILLION, budgets.spent(*place) / MILLION, tuple(paid)
+    )
+
+
+def _paid(state: State, charge: Charge) -> PaidCount:
+    entry = requests.request(state, charge.request)
+    applicant = str(entry.applicant) if entry is not None else ""
+    return PaidCount(charge.request, applicant, charge.epsilon_millionths / MILLION, charge.height)
 
 
 def _newest(state: State, entry: Dataset) -> Version | None:

@@ -152,6 +152,10 @@ def test_the_catalogue_says_what_all_members_have_and_what_their_policies_say(
     assert (north.records, north.holds, north.people_min) == ("under 128", "FHIR resources", 10)
     assert north.epsilon_left == 5 - budgets.spent(bed.state, "north", DATASET) / 1_000_000
     assert catalogue.offers(bed.state)[0].answer == ""
+    spent = catalogue.budget(bed.state, "west", DATASET)
+    assert (spent.total, spent.spent) == (5, sum(each.epsilon for each in spent.paid))
+    assert (spent.paid[0].request, spent.paid[0].applicant) == (counted, "south/scientist")
+    show_cohort.show_budget(spent)
     show_cohort.show_offers(found)
     show_cohort.show_counts(counts.listed(bed.state))
     shown = capsys.readouterr().out
