@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import cedarpy
 
 from hmchain.application.governance.policy_rules import RULES, Json, sentence
+from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import cedar
-from hmchain.ledger.contracts.data.policies import Duty, Terms
+from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
+from hmchain.ledger.transactions import Refusal
 
 OWN = "a rule of the hospital's own, in Cedar"
 """The note beside a rule that is none of ours."""
@@ -79,6 +81,16 @@ def sentences(terms: Terms) -> tuple[str, ...]:
     """All that a policy says, a sentence each."""
     rules = (f"{rule.words} {rule.cedar}".strip() for rule in rules_in_words(terms))
     return (*rules, *bounds_in_words(terms))
+
+
+def in_full(body: Record) -> tuple[str, ...]:
+    """All that a policy says which a transaction sets, for whoever signs it; nothing of other transactions."""
+    if not isinstance(body, SetPolicy):
+        return ()
+    try:
+        return sentences(body.terms)
+    except Refusal:
+        return ("This is no policy that a ledger takes.",)
 
 
 @dataclass(frozen=True)

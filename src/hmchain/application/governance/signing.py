@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from hmchain.application.governance.policy_words import in_full
 from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import ToSign
@@ -65,6 +66,8 @@ class Prepare:
     path: Path
     meaning: Meaning
     signed: bool
+    sentences: tuple[str, ...] = ()
+    """What a policy in it says; empty for other transactions."""
 
 
 def read(path: Path) -> Prepare:
@@ -73,7 +76,7 @@ def read(path: Path) -> Prepare:
     found = meaning(file.message)
     if file.signature and not PublicKey(ED25519, found.sender).verify(file.signature, file.message):
         raise NotItsKeyError(f"{path} holds a signature that does not hold", "have it signed anew")
-    return Prepare(path, found, bool(file.signature))
+    return Prepare(path, found, bool(file.signature), in_full(found.body))
 
 
 def sign(path: Path, signer: Signer) -> Prepare:

@@ -64,6 +64,8 @@ def send(file: FileArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOpt
 
 def _show(found: Prepare) -> None:
     output.say(f"Whoever signs this asks to {found.meaning.words}.")
+    for sentence in found.sentences:
+        output.say(f"  {sentence}")
     output.fields((
         *found.meaning.fields, ("network", found.meaning.chain_id), ("signed by the key", found.meaning.sender.hex()),
         ("can be sent until", f"{output.when(found.meaning.expires_ms)} UTC"),

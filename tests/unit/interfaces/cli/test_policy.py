@@ -112,6 +112,9 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     assert "same_person" in desk.gives("a", "policy", "confirm", "brain", "--yes", status=8)
     assert "version 3" not in (shown := desk.gives("a", "policy", "show", "brain")) and "Another policy waits" in shown
     assert "Version 3" in desk.gives("a", "policy", "confirm", "brain", "--as", "s1", "--yes")
+    desk.gives("a", "policy", "set", "brain.toml", "--prepare", "later.json", "--yes")
+    assert main(["sign", "show", "later.json"]) == 0
+    assert "No commercial use." in capsys.readouterr().out, "who signs elsewhere reads what the policy says"
     desk.gives("a", "policy", "set", "brain.toml", "--yes")
     assert "Version 3" in desk.gives("a", "policy", "withdraw", "brain", "--as", "s1", "--yes")
     told = desk.gives("b", "policy", "show", "brain", "--of", "a")
