@@ -19,7 +19,7 @@ from hmchain.application.agent import answers, closing
 from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import rounding_secret
-from hmchain.application.agent.own_word import is_own_word
+from hmchain.application.agent.own_word import is_own_word, warnings
 from hmchain.application.agent.participant import Participant
 from hmchain.application.agent.phases import HONEST, Phases, lapse
 from hmchain.application.agent.phases.confirm import deny
@@ -91,6 +91,7 @@ class Agent:
         self._mine: list[Study] = []
         self._seen: set[str] = set(self.keys.studies())
         self._read_at = -1
+        self._warned: set[bytes] = set()
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
@@ -152,6 +153,7 @@ class Agent:
             found = (studies.study(state, name) for name in sorted(self._seen - self._closed))
             self._mine = [study for study in found if study is not None]
             self._erase_spent()
+            self._warn()
         return [study for study in self._mine if study.spec.name not in self._closed]
 
     @contextmanager
@@ -230,6 +232,13 @@ class Agent:
             if study is not None and permitted.is_spent(state, study, now_ms):
                 closing.discard(state, study, self.store, self.keys, self.exchange(name))
                 self._finished.discard(name)
+
+    def _warn(self) -> None:
+        """Tell people, once, of a steward's key that others give their hospital."""
+        for key, said in warnings(self.node.state, self.organisation, self.confirmed):
+            if key not in self._warned:
+                self._warned.add(key)
+                self.news.append(said)
 
     def participant(self, study: Study) -> Participant | None:
         """This organisation in a running study, as the ledger has it now; None if it takes no part."""

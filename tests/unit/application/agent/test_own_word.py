@@ -58,6 +58,7 @@ def test_a_recovered_key_decides_nothing_at_the_hospital_until_confirmed(bed: Be
     assert bed.study.status is Status.PROPOSED, "the ledger takes the coalition's word for East's"
     joined = [join.organisation for join in opening.joins(bed.state, STUDY)]
     assert joined == [name for name in bed.names if name != EAST], "and East's own machine does not"
+    assert [said for said in bed.agent(EAST).news if "hmchain people recover trust" in said]
 
     second_self = SigningKey(digest("a person that the coalition lets in"))
     proof = second_self.sign(possession_bytes(bed.consortium.ledger.chain_id, EAST, "s1", second_self.public.raw))

@@ -13,7 +13,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import events, reputation
 from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.state import State, Table
 
 _DAY_MS = 24 * 60 * 60 * 1000
@@ -35,7 +35,7 @@ class Window(Record, frozen=True):
 
 
 class AnnounceMaintenance(Record, frozen=True, tag="announce_maintenance"):
-    """Transaction (steward or validator key): this node will be down from `from_ms` on; a past time means at once."""
+    """Transaction (steward, operator, validator): this node will be down from `from_ms` on; a past time is now."""
 
     from_ms: TimeMs
     length_ms: TimeMs
@@ -65,7 +65,7 @@ def end(state: State, organisation: str, time_ms: int) -> None:
 
 
 def _announce(context: Context, body: AnnounceMaintenance) -> None:
-    context.require_role(STEWARD, VALIDATOR)
+    context.require_role(STEWARD, VALIDATOR, people.OPERATOR)
     state, organisation, now_ms = context.state, context.sender.organisation, context.time_ms
     require(body.from_ms <= now_ms + AHEAD_MS_MAX and 0 < body.length_ms <= LENGTH_MS_MAX, "bad_maintenance")
     start_ms = max(body.from_ms, now_ms)

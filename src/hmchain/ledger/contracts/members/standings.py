@@ -17,6 +17,7 @@ from hmchain.ledger.blocks import COMMIT, BlockInput
 from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts.members import attendance, maintenance, membership, parameters
 from hmchain.ledger.contracts.members.attendance import Silence
+from hmchain.ledger.contracts.members.people import OPERATOR
 from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.proposer import Validator, Validators
 from hmchain.ledger.reputation import POWER_NONE, Standing
@@ -427,7 +428,7 @@ def hand_over(context: Context, organisation: str, former: bytes) -> None:
 
 
 def _unjail(context: Context, body: Unjail) -> None:
-    context.require_role(STEWARD, VALIDATOR)
+    context.require_role(STEWARD, VALIDATOR, OPERATOR)
     organisation = context.sender.organisation
     entry = standing(context.state, organisation)
     require(entry.jailed and not entry.tombstoned, "not_jailed")
