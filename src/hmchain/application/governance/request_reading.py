@@ -23,7 +23,7 @@ from hmchain.errors import HMChainError, InputError
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.readers import notices
 from hmchain.ledger.readers.notices import DutyView
-from hmchain.ledger.readers.request_steps import next_words
+from hmchain.ledger.readers.request_steps import next_words, steps
 from hmchain.ledger.readers.requests import RequestDocument, RequestView, Word
 from hmchain.ledger.state import State
 from hmchain.plain import printable
@@ -94,6 +94,8 @@ class RequestInWords:
     reasons: tuple[Term, ...]
     """Of each hospital's policy, in plain words."""
     next: str
+    steps: tuple[Term, ...]
+    """What this hospital's people can do now, with the commands for it."""
 
     @property
     def is_lost(self) -> bool:
@@ -139,6 +141,7 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
         duties=tuple(_duties(state, view)),
         reasons=tuple(map(reason_words, view.decisions)),
         next=next_words(state, view.request),
+        steps=steps(state, view.request, own),
     )
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from hmchain import files
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import Document, Documents, file_document, readers_of
+from hmchain.application.governance.documents import (
+    FILE_BYTES_MAX,
+    Document,
+    DocumentError,
+    Documents,
+    file_document,
+    readers_of,
+)
 from hmchain.application.governance.form import as_document
 from hmchain.application.governance.request_content import content_of
 from hmchain.application.governance.request_file import RequestFile
@@ -42,6 +52,8 @@ from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import RequestView
+
+_DIGEST_BYTES = 32
 
 
 class RequestTakenError(InputError):
@@ -201,8 +213,8 @@ def _prepared(user: LedgerUser, asked: RequestFile, papers: Documents) -> Conten
     """All that a file asks for, its documents in the store. Nothing is put there of what cannot be asked."""
     _require_own(user, asked.name)
     content = content_of(user.state, asked, user.ledger.now_ms())
-    files = [(kind, file_document(path)) for kind, path in asked.files]
-    documents = [(DocumentKind.FORM, as_document(asked.described())), *files]
+    attached = [(kind, file_document(path)) for kind, path in asked.files]
+    documents = [(DocumentKind.FORM, as_document(asked.described())), *attached]
     readers = readers_of(user.state, _circle(requests.request(user.state, asked.name), content, user.organisation))
     chain = user.ledger.chain_id
     references = [DocumentRef(kind, papers.put(chain, asked.name, each, readers)) for kind, each in documents]
@@ -281,6 +293,36 @@ def document_of(shown: RequestView, prefix: str) -> reader.RequestDocument:
     return found[0]
 
 
+# -- terms -------------------------------------------------------------------------------------------------------------
+
+
+def terms_digest(given: str) -> bytes:
+    """The digest of terms: of a file its SHA-256; else what 64 hex digits say. Raises `DocumentError`."""
+    path = Path(given)
+    if path.is_file():
+        return sha256(files.read(path, limit=FILE_BYTES_MAX)).digest()
+    try:
+        digest = bytes.fromhex(given)
+    except ValueError:
+        digest = b""
+    if len(digest) != _DIGEST_BYTES:
+        raise DocumentError(f"{given!r} is neither a file nor a digest", "name the file of the terms, or 64 hex digits")
+    return digest
+
+
+def terms_left(user: LedgerUser, name: str, read: Iterable[str] = ()) -> tuple[tuple[bytes, str], ...]:
+    """The terms that this person has yet to accept, each with the file of it among those that were `read`.
+
+    Raises `DocumentError` for a file that is none of them.
+    """
+    left = dict(view(user, name).unaccepted).get(str(me(user)), ())
+    known = {terms_digest(file): file for file in read}
+    if strange := [file for digest, file in known.items() if digest not in left]:
+        what = f"{strange[0]} is none of the terms that are asked for"
+        raise DocumentError(what, "ask the hospital for the very file: one changed letter makes another digest")
+    return tuple((digest, known.get(digest, "")) for digest in left)
+
+
 # -- its people --------------------------------------------------------------------------------------------------------
 
 
@@ -315,7 +357,6 @@ def change_applicant(user: LedgerUser, name: str, person: PersonRef) -> RequestV
 
 def accept_licences(user: LedgerUser, name: str) -> RequestView:
     """Accept all terms that hospitals ask of this person; where there are none left, nothing is sent."""
-    left = dict(view(user, name).unaccepted).get(str(me(user)), ())
-    if left:
-        user.send(AcceptLicences(name, left))
+    if left := terms_left(user, name):
+        user.send(AcceptLicences(name, tuple(digest for digest, _ in left)))
     return view(user, name)

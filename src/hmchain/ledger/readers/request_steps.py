@@ -169,6 +169,30 @@ def _called(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
             yield Todo(entry.name, "reviewer" if is_review else "decider", words, command)
 
 
+def steps(state: State, name: str, organisation: str) -> tuple[tuple[str, str], ...]:
+    """What an organisation's people can do with a request now: in words, with the commands for it."""
+    shown = request(state, name)
+    own = tuple(word.status for word in shown.of(organisation))
+    asks = any(person.startswith(f"{organisation}/") for person in (shown.applicant, *shown.members))
+    found: list[tuple[str, str]] = []
+    if shown.status == Status.SUBMITTED and Decided.WAITING in own:
+        found += [
+            ("allow it", f"request approve {name}"),
+            ("have it changed", f"request return {name} --reason CODE --letter FILE"),
+            ("say no", f"request reject {name} --reason CODE --letter FILE"),
+            ("ask a reviewer", f"request ask {name} PERSON"),
+        ]
+    if Decided.APPROVED in own and shown.status != Status.CLOSED:
+        found.append(("take it back, for good", f"request revoke {name} --reason CODE"))
+    if asks and shown.status in (Status.DRAFT, Status.RETURNED):
+        found.append(("hand it in", "request submit FILE"))
+    if asks and shown.status == Status.SUBMITTED:
+        found.append(("change it", f"request takeback {name}"))
+    if (asks or own) and shown.status != Status.CLOSED:
+        found.append(("say something", f"request comment {name}"))
+    return tuple(found)
+
+
 def next_words(state: State, name: str) -> str:
     """What is to be done next in a request and by whom, in a sentence."""
     shown = request(state, name)
@@ -181,9 +205,11 @@ def next_words(state: State, name: str) -> str:
         return f"{shown.applicant} changes it and submits it again"
     if shown.unaccepted:
         return f"{', '.join(person for person, _ in shown.unaccepted)} accept the terms"
-    if waiting:
-        return f"the stewards of {', '.join(waiting)} decide"
     permit = permits.permit(state, name, standings.time_ms(state))
+    if waiting:
+        holds = sorted({each.organisation for each in permit.allowed}) if permit is not None else []
+        allowed = f"; what {', '.join(holds)} allowed holds" if holds else ""
+        return f"the stewards of {', '.join(waiting)} decide{allowed}"
     if permit is None:
         return f"nothing is allowed: {shown.applicant} closes it, or asks anew with a copy"
     allowed = ", ".join(f"{each.organisation}/{each.dataset}" for each in permit.allowed)

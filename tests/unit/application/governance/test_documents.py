@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain.application.governance import form
@@ -24,6 +26,7 @@ from hmchain.application.governance.documents import (
 from hmchain.canonical import encode
 from hmchain.keys import UnwrapError, WrappingKey
 from hmchain.ledger.contracts.members import membership
+from hmchain.plain import readable
 from hmchain.records.objects import MissingObjectError
 from support.paths import REPOSITORY
 from support.study_bed import Bed
@@ -127,6 +130,15 @@ def test_escape_sequences_in_a_comment_are_shown_and_not_obeyed(bed: Bed) -> Non
         assert not {"\r", "\x1b", "\x07", "\u202e"} & set(shown)
     assert "\n" not in found.title
     assert "approved" not in repr(found), "nothing of a text in a log or traceback"
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200), st.booleans())
+def test_no_text_of_anybody_moves_a_terminal(text: str, lines: bool) -> None:
+    """Whatever letters it has: only line ends stay, where it may have lines, and what was shown is shown the same."""
+    shown = readable(text, lines=lines)
+    assert all(letter.isprintable() or (lines and letter == "\n") for letter in shown)
+    assert readable(shown, lines=lines) == shown
 
 
 def test_an_oversized_attachment_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import Speaker
 from hmchain.interfaces.cli.request.show import show_inbox, show_request
+from hmchain.ledger.readers.request_steps import inbox_of, steps
+from hmchain.ledger.readers.requests import requests_of
+from support.printed_commands import fault
 from support.request_bed import FILE, NAME, RequestBed
 
 EVIL = "approved by all\x1b[2J\x1b]0;x\x07\r\nspecification deadbeef\u202e"
@@ -45,12 +48,23 @@ def run(bed: RequestBed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
     def run(person: str, *arguments: str, status: int = 0, yes: bool = True) -> Any:
         who[0] = person
+        said_to_do(bed)
         more = ["--yes"] if yes else []
         assert main(["request", *arguments, *more]) == status, capsys.readouterr()
         printed = capsys.readouterr()
         return json.loads(printed.out) if "--json" in arguments else printed.out + printed.err
 
     return run
+
+
+def said_to_do(bed: RequestBed) -> None:
+    """Whatever anybody is told to do is a command that there is, whole."""
+    state = bed.bed.state
+    told = [each.command for hospital in bed.bed.names for each in inbox_of(state, hospital)]
+    found = (steps(state, each.request, hospital) for each in requests_of(state, "") for hospital in bed.bed.names)
+    told += [command for each in found for _, command in each]
+    wrong = {command: why for command in told if (why := fault(command))}
+    assert not wrong
 
 
 def write(bed: RequestBed, text: str = FILE) -> str:
@@ -92,9 +106,15 @@ def test_what_people_say_beside_it(bed: RequestBed, run: Run, monkeypatch: pytes
     run("north/steward", "outside", NAME, "ek-17")
     assert "is no vote on a ledger" in run("north/steward", "vote", NAME, "maybe", status=2)
     assert "names no person" in run("east/steward", "ask", NAME, "Rita!", status=2)
-    run("east/steward", "licences", NAME, "07" * 32)
+    terms = bed.place / "terms.txt"
+    terms.write_text("Do not try to find anybody.")
+    run("east/steward", "licences", NAME, str(terms))
+    assert "neither a file nor a digest" in run("east/steward", "licences", NAME, "terms", status=2)
     run("east/steward", "approve", NAME)
-    assert "1 terms of relapse are accepted" in run("west/scientist", "accept", NAME)
+    other = bed.place / "other.txt"
+    other.write_text("Do what you like.")
+    assert "is none of the terms" in run("west/scientist", "accept", NAME, str(other), status=2)
+    assert "1 terms of relapse are accepted" in run("west/scientist", "accept", NAME, str(terms))
 
 
 def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:

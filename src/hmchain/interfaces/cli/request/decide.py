@@ -14,7 +14,7 @@ from hmchain.application.governance.request_reading import RequestInWords, in_wo
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example, parse_digest
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, PersonArgument, RequestName, Speaker
 from hmchain.interfaces.cli.request.show import days_from, show_request
@@ -216,16 +216,16 @@ def comment(
     _tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")
 
 
-@app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse DIGEST"))
+@app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse terms.pdf"))
 def licences(
     request: RequestName,
-    terms: Annotated[list[str], typer.Argument(metavar="DIGEST...", help="SHA-256 of the terms, 64 hex digits each.")],
+    terms: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of terms, or their SHA-256 digests.")],
     of: OneDataset = "",
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
     """Steward: ask that applicant and members accept more terms than the policy's; until then nothing is allowed."""
-    digests = [parse_digest(each) for each in terms]
+    digests = [requests.terms_digest(each) for each in terms]
     with acting.steward(node, yes=yes) as who:
         done = request_decisions.add_licences(who.user, requests.view(who.user, request), digests, of)
     _tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")

@@ -140,12 +140,19 @@ def handover(
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request accept relapse"))
-def accept(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
+def accept(
+    request: RequestName,
+    read: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE...", help="The terms that you read: held against the digests.")
+    ] = None,
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
     """Applicant or member: keep to the terms that hospitals ask for; before all do, nothing is allowed."""
     with acting.scientist(node, yes=yes) as who:
-        left = dict(requests.view(who.user, request).unaccepted).get(str(requests.me(who.user)), ())
-        digests = [(f"terms {number}", terms.hex()) for number, terms in enumerate(left, start=1)]
-        confirm(f"Keep to these {len(left)} terms?", yes=yes or not left, about=lambda: output.fields(digests))
+        left = requests.terms_left(who.user, request, map(str, read or ()))
+        terms = [(digest.hex(), name or "NOT AMONG THE FILES THAT YOU GAVE") for digest, name in left]
+        confirm(f"Keep to these {len(left)} terms?", yes=yes or not left, about=lambda: output.fields(terms))
         done = requests.accept_licences(who.user, request)
     _tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
 

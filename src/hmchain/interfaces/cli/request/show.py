@@ -73,7 +73,7 @@ def show_request(shown: RequestInWords) -> None:
     if shown.answers:
         output.heading("In the words of who asks")
         output.fields(shown.answers)
-    _show_papers(shown.papers)
+    _show_papers(view.request, shown.papers)
     output.heading("Each hospital's word")
     output.table(WORDS, [_word(each) for each in view.decisions], drop=("far", "policy"))
     output.fields(shown.reasons)
@@ -91,6 +91,9 @@ def show_request(shown: RequestInWords) -> None:
     if shown.plan:
         output.heading("What would be computed")
         output.fields(shown.plan)
+    if shown.steps:
+        output.heading("What you can do")
+        output.fields((words, f"`hmchain {command}`") for words, command in shown.steps)
     if shown.is_lost and view.documents:
         output.say(f"WHAT ITS APPLICANT SAYS CANNOT BE SHOWN: {shown.title}", style="bold red")
 
@@ -112,12 +115,12 @@ def _word(each: HospitalWord) -> tuple[object, ...]:
     return (each.organisation, f"{each.dataset} v{each.version}", said, each.answer, yes, until, each.processing or "-")
 
 
-def _show_papers(papers: Sequence[Paper]) -> None:
+def _show_papers(request: str, papers: Sequence[Paper]) -> None:
     if not papers:
         return
     output.heading("Attached")
     output.fields((f"{each.kind} {output.short(each.digest)}", _paper(each)) for each in papers)
-    output.say("Have one: `hmchain request document REQUEST DIGEST --output FILE`")
+    output.say(f"Have one: `hmchain request document {request} DIGEST --output FILE`")
 
 
 def _paper(each: Paper) -> str:
