@@ -101,6 +101,7 @@ def test_a_plan_with_free_text_or_of_another_form_is_refused() -> None:
         encode(CountPlan(query, 5)),
         encode(CountPlan(query, 10**9)),
         whole * 40,
+        b"\x92" + b"\x92\xa3not" * 300 + encode(query) + encode(500_000),
     ):
         with pytest.raises(Refusal, match="bad_query"):
             plan_of(data)

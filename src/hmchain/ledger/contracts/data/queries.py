@@ -44,6 +44,10 @@ CODES = {
 }
 """Systems of codes by the words for them, and what their codes look like."""
 
+_NESTING = tuple(encode(tag) for tag in ("all", "any", "not"))
+_NESTED_MAX = 3 * CLAUSES_MAX
+"""More of them stand in no sound query; bytes that nest deeper are not decoded, since how deep a decoder can go depends
+on where it is called."""
 _MODALITY = re.compile(r"[A-Z]{2,6}", re.ASCII)
 _UNIT = re.compile(r"[A-Za-z0-9%/\[\].*^{}_'-]{1,24}", re.ASCII)
 
@@ -142,7 +146,7 @@ class CountPlan(Record, frozen=True):
 
 def plan_of(data: bytes) -> CountPlan:
     """The plan that bytes are. Refuses (`bad_query`) what is none, is too large, or is not in its normal form."""
-    require(len(data) <= QUERY_BYTES_MAX, "bad_query")
+    require(len(data) <= QUERY_BYTES_MAX and sum(map(data.count, _NESTING)) <= _NESTED_MAX, "bad_query")
     try:
         plan = decode(data, CountPlan)
     except HMChainError:
