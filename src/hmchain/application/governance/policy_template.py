@@ -21,7 +21,7 @@ from hmchain.ledger.contracts.data.policies import DUTIES
 class Question:
     """One thing that a steward is asked."""
 
-    key: str
+    entry: str
     """Of the file."""
     text: str
     help: str
@@ -75,7 +75,7 @@ _LISTS = """
 
 def template(file: PolicyFile) -> str:
     """The text of a file with these answers, and a word on each key."""
-    lines = [f"{f'{each.key} = {_toml(getattr(file, each.key))}':40} # {each.help}\n" for each in QUESTIONS]
+    lines = [f"{f'{each.entry} = {_toml(getattr(file, each.entry))}':40} # {each.help}\n" for each in QUESTIONS]
     duties = "".join(f"{kind} = {days}\n" for kind, days in sorted(file.duties.items()))
     listed = "".join(f"# {short:7} {terms()[code]}\n" for short, code in sorted(conditions().items()))
     return "".join((
@@ -98,7 +98,7 @@ def begun(dataset: str) -> PolicyFile:
 
 def usual(file: PolicyFile, question: Question) -> str:
     """The answer that stands if none is given."""
-    value = getattr(file, question.key)
+    value = getattr(file, question.entry)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(value) if isinstance(value, list | tuple) else f"{value:g}"
@@ -111,7 +111,7 @@ def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
     """
     if not text:
         return file
-    old = getattr(file, question.key)
+    old = getattr(file, question.entry)
     value: Any = text
     if isinstance(old, bool):
         value = {"yes": True, "y": True, "no": False, "n": False}.get(text.lower(), text)
@@ -121,11 +121,11 @@ def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
     else:
         value = [part for part in text.replace(",", " ").split() if part]
     try:
-        found = decoding.converted({**msgspec.to_builtins(file), question.key: value}, PolicyFile)
+        found = decoding.converted({**msgspec.to_builtins(file), question.entry: value}, PolicyFile)
     except msgspec.ValidationError as error:
         raise PolicyFileError(f"{text!r} is no answer to that", "give a number, yes or no, or a list") from error
     filled = _with_duties(found)
-    if question.key not in ("uses", "conditions"):  # which the next questions complete
+    if question.entry not in ("uses", "conditions"):  # which the next questions complete
         terms_of(filled)
     return filled
 

@@ -238,7 +238,7 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
         "epsilon": "0.5",
     }
     for question in QUESTIONS:
-        file = answered(file, question, given.get(question.key, ""))
+        file = answered(file, question, given.get(question.entry, ""))
     assert (file.approvers, file.epsilon, file.duties) == (2, 0.5, {"publish": 730})
     path = tmp_path / "brain.toml"
     path.write_text(template(file))

@@ -19,6 +19,7 @@ from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, Pers
 from hmchain.interfaces.cli.people import open_steward
 from hmchain.interfaces.cli.policy import show as views
 from hmchain.interfaces.cli.policy.look import PolicyFileArgument
+from hmchain.plain import plain
 
 app = typer.Typer()
 
@@ -71,7 +72,12 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
         confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
                 about=lambda: views.show_change(change))  # fmt: skip
         done = policies.put(steward, dataset, terms)
-    output.show(done, _show_done, json=lambda done: {"set": done, "denied": change.denied})
+
+    def view(done: PolicySet) -> None:
+        _show_done(done)
+        views.show_denied(change.denied)
+
+    output.show(done, view, json=lambda done: plain({"set": done, "denied": change.denied}))
 
 
 @app.command("confirm", cls=PersonCommand, epilog=example("hmchain policy confirm brain"))
