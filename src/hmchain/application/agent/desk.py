@@ -64,10 +64,11 @@ class Desk:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the study may end at once, since it lost permits for good that it cannot do without."""
-        if not permitted.is_lost(self.state, self.study, self.node.now_ms()):
+        """Whether nobody is to be waited for, since the study lost permits for good that it cannot do without."""
+        state, study = self.state, self.study
+        if not permitted.is_lost(state, study, self.node.now_ms()):
             return False
-        return self.study.status in studies.OPENING or rounds.may_end(self.state, self.study)
+        return study.status in studies.OPENING or rounds.may_end(state, study) or rounds.is_voted_on(state, study)
 
     @property
     def is_authorised(self) -> bool:

@@ -16,6 +16,7 @@ from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.readers.requests import require_request
 from hmchain.ledger.readers.studies import StudyRequest, known_names, proposal, proposal_to
 
 
@@ -96,9 +97,25 @@ def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> St
     return proposal(user.state, user.organisation, asked.name).asked
 
 
+def propose_allowed(user: LedgerUser, request: str, trainer: str = "") -> StudyRequest:
+    """Scientist: propose the study that a request asked for, of the hospitals that allow it now.
+
+    Raises `UnknownRequestError`, `StudyFileError` and `StudyNotAllowedError` too.
+    """
+    require_request(user.state, request)
+    if studies.study(user.state, request) is not None:
+        raise _taken(request)
+    study_requests.propose(user, request, trainer)
+    return proposal(user.state, user.organisation, request).asked
+
+
+def _taken(name: str) -> StudyFileError:
+    return StudyFileError(f"there is a study {name} already", "a name is given once: choose another")
+
+
 def _ask_or_propose(user: LedgerUser, asked: Proposal, texts: Texts | None) -> StudyRequest:
     if studies.study(user.state, asked.name) is not None:
-        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
+        raise _taken(asked.name)
     if not study_requests.is_asked(user.state, asked.name):
         study_requests.ask(user, _specification(user, asked, texts))
     if not study_requests.waits_for(user.state, asked.name):
@@ -121,7 +138,7 @@ def _included(user: LedgerUser, asked: Proposal, texts: Texts | None) -> Propose
     known = proposal(user.state, user.organisation, asked.name).specification
     found = ProposeStudy(known)
     if user.included(found) is None or not _is_asked(user, asked, known, texts):
-        raise StudyFileError(f"there is a study {asked.name} already", "a name is given once: choose another")
+        raise _taken(asked.name)
     return found
 
 

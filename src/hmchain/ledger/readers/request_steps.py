@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests, reviewing
-from hmchain.ledger.contracts.data.requests import Decided, Request, Status
+from hmchain.ledger.contracts.data.requests import Decided, Kind, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
+from hmchain.ledger.contracts.learning import permitted
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import notices
@@ -88,7 +89,7 @@ def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
     for name in requests.involving(state, person):
         entry = requests.require_request(state, name)
         if person == entry.applicant:
-            yield from _of_applicant(entry)
+            yield from _of_applicant(state, entry, time_ms)
         if person in (entry.applicant, *entry.members) and entry.status is not Status.CLOSED:
             yield from _terms(state, entry, person)
     for notice in notices.for_people(state, time_ms, person.organisation, person.person):
@@ -106,12 +107,24 @@ def _is_late(notice: Notice) -> bool:
     return notice.subject is Subject.OVERDUE
 
 
-def _of_applicant(entry: Request) -> Iterator[Todo]:
+def _of_applicant(state: State, entry: Request, time_ms: int) -> Iterator[Todo]:
     if entry.status is Status.DRAFT:
         yield Todo(entry.name, "applicant", "a draft of yours: hand it in", f"request submit {entry.name}")
     if entry.status is Status.RETURNED:
         words = "given back to be changed: change it, and submit it again"
         yield Todo(entry.name, "applicant", words, f"request show {entry.name}")
+    if _is_to_propose(state, entry, time_ms):
+        words = "it is allowed: propose the study of those who allow it"
+        yield Todo(entry.name, "applicant", words, f"study propose {entry.name}")
+
+
+def _is_to_propose(state: State, entry: Request, time_ms: int) -> bool:
+    """Whether all have decided on a request to train, some allow it, and no study was proposed under it yet."""
+    permit = permits.permit(state, entry.name, time_ms)
+    words = requests.handlings(state, entry.name, entry.version)
+    waits = any(word.status is Decided.WAITING for word in words)
+    allows = permit is not None and permit.kind is Kind.TRAIN
+    return allows and not waits and not permitted.studies_of(state, entry.name)
 
 
 def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.keys import WrappingKey
-from hmchain.ledger.contracts.learning import approvals, permitted, studies
+from hmchain.ledger.contracts.learning import approvals, models, permitted, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import JoinStudy
@@ -17,7 +17,7 @@ from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status, StudySpec
-from support.study_bed import START_MS, STUDY, YEAR_MS, Bed, another, make_spec
+from support.study_bed import DEADLINES, START_MS, STUDY, YEAR_MS, Bed, another, make_spec
 
 
 @pytest.fixture
@@ -233,6 +233,21 @@ def test_while_a_sum_is_on_its_way_a_tick_ends_nothing(bed: Bed) -> None:
     bed.run()
     assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, permitted.PERMIT_OVER)
     assert bed.at(2).frozen == bed.names
+
+
+@pytest.mark.parametrize("phase", [Phase.GATE_COMMIT, Phase.GATE_REVEAL])
+def test_nobody_waits_for_the_votes_of_those_whose_permits_went(bed: Bed, phase: Phase) -> None:
+    """A model that too few may vote on is rejected before the vote is due: the last one that was accepted stays."""
+    bed.approve()
+    bed.until(2, phase)
+    before, accepted = bed.now_ms, bed.at(2).base_root
+    for name in ("south", "west"):
+        bed.revoke(name)
+    bed.run()
+    assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, permitted.PERMIT_OVER)
+    model = models.model(bed.state, STUDY)
+    assert model is not None and model.root == accepted
+    assert bed.now_ms - before < DEADLINES.gate_ms
 
 
 def test_a_paused_study_ends_when_its_permits_are_over(bed: Bed) -> None:

@@ -178,7 +178,13 @@ def close(
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study propose study.toml"))
 def propose(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The proposal, in TOML.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="The proposal, in TOML; or the name of a request that was allowed.")
+    ],
+    trainer: Annotated[
+        str,
+        typer.Option("--trainer", metavar="FILE.py:CLASS", help="With a request: the trainer of its own that it has."),
+    ] = "",
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
@@ -186,9 +192,13 @@ def propose(
 
     It begins with the hospitals that allow it.
     """
-    wanted = load_proposal(file)
+    is_file = Path(file).suffix == ".toml" or Path(file).is_file()
+    wanted = load_proposal(Path(file)) if is_file else None
     with open_scientist(node, yes=yes) as scientist:
-        done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
+        if wanted is None:
+            done = studies.propose_allowed(scientist, file, trainer)
+        else:
+            done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
     _tell(done, _asked(done, file))
 
 
@@ -202,7 +212,7 @@ def _allowed(done: StudyRequest) -> str:
     )
 
 
-def _asked(done: StudyRequest, file: Path) -> str:
+def _asked(done: StudyRequest, file: str) -> str:
     waits = [answer.organisation for answer in done.answers if answer.decision == UNDECIDED]
     before = f"{done.study} is before the stewards of {output.listed(waits)}. Each decides: `hmchain study approve "
     if done.status == REQUESTED:

@@ -260,7 +260,9 @@ def _tick(context: Context, body: Tick) -> None:
         return
     require(study.status == Status.RUNNING, "not_running")
     entry = rounds.current(context.state, study)
-    require(round_flow.is_due(context, entry), "not_due")
+    # Whose permits are over may not vote, and are not waited for.
+    over = is_lost and rounds.is_voted_on(context.state, study)
+    require(over or round_flow.is_due(context, entry), "not_due")
     context.emit(events.DeadlinePassed(body.study, entry.number, entry.phase))
     match entry.phase:
         case Phase.COMMIT:

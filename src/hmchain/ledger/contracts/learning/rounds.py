@@ -198,6 +198,11 @@ def may_end(state: State, study: studies.Study) -> bool:
     return study.status == Status.PAUSED or current(state, study).phase in (Phase.COMMIT, Phase.ATTEST)
 
 
+def is_voted_on(state: State, study: studies.Study) -> bool:
+    """Whether the sum of a study's round is finished, and hospitals vote on the model that it made."""
+    return study.status == Status.RUNNING and current(state, study).phase in (Phase.GATE_COMMIT, Phase.GATE_REVEAL)
+
+
 def put(state: State, entry: Round) -> None:
     """Write a round."""
     _ROUNDS.put(state, entry, entry.study, entry.number)
