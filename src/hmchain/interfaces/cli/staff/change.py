@@ -23,7 +23,7 @@ from hmchain.interfaces.cli.staff.show import PersonArgument
 
 app = typer.Typer()
 
-CardArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file that `hmchain people key` made.")]
+CardArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The file that `hmchain people key NAME` made.")]
 RolesOption = Annotated[
     list[str],
     typer.Option(

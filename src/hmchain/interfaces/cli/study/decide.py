@@ -214,12 +214,13 @@ def _allowed(done: StudyRequest) -> str:
 
 def _asked(done: StudyRequest, file: str) -> str:
     waits = [answer.organisation for answer in done.answers if answer.decision == UNDECIDED]
-    before = f"{done.study} is before the stewards of {output.listed(waits)}. Each decides: `hmchain study approve "
+    stewards = f"{done.study} is before the stewards of {output.listed(waits)}."
+    before = f"{stewards} Each decides: `hmchain study approve {done.study}`"
     if done.status == REQUESTED:
-        return f"{before}{done.study}`. Then propose it: `hmchain study propose {file}`"
+        return f"{before}. Then propose it: `hmchain study propose {file}`"
     if done.request:
         return f"{done.study} is proposed to {output.listed(done.participants)}, which allow it; their agents begin."
-    return f"{before}{done.study}`"
+    return before
 
 
 @dataclass(frozen=True)
