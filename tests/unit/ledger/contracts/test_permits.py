@@ -126,6 +126,20 @@ def test_who_joined_after_the_submission_was_decided_on_by_nobody(bench: Request
     assert found is not None and ref("c/scientist") not in found.persons
 
 
+def test_who_was_suspended_at_the_submission_was_judged_by_nobody(bench: RequestBench) -> None:
+    """Reinstated, such a person counts from the next submission on; one suspended later is judged all the same."""
+    bench.enrol("d/s2", "scientist")
+    bench.must(APPLICANT, InviteMember(REQUEST, ref("d/s2")))
+    bench.must("d/s2", JoinRequest(REQUEST))
+    bench.enrol("d/s2", "scientist", status=people.Status.SUSPENDED)
+    bench.must(APPLICANT, TakeBackRequest(REQUEST))
+    bench.submit("b", by=APPLICANT)
+    bench.approve("b")
+    bench.enrol("d/s2", "scientist")
+    found = permits.permit(bench.state, REQUEST, bench.ms)
+    assert found is not None and ref("d/s2") not in found.persons
+
+
 def test_another_applicant_is_decided_on_anew(bench: RequestBench) -> None:
     bench.must(APPLICANT, TakeBackRequest(REQUEST), ChangeApplicant(REQUEST, ref("d/scientist")))
     assert not bench.authorised("b") and not over(bench)

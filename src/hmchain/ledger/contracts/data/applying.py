@@ -220,9 +220,9 @@ def _submit(context: Context, body: SubmitRequest) -> None:
     submitted = replace(entry, status=Status.SUBMITTED, version=version, content=body.content, height=context.height)
     requests.put(state, submitted)
     requests.CONTENTS.put(state, content, entry.name, version)
-    made = Submission(
-        entry.name, version, content.digest, entry.applicant, entry.members, context.time_ms, context.height
-    )
+    # Who is suspended now is judged by nobody, and so has no part in what is decided on this version.
+    members = tuple(member for member in entry.members if people.is_active(state, member))
+    made = Submission(entry.name, version, content.digest, entry.applicant, members, context.time_ms, context.height)
     requests.SUBMISSIONS.put(state, made, entry.name, version)
     if content.code and requests.registrant(state, content.code) is None:
         requests.CODES.put(state, entry.applicant, content.code)

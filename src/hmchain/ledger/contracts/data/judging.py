@@ -69,7 +69,7 @@ def asked(state: State, made: Submission, content: Content, use: DatasetVersion)
         organisation=made.applicant.organisation,
         person=made.applicant.person,
         roles=people.roles_of(state, made.applicant),
-        members=tuple(member for member in made.members if people.is_active(state, member)),
+        members=made.members,
         owner=use.organisation,
         dataset=use.dataset,
         kind=str(content.kind),
