@@ -271,7 +271,7 @@ def test_an_outsider_follows_the_auditor_s_guide(
     outside = [line for line in given if line not in at_home]
     for line in outside:
         hmchain(*(gaps.get(word, word) for word in shlex.split(line, comments=True)[1:]))
-    assert len(at_home) == 2 and len(outside) == 15
+    assert len(at_home) == 2 and len(outside) == 17
     assert answer("study", "status", "ledger.zip")["status"] == "finished"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*sent, "proof.json", "brightness.html"))
     assert not any(secret in (tmp_path / "ledger.zip").read_bytes() for secret in private_keys(north))

@@ -27,8 +27,10 @@ from hmchain.ledger.contracts.learning.approvals import (
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, Confirm, PostAggregate
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.members.admission import ProposeAdmission
 from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
+from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.rotation import RotateKey
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.events import AboutStudy, LedgerEvent
@@ -313,9 +315,13 @@ class _History:
 
     # -- transactions ------------------------------------------------------------------------------------------------
 
-    def _admission(self, _entry: TracedTransaction, body: ProposeAction) -> None:
-        if isinstance(body.action, Admit):
+    def _admission(self, _entry: TracedTransaction, body: ProposeAction | ProposeAdmission) -> None:
+        if isinstance(body, ProposeAdmission):
+            self._learn_keys(body.member)
+        elif isinstance(body.action, Admit):
             self._learn_keys(body.action.member)
+        elif isinstance(body.action, Recover):
+            self._owners.setdefault(body.action.key, body.action.organisation)
 
     def _rotate(self, entry: TracedTransaction, body: RotateKey | InvitePerson | ReplaceKey) -> None:
         self._owners.setdefault(body.key, entry.organisation)
@@ -370,6 +376,7 @@ _IN_ROUNDS = (CommitUpdate, PostAggregate, Confirm)
 """Of counts too, which make no model and have no lineage."""
 _READERS: dict[type, Callable[..., None]] = {
     ProposeAction: _History._admission,
+    ProposeAdmission: _History._admission,
     RotateKey: _History._rotate,
     InvitePerson: _History._rotate,
     ReplaceKey: _History._rotate,
