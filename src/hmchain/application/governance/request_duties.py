@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.documents import Document, Documents, readers_of
+from hmchain.application.governance.request_decisions import comment
 from hmchain.application.governance.requests import circle, view
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import obligations, requests
@@ -44,11 +45,13 @@ def confirm(user: LedgerUser, name: str, duty: str, dataset: str = "") -> Reques
     return view(user, name)
 
 
-def contest(user: LedgerUser, name: str, duty: str, dataset: str = "") -> RequestView:
-    """Steward: what was shown does not do; it is owed as before."""
+def contest(
+    user: LedgerUser, papers: Documents, name: str, duty: str, letter: str = "", dataset: str = ""
+) -> RequestView:
+    """Steward: what was shown does not do; it is owed as before. A letter says why, beside the request."""
     for each in _shown(user, name, duty, dataset):
         user.send(ContestDuty(name, each.dataset, duty, each.evidence))
-    return view(user, name)
+    return comment(user, papers, name, letter) if letter.strip() else view(user, name)
 
 
 def waive(user: LedgerUser, name: str, duty: str, dataset: str = "") -> RequestView:

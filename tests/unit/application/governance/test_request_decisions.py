@@ -184,7 +184,7 @@ def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
     assert late.overdue and late.command == "request fulfil relapse publish FILE"
     request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.1"))
     assert todo(bed, "east/steward") == [("steward", "request confirm relapse publish")]
-    request_duties.contest(east, NAME, "publish")
+    request_duties.contest(east, bed.papers("east"), NAME, "publish", "That paper is of another study.")
     assert [each.command for each in inbox(bed.bed.state, PersonRef("west", "scientist"))] == [late.command]
     shown = request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.2"))
     read = in_words(bed.papers("east"), bed.bed.consortium.ledger.chain_id, bed.bed.state, shown)

@@ -15,7 +15,7 @@ from hmchain.interfaces.cli.asking import YesOption
 from hmchain.interfaces.cli.asking import confirm as ask
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
 from hmchain.interfaces.cli.request import acting
-from hmchain.interfaces.cli.request.acting import OneDataset, RequestName
+from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, RequestName
 from hmchain.ledger.readers.requests import RequestView
 
 app = typer.Typer()
@@ -57,14 +57,16 @@ def confirm(
 def contest(
     request: RequestName,
     duty: DutyArgument,
+    letter: LetterOption = "",
     of: OneDataset = "",
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
-    """Steward: what was shown does not do; it is owed as before."""
+    """Steward: what was shown does not do; it is owed as before. A letter says why."""
+    text = acting.written(letter)
     with acting.steward(node, yes=yes) as who:
-        done = request_duties.contest(who.user, request, duty, of)
-    _tell(done, f"{duty} of {request} is owed as before. Say why: `hmchain request comment {request}`")
+        done = request_duties.contest(who.user, who.papers, request, duty, text, of)
+    _tell(done, f"{duty} of {request} is owed as before.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request waive relapse publish"))
