@@ -1,0 +1,81 @@
+"""Four hospitals on four nodes: their people are counted by one command, and one that has too few sits out."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from hmchain.ledger.protocols import FOUNDING
+from support import health_records
+from support.sites import NAMES, Consortium, Site, answer, hmchain
+from support.sites import consortium as consortium
+
+__all__ = ["consortium"]
+
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(FOUNDING < 3, reason="counts are of protocol 3, by which no network is founded yet"),
+]
+
+PATIENTS = {"east": 20, "north": 24, "south": 4, "west": 28}
+POLICY = """dataset = "patients"
+uses = ["health-research"]
+kinds = ["count"]
+person_looks = false
+automatic = true
+epsilon = 2.0
+"""
+
+
+def prepare(site: Site, patients: int, folder: Path) -> None:
+    """Extract made-up patients into a dataset, register it, and let its policy say yes by itself."""
+    folder.mkdir()
+    (folder / "all.ndjson").write_bytes(health_records.ndjson(health_records.resources(patients)))
+    policy = folder / "patients.toml"
+    policy.write_text(POLICY)
+    place = ("--dir", str(site.folder.path))
+    hmchain("data", "extract", str(folder / "all.ndjson"), "--into", "patients", *place)
+    hmchain("data", "register", "patients", "--yes", *place)
+    hmchain("policy", "set", str(policy), "--yes", *place)
+
+
+@contextmanager
+def acting(site: Site) -> Iterator[None]:
+    """The hospital's agent."""
+    command = [sys.executable, "-m", "hmchain", "node", "agent", "--dir", str(site.folder.path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+
+
+def test_people_are_counted_by_one_command(consortium: Consortium, tmp_path: Path) -> None:
+    for name in NAMES:
+        prepare(consortium.sites[name], PATIENTS[name], tmp_path / name)
+    east, south = (("--dir", str(consortium.sites[name].folder.path)) for name in ("east", "south"))
+    offers = answer("cohort", "datasets", *east)
+    assert [(each["organisation"], each["answer"]) for each in offers if each["dataset"] == "patients"] == [
+        (name, "yes") for name in NAMES
+    ]
+    ask = ["cohort", "count", "condition SNOMED:38341003"]
+    for name in NAMES:
+        ask += ["--dataset", f"{name}/patients"]
+    with ExitStack() as agents:
+        for name in NAMES:
+            agents.enter_context(acting(consortium.sites[name]))
+        found = answer(*ask, "--yes", "--wait", "120", *east)
+    assert found["hospitals"] == ["east", "north", "west"]
+    assert abs(found["people"] - 72) < 40
+    assert answer(*ask, *east) == found, "the same question is not asked anew"
+    assert answer("cohort", "result", found["count"], *south)["people"] == found["people"]
+    assert "About" in hmchain("cohort", "result", found["count"], *south)
+    assert found["count"] in hmchain("cohort", "list", *south)
