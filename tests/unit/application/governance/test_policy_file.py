@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain import decoding
-from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError, load_policy, terms_of
+from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError, conditions, load_policy, terms_of
 from hmchain.application.governance.policy_rules import RULES, reason_words, sentence
 from hmchain.application.governance.policy_template import QUESTIONS, answered, begun, template
 from hmchain.application.governance.policy_words import OWN, difference, rules_in_words, sentences
@@ -21,6 +22,7 @@ from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, judge
 from hmchain.ledger.contracts.members.people import PersonRef
+from support.paths import REPOSITORY
 from support.policy_bed import ASKED
 
 GLIOMA, GLIOBLASTOMA, NEOPLASM, EPILEPSY = (f"MONDO:{number:07}" for number in (21042, 18177, 5070, 5027))
@@ -251,6 +253,17 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
     path.write_text("colour = 1\n" + template(file))
     with pytest.raises(PolicyFileError, match="colour"):
         load_policy(path)
+
+
+def test_the_policies_of_the_guide_are_policies(tmp_path: Path) -> None:
+    guide = (REPOSITORY / "docs" / "how-to" / "policy.md").read_text()
+    whole, rules = re.findall(r"```toml[^\n]*\n(.*?)```", guide, re.DOTALL)
+    path = tmp_path / "brain.toml"
+    path.write_text(whole + rules)
+    said = sentences(terms_of(load_policy(path)))
+    assert "2 persons approve a request, and replace this policy." in said and any(OWN in each for each in said)
+    assert all(f"`{short}`" in guide for short in conditions()), "every condition of DUO is explained"
+    assert all(f"`{name}`" in guide for name in cedar.ASKED), "so is all that a rule may read"
 
 
 def test_every_condition_of_duo_is_known() -> None:
