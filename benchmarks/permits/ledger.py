@@ -19,6 +19,7 @@ from hmchain.ledger.contracts.data.requests import (
     Content,
     DatasetVersion,
     Decided,
+    Entry,
     Handling,
     Kind,
     LastAsked,
@@ -133,7 +134,9 @@ def _ask(state: State, number: int, count: int) -> None:
     requests.SUBMISSIONS.put(state, made, name, 1)
     for order, use in enumerate(content.datasets):
         requests.put_handling(state, _word(name, use, content, asked_ms, number + order))
-        requests.ASKED_OF.put(state, LastAsked(name, 1), use.organisation, use.dataset, name)
+        requests.ASKED_OF.put(state, Entry(name), use.organisation, use.dataset, name)
+        asked = LastAsked(use.organisation, use.dataset, 1)
+        requests.LAST_ASKED.put(state, asked, name, use.organisation, use.dataset)
     if number % 4 == 0:
         _learn(state, number, name, content)
 

@@ -125,5 +125,8 @@ def test_what_is_owed_is_listed_and_reminded_of(tmp_path: Path, capsys: Captured
     assert "overdue" in text(capsys, "uses", "duties", ledger)
     used = {use["organisation"]: use for use in answer(capsys, "uses", ledger)["uses"]}
     assert (used["east"]["said_by"], used["north"]["standing"]) == (["east/steward"], "waiting")
+    (east, north) = answer(capsys, "uses", "why", "relapse", "--dir", ledger)
+    assert (east["policy"], north["policy"], east["agrees"], north["agrees"]) == (1, 0, True, True)
+    assert "the same" in text(capsys, "uses", "why", "relapse", "--dir", ledger)
     shown = text(capsys, "uses", "list", ledger)
     assert "relapse" in shown and "nobody yet" in shown

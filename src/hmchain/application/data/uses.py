@@ -10,6 +10,7 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.clock import now_ms
 from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.readers.explanations import Explanation
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.notices import DutyView, Notice
 from hmchain.ledger.readers.uses import UseView
@@ -62,6 +63,15 @@ def report(directory: Path, organisation: str = "", dataset: str = "", since_ms:
         at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
         found = [use for each in names for use in ledger.uses(at_ms, each, name)]
         return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+
+
+def why(directory: Path, request: str) -> tuple[Explanation, ...]:
+    """Why hospitals' policies said what they said of each version of a request, each asked again.
+
+    Raises `UnknownRequestError`, and what opening a ledger raises.
+    """
+    with open_ledger(directory) as ledger:
+        return tuple(ledger.explanations(request))
 
 
 def duties(directory: Path, organisation: str = "") -> DutiesReport:

@@ -56,6 +56,7 @@ ABOUT_ONE = (
     "policy history",
     "policy diff",
     "request show",
+    "uses why",
     "ledger tx",
     "ledger proof",
     "model predict",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hmchain.application.data.uses import DutiesReport, UsesReport
+from hmchain.application.governance.policy_rules import reason_words
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.pages import patient as words
 from hmchain.application.pages.patient import PatientReport
 from hmchain.interfaces.cli import output
+from hmchain.ledger.readers.explanations import Explanation
 from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.uses import UseView
 
@@ -40,6 +43,25 @@ def _row(use: UseView, *, alone: bool) -> tuple[object, ...]:
         words.whose_word(use),
         output.when(use.ended_ms or use.until_ms)[:10] if use.ended_ms or use.until_ms else "-",
         output.listed(made),
+    )
+
+
+def show_why(found: Sequence[Explanation]) -> None:
+    """Say what each policy said of each version, why, and whether it says the same again."""
+    columns = ("version#", "of", "policy#", "set by", "said", "why", "asked again")
+    output.table(columns, [_why(each) for each in found], drop=("set by", "version#"))
+
+
+def _why(each: Explanation) -> tuple[object, ...]:
+    again = each.again or "not asked: a yes had ended"
+    return (
+        each.submission,
+        f"{each.organisation}/{each.dataset}",
+        each.policy,
+        output.listed(each.set_by),
+        each.answer,
+        "; ".join(map(reason_words, each.reasons)) or "-",
+        "the same" if each.agrees and each.again else again,
     )
 
 

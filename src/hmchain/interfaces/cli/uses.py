@@ -26,6 +26,7 @@ from hmchain.interfaces.cli.options import (
     milliseconds,
     passphrase,
 )
+from hmchain.plain import plain
 
 _LIST = "list"
 
@@ -71,6 +72,19 @@ def duties(folder: RunOption = None) -> None:
     with runs.opened(folder) as place:
         found = uses.duties(place.ledger, _own(place.path))
     output.show(found, views.show_duties)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain uses why relapse"))
+def why(
+    request: Annotated[str, typer.Argument(metavar="REQUEST", help="Name of the request.")], folder: RunOption = None
+) -> None:
+    """Say why each hospital's policy said what it said of a request, and ask the version that judged again.
+
+    A policy that was replaced since explains its past decisions as before.
+    """
+    with runs.opened(folder) as place:
+        found = uses.why(place.ledger, request)
+    output.show(found, views.show_why, json=lambda each: [plain(one) | {"agrees": one.agrees} for one in each])
 
 
 def _own(folder: Path) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hmchain.ledger.contracts.data import judging, policies, requests
 from hmchain.ledger.contracts.data.requests import Handling, Submission
+from hmchain.ledger.readers.requests import require_request
 from hmchain.ledger.state import State
 
 
@@ -54,6 +55,14 @@ def explain(state: State, request: str, submission: int, organisation: str, data
         request, submission, organisation, dataset, word.policy, word.answer, word.reasons,
         tuple(map(str, policy.persons)), again.answer if again else "", again.reasons if again else (),
     )  # fmt: skip
+
+
+def explanations(state: State, request: str) -> list[Explanation]:
+    """Why policies said what they said of each version of a request, in order. Raises `UnknownRequestError`."""
+    entry = require_request(state, request)
+    words = (word for version in range(1, entry.version + 1) for word in requests.handlings(state, request, version))
+    found = (explain(state, request, word.version, word.organisation, word.dataset) for word in words)
+    return [each for each in found if each is not None]
 
 
 def _was_over(word: Handling, made: Submission) -> bool:

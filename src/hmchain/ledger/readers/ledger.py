@@ -21,6 +21,7 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import (
     datasets,
     deeds,
+    explanations,
     lineage,
     members,
     models,
@@ -38,6 +39,7 @@ from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
 from hmchain.ledger.readers.deeds import KeyDeed
 from hmchain.ledger.readers.executed import executed
+from hmchain.ledger.readers.explanations import Explanation
 from hmchain.ledger.readers.lineage import DatasetTrace, NothingToTraceError, StudyTrace
 from hmchain.ledger.readers.logs import DamagedBlockError, SignedLog
 from hmchain.ledger.readers.members import BallotView, ValidatorStatus
@@ -292,6 +294,10 @@ class LedgerReader:
         if person:
             return [powers.powers(state, time_ms, organisation, person)]
         return powers.all_powers(state, time_ms, organisation)
+
+    def explanations(self, request: str) -> list[Explanation]:
+        """Why policies said what they said of each version of a request. Raises `UnknownRequestError`."""
+        return explanations.explanations(self.verified.state, request)
 
     def duties(self, time_ms: int, organisation: str) -> list[DutyView]:
         """All that was ever owed to a hospital, as it stands at a time: what is overdue first."""
