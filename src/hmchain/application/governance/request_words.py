@@ -67,12 +67,15 @@ def _counted(content: Content) -> tuple[Term, ...]:
 
 def plan_terms(content: Content) -> tuple[Term, ...]:
     """What would be computed, in all its figures; nothing where a request has no plan."""
-    spec = study_of(content)
-    if spec is None:
+    bound = ("request", f"{content.digest.hex()}: what a decision binds")
+    if (spec := study_of(content)) is None:
         return ()
-    found = [(name, words) for name, words in terms_of_study(spec) if name not in _OF_THE_PLAN_ALONE]
-    code = next(words for name, words in terms_of_study(spec) if name == "training code")
-    return (*found, ("training code", code), ("request", f"{content.digest.hex()}: what a decision binds"))
+    try:
+        terms = terms_of_study(spec)
+    except Exception:  # the ledger did not look into it, and a stranger made it: whoever is asked can still say no
+        return (("plan", "not one that this version can read. Do not approve it"), bound)
+    found = [(name, words) for name, words in terms if name not in _OF_THE_PLAN_ALONE]
+    return (*found, *((name, words) for name, words in terms if name == "training code"), bound)
 
 
 def study_of(content: Content) -> StudySpec | None:
@@ -114,7 +117,7 @@ def at_worst(content: Content) -> str:
 def _of_training(content: Content) -> str:
     rounds, hospitals = content.resources.rounds, len(content.datasets)
     spec = study_of(content)
-    if spec is None:
+    if spec is None or not 0 <= spec.colluders == content.colluders <= hospitals:
         return "nobody can tell: the plan is not one that this version reads. Do not approve it"
     return (
         f"the sum of at least {spec.threshold} of {hospitals} hospitals' updates in each of {rounds} rounds; "

@@ -15,11 +15,13 @@ from hmchain.application.governance.request_duties import NoSuchDutyError
 from hmchain.application.governance.request_reading import in_words
 from hmchain.application.governance.request_words import asked_terms, at_worst, plan_terms
 from hmchain.application.governance.requests import RequestReasonError
+from hmchain.canonical import decode, encode
 from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.data.reviewing import Deed
+from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.request_steps import inbox, next_words
@@ -208,3 +210,10 @@ def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: Req
     assert plan["rounds"].startswith("2,") and "first model" not in plan
     assert "do not approve it" in at_worst(replace(content, plan=b"noise")).lower()
     assert plan_terms(replace(content, kind=Kind.TRANSFER)) == ()
+    spec = decode(content.plan, StudySpec)
+    changes = ({"training": b"noise"}, {"colluders": -5}, {"colluders": 1 << 60}, {"clip_norm_millionths": -1},
+               {"schema": replace(spec.schema, classes=())}, {"rounds": -1})  # fmt: skip
+    for each in changes:
+        evil = replace(spec, **each)
+        asked = replace(content, plan=encode(evil))
+        assert plan_terms(asked) and dict(asked_terms(asked))["at worst"], "a strange plan keeps nobody from saying no"
