@@ -45,8 +45,7 @@ from hmchain.application.learning.trainers.cnn import Architecture, first_model_
 from hmchain.ledger import vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, StudySpec
+from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
 from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.records.objects import ObjectStore
 
@@ -133,11 +132,11 @@ def open_study(directory: Path, arch: Architecture, rounds: int) -> tuple[Consor
     for hospital in consortium.hospitals.values():
         consortium.require(hospital.as_steward(RegisterDataset(DATASET, schema)))
         consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, bytes(32), 512)))
-    consortium.require(consortium.hospitals[HOSPITALS[0]].as_scientist(ProposeStudy(spec)))
-    expires_ms = consortium.ledger.now_ms() + 86_400_000
+    asker, until_ms = consortium.hospitals[HOSPITALS[0]], consortium.ledger.now_ms() + 86_400_000
+    consortium.require(*asker.ask(spec, until_ms))
     for hospital in consortium.hospitals.values():
-        approval = ApproveStudy(STUDY, spec.digest, expires_ms)
-        consortium.require(hospital.as_steward(approval))
+        consortium.require(*hospital.allow(STUDY, until_ms))
+    consortium.require(asker.propose(spec))
     return consortium, spec
 
 

@@ -14,20 +14,19 @@ import pytest
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
 from support.cli_run import copy as copy
 from support.cli_run import this_run as this_run
 from support.finished_run import (
     DATASET,
-    DAY_MS,
     NAMES,
     REFUSED_STUDY,
     ROUNDS,
     STUDY,
     TITLE,
     Captured,
+    allow,
     answer,
-    propose,
+    ask,
     text,
 )
 from support.finished_run import run_directory as run_directory
@@ -68,20 +67,20 @@ def test_blocks_default_to_the_last_and_are_limited(capsys: Captured) -> None:
 
 
 def test_a_transaction_is_found_by_the_first_digits_of_its_digest(capsys: Captured) -> None:
-    digest = first_of_kind(capsys, "approve_study")["digest"]
+    digest = first_of_kind(capsys, "approve_request")["digest"]
     whole = answer(capsys, "ledger", "tx", digest)
     assert (whole["organisation"], whole["role"], whole["receipt"]["code"]) == ("east", "steward", "ok")
-    assert whole["body"]["type"] == "approve_study"
-    pinned = answer(capsys, "study", "show", STUDY, "--dir", os.environ["HMCHAIN_RUN"])
-    assert whole["body"]["specification"] == pinned["asked"]["specification"]
+    assert whole["body"]["type"] == "approve_request"
+    submitted = answer(capsys, "ledger", "tx", of_kind(capsys, "submit_request")[-1]["digest"])
+    assert whole["body"]["content"] == submitted["body"]["content"]
     for digits in (15, 16):
         assert answer(capsys, "ledger", "tx", digest[:digits].upper()) == whole
     shown = text(capsys, "ledger", "tx", digest)
-    assert "with the steward's key" in shown and whole["body"]["specification"] in shown
+    assert "with the steward's key" in shown and whole["body"]["content"] in shown
 
 
 def test_an_auditor_reads_in_the_proposal_itself_what_stewards_were_asked(capsys: Captured) -> None:
-    found = [answer(capsys, "ledger", "tx", line["digest"]) for line in of_kind(capsys, "propose_study")]
+    found = [answer(capsys, "ledger", "tx", line["digest"]) for line in of_kind(capsys, "propose_under_permit")]
     whole = next(each for each in found if each["body"]["spec"]["name"] == STUDY)
     pinned = answer(capsys, "study", "show", STUDY, "--dir", os.environ["HMCHAIN_RUN"])
     assert pinned["asked"]["specification"] in whole["terms"]["specification"]
@@ -90,7 +89,7 @@ def test_an_auditor_reads_in_the_proposal_itself_what_stewards_were_asked(capsys
     shown = text(capsys, "ledger", "tx", whole["digest"])
     assert "asked to approve" in shown and whole["terms"]["description"].split()[1].strip(";") in shown
     assert TITLE not in shown, "the ledger has no words of a description"
-    assert answer(capsys, "ledger", "tx", first_of_kind(capsys, "approve_study")["digest"])["terms"] == {}
+    assert answer(capsys, "ledger", "tx", first_of_kind(capsys, "approve_request")["digest"])["terms"] == {}
 
 
 def test_a_study_is_shown_with_all_that_it_pins(capsys: Captured) -> None:
@@ -249,7 +248,8 @@ def test_a_trace_names_data_decisions_and_masters(capsys: Captured) -> None:
 def test_a_trace_of_a_dataset_shows_who_asked_and_who_said_no(capsys: Captured) -> None:
     used = answer(capsys, "audit", "trace", "--dataset", f"west/{DATASET}")
     decisions = {study["spec"]["name"]: study["decisions"][0]["status"] for study in used["studies"]}
-    assert decisions == {STUDY: "approved", REFUSED_STUDY: "refused"}
+    asked = {word["request"]: (word["status"], word["persons"], word["version"]) for word in used["requests"]}
+    assert decisions == {STUDY: "approved"} and asked == {REFUSED_STUDY: ("refused", ["west/steward"], 1)}
     assert "ethics" in text(capsys, "audit", "trace", "--dataset", f"west/{DATASET}")
 
 
@@ -279,8 +279,9 @@ def test_a_finished_study_says_so_and_what_comes_next(capsys: Captured) -> None:
 
 
 def test_a_refused_study_names_who_refused(capsys: Captured) -> None:
-    found = answer(capsys, "study", "status", "--study", REFUSED_STUDY)
-    assert found["status"] == "refused" and found["next"].startswith("west refused")
+    found = answer(capsys, "study", "show", REFUSED_STUDY, "--dir", os.environ["HMCHAIN_RUN"])["asked"]
+    said = {each["organisation"]: each["decision"] for each in found["answers"]}
+    assert (found["status"], said["west"], said["east"]) == ("requested", "refused", "undecided")
 
 
 def test_an_unknown_study_is_named_with_those_there_are(capsys: Captured) -> None:
@@ -301,25 +302,22 @@ def test_a_study_can_be_watched_while_it_runs(capsys: Captured, run_directory: P
         seen.setdefault((found["status"], phase), found)
 
     with Consortium.open(tmp_path / "live") as consortium:
-        spec = propose(consortium, "second")
+        allow(consortium, ask(consortium, "second"))
         look()
-        until = consortium.ledger.now_ms() + DAY_MS
-        for hospital in consortium.hospitals.values():
-            consortium.require(hospital.as_steward(ApproveStudy("second", spec.digest, until)))
         consortium.on_block = lambda block, result: look()
         consortium.run("second")
         look()
     overview = answer(capsys, "study", "status", str(tmp_path / "live"))
     assert [(each["name"], each["status"]) for each in overview] == [
-        ("second", "finished"), (STUDY, "finished"), (REFUSED_STUDY, "refused")
+        ("second", "finished"), (STUDY, "finished")
     ]  # fmt: skip
     shown = text(capsys, "study", "status", str(tmp_path / "live"))
     assert "2 of 2" in shown and f"hmchain study status --study second --dir {tmp_path / 'live'}" in shown
-    undecided = seen["proposed", ""]["next"]
-    assert undecided == "the stewards of east, north, south, west approve or refuse"
+    waits = seen["proposed", ""]["next"]
+    assert waits == "the agents of east, north, south, west join; keep them running"
     statuses = {status for status, _ in seen}
     assert statuses == {"proposed", "agreeing", "confirming", "running", "finished"}
     opens_by = {status: found["opens_by_ms"] for (status, _), found in seen.items()}
-    assert opens_by["proposed"] > opens_by["confirming"] > until - DAY_MS and not opens_by["finished"]
+    assert opens_by["proposed"] > opens_by["confirming"] > 0 and not opens_by["finished"]
     assert {phase for status, phase in seen if status == "running"} >= {"commit", "attest", "reveal", "aggregate"}
     assert seen["running", "aggregate"]["current"]["waits_for"] == [seen["running", "aggregate"]["current"]["master"]]

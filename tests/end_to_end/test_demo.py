@@ -87,7 +87,7 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     assert len(summary.rounds) == 6
     assert all(hospital.metadata_removed == len_of(hospital) for hospital in summary.hospitals)
     assert [entry.decision for entry in summary.approvals] == ["refused", "approved", "approved", "approved"]
-    assert "not_approved" in printed
+    assert "not_permitted" in printed
     assert all(departure.images == 0 and departure.update_bytes > 0 for departure in summary.departures)
     assert summary.audit is not None and summary.audit.passed
     assert summary.audit.tamper is not None and summary.audit.tamper.found

@@ -115,7 +115,7 @@ def propose(consortium: Consortium, tmp_path: Path, name: str) -> None:
     uses = "\n".join(f'{hospital} = "scans"' for hospital in NAMES)
     file.write_text(f'name = "{name}"\nrounds = 1\nsteps = 2\n[datasets]\n{uses}\n{WORDS}')
     made = answer("study", "propose", str(file), "--node", folder(consortium, "north"))
-    assert (made["status"], made["proposer"], made["participants"]) == ("proposed", "north", list(NAMES))
+    assert (made["status"], made["proposer"], made["participants"]) == ("requested", "north", list(NAMES))
     for hospital in NAMES:
         node = folder(consortium, hospital)
         until(lambda at=node: name in hmchain("study", "list", "--node", at), "the proposal at every node")
@@ -149,11 +149,13 @@ def test_stewards_decide_on_studies_at_their_nodes(
     assert answer("study", "approve", "brightness", "--yes", "--unread", "--node", west)["decision"] == "approved"
     assert answer("study", "revoke", "brightness", "--yes", "--node", south)["decision"] == "revoked"
     assert "not_approved" in hmchain("study", "revoke", "brightness", "--yes", "--node", south, status=8)
-    assert "not_paused" in hmchain("study", "resume", "brightness", "--node", folder(published, "north"), status=8)
-    hmchain("study", "refuse", "brightness", "--reason", "I do not like it", "--node", west, status=2)
-    refused = answer("study", "refuse", "brightness", "--reason", "ethics", "--yes", "--node", west)
-    assert (refused["decision"], refused["reason"], refused["status"]) == ("refused", "ethics", "refused")
-    assert "study_closed" in hmchain("study", "approve", "brightness", "--yes", "--node", south, status=8)
+    north = folder(published, "north")
+    assert "no_such_study" in hmchain("study", "resume", "brightness", "--node", north, status=8)
+    hmchain("study", "refuse", "brightness", "--reason", "I do not like it", "--node", north, status=2)
+    refused = answer("study", "refuse", "brightness", "--reason", "ethics", "--yes", "--node", north)
+    assert (refused["decision"], refused["reason"], refused["status"]) == ("refused", "ethics", "requested")
+    assert "already_decided" in hmchain("study", "approve", "brightness", "--yes", "--node", south, status=8)
+    assert "study_not_allowed" in hmchain("study", "propose", "brightness", "--node", north, status=8)
     hmchain("study", "approve", "unknown", "--node", south, status=2)
 
 
@@ -163,6 +165,18 @@ def test_studies_are_shown_and_ended_at_the_nodes(published: Consortium, tmp_pat
     shown = hmchain("study", "show", "colour", "--node", south)
     for words in ("the server's learning rate is", "of at least 3 of the 4 hospitals", "scans version 1"):
         assert words in shown
+    for name in NAMES:
+        hmchain("study", "approve", "colour", "--yes", "--node", folder(published, name))
+    until(lambda: "proposed to" in hmchain("study", "propose", str(tmp_path / "colour.toml"), "--node", north), "it")
+    until(
+        lambda: all(
+            each["status"] == "proposed"
+            for node in (south, west)
+            for each in answer("study", "list", "--node", node)
+            if each["study"] == "colour"
+        ),
+        "the study at every node",
+    )
     assert "not_the_proposer" in hmchain("study", "close", "colour", "--yes", "--node", south, status=8)
     assert not answer("study", "close", "colour", "--vote", "--yes", "--node", south)["is_over"]
     assert "already_voted" in hmchain("study", "close", "colour", "--vote", "--yes", "--node", south, status=8)
@@ -232,6 +246,8 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
         until(lambda: "relapse" in hmchain("study", "list"), "the proposal at every node")
         said = follow("each steward")
         assert "NOT OURS" in said.replace("\n", " ") and "may be used for relapse" in said
+    at(monkeypatch, north, places["north"])
+    until(lambda: "is proposed to" in follow("that hospital again").replace("\n", " "), "all decisions at north's node")
     with ThreadPoolExecutor(3) as pool, running_agent(consortium.sites["west"]) as process:
         try:
             left = consortium.sites["west"].folder.path / "studies" / "relapse"

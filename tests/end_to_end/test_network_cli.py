@@ -30,8 +30,7 @@ from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.sent import Outcome
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.contracts.data.datasets import PublishVersion
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.events import BlockEvents
 from hmchain.ledger.engines.cometbft.ledger import CometLedger
@@ -275,14 +274,15 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
             hospital.store_images("scans", {"train": images(24, order), "validation": images(8, order)})
             member.require(hospital.register("scans", SCHEMA))
             member.require(hospital.publish("scans", 1))
-    for name, site in consortium.sites.items():
+    first = consortium.sites[NAMES[0]]
+    with open_hospital(first.folder) as member:
+        tomorrow_ms = member.ledger.now_ms() + 86_400_000
+        member.require(*member.hospital.ask(spec, tomorrow_ms))
+    for site in consortium.sites.values():
         with open_hospital(site.folder) as member:
-            hospital = member.hospital
-            if name == NAMES[0]:
-                member.require(hospital.as_scientist(ProposeStudy(spec)))
-            tomorrow_ms = member.ledger.now_ms() + 86_400_000
-            approval = ApproveStudy("brightness", spec.digest, tomorrow_ms)
-            member.require(hospital.as_steward(approval))
+            member.require(*member.hospital.allow("brightness", tomorrow_ms))
+    with open_hospital(first.folder) as member:
+        member.require(member.hospital.propose(spec))
     # One agent as a service, the others in this process: four times PyTorch is much for a small machine.
     west, *others = (consortium.sites[name] for name in reversed(NAMES))
     with agent(west, tmp_path / "agent.json") as process, ThreadPoolExecutor(len(others)) as pool:

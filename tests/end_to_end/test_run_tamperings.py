@@ -21,7 +21,7 @@ from hmchain.application.site.keyring import key_file
 from hmchain.canonical import Record, decode, encode
 from hmchain.keys import SigningKey, WrappingKey, save_key
 from hmchain.ledger import lthash
-from hmchain.ledger.contracts.learning.approvals import APPROVED, Approval
+from hmchain.ledger.contracts.data.requests import Decided, Handling
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.contracts.learning.studies import Progress
 from hmchain.ledger.contracts.members.membership import Membership
@@ -181,9 +181,9 @@ PREDICT, REPORT = ("model", "predict", "scan.png"), ("report", "--render")
 
 STATE_READERS = (STATUS, LIST, MODELS)
 NOTICED: dict[str, tuple[Change, str, tuple[tuple[str, ...], ...]]] = {
-    "a refusal made an approval, in one state": (plain("approvals"), "its own commitment", STATE_READERS),
+    "a refusal made an approval, in one state": (plain("handlings"), "its own commitment", STATE_READERS),
     "a refusal made an approval": (
-        record("approvals", Approval, lambda each: replace(each, status=APPROVED, reason="")), "signed at",
+        record("handlings", Handling, lambda each: replace(each, status=Decided.APPROVED, reason="")), "signed at",
         STATE_READERS,
     ),
     "reputation": (record("standings", Standing, lambda each: replace(each, consensus=1)), "signed at", STATE_READERS),

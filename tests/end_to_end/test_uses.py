@@ -34,7 +34,7 @@ def answer_to_error(capsys: Captured, *arguments: str) -> dict[str, str]:
 def test_one_command_says_for_what_on_whose_word_until_when_and_what_came_of_it(capsys: Captured) -> None:
     found = answer(capsys, "uses", "--dataset", f"west/{DATASET}")["uses"]
     assert [(use["request"], use["standing"], use["said_by"], use["reason"]) for use in found] == [
-        (STUDY, "closed", ["west/steward"], ""), (REFUSED_STUDY, "rejected", ["west/steward"], "ethics"),
+        (STUDY, "allowed", ["west/steward"], ""), (REFUSED_STUDY, "rejected", ["west/steward"], "ethics"),
     ]  # fmt: skip
     (made,) = found[0]["made"]
     assert made["status"] == "finished" and len(made["model"]) == 64 and not found[1]["made"]
@@ -54,7 +54,7 @@ def test_a_dataset_that_is_not_there_is_named_with_those_that_are(capsys: Captur
 def test_a_use_that_ended_before_a_day_is_not_shown_since_it(capsys: Captured) -> None:
     assert {use["request"] for use in answer(capsys, "uses", "--since", "2000-01-01")["uses"]} == {STUDY, REFUSED_STUDY}
     late = answer(capsys, "uses", "--since", "2999-01-01")["uses"]
-    assert {use["request"] for use in late} == {REFUSED_STUDY}, "of what has no time it cannot be said: it is shown"
+    assert not late
 
 
 def _ask(steward: Steward, *arguments: str) -> list[str]:

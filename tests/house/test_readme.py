@@ -25,8 +25,7 @@ from hmchain.interfaces.cli.lazy import LazyCommand
 from hmchain.interfaces.cli.main import app
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Status
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, Images
 from support.paths import REPOSITORY
 
@@ -71,11 +70,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         uses = tuple(DatasetUse(name, "images", 1) for name in names)
         plan, salt = default_plan(rounds=1, steps=1), consortium.ledger.genesis.salt
         spec = study_spec("grey", schema, uses, architecture, plan, salt)
-        consortium.require(consortium.hospitals["elm"].as_scientist(ProposeStudy(spec)))
-        until_ms = consortium.ledger.now_ms() + 3_600_000
+        elm, until_ms = consortium.hospitals["elm"], consortium.ledger.now_ms() + 3_600_000
+        consortium.require(*elm.ask(spec, until_ms))
         for hospital in consortium.hospitals.values():
-            approval = ApproveStudy("grey", spec.digest, until_ms)
-            consortium.require(hospital.as_steward(approval))
+            consortium.require(*hospital.allow("grey", until_ms))
+        consortium.require(elm.propose(spec))
         consortium.run("grey")
         key = consortium.hospitals["elm"].agent.study_key("grey")
         assert key is not None

@@ -14,7 +14,6 @@ import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.phases import reveal
-from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ConfirmPairs, ResumeStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
@@ -119,8 +118,8 @@ def closed_by_stewards(bed: Bed) -> None:
 
 
 def refused(bed: Bed) -> None:
-    """A steward says no after all, before the study opens: it is over."""
-    bed.require("west", "steward", RefuseStudy(STUDY, "ethics"))
+    """A steward takes its yes back before the study opens: at the next tick it is over."""
+    bed.revoke("west")
     bed.run()
 
 
@@ -182,7 +181,7 @@ def hidden_aggregate(bed: Bed) -> None:
 def revoked(bed: Bed) -> None:
     """A steward takes its approval back in round 1: from the next round on its hospital is not asked."""
     bed.until(1, Phase.REVEAL)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.run()
 
 

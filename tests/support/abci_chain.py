@@ -18,6 +18,7 @@ from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.application import Application
 from hmchain.ledger.engines.cometbft.home import genesis_json
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
 from support.ledger_network import Clock, Sender, genesis, signing_key
 
@@ -65,8 +66,10 @@ class Chain:
         self.app = self.opened()
 
     @classmethod
-    def found(cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None) -> Chain:
-        return cls.of(directory, genesis(names, parameters))
+    def found(
+        cls, directory: Path, names: str = "abcd", parameters: Parameters | None = None, protocol: int = FOUNDING
+    ) -> Chain:
+        return cls.of(directory, genesis(names, parameters, protocol))
 
     @classmethod
     def of(cls, directory: Path, founding: Genesis) -> Chain:

@@ -20,8 +20,7 @@ from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.report import RunSummary, to_json
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy
-from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy
+from hmchain.ledger.contracts.learning.studies import DatasetUse
 from hmchain.ledger.readers import replay
 from hmchain.records.pictures.prepared import Images
 from support.synthetic_run import synthetic_summary
@@ -53,15 +52,23 @@ def images(seed: int, count: int) -> Images:
     return Images((noise + 100 * labels[:, None, None, None]).astype(np.uint8), labels)
 
 
-def propose(consortium: Consortium, name: str) -> Any:
-    """Put a study before the stewards."""
+def ask(consortium: Consortium, name: str) -> Any:
+    """Put a study before the stewards, by a request of its name."""
     uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in NAMES)
     arch = Architecture.for_images(SIDE, SIDE, 1, 2, filters=8)
     north, salt = consortium.hospitals["north"], consortium.ledger.genesis.salt
     words = north.describe(name, Description(title=TITLE, text="Is it there?", contact="Dr North"))
     spec = study_spec(name, SCHEMA, uses, arch, default_plan(ROUNDS, steps=1), salt, words=words)
-    consortium.require(north.as_scientist(ProposeStudy(spec)))
+    consortium.require(*north.ask(spec, consortium.ledger.now_ms() + DAY_MS))
     return spec
+
+
+def allow(consortium: Consortium, spec: Any) -> None:
+    """All stewards allow a study, and its scientist proposes it."""
+    until_ms = consortium.ledger.now_ms() + DAY_MS // 2
+    for hospital in consortium.hospitals.values():
+        consortium.require(*hospital.allow(spec.name, until_ms))
+    consortium.require(consortium.hospitals["north"].propose(spec))
 
 
 @pytest.fixture(scope="session")
@@ -73,13 +80,9 @@ def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
             hospital.store_images(DATASET, {"train": images(order, 24), "validation": images(order + 10, 8)})
             consortium.require(hospital.register(DATASET, SCHEMA))
             consortium.require(hospital.publish(DATASET, 1))
-        propose(consortium, REFUSED_STUDY)
-        consortium.require(consortium.hospitals["west"].as_steward(RefuseStudy(REFUSED_STUDY, "ethics")))
-        spec = propose(consortium, STUDY)
-        until = consortium.ledger.now_ms() + DAY_MS
-        for hospital in consortium.hospitals.values():
-            approval = ApproveStudy(STUDY, spec.digest, until)
-            consortium.require(hospital.as_steward(approval))
+        ask(consortium, REFUSED_STUDY)
+        consortium.require(*consortium.hospitals["west"].disallow(REFUSED_STUDY, "ethics"))
+        allow(consortium, ask(consortium, STUDY))
         consortium.run(STUDY)
         north = consortium.hospitals["north"]
         key = north.agent.study_key(STUDY)

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from hmchain.application.learning.study_request import study_content
 from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network, Peer
@@ -14,9 +15,10 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy
-from hmchain.ledger.contracts.learning.studies import ProposeStudy
+from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.records.objects import address_of
@@ -27,6 +29,7 @@ from support.study_bed import SCHEMA, STUDY, make_spec
 
 OBJECT = b"sealed"
 NAME = address_of(OBJECT).hex()
+DAY_MS = 86_400_000
 
 
 def keyring(name: str) -> Keyring:
@@ -36,13 +39,22 @@ def keyring(name: str) -> Keyring:
 
 
 def propose_study(chain: Chain) -> None:
-    """All four hospitals publish a dataset, a's scientist proposes a study of them, and a's steward approves it."""
+    """All four hospitals publish a dataset, a's scientist asks for a study of them, all allow it, and b revokes it.
+
+    In ten blocks.
+    """
     for name in "abcd":
-        chain.block(chain.send(name, RegisterDataset("brain", SCHEMA)))
-        chain.block(chain.send(name, PublishVersion("brain", 1, bytes(32), 512)))
+        published = PublishVersion("brain", 1, bytes(32), 512)
+        chain.block(chain.send(name, RegisterDataset("brain", SCHEMA)), chain.send(name, published))
     spec = make_spec(tuple("abcd"))
-    chain.block(chain.send("a", ProposeStudy(spec), "scientist"))
-    chain.block(chain.send("a", ApproveStudy(STUDY, spec.digest, chain.clock.ms + 86_400_000)))
+    content = study_content(spec, chain.clock.ms + 2 * DAY_MS)
+    asked = (CreateRequest(STUDY), SaveDraft(STUDY, content), SubmitRequest(STUDY, content.digest))
+    chain.block(*(chain.send("a", body, "scientist") for body in asked))
+    yes = ApproveRequest(STUDY, 1, content.digest, "brain", chain.clock.ms + DAY_MS)
+    for names in ("a", "b", "cd"):
+        chain.block(*(chain.send(name, yes) for name in names))
+    chain.block(chain.send("a", ProposeUnderPermit(spec, STUDY), "scientist"))
+    chain.block(chain.send("b", RevokeRequest(STUDY, 1, content.digest, "brain", "consent", b"")))
 
 
 def begin_with_snapshot(

@@ -230,6 +230,17 @@ class Bed:
         if permit and len(permit.allowed) == len(spec.uses) and studies.study(self.state, study) is None:
             self.require(by, "scientist", ProposeUnderPermit(spec, study))
 
+    def propose(self, spec: StudySpec, by: str = "") -> str:
+        """The code that proposing a study gets, once all that it names allow it."""
+        by = by or self.names[0]
+        if self.protocol == 2:
+            return self.submit(by, "scientist", ProposeStudy(spec))
+        request = f"request-{len(self.asked)}"
+        self.ask(replace(spec, name=request), by)
+        for name in spec.participants:
+            self.allow(name, study=request)
+        return self.submit(by, "scientist", ProposeUnderPermit(spec, request))
+
     def revoke(self, name: str, study: str = STUDY) -> None:
         """Let a steward take back what was allowed."""
         if self.protocol == 2:

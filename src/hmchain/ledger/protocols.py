@@ -28,7 +28,7 @@ from hmchain.ledger.contracts.members.enrolment import AcceptInvitation
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
-FOUNDING = 2
+FOUNDING = 3
 """The rules by which new chains are founded."""
 
 NEXT_VERSION = "use the version of hmchain that the members run: it goes on from here; nothing was changed or lost"

@@ -16,7 +16,8 @@ from hmchain.errors import AuditError, InputError
 from hmchain.files import open_regular
 from hmchain.keys import Redacted
 from hmchain.ledger.readers import audit, lineage
-from hmchain.ledger.readers.lineage import TracedTransaction, VersionTrace
+from hmchain.ledger.readers.lineage import VersionTrace
+from hmchain.ledger.readers.traced_words import TracedTransaction
 from hmchain.plain import Progress
 from hmchain.records.catalogue import UnknownVersionError, Version
 from hmchain.records.pipeline import clean_files

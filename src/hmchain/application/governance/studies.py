@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hmchain.application.governance import study_requests
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.proposals import specification, with_words
@@ -10,14 +12,15 @@ from hmchain.application.learning.description import shown
 from hmchain.application.learning.pinned import read_training
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
+from hmchain.ledger.contracts.data.applying import CloseRequest
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
+from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec, plan_of
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.readers.requests import require_request
-from hmchain.ledger.readers.studies import StudyRequest, known_names, proposal, proposal_to
+from hmchain.ledger.readers.studies import REQUESTED, StudyRequest, known_names, proposal, proposal_to
 
 
 class BadReasonError(InputError):
@@ -67,8 +70,14 @@ def _asked(user: LedgerUser, name: str) -> StudyRequest:
 
 
 def close(user: LedgerUser, name: str) -> StudyRequest:
-    """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it."""
-    proposal(user.state, user.organisation, name)
+    """Scientist of the proposing hospital: end a study. Steward of a participant: vote for it.
+
+    One that is only asked for ends with its request, by the scientist's word alone.
+    """
+    found = proposal(user.state, user.organisation, name).asked
+    if found.status == REQUESTED:
+        user.send(CloseRequest(name, "withdrawn"))
+        return replace(found, status="closed", is_over=True)
     user.send(CloseStudy(name))
     return proposal(user.state, user.organisation, name).asked
 
@@ -118,6 +127,9 @@ def _ask_or_propose(user: LedgerUser, asked: Proposal, texts: Texts | None) -> S
         raise _taken(asked.name)
     if not study_requests.is_asked(user.state, asked.name):
         study_requests.ask(user, _specification(user, asked, texts))
+    elif not _is_asked(user, asked, proposal(user.state, user.organisation, asked.name).specification, texts):
+        hint = f"give the study another name; `hmchain request show {asked.name}` shows what was asked for"
+        raise StudyFileError(f"request {asked.name} asks for something else than this file", hint)
     if not study_requests.waits_for(user.state, asked.name):
         study_requests.propose(user, asked.name, asked.trainer)
     return proposal(user.state, user.organisation, asked.name).asked
@@ -146,5 +158,10 @@ def _is_asked(user: LedgerUser, asked: Proposal, known: StudySpec, texts: Texts 
     """Tell whether a proposal asks for this study, its description with it; nothing is put anywhere."""
     spec, described, pin = specification(user.state, asked), asked.described(), read_training(known.training).words
     if pin is None or described is None or texts is None:
-        return spec == known and described is None
-    return with_words(spec, pin) == known and texts.kept(asked.name, pin) == shown(described)
+        return _alike(spec, known) and described is None
+    return _alike(with_words(spec, pin), known) and texts.kept(asked.name, pin) == shown(described)
+
+
+def _alike(spec: StudySpec, known: StudySpec) -> bool:
+    """Whether they are the same; of what a request asks for, which has no first model yet, the plans."""
+    return spec == known if known.initial_root else plan_of(spec) == plan_of(known)

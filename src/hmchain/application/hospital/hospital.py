@@ -31,11 +31,13 @@ from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, RejectRequest, RevokeRequest
-from hmchain.ledger.contracts.data.requests import Decided, Handling
+from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Request, Status
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.ledger import Node, signed
+from hmchain.ledger.state import State
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, ImageRecord, Images, decode_image, encode_image, stack
@@ -81,6 +83,8 @@ class Hospital:
             folder.organisation, keys.agent, node, objects, self.store, partial(_learner, self, learn),
             cache=folder.cache, relay=relay, leaving=self._leaving,
         )  # fmt: skip
+        self._asked: list[StudySpec] = []
+        self._looked_at = -1
         self._read: set[str] = set()
         self._unread: dict[str, float] = {}
 
@@ -221,8 +225,8 @@ class Hospital:
 
         What cannot be had now is tried again later.
         """
-        for study in self.agent.open_studies():
-            name, pin = study.spec.name, read_training(study.spec.training).words
+        for spec in self._asked_for():
+            name, pin = spec.name, read_training(spec.training).words
             if pin is None or name in self._read or time.monotonic() < self._unread.get(name, 0):
                 continue
             try:
@@ -231,8 +235,26 @@ class Hospital:
             except HMChainError:  # whoever asks for it is told why
                 self._unread[name] = time.monotonic() + _AGAIN_SECONDS
 
+    def _asked_for(self) -> list[StudySpec]:
+        """The studies that ask something of this hospital, and those that a request asks for."""
+        state = self.node.state
+        if state.height != self._looked_at:
+            self._looked_at = state.height
+            names = requests.asked_of(state, self.organisation)
+            found = (_study_of(state, requests.require_request(state, name)) for name in names)
+            self._asked = [spec for spec in found if spec is not None]
+        return [*(study.spec for study in self.agent.open_studies()), *self._asked]
+
     def close(self) -> None:
         """Close the hospital's files."""
         self.vault.close()
         self.store.close()
         self.activity.close()
+
+
+def _study_of(state: State, entry: Request) -> StudySpec | None:
+    """The study that an open request asks for, if that is what it asks for."""
+    content = requests.content(state, entry.name, entry.version)
+    if content is None or content.kind is not Kind.TRAIN or entry.status is Status.CLOSED:
+        return None
+    return studies.of_plan(content.plan, entry.name, ())

@@ -35,10 +35,10 @@ from hmchain.ledger.readers.lineage import (
     RoundTrace,
     StewardDecision,
     StudyTrace,
-    TracedTransaction,
     VersionTrace,
 )
 from hmchain.ledger.readers.replay import TrustedHeader
+from hmchain.ledger.readers.traced_words import TracedTransaction
 from hmchain.plain import plain
 
 app = typer.Typer(no_args_is_help=True)
@@ -251,7 +251,10 @@ def _show_dataset(used: DatasetTrace) -> None:
             ("model", study.model_root.hex() or "none"),
         ))  # fmt: skip
         _show_decisions(study.decisions)
-    if not used.studies:
+    if used.requests:
+        output.heading("Requests under which no study was proposed")
+        _show_decisions(used.requests)
+    if not used.studies and not used.requests:
         output.say("No study asked for it.")
 
 
@@ -275,11 +278,12 @@ def _show_decisions(decisions: Iterable[StewardDecision]) -> None:
     output.heading("Decisions of stewards")
     rows = (
         (each.organisation, each.status, f"{each.dataset} v{each.version}", each.purpose, output.short(each.code),
-         output.when(each.expires_ms) if each.expires_ms else each.reason or "-", _where(each.entry))
+         output.when(each.expires_ms) if each.expires_ms else each.reason or "-", output.listed(each.persons),
+         f"{each.request} {output.short(each.content)}".strip(), _where(each.entry))
         for each in decisions
     )  # fmt: skip
-    columns = ("hospital", "decision", "for", "purpose", "code", "until or why", "transaction")
-    output.table(columns, rows, drop=("code", "purpose", "transaction"))
+    columns = ("hospital", "decision", "for", "purpose", "code", "until or why", "by", "decided on", "transaction")
+    output.table(columns, rows, drop=("code", "purpose", "decided on", "transaction", "by"))
 
 
 def _round_row(round_: RoundTrace) -> tuple[object, ...]:

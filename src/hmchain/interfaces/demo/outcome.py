@@ -40,7 +40,8 @@ from hmchain.interfaces.report.parts import (
     TrainingPlan,
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
-from hmchain.ledger.contracts.learning import approvals, models, studies
+from hmchain.ledger.contracts.learning import models, studies
+from hmchain.ledger.readers import permissions
 from hmchain.records.catalogue import HeldItem
 
 Curve = Mapping[int, tuple[float, float]]
@@ -137,15 +138,15 @@ def _metadata(arrivals: Sequence[Arrival]) -> tuple[Count, ...]:
 def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Approval, ...]:
     found = []
     for study in (prepared.unwanted_study, prepared.study):
-        specification = studies.require_study(consortium.ledger.state, study).progress.specification
-        for entry in approvals.approvals(consortium.ledger.state, specification):
+        for entry in permissions.words_on(consortium.ledger.state, study):
+            if entry.decision == permissions.UNDECIDED:
+                continue
             height, transaction = history.decisions[study, entry.organisation]
-            decision = {"approved": "approved", "refused": "refused"}.get(entry.status, "revoked")
             found.append(
                 Approval(
                     hospital=entry.organisation,
                     study=study,
-                    decision=decision,  # type: ignore[arg-type]
+                    decision=entry.decision,  # type: ignore[arg-type]
                     reason=entry.reason,
                     height=height,
                     transaction=transaction.hex(),

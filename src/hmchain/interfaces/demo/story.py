@@ -139,7 +139,7 @@ class Story:
         """One study was not approved."""
         self.line(
             f"Study [bold]{refused.study}[/]: refused by the steward of {refused.steward} (reason: {refused.reason}). "
-            f"An agent that tried to join before had the ledger's answer: [red]{refused.answer}[/]."
+            f"Proposed all the same, it had the ledger's answer: [red]{refused.answer}[/]."
         )
 
     def approved(self, study: str, names: tuple[str, ...]) -> None:

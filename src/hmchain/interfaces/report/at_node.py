@@ -38,10 +38,11 @@ from hmchain.interfaces.report.parts import (
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger import vectors
-from hmchain.ledger.contracts.learning import approvals, rounds, studies
+from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.readers import permissions
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.next_steps import NODE
@@ -50,7 +51,7 @@ from hmchain.ledger.state import State
 from hmchain.plain import size
 from hmchain.records.envelope import sealed_size
 
-_DECISIONS: dict[str, Decision] = {approvals.APPROVED: "approved", approvals.REFUSED: "refused"}
+_DECISIONS: dict[str, Decision] = {"approved": "approved", "refused": "refused", "revoked": "revoked"}
 OWN_SCORES = Fact(
     name="The scores are this hospital's own.",
     text="They are measured on its own validation images, by which it also votes. They say how the model does here, "
@@ -233,13 +234,15 @@ def _rounds(known: _Known) -> list[Round]:
 def _approvals(known: _Known) -> list[Approval]:
     name, found = known.status.name, []
     told = known.story.decisions if known.story else {}
-    for entry in approvals.approvals(known.state, known.study.progress.specification):
+    for entry in permissions.permissions(known.state, known.study):
+        if entry.decision not in _DECISIONS:
+            continue
         height, transaction = told.get((name, entry.organisation), (None, b""))
         found.append(
             Approval(
                 hospital=entry.organisation,
                 study=name,
-                decision=_DECISIONS.get(entry.status, "revoked"),
+                decision=_DECISIONS[entry.decision],
                 reason=entry.reason,
                 height=height,
                 transaction=transaction.hex(),

@@ -27,12 +27,14 @@ from hmchain.ledger import contracts, events, genesis, proposer
 from hmchain.ledger.blocks import OK, Block, BlockResult
 from hmchain.ledger.contracts.learning import conduct, rounds
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
 from hmchain.ledger.reputation import faults_tolerated
+from hmchain.ledger.request_events import Decided
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -62,7 +64,7 @@ class History:
     updates: Counter[str] = field(default_factory=Counter)
     """Masked updates that each hospital sent, those of the class-count round left out."""
     decisions: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
-    """Height and transaction of each steward's last decision, by study and hospital."""
+    """Height and transaction of each steward's last decision, by study or request, and hospital."""
     registered: bytes = b""
     """The transaction whose block registered the model."""
 
@@ -127,8 +129,10 @@ def _believed(wire: bytes, chain_id: str) -> Authentic:
 
 
 def _study_of(body: object) -> str | None:
-    """The study that a transaction is about, if it is about one."""
-    return body.spec.name if isinstance(body, ProposeStudy) else getattr(body, "study", None)
+    """The study that a transaction is about, if it is about one; a request is for the study of its name."""
+    if isinstance(body, ProposeStudy | ProposeUnderPermit):
+        return body.spec.name
+    return getattr(body, "study", None) or getattr(body, "request", None)
 
 
 class _Reader:
@@ -141,6 +145,8 @@ class _Reader:
         self._failed_masters: list[FailedMaster] = []
         self._opened_ms = 0
         self._silences = Silences(state)
+        self._under: dict[str, str] = {}
+        """By request: the study under its permit."""
 
     def before(self, block: Block) -> None:
         """Who proposed, and whose turns to propose the block before had failed; from the state before the block."""
@@ -176,6 +182,12 @@ class _Reader:
         digest = transaction_digest(wire)
         if isinstance(event, events.StudyApproved | events.StudyRefused | events.StudyRevoked):
             self._history.decisions[event.study, event.organisation] = (block.header.height, digest)
+        if isinstance(event, Decided):
+            self._decided(block, event, digest)
+        if isinstance(event, events.StudyPermitted):
+            self._under[event.request] = event.study
+            said = [(key, told) for key, told in self._history.decisions.items() if key[0] == event.request]
+            self._history.decisions |= {(event.study, organisation): told for (_, organisation), told in said}
         if not isinstance(event, AboutStudy) or event.study != self._study:
             return
         match event:
@@ -189,6 +201,11 @@ class _Reader:
                 self._round(block, event)
             case events.ModelRegistered():
                 self._history.registered = digest
+
+    def _decided(self, block: Block, event: Decided, transaction: bytes) -> None:
+        """A hospital's word on a request is one on the study under its permit."""
+        for name in (event.request, self._under.get(event.request, event.request)):
+            self._history.decisions[name, event.organisation] = (block.header.height, transaction)
 
     def _round(self, block: Block, event: events.RoundClosed) -> None:
         number = event.round

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hmchain.ledger.contracts.learning import models, studies
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers.permissions import permission
+from hmchain.ledger.readers.permissions import words_on
 from hmchain.ledger.state import State
 
 
@@ -61,8 +61,5 @@ def _is_origin(claim: OriginClaim, state: State) -> bool:
 
 
 def _is_said(claim: DecisionClaim, state: State) -> bool:
-    study = studies.study(state, claim.study)
-    if study is None or claim.hospital not in study.spec.participants:
-        return False
-    said = permission(state, study, claim.hospital)
-    return (said.decision, said.reason) == (claim.decision, claim.reason)
+    said = {word.organisation: (word.decision, word.reason) for word in words_on(state, claim.study)}
+    return said.get(claim.hospital) == (claim.decision, claim.reason)

@@ -6,7 +6,7 @@ blocks are believed here: `audit.verify` is what checks them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from hmchain.errors import LedgerError
 from hmchain.ledger import contracts, events
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK
+from hmchain.ledger.contracts.data.applying import SaveDraft
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
+from hmchain.ledger.contracts.data.requests import Content
 from hmchain.ledger.contracts.learning.approvals import (
     APPROVED,
     REFUSED,
@@ -34,6 +36,7 @@ from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.rotation import RotateKey
 from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
 from hmchain.ledger.events import AboutStudy, LedgerEvent
+from hmchain.ledger.readers.traced_words import RequestWords, TracedTransaction
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
 
 
@@ -41,20 +44,6 @@ class NothingToTraceError(LedgerError):
     """The ledger knows no such study or dataset."""
 
     code = "nothing_to_trace"
-
-
-@dataclass(frozen=True, slots=True)
-class TracedTransaction:
-    """A transaction: where it is, when, and who signed it."""
-
-    height: int
-    time_ms: int
-    transaction: bytes
-    """Its digest: `hmchain ledger tx` shows it, `hmchain ledger proof` proves it."""
-    organisation: str
-
-    def __str__(self) -> str:
-        return f"{self.transaction.hex()} by {self.organisation} in block {self.height}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +63,7 @@ class VersionTrace:
 
 @dataclass(frozen=True, slots=True)
 class StewardDecision:
-    """A steward's word on a study."""
+    """A hospital's word on a study, or on the request by whose permit it is."""
 
     organisation: str
     status: str
@@ -86,6 +75,12 @@ class StewardDecision:
     expires_ms: int
     reason: str
     entry: TracedTransaction
+    request: str = ""
+    """The request that was decided on; empty where it was the study itself."""
+    content: bytes = b""
+    """Digest of what was decided on: of the request's content, or of the specification."""
+    persons: tuple[str, ...] = ()
+    """Who decided, as `east/steward`; empty where the hospital's policy did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +151,8 @@ class DatasetTrace:
     versions: tuple[VersionTrace, ...]
     studies: tuple[StudyTrace, ...]
     """Studies that asked for it, each with this organisation's decisions and updates alone."""
+    requests: tuple[StewardDecision, ...] = ()
+    """What the organisation said to requests for it under whose permit no study was proposed."""
 
     def __str__(self) -> str:
         asked = ", ".join(study.spec.name for study in self.studies) or "no study"
@@ -189,7 +186,29 @@ def trace_dataset(directory: Path, organisation: str, dataset: str) -> DatasetTr
         organisation, dataset, registered,
         tuple(v for v in history.versions.values() if (v.organisation, v.dataset) == (organisation, dataset)),
         tuple(_only(story.trace(history), organisation) for story in used),
+        tuple(_unused(history, organisation, dataset)),
     )  # fmt: skip
+
+
+def _unused(history: _History, organisation: str, dataset: str) -> Iterator[StewardDecision]:
+    """A hospital's words on requests for a dataset that came to no study."""
+    came = {story.request for story in history.studies.values()}
+    for request, word in history.words.all():
+        if request in came or (word.organisation, word.dataset) != (organisation, dataset):
+            continue
+        asked = history.contents.get(word.content)
+        yield StewardDecision(
+            organisation, word.status, dataset, _version(asked, organisation, dataset),
+            ", ".join(asked.purposes) if asked else "", asked.code if asked else b"", word.until_ms, word.reason,
+            word.entry, request, word.content, word.persons,
+        )  # fmt: skip
+
+
+def _version(asked: Content | None, organisation: str, dataset: str) -> int:
+    named = (
+        use for use in (asked.datasets if asked else ()) if (use.organisation, use.dataset) == (organisation, dataset)
+    )
+    return next((use.version for use in named), 0)
 
 
 def _only(trace: StudyTrace, organisation: str) -> StudyTrace:
@@ -211,6 +230,7 @@ class _Study:
     spec: StudySpec
     proposal: TracedTransaction
     decisions: list[StewardDecision] = field(default_factory=list)
+    request: str = ""
     updates: dict[int, list[UpdateTrace]] = field(default_factory=dict)
     aggregates: dict[int, list[AggregateTrace]] = field(default_factory=dict)
     outcomes: dict[int, str] = field(default_factory=dict)
@@ -233,7 +253,20 @@ class _Study:
             for number in numbers
         )
         data = tuple(history.versions[key] for key in wanted if key in history.versions)
-        return StudyTrace(self.spec, self.proposal, data, tuple(self.decisions), tuple(rounds), *self.model)
+        return StudyTrace(self.spec, self.proposal, data, self._words(history), tuple(rounds), *self.model)
+
+    def _words(self, history: _History) -> tuple[StewardDecision, ...]:
+        """What the participants said, in order."""
+        said = history.words.of(self.request) if self.request else []
+        spec = self.spec
+        return (*self.decisions, *(
+            StewardDecision(
+                word.organisation, word.status, word.dataset, spec.use(word.organisation).version, spec.purpose,
+                spec.code, word.until_ms, word.reason, word.entry, self.request, word.content, word.persons,
+            )
+            for word in said
+            if word.organisation in spec.participants
+        ))  # fmt: skip
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -262,6 +295,9 @@ class _History:
         self.registered: dict[tuple[str, str], TracedTransaction] = {}
         self.versions: dict[tuple[str, str, int], VersionTrace] = {}
         self.studies: dict[str, _Study] = {}
+        self.words = RequestWords()
+        self.contents: dict[bytes, Content] = {}
+        """Of requests, by digest."""
         self._owners: dict[bytes, str] = {}
         for member in members:
             self._learn_keys(member)
@@ -296,6 +332,7 @@ class _History:
                 reader(self, entry, body)
             for event in events.decode_all(receipt.events):
                 self._read_event(event)
+                self.words.read(event, entry)
 
     def _read_event(self, event: LedgerEvent) -> None:
         story = self.studies.get(event.study) if isinstance(event, AboutStudy) else None
@@ -339,7 +376,11 @@ class _History:
         self.versions[key] = replace(self.versions[key], withdrawn=entry)
 
     def _propose(self, entry: TracedTransaction, body: ProposeStudy | ProposeUnderPermit) -> None:
-        self.studies[body.spec.name] = _Study(body.spec, entry)
+        request = body.request if isinstance(body, ProposeUnderPermit) else ""
+        self.studies[body.spec.name] = _Study(body.spec, entry, request=request)
+
+    def _save(self, _entry: TracedTransaction, body: SaveDraft) -> None:
+        self.contents[body.content.digest] = body.content
 
     def _approve(self, entry: TracedTransaction, body: ApproveStudy) -> None:
         self._decide(entry, body.study, APPROVED, expires_ms=body.expires_ms)
@@ -357,6 +398,7 @@ class _History:
         use = spec.use(entry.organisation)
         self.studies[study].decisions.append(StewardDecision(
             entry.organisation, status, use.dataset, use.version, spec.purpose, spec.code, expires_ms, reason, entry,
+            content=spec.digest, persons=(f"{entry.organisation}/steward",),
         ))  # fmt: skip
 
     def _commit(self, entry: TracedTransaction, body: CommitUpdate) -> None:
@@ -385,6 +427,7 @@ _READERS: dict[type, Callable[..., None]] = {
     WithdrawVersion: _History._withdraw,
     ProposeStudy: _History._propose,
     ProposeUnderPermit: _History._propose,
+    SaveDraft: _History._save,
     ApproveStudy: _History._approve,
     RefuseStudy: _History._refuse,
     RevokeApproval: _History._revoke,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.data.requests import Decided, Handling
-from hmchain.ledger.contracts.learning import approvals, permitted
+from hmchain.ledger.contracts.learning import approvals, permitted, studies
 from hmchain.ledger.contracts.learning.approvals import APPROVED, REFUSED, REVOKED
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
 from hmchain.ledger.state import State
@@ -55,6 +55,16 @@ class Permission:
 def permissions(state: State, study: Study) -> tuple[Permission, ...]:
     """Every participant's word on a study, in order of name."""
     return tuple(permission(state, study, use.organisation) for use in study.spec.uses)
+
+
+def words_on(state: State, name: str) -> tuple[Permission, ...]:
+    """Every hospital's word on a study of this name, or on the request for one, in order of organisation."""
+    study, entry = studies.study(state, name), requests.request(state, name)
+    if study is not None:
+        return permissions(state, study)
+    content = requests.content(state, name, entry.version) if entry is not None else None
+    asked = content.datasets if content is not None else ()
+    return tuple(said_to(state, name, DatasetUse(use.organisation, use.dataset, use.version)) for use in asked)
 
 
 def permission(state: State, study: Study, organisation: str) -> Permission:

@@ -16,7 +16,7 @@ from hmchain.ledger.readers import next_steps, permissions
 from hmchain.ledger.readers.next_steps import Left, Step
 from hmchain.ledger.readers.setbacks import Setback, setbacks
 from hmchain.ledger.readers.states import VerifiedState
-from hmchain.ledger.readers.studies import known_names
+from hmchain.ledger.readers.studies import known_names, requests
 from hmchain.ledger.state import State
 
 
@@ -119,6 +119,9 @@ def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
     """One study as it stands now, without a name the one that is meant. Raises `NoStudyError`."""
     state, wanted = found.state, name or default_study(found.state)
     study = studies.study(state, wanted)
+    if study is None and any(each.study == wanted for each in requests(state, "")):
+        hint = f"`hmchain study show {wanted}` says who has decided; once all have, its scientist proposes it"
+        raise NoStudyError(f"study {wanted} is asked for, and not proposed yet", hint)
     if study is None:
         raise NoStudyError(f"there is no study {wanted}", f"studies on this ledger: {known_names(state)}")
     return _status(state, study, found.words)

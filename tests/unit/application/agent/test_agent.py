@@ -20,9 +20,9 @@ from hmchain.keys import WrappingKey
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import Layer
 from hmchain.ledger.contracts.learning import opening, rounds, studies
-from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
+from hmchain.ledger.contracts.learning.studies import Status, StudySpec
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction, ballots
 from support.study_bed import STUDY, Bed, another, make_spec
 
@@ -123,7 +123,7 @@ def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: 
     bed.approve()
     bed.until(2, phase)
     assert "west" in read
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.reopen()
     read.clear()
     bed.run()
@@ -148,11 +148,9 @@ def test_whose_half_does_not_open_is_told_to_the_hospital_that_got_it(bed: Bed) 
 def test_two_studies_run_side_by_side(bed: Bed) -> None:
     spec = bed.prepare(rounds_=2)
     second = another(spec, "second", rounds=1)
-    bed.require("north", "scientist", ProposeStudy(second))
+    bed.ask(second, "north")
     bed.approve()
-    for name in bed.names:
-        body = ApproveStudy("second", second.digest, bed.now_ms + 86_400_000)
-        bed.require(name, "steward", body)
+    bed.approve(study="second")
     bed.run()
     assert [study.status for study in studies.studies(bed.state)] == [Status.FINISHED] * 2
     assert rounds.round_(bed.state, "second", 1).frozen == bed.names  # type: ignore[union-attr]
@@ -162,13 +160,13 @@ def test_two_studies_run_side_by_side(bed: Bed) -> None:
     assert len(keys) == 2
 
 
-def test_a_refused_study_beside_a_running_one(bed: Bed) -> None:
+def test_a_closed_study_beside_a_running_one(bed: Bed) -> None:
     spec = bed.prepare(rounds_=1)
-    bed.require("north", "scientist", ProposeStudy(another(spec, "second")))
-    bed.require("west", "steward", RefuseStudy("second", "ethics"))
+    assert bed.propose(another(spec, "second"), "north") == "ok"
+    bed.require("north", "scientist", CloseStudy("second"))
     bed.approve()
     bed.run()
-    assert [study.status for study in studies.studies(bed.state)] == [Status.REFUSED, Status.FINISHED]
+    assert [study.status for study in studies.studies(bed.state)] == [Status.CLOSED, Status.FINISHED]
 
 
 def test_a_removed_member_stops_neither_the_ledger_nor_the_study(bed: Bed) -> None:
@@ -187,7 +185,7 @@ def test_a_removed_member_stops_neither_the_ledger_nor_the_study(bed: Bed) -> No
 
 def test_joining_twice_after_a_restart_uses_the_same_secrets(bed: Bed) -> None:
     bed.prepare()
-    bed.approve("east")
+    bed.approve()
     first = bed.agent("east").step()
     bed.reopen()
     desk = bed.opening_desk("east")

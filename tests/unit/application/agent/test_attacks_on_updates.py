@@ -15,7 +15,6 @@ from hmchain.application.agent.phases import commit
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32
 from hmchain.ledger.contracts.learning import summing
-from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate
 from hmchain.ledger.contracts.learning.rounds import Phase
@@ -156,7 +155,7 @@ def test_r5_a_study_that_is_over_is_not_paused(tmp_path: Path) -> None:
     for name in ("east", "north"):
         bed.behave(name, AgentBehaviour.REJECT_ALWAYS)
     bed.until(3, Phase.GATE_COMMIT)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.run(lambda: not bed.running)
     assert bed.study.status == Status.FINISHED and len(bed.kinds("model.registered")) == 1
     assert bed.submit("east", "scientist", ResumeStudy(STUDY)) == "not_paused"

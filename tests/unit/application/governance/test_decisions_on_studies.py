@@ -6,18 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from hmchain.application.governance import studies
+from hmchain.application.governance import studies, study_requests
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.study_file import Proposal, StudyFileError, load_proposal
+from hmchain.application.governance.study_requests import StudyNotAllowedError
 from hmchain.ledger.engines.ledger import RefusedTransactionError
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.readers.studies import NotAskedError, UnknownStudyError, proposal_to
 from support.study_bed import START_MS, STUDY, YEAR_MS, Bed
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path / "run")
+def protocol() -> int:
+    return FOUNDING
+
+
+@pytest.fixture
+def bed(tmp_path: Path, protocol: int) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run", protocol=protocol)
     yield bed
     bed.close()
 
@@ -26,6 +34,7 @@ def user(bed: Bed, name: str, role: str = "steward") -> LedgerUser:
     return LedgerUser(name, getattr(bed.consortium.hospitals[name].keys, role), bed.consortium.ledger)
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_an_approval_binds_what_was_shown_and_can_be_taken_back(bed: Bed) -> None:
     bed.prepare()
     east = user(bed, "east")
@@ -38,6 +47,7 @@ def test_an_approval_binds_what_was_shown_and_can_be_taken_back(bed: Bed) -> Non
         studies.revoke(east, STUDY)
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_a_refusal_has_a_reason_with_a_code(bed: Bed) -> None:
     bed.prepare()
     with pytest.raises(studies.BadReasonError, match="is no reason on a ledger"):
@@ -46,6 +56,7 @@ def test_a_refusal_has_a_reason_with_a_code(bed: Bed) -> None:
     assert (done.decision, done.reason, done.status, done.is_over) == ("refused", "ethics", "refused", True)
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_a_scientist_ends_what_it_proposed(bed: Bed) -> None:
     bed.prepare()
     with pytest.raises(RefusedTransactionError, match="not_paused"):
@@ -53,6 +64,7 @@ def test_a_scientist_ends_what_it_proposed(bed: Bed) -> None:
     assert studies.close(user(bed, bed.names[0], "scientist"), STUDY).is_over
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_a_study_that_is_not_there_is_named_before_anything_is_sent(bed: Bed) -> None:
     bed.prepare()
     height, east = bed.state.height, user(bed, "east")
@@ -78,6 +90,7 @@ def test_a_study_asks_nothing_of_who_takes_no_part(tmp_path: Path) -> None:
         bed.close()
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_a_proposal_from_a_file_pins_the_newest_versions(bed: Bed, tmp_path: Path) -> None:
     bed.prepare()
     file = tmp_path / "study.toml"
@@ -92,3 +105,37 @@ def test_a_proposal_from_a_file_pins_the_newest_versions(bed: Bed, tmp_path: Pat
         load_proposal(file)
     with pytest.raises(StudyFileError, match="has published no dataset knees"):
         studies.propose(user(bed, "west", "scientist"), Proposal(name="knees", datasets={"west": "knees"}))
+
+
+def test_a_study_is_asked_for_decided_on_and_proposed_by_the_same_commands(bed: Bed) -> None:
+    """From protocol 3 on: a request by the study's name, each hospital's word, and the same file once more."""
+    bed.prepare()
+    asked = Proposal(name="scans", datasets=dict.fromkeys(bed.names, "brain"), rounds=2, steps=2)
+    west = user(bed, "west", "scientist")
+    done = studies.propose(west, asked)
+    assert (done.study, done.status, done.request, done.is_over) == ("scans", "requested", "scans", False)
+    with pytest.raises(StudyFileError, match="asks for something else than this file"):
+        studies.propose(west, replace(asked, rounds=3))
+    for name in ("east", "north", "west"):
+        steward = user(bed, name)
+        said = studies.approve(steward, proposal_to(steward.state, name, "scans").asked, START_MS + YEAR_MS)
+        assert (said.decision, said.until_ms) == ("approved", START_MS + YEAR_MS)
+    waiting = studies.propose(west, asked)
+    assert [each.organisation for each in waiting.answers if each.decision == "undecided"] == ["south"]
+    assert studies.refuse(user(bed, "south"), "scans", "ethics").decision == "refused"
+    done = studies.propose(west, asked)
+    assert (done.status, done.participants) == ("proposed", ("east", "north", "west"))
+    assert studies.revoke(user(bed, "east"), "scans").decision == "revoked"
+    assert studies.close(west, "scans").is_over
+    with pytest.raises(StudyFileError, match="there is a study scans already"):
+        studies.propose(west, asked)
+
+
+def test_too_few_hospitals_make_no_study(bed: Bed) -> None:
+    bed.prepare()
+    for name in bed.names[:2]:
+        studies.refuse(user(bed, name), STUDY, "purpose")
+    for name in bed.names[2:]:
+        bed.allow(name)
+    with pytest.raises(StudyNotAllowedError, match="too few hospitals allow"):
+        study_requests.propose(user(bed, bed.names[0], "scientist"), STUDY)

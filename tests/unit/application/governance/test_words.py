@@ -36,6 +36,7 @@ from hmchain.keys import UnwrapError, WrappingKey
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec
 from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, submit
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.readers.studies import StudyRequest, proposal
 from support.study_bed import SCHEMA, Bed, another
 
@@ -45,8 +46,13 @@ TABLE = {"title": "Relapse after surgery", "text": SECRET, "contact": "Dr West, 
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path / "run")
+def protocol() -> int:
+    return FOUNDING
+
+
+@pytest.fixture
+def bed(tmp_path: Path, protocol: int) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run", protocol=protocol)
     bed.prepare()
     yield bed
     bed.close()
@@ -73,6 +79,7 @@ def test_a_steward_reads_in_words_what_an_approval_binds(bed: Bed) -> None:
     assert replace(spec, training=other).digest != spec.digest
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_the_same_file_again_asks_for_the_same_and_other_words_do_not(bed: Bed) -> None:
     """An undecided proposal is known again, though its description is sealed anew: nothing is said to contradict it."""
     wanted: list[ProposeStudy] = []
@@ -96,6 +103,7 @@ def test_the_same_file_again_asks_for_the_same_and_other_words_do_not(bed: Bed) 
     assert not sent.same(first, replace(again, spec=replace(again.spec, rounds=3)))
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_a_proposal_that_came_when_its_command_had_ended_is_there(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The scientist was told "undecided", and gives the command again, now and hours later: it says since when."""
     west, ledger, said = bed.consortium.hospitals["west"], bed.consortium.ledger, list[str]()
@@ -177,7 +185,7 @@ def test_agents_keep_a_copy_so_that_a_list_needs_nobody(bed: Bed) -> None:
 def test_a_study_may_come_without_words_and_a_name_is_given_once(bed: Bed) -> None:
     spec = propose(bed, table=None)
     assert kept_words(bed.consortium.hospitals["east"].texts, spec).title == "no description"
-    with pytest.raises(StudyFileError, match="there is a study relapse already"):
+    with pytest.raises(StudyFileError, match="request relapse asks for something else"):
         propose(bed)
 
 
@@ -188,7 +196,7 @@ def test_a_pin_that_no_description_can_have_is_said_to_differ_and_can_be_refused
         evil = another(spec, "evil", training=pin_training(b"", words=replace(pin(spec), **each)))
         shown = read_words(east.texts, chain_id, evil)
         assert shown.reading is kept_words(east.texts, evil).reading is Reading.DIFFERS
-    bed.require("west", "scientist", ProposeStudy(evil))
+    bed.ask(evil, "west")
     show_proposal(StudyInWords(proposal(bed.state, "east", "evil"), shown))
     east.read_descriptions()
     studies.refuse(LedgerUser("east", east.keys.steward, bed.consortium.ledger), "evil", "ethics")
@@ -202,11 +210,12 @@ def test_no_line_of_a_description_looks_like_a_pinned_term(bed: Bed, capsys: pyt
     sealed = seal_description(chain_id, "evil", words, readers)
     bed.consortium.objects.put(sealed.data, address=sealed.pin.object)
     evil = another(base, "evil", training=pin_training(b"", words=sealed.pin))
-    bed.require("west", "scientist", ProposeStudy(evil))
+    bed.ask(evil, "west")
     texts = hospitals["east"].texts
     for found in (read_words(texts, chain_id, evil), kept_words(texts, evil)):
         assert found.description is not None and "\n" not in found.title + found.description.contact
         show_proposal(StudyInWords(proposal(bed.state, "east", "evil"), found))
         shown = capsys.readouterr().out
         assert "deadbeef" in shown and not {"\r", "\x1b", "\u202e"} & set(shown)
-        assert sum(line.startswith("specification") for line in shown.splitlines()) == 1
+        assert not any(line.startswith("specification") for line in shown.splitlines())
+        assert sum(line.startswith("request") for line in shown.splitlines()) == 1

@@ -13,7 +13,7 @@ from hmchain.application.site.keyring import Keyring
 from hmchain.errors import LedgerError
 from hmchain.keys import KeyFileError, WrongPassphraseError
 from hmchain.ledger.contracts.data.datasets import PublishVersion
-from hmchain.ledger.contracts.learning.approvals import RefuseStudy
+from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.engines.embedded import SecondWriterError
 from hmchain.ledger.engines.ledger import RefusedTransactionError
@@ -41,8 +41,9 @@ def test_run_says_why_it_stops(bed: Bed) -> None:
     with pytest.raises(StudyPausedError, match="unknown"):
         bed.consortium.run(STUDY)
     bed.prepare()
-    bed.require("east", "steward", RefuseStudy(STUDY, "privacy"))
-    with pytest.raises(StudyPausedError, match="refused"):
+    bed.approve()
+    bed.require("east", "scientist", CloseStudy(STUDY))
+    with pytest.raises(StudyPausedError, match="closed"):
         bed.consortium.run(STUDY)
 
 

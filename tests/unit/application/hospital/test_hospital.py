@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.agent.pins import UnpinnedError
+from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.learner import cnn_learner
@@ -19,6 +19,7 @@ from hmchain.application.learning.trainers.cnn import Architecture, first_model_
 from hmchain.canonical import encode
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.datasets import Schema, dataset, version
+from hmchain.ledger.contracts.learning import approvals
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
 from hmchain.ledger.contracts.members import parameters
 from hmchain.records.pictures.prepared import Images
@@ -42,6 +43,20 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         hospital.store_images("brain", {"train": images(11, 1), "validation": images(5, 2)})
         consortium.require(hospital.register("brain", SCHEMA), hospital.publish("brain", 1))
         yield hospital
+
+
+@pytest.fixture(autouse=True)
+def allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No study is proposed here, so none is allowed; what is read of records that are is tested."""
+    monkeypatch.setattr(approvals, "authorised", lambda state, organisation, specification, time_ms: True)
+
+
+def test_no_record_is_opened_without_a_permit_or_an_approval(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    with pytest.raises(NotApprovedError, match="no record is opened for study tumours"):
+        cnn_learner(hospital, spec(hospital)).read()
 
 
 def spec(hospital: Hospital, rounds: int = 2) -> StudySpec:

@@ -96,14 +96,14 @@ def test_an_outsider_reads_who_decided_what_from_it(of_a_study: Path, capsys: Ca
         (listed,) = answer(capsys, "study", "list", place)
         shown = answer(capsys, "study", "show", STUDY, "--dir", place)
         said = {each["organisation"]: each["decision"] for each in shown["asked"]["answers"]}
-        assert said == {"a": "approved", "b": "undecided", "c": "undecided", "d": "undecided"}
+        assert said == {"a": "approved", "b": "revoked", "c": "approved", "d": "approved"}
         assert (listed["study"], listed["sent"], listed["description"]["reading"]) == (STUDY, [], "none")
         found = answer(capsys, "network", "status", place)
         assert [each["organisation"] for each in found["validators"]] == list("abcd") and found["health"] is None
         assert (found["height"], found["blocks"], found["vouched"]) == (10, 10, "signed by 4 of 4 founders")
         assert answer(capsys, "network", "ballots", place) == []
         assert answer(capsys, "network", "parameters", place)["parameters"]["round_trip_ms"] == 50
-        assert answer(capsys, "network", "upgrade", "show", place)["protocol"] == 2
+        assert answer(capsys, "network", "upgrade", "show", place)["protocol"] == 3
         assert main(["network", "status", place]) == 0
     assert "only a running node can say" in capsys.readouterr().out
 
@@ -118,7 +118,7 @@ def test_an_outsider_s_page_of_a_study_has_what_the_ledger_tells_and_overwrites_
     assert found["report"] == str(page) and page.is_file()
     summary = found["summary"]
     assert (summary["own"], summary["departures"]) == (None, []) and "keep them" in summary["notice"]
-    assert [each["approval"] for each in summary["participants"]] == ["approved", *["undecided"] * 3]
+    assert [each["approval"] for each in summary["participants"]] == ["approved", "revoked", "approved", "approved"]
     assert f"audit verify --dir {of_a_study}" in summary["next_commands"][-1]["name"]
     assert "This hospital" not in page.read_text("utf-8")
     page.write_text("mine")
@@ -326,7 +326,7 @@ def test_the_page_of_a_study_that_began_before_a_snapshot_says_that_its_ledger_i
     monkeypatch.chdir(tmp_path)
     answer(capsys, "node", "export-ledger", "part.zip", "--dir", str(node))
     summary = answer(capsys, "report", "part.zip")["summary"]
-    assert [each["approval"] for each in summary["participants"]] == ["approved", *["undecided"] * 3]
+    assert [each["approval"] for each in summary["participants"]] == ["approved", "revoked", "approved", "approved"]
     assert "not whole" in summary["limits"][1]["name"] and summary["lineage"] is None
     assert answer(capsys, "audit", "trace", "part.zip", status=6)["error"]["code"] == "partial_log"
 
@@ -416,7 +416,7 @@ def test_the_end_that_nobody_at_hand_signed_is_said_to_be_unaudited(
     headers = node / "ledger" / "headers.jsonl"
     headers.write_bytes(b"".join(headers.read_bytes().splitlines(keepends=True)[:4]))
     found = answer(capsys, "audit", "verify", str(node), "--genesis", GENESIS, status=6)
-    assert (found["holds"], found["height"], found["transactions"]) == (None, 4, 3)
+    assert (found["holds"], found["height"], found["transactions"]) == (None, 4, 6)
     assert found["missing"] == ["the last 7 blocks, after 3: no header that is kept signs them"]
     behind = {
         name for each in found["files"]["not_checked"] if "blocks follow" in each["what"] for name in each["files"]

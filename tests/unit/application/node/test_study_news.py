@@ -10,12 +10,18 @@ import pytest
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.node.study_news import LASTING_SECONDS, StudyNews
 from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.ledger.protocols import FOUNDING
 from support.study_bed import STUDY, Bed
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
+def protocol() -> int:
+    return FOUNDING
+
+
+@pytest.fixture
+def bed(tmp_path: Path, protocol: int) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path, protocol=protocol)
     yield bed
     bed.close()
 
@@ -95,6 +101,7 @@ def test_a_network_that_decides_nothing_is_not_waited_for_in_silence(bed: Bed, r
     assert "which is past: the last block is of 20" in reader.reads()[-1]
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_stewards_who_have_not_decided_are_named(bed: Bed, reader: Reader) -> None:
     bed.prepare()
     bed.approve("north")

@@ -19,12 +19,12 @@ from hmchain.canonical import encode
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
 from hmchain.ledger.contracts.learning import conduct, models, opening, participation, studies
-from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.approvals import RefuseStudy
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import AgreePairs, ConfirmPairs, JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, Reveal, Tick
 from hmchain.ledger.contracts.learning.rounds import Phase
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status
+from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
@@ -48,15 +48,15 @@ def test_s4_a_server_that_hardly_moves_the_model_is_refused(bed: Bed) -> None:
     spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
     for rate, code in ((1, "server_rate_too_low"), (4095, "server_rate_too_low"), (4096, "ok")):
         still = replace(spec, rule=replace(spec.rule, learning_rate=rate))
-        assert bed.submit("east", "scientist", ProposeStudy(still)) == code
+        assert bed.propose(still, "east") == code
 
 
 def test_s12_deadlines_of_a_millisecond_are_refused(bed: Bed) -> None:
     spec = replace(bed.study.spec, name="other", initial_weights=bytes(32))
     for field in spec.deadlines.__struct_fields__:
         hasty = replace(spec, deadlines=replace(spec.deadlines, **{field: 9_999}))
-        assert bed.submit("east", "scientist", ProposeStudy(hasty)) == "bad_deadlines"
-    assert bed.submit("east", "scientist", ProposeStudy(spec)) == "ok"
+        assert bed.propose(hasty, "east") == "bad_deadlines"
+    assert bed.propose(spec, "east") == "ok"
 
 
 def test_s12_s4_a_steward_is_shown_all_that_is_pinned(bed: Bed) -> None:
@@ -211,7 +211,7 @@ def test_s6_what_does_not_open_in_time_is_closed_without_blame(bed: Bed, until: 
     bed.run()
     assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, reason)
     assert learning(bed) == before
-    assert bed.submit("west", "steward", RefuseStudy(STUDY, "other")) == "study_closed"
+    assert bed.submit("west", "steward", CloseStudy(STUDY)) == "study_closed"
 
 
 def test_confirmations_malformed_late_replayed_and_of_the_wrong_role(bed: Bed) -> None:
@@ -239,8 +239,9 @@ def paused(bed: Bed, number: int = 2) -> None:
     assert bed.study.status == Status.PAUSED
 
 
-def test_l5_a_paused_study_is_resumed_by_others_where_its_proposer_is_gone(tmp_path: Path) -> None:
-    bed = Bed.found(tmp_path, 5)
+def test_l5_a_paused_study_of_protocol_2_is_resumed_by_others_where_its_proposer_is_gone(tmp_path: Path) -> None:
+    """Under a permit it would end: nobody is left who asks."""
+    bed = Bed.found(tmp_path, 5, protocol=2)
     bed.prepare()
     bed.approve()
     bed.until(1, Phase.COMMIT)
@@ -287,10 +288,14 @@ def test_l5_the_proposer_closes_its_own_study_at_any_time(bed: Bed) -> None:
     assert not list(bed.consortium.objects.list())
 
 
-def test_l5_a_refusal_ends_a_paused_study(bed: Bed) -> None:
+def test_l5_a_refusal_ends_a_paused_study_of_protocol_2(tmp_path: Path) -> None:
+    bed = Bed.found(tmp_path, protocol=2)
+    bed.prepare()
+    bed.approve()
     paused(bed, 1)
     bed.require("north", "steward", RefuseStudy(STUDY, "other"))
     assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, "refused")
+    bed.close()
 
 
 def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
@@ -298,7 +303,7 @@ def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
     for hospital in bed.consortium.hospitals.values():
         bed.consortium.require(hospital.as_steward(RegisterDataset("brain", SCHEMA)))
         bed.consortium.require(hospital.as_steward(PublishVersion("brain", 1, bytes(32), 512)))
-    bed.require("east", "scientist", ProposeStudy(make_spec(bed.names[:4], 1)))
+    assert bed.propose(make_spec(bed.names[:4], 1), "east") == "ok"
     assert bed.submit(bed.names[4], "steward", CloseStudy(STUDY)) == "not_a_participant"
     bed.require("east", "scientist", CloseStudy(STUDY))
     assert bed.study.status == Status.CLOSED
@@ -311,7 +316,7 @@ def test_only_stewards_of_participants_vote_on_closing(tmp_path: Path) -> None:
 def test_s14_who_revokes_while_updates_are_collected_is_not_charged(bed: Bed) -> None:
     bed.until(1, Phase.COMMIT)
     before = learning(bed)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.run(lambda: bed.round.phase == Phase.REVEAL)
     assert bed.round.frozen == ("east", "north", "south") and "west" in bed.round.expected
     assert learning(bed)["west"] == before["west"]
@@ -329,7 +334,7 @@ def test_l4_a_study_whose_candidates_were_all_away_goes_on_when_they_are_back(
     for name in who:
         bed.require(name, "steward", RegisterDataset("brain", SCHEMA))
         bed.require(name, "steward", PublishVersion("brain", 1, bytes(32), 512))
-    bed.require("aa", "scientist", ProposeStudy(make_spec(who, 1)))
+    bed.ask(make_spec(who, 1))
     bed.approve(*who)
     bed.until(1, Phase.COMMIT)
     for name in who:

@@ -18,7 +18,7 @@ from support.study_bed import STUDY, Bed, make_spec
 @pytest.fixture(scope="module")
 def seven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     """Seven members, of which two may be dishonest, and a study of all."""
-    bed = Bed.found(tmp_path_factory.mktemp("seven"), 7)
+    bed = Bed.found(tmp_path_factory.mktemp("seven"), 7, protocol=2)
     bed.prepare(rounds_=1)
     yield bed
     bed.close()

@@ -12,7 +12,6 @@ from hmchain.ledger.contracts.learning import conduct
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.rounds import Phase
-from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from support.study_bed import SCHEMA, STUDY, Bed, make_spec
 
 HOUR_MS = 3_600_000
@@ -23,7 +22,7 @@ def begun(directory: Path, members: int, participants: int, colluders: int) -> B
     bed = Bed.found(directory, members)
     bed.prepare(rounds_=4, name="others")
     names = bed.names[:participants]
-    bed.require(names[0], "scientist", ProposeStudy(make_spec(names, 4, colluders=colluders)))
+    bed.ask(make_spec(names, 4, colluders=colluders))
     bed.approve(*names)
     return bed
 

@@ -17,11 +17,11 @@ from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import to_fixed
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
-from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Reveal
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
-from hmchain.ledger.contracts.learning.studies import ProposeStudy, Status, StudySpec
+from hmchain.ledger.contracts.learning.studies import Status, StudySpec
 from support.coalition import Eavesdropper
 from support.study_bed import START_MS, STUDY, YEAR_MS, Bed, another
 
@@ -70,8 +70,8 @@ def test_p03_s1_no_two_studies_share_a_first_model(bed: Bed) -> None:
     spec = bed.study.spec
     three = tuple(use for use in spec.uses if use.organisation != "west")
     second = replace(spec, name="second", uses=three, rule=replace(spec.rule, participants=3))
-    assert bed.submit("east", "scientist", ProposeStudy(second)) == "model_taken"
-    assert bed.submit("east", "scientist", ProposeStudy(another(second, "second"))) == "ok"
+    assert bed.propose(second, "east") == "model_taken"
+    assert bed.propose(another(second, "second"), "east") == "ok"
 
 
 def test_s1_a_model_that_was_summed_over_starts_no_other_study(bed: Bed) -> None:
@@ -80,7 +80,7 @@ def test_s1_a_model_that_was_summed_over_starts_no_other_study(bed: Bed) -> None
         posted = bed.at(number).posted
         assert posted is not None
         reused = replace(another(bed.study.spec, "second"), initial_weights=posted.weights_root)
-        assert bed.submit("east", "scientist", ProposeStudy(reused)) == "model_taken"
+        assert bed.propose(reused, "east") == "model_taken"
 
 
 def test_s1_whoever_proposes_a_study_from_anothers_next_model_does_not_end_it(bed: Bed) -> None:
@@ -89,17 +89,17 @@ def test_s1_whoever_proposes_a_study_from_anothers_next_model_does_not_end_it(be
     posted = bed.round.posted
     assert posted is not None
     squatter = replace(another(bed.study.spec, "squatter"), initial_weights=posted.weights_root)
-    bed.require("west", "scientist", ProposeStudy(squatter))
+    assert bed.propose(squatter, "west") == "ok"
     bed.run()
     assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, studies.COMPLETED)
 
 
 def test_s1_names_and_models_of_refused_proposals_stay_used(bed: Bed) -> None:
     second = another(bed.study.spec, "second")
-    bed.require("east", "scientist", ProposeStudy(second))
-    bed.require("west", "steward", RefuseStudy("second", "ethics"))
-    assert bed.submit("east", "scientist", ProposeStudy(second)) == "study_exists"
-    assert bed.submit("east", "scientist", ProposeStudy(replace(second, name="third"))) == "model_taken"
+    assert bed.propose(second, "east") == "ok"
+    bed.require("east", "scientist", CloseStudy("second"))
+    assert bed.propose(second, "east") == "study_exists"
+    assert bed.propose(replace(second, name="third"), "east") == "model_taken"
 
 
 def test_p01_s2_colluders_cannot_pad_the_difference(seven: Bed) -> None:
@@ -236,7 +236,7 @@ def test_a_revocation_after_which_no_set_may_be_summed_ends_the_study_at_once(be
     bed.until(2, Phase.COMMIT)
     bed.behave("north", AgentBehaviour.WITHHOLD_SEED)
     bed.until(2, Phase.REVEAL)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.run()
     assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, "no_admissible_set")
     assert models.model(bed.state, STUDY) is not None

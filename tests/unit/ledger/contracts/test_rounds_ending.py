@@ -7,7 +7,6 @@ from pathlib import Path
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.ledger.context import Context, Credential
 from hmchain.ledger.contracts.learning import conduct, ending, models, rounds
-from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import CommitUpdate, GateReveal, GateVote, Tick
 from hmchain.ledger.contracts.learning.rounds import Phase, Verdict
@@ -141,7 +140,7 @@ def test_silence_accepts_but_not_that_of_more_than_f(bed: Bed) -> None:
 
 def test_revocation_bites_at_the_next_round(bed: Bed) -> None:
     bed.until(1, Phase.ATTEST)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.run()
     assert bed.study.status == Status.FINISHED
     assert bed.at(1).frozen == bed.names
@@ -151,17 +150,21 @@ def test_revocation_bites_at_the_next_round(bed: Bed) -> None:
 
 def test_a_revoked_hospital_cannot_commit(bed: Bed) -> None:
     bed.until(1, Phase.ATTEST)
-    bed.require("west", "steward", RevokeApproval(STUDY))
+    bed.revoke("west")
     bed.until(2, Phase.COMMIT)
     hashes = tuple(b"" if name == "west" else bytes(32) for name in bed.names)
     body = CommitUpdate(STUDY, 2, 0, bed.round.base_root, bytes(32), bytes(32), bytes(32), hashes)
     assert bed.submit("west", "agent", body) == "not_approved"
 
 
-def test_too_few_approvals_pause_the_study(bed: Bed) -> None:
+def test_too_few_approvals_pause_the_study(tmp_path: Path) -> None:
+    """Of protocol 2, where what was revoked may be approved again."""
+    bed = Bed.found(tmp_path, protocol=2)
+    bed.prepare()
+    bed.approve()
     bed.until(1, Phase.GATE_REVEAL)
     for name in ("west", "south"):
-        bed.require(name, "steward", RevokeApproval(STUDY))
+        bed.revoke(name)
     bed.run()
     assert bed.study.status == Status.PAUSED and bed.round.number == 2
     assert bed.kinds("study.paused") == [("study.paused", "too_few_approvals")]
@@ -171,6 +174,7 @@ def test_too_few_approvals_pause_the_study(bed: Bed) -> None:
     bed.require(bed.names[0], "scientist", ResumeStudy(STUDY))
     bed.run()
     assert bed.study.status == Status.FINISHED and len(bed.at(3).frozen) == 3
+    bed.close()
 
 
 def test_an_approval_that_expires_ends_like_a_revocation(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Proposing, approving and opening a study (design sections 3, 6; protocol-attacks.md)."""
+"""Proposing, approving and opening a study of protocol 2; opening is the same later (`test_permitted`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.study_bed import DEADLINES, SCHEMA, START_MS, STUDY, YEAR_MS, Bed, 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path_factory.mktemp("studies"))
+    bed = Bed.found(tmp_path_factory.mktemp("studies"), protocol=2)
     bed.prepare()
     yield bed
     bed.close()
@@ -31,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path)
+    bed = Bed.found(tmp_path, protocol=2)
     bed.prepare(rounds_=1)
     yield bed
     bed.close()

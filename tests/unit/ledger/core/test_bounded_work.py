@@ -215,7 +215,7 @@ def test_l11_a_scan_reads_what_it_is_asked_for_and_no_more() -> None:
 def test_l6_an_agent_reads_the_open_studies_that_name_it_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bed = Bed.found(tmp_path, n=5)
+    bed = Bed.found(tmp_path, n=5, protocol=2)
     spec = bed.prepare(1)
     outside = another(spec, "others", uses=spec.uses[1:], rule=replace(spec.rule, participants=4))
     bed.require(bed.names[0], "scientist", ProposeStudy(outside))
@@ -238,7 +238,7 @@ def test_l6_an_agent_reads_the_open_studies_that_name_it_and_no_other(
 
 
 def test_l6_a_member_has_so_many_proposals_that_wait_and_no_more(tmp_path: Path) -> None:
-    bed = Bed.found(tmp_path)
+    bed = Bed.found(tmp_path, protocol=2)
     spec = bed.prepare(1)
     more = [another(spec, f"s{number}") for number in range(studies.PROPOSALS_MAX)]
     codes = [bed.submit(bed.names[0], "scientist", ProposeStudy(each)) for each in more]

@@ -50,7 +50,7 @@ def test_s11_the_chain_id_is_derived_from_the_whole_genesis() -> None:
         replace(genesis(), time_ms=START_MS + 1),
         replace(genesis(), salt=bytes(32)),
         genesis("abc"),
-        replace(genesis(), protocol=3),
+        replace(genesis(), protocol=2),
     ]
     assert len({CHAIN, *(other.chain_id for other in others)}) == 5
     longest = replace(genesis(), name="n" * genesis_file.NAME_CHARACTERS_MAX)

@@ -58,7 +58,11 @@ def long_log(directory: Path, blocks: int, seed: int) -> tuple[Genesis, list[Blo
         if number % 40 == 25:
             wires.append(network.send("b", Unjail()))
         if number in (10, 70):
-            wires.append(network.send("a", admission(member("e")) if number == 10 else ProposeAction(Remove("e"))))
+            wires.append(
+                network.send(
+                    "a", admission(member("e"), network.ledger.chain_id) if number == 10 else ProposeAction(Remove("e"))
+                )
+            )
         wires += [
             network.send(name, VoteAction(ballot))
             for ballot, entry in membership.ballots(network.ledger.state)

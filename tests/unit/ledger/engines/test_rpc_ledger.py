@@ -41,7 +41,7 @@ from support.played_rpc import Engine
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
-    chain = Chain.found(tmp_path / "node")
+    chain = Chain.found(tmp_path / "node", protocol=2)
     yield chain
     chain.app.close()
 

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
+from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
-from hmchain.ledger.contracts.learning.approvals import RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.approvals import RefuseStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.readers.lineage import NothingToTraceError, TracedTransaction, trace_dataset, trace_study
 from hmchain.ledger.readers.replay import verify
 from support.ledger_network import Network
-from support.study_bed import STUDY, Bed
+from support.study_bed import START_MS, STUDY, YEAR_MS, Bed
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
     made.until(1, Phase.REVEAL)
     made.behave(made.round.master, AgentBehaviour.FORGE_SUM)
     made.run()
-    made.require(made.names[0], "steward", RevokeApproval(STUDY))
+    made.revoke(made.names[0])
     made.consortium.close()
     return made
 
@@ -85,8 +86,16 @@ def test_who_touched_a_dataset_and_on_which_approval(bed: Bed, ledger: Path) -> 
     assert holds(ledger, trace.registered)
 
 
+def test_a_decision_under_a_permit_names_who_decided_until_when_and_on_what(bed: Bed, ledger: Path) -> None:
+    first, *others = trace_study(ledger, STUDY).decisions
+    request = requests.require_request(bed.state, STUDY)
+    assert (first.request, first.content, first.expires_ms) == (STUDY, request.content, START_MS + YEAR_MS)
+    assert first.persons == (f"{first.organisation}/steward",)
+    assert (others[-1].status, others[-1].organisation) == ("revoked", bed.names[0])
+
+
 def test_a_refused_study_has_decisions_and_no_rounds(tmp_path: Path) -> None:
-    bed = Bed.found(tmp_path)
+    bed = Bed.found(tmp_path, protocol=2)
     bed.prepare()
     bed.require(bed.names[2], "steward", RefuseStudy(STUDY, "ethics"))
     bed.consortium.close()

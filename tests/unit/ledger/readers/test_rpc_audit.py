@@ -152,7 +152,7 @@ def test_a1_the_date_of_a_block_is_that_of_its_header(tmp_path: Path) -> None:
 
 def test_a1_a_revocation_cannot_vanish(tmp_path: Path) -> None:
     """Moved past its expiry it is refused, and a later approval overwrites the decision."""
-    chain = Chain.found(tmp_path)
+    chain = Chain.found(tmp_path, protocol=2)
     for name in "abcd":
         published = PublishVersion("brain", 1, bytes(32), 512)
         chain.block(chain.send(name, RegisterDataset("brain", study_bed.SCHEMA)), chain.send(name, published))

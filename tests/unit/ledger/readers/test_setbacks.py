@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.agent.faults import AgentBehaviour
-from hmchain.ledger.contracts.learning.approvals import RevokeApproval
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.readers.signers import Endorsement
@@ -86,14 +85,19 @@ def test_a_seed_that_was_kept_back_is_told_with_its_hospital(bed: Bed) -> None:
     }
 
 
-def test_a_study_without_approvals_enough_names_those_that_are_gone(bed: Bed) -> None:
+def test_a_study_without_approvals_enough_names_those_that_are_gone(tmp_path: Path) -> None:
+    """Of protocol 2: under a permit it ends."""
+    bed = Bed.found(tmp_path / "of-2", protocol=2)
+    bed.prepare(rounds_=5)
+    bed.approve()
     bed.until(2, "commit")
     for name in ("south", "west"):
-        bed.require(name, "steward", RevokeApproval(STUDY))
+        bed.revoke(name)
     found = paused(bed)
     (setback,) = found.went_wrong[-1:]
     assert setback.kind == "not begun"
     assert "no approval is in force of south and west, and 3 of 4 hospitals are needed" in str(setback)
+    bed.close()
 
 
 def test_nothing_that_people_are_told_speaks_of_a_demo(bed: Bed) -> None:
