@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -205,6 +206,8 @@ BAD = {
     "a sentence": when({"==": {"left": {"Value": "John Smith"}, "right": {"Value": "a"}}}),
     "a sentence as an entity": when({"Value": {"__entity": {"id": "John Smith", "type": "Person"}}}),
     "an unknown type": when({"Value": {"__entity": {"id": "a", "type": "Patient"}}}),
+    "a list in a type's place": when({"is": {"entity_type": ["Person"], "left": {"Var": "principal"}}}),
+    "a list in the place of a scope's type": changed(principal={"op": "is", "entity_type": ["Person"]}),
     "an unknown attribute": in_cedar("context.patient"),
     "an attribute of what is asked and not known": in_cedar("context.asked.reviewed"),
     "an attribute of a person": in_cedar("principal.age > 1"),
@@ -225,6 +228,35 @@ BAD = {
 @pytest.mark.parametrize("what", BAD)
 def test_what_is_not_the_one_encoding_of_the_allowed_part_is_refused(what: str, state: State) -> None:
     assert sent(state, SetPolicy("brain", replace(TERMS, cedar=BAD[what]))) == "bad_policy"
+
+
+RULE = compiled(
+    one="""
+    permit(principal is Person, action in [Action::"train"], resource == Dataset::"east/brain")
+    when { if context.asked.days < 3 && !context.reviewed then principal in Role::"steward" else principal is Person }
+    unless { context.asked.fields.containsAll(["age"]) || context.purpose == Purpose::"DUO:0000042" };
+    """
+)
+"""With one of nearly everything."""
+
+
+def swapped(value: Any, other: Any) -> Iterator[Any]:
+    """A value with another one in one place, for each place in it."""
+    yield other
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from ({**value, key: found} for found in swapped(inner, other))
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from ([*value[:place], found, *value[place + 1 :]] for found in swapped(inner, other))
+
+
+@pytest.mark.parametrize("other", [None, True, 7, 1.5, "x", [], {}, ["x"], {"x": []}, [[]]])
+def test_whatever_stands_in_a_place_of_a_policy_it_is_taken_or_refused(other: Any) -> None:
+    """And fails nowhere: what fails in a block would stop all validators at once."""
+    for policy in swapped(json.loads(RULE)["staticPolicies"]["one"], other):
+        with contextlib.suppress(Refusal):
+            cedar.require_sound(cedar.canonical({"one": policy}))
 
 
 def test_the_same_in_its_one_encoding_is_taken(state: State) -> None:

@@ -115,8 +115,13 @@ def _is_scope(scope: Any) -> bool:
         case {"op": "in", "entities": list(entities)}:
             return len(scope) == 2 and all(map(_is_entity, entities))
         case {"op": "is", "entity_type": kind}:
-            return len(scope) == 2 and kind in _TYPES
+            return len(scope) == 2 and _is_type(kind)
     return False
+
+
+def _is_type(kind: Any) -> bool:
+    """A list or an object has no hash: a look-up of it would fail."""
+    return isinstance(kind, str) and kind in _TYPES
 
 
 def _is_entity(entity: Any) -> bool:
@@ -148,7 +153,7 @@ def _is_operation(operator: str, inner: dict[str, Any], depth: int) -> bool:
     if operator == ".":
         return set(inner) == {"attr", "left"} and inner["attr"] in _attributes_of(inner["left"])
     if operator == "is":
-        known = set(inner) == {"entity_type", "left"} and inner["entity_type"] in _TYPES
+        known = set(inner) == {"entity_type", "left"} and _is_type(inner["entity_type"])
         return known and _is_expression(inner["left"], depth)
     parts = _parts(operator)
     return set(inner) == set(parts) != set() and all(_is_expression(inner[part], depth) for part in parts)
