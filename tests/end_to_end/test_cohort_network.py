@@ -11,18 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.ledger.protocols import FOUNDING
 from support import health_records
 from support.sites import NAMES, Consortium, Site, answer, hmchain
 from support.sites import consortium as consortium
 
 __all__ = ["consortium"]
 
-pytestmark = [
-    pytest.mark.network,
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(FOUNDING < 3, reason="counts are of protocol 3, by which no network is founded yet"),
-]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(180)]
 
 PATIENTS = {"east": 20, "north": 24, "south": 4, "west": 28}
 POLICY = """dataset = "patients"

@@ -29,6 +29,7 @@ SEVERAL = {
     "--dataset": "of the demo a place of images, of an audit with its hospital",
     "--key": "a person's key file: read, or made; and that of backups",
     "--reason": "why a change is voted on, or for what an item is held",
+    "--trainer": "of one's own: those that an agent accepts, or the one of a request",
     "--rpc": "of one's own node, or of two others",
 }
 """Names of which the help says more than one thing, and why that is no surprise."""
