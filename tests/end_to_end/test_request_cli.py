@@ -9,7 +9,6 @@ import pytest
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.node import exchanged_objects
 from hmchain.clock import now_ms
-from hmchain.ledger.protocols import FOUNDING
 from support.sites import SCHEMA, Consortium, answer, hmchain, images, until
 from support.sites import consortium as consortium
 
@@ -51,7 +50,6 @@ def asked(consortium: Consortium, name: str) -> list[str]:
     return [each["todo"]["command"] for each in answer("request", "inbox", *at(consortium, name))]
 
 
-@pytest.mark.skipif(FOUNDING < 3, reason="networks are founded with rules that know no requests")
 def test_a_request_is_asked_returned_decided_and_closed(
     consortium: Consortium, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,15 @@ def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
             yield Todo(notice.request, "applicant", words, command, notice.at_ms, _is_late(notice))
 
 
+def _may_begin(state: State, entry: Request, time_ms: int) -> bool:
+    """Whether a study that was asked for is allowed, awaits nobody's word, and was not begun."""
+    permit = permits.permit(state, entry.name, time_ms)
+    if permit is None or permit.kind is not Kind.TRAIN or permitted.studies_of(state, entry.name):
+        return False
+    words = requests.handlings(state, entry.name, entry.version)
+    return all(word.status is not Decided.WAITING for word in words)
+
+
 def _is_late(notice: Notice) -> bool:
     return notice.subject is Subject.OVERDUE
 
@@ -199,6 +208,8 @@ def steps(state: State, name: str, organisation: str) -> tuple[tuple[str, str], 
         found.append(("take it back, for good", f"request revoke {name} --reason CODE"))
     if asks and shown.status in (Status.DRAFT, Status.RETURNED):
         found.append(("hand it in", "request submit FILE"))
+    if asks and _may_begin(state, requests.require_request(state, name), standings.time_ms(state)):
+        found.append(("begin the study", f"study propose {name}"))
     if asks and shown.status == Status.SUBMITTED:
         found.append(("change it", f"request takeback {name}"))
     if (asks or own) and shown.status != Status.CLOSED:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import request_decisions, request_duties
+from hmchain.application.governance import request_decisions, request_duties, studies
 from hmchain.application.governance.documents import NoReaderError, text_document
 from hmchain.application.governance.request_decisions import NotAskedOfError, NotCalledError
 from hmchain.application.governance.request_duties import NoSuchDutyError
@@ -210,6 +210,12 @@ def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: Req
     assert plan["rounds"].startswith("2,") and "first model" not in plan
     assert "do not approve it" in at_worst(replace(content, plan=b"noise")).lower()
     assert plan_terms(replace(content, kind=Kind.TRANSFER)) == ()
+    for hospital in ("east", "north", "south"):
+        assert todo(bed, "west/scientist") == []
+        bed.approve(f"{hospital}/steward")
+    assert todo(bed, "west/scientist") == [("applicant", "study propose relapse")]
+    begun = studies.propose_allowed(bed.user("west/scientist"), NAME)
+    assert begun.participants == ("east", "north", "south") and todo(bed, "west/scientist") == []
     spec = decode(content.plan, StudySpec)
     changes = ({"training": b"noise"}, {"colluders": -5}, {"colluders": 1 << 60}, {"clip_norm_millionths": -1},
                {"schema": replace(spec.schema, classes=())}, {"rounds": -1})  # fmt: skip
