@@ -15,8 +15,9 @@ from hmchain.application.site.exchanged import Answered, Challenge, OtherChainEr
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
-from hmchain.canonical import digest
+from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode
 from hmchain.errors import InputError
+from hmchain.keys import WrappingPublicKey
 from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.contracts.members.admission import Possession, admission_bytes, answer_digest
 from hmchain.ledger.contracts.members.membership import SIGNING_ROLES, Member
@@ -59,9 +60,22 @@ def _info(chain_id: str, candidate: str) -> bytes:
     return digest("hmchain admission challenge", chain_id.encode(), candidate.encode())
 
 
-def _expected(folder: NodeFolder, candidate: str) -> Path:
-    """Where the digest of the right answer waits."""
+class _Expected(Record, frozen=True, tag="challenged"):
+    """What this hospital asked a candidate: the digest of the right answer, and the key that alone can give it."""
+
+    answer: bytes
+    wrapping: WrappingPublicKey
+
+
+def _place(folder: NodeFolder, candidate: str) -> Path:
     return folder.challenges / candidate
+
+
+def _expected(folder: NodeFolder, candidate: str) -> _Expected | None:
+    try:
+        return decode(_place(folder, candidate).read_bytes(), _Expected)
+    except (OSError, NotCanonicalError):
+        return None
 
 
 def challenge(folder: NodeFolder, member_file: Path, target: Path) -> Challenged:
@@ -70,7 +84,8 @@ def challenge(folder: NodeFolder, member_file: Path, target: Path) -> Challenged
     organisation, chain_id = folder.settings().organisation, folder.joined().genesis.chain_id
     name, secret = newcomer.member.organisation, secrets.token_bytes(_SECRET_BYTES)
     wrapped = newcomer.member.wrapping.wrap(secret, _info(chain_id, name))
-    files.write_whole(_expected(folder, name), answer_digest(secret).hex().encode(), durable=True, mode=files.PRIVATE)
+    asked = encode(_Expected(answer_digest(secret), newcomer.member.wrapping))
+    files.write_whole(_place(folder, name), asked, durable=True, mode=files.PRIVATE)
     exchanged.save(Challenge(chain_id, organisation, name, wrapped), target)
     return Challenged(newcomer, target)
 
@@ -119,10 +134,9 @@ def candidate(folder: NodeFolder, path: Path) -> Candidate:
     except network.NetworkFileError:
         return Candidate(network.load_introduction(path), None)
     exchanged.require_chain(path, found.chain_id, folder.joined().genesis.chain_id)
-    name, expected = found.introduction.member.organisation, b""
-    if _expected(folder, name).is_file():
-        expected = bytes.fromhex(_expected(folder, name).read_text("ascii"))
-    if answer_digest(found.secret) != expected or found.proof.answer != expected:
+    name, given = found.introduction.member.organisation, answer_digest(found.secret)
+    # By the key that was asked: a candidate could open with one that it holds, and then name somebody else's.
+    if found.proof.answer != given or _expected(folder, name) != _Expected(given, found.introduction.member.wrapping):
         what = f"{path} is no answer to what this node asked {name}"
         raise WrongAnswerError(what, f"ask anew: `hmchain network challenge {name}.json`")
     return Candidate(found.introduction, found.proof)

@@ -93,7 +93,9 @@ def load_challenge(path: Path) -> Challenge:
 
 def load_answer(path: Path) -> Answered:
     """Read the answer to a challenge. Raises `NetworkFileError`."""
-    return network.load_record(path, Answered, _NAMES[Answered])
+    answered = network.load_record(path, Answered, _NAMES[Answered])
+    network.require_sound(answered.introduction, path)
+    return answered
 
 
 def load_recovery(path: Path) -> RecoveryCard:

@@ -19,6 +19,7 @@ from hmchain.canonical import Record
 from hmchain.errors import InputError
 from hmchain.files import read, write_whole
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.genesis import SALT_BYTES, Genesis
@@ -170,10 +171,17 @@ def _in_order(content: object, kind: type) -> object:
 def load_introduction(path: Path) -> Introduction:
     """Read a member file. Raises `NetworkFileError`."""
     introduction = _load(path, Introduction)
+    require_sound(introduction, path)
+    return introduction
+
+
+def require_sound(introduction: Introduction, path: Path) -> None:
+    """Raise `NetworkFileError` unless a hospital from a file has a name that files may have too, and a node."""
+    if not is_name(introduction.member.organisation):
+        raise NetworkFileError(f"{path} names no hospital", "ask its sender for it again")
     if not _NODE_ID.fullmatch(introduction.node_id):
         raise NetworkFileError(f"{path} names no node", "ask its sender for it again")
     check_address(introduction.address)
-    return introduction
 
 
 def load(path: Path) -> Network:

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.site import network
+from hmchain.application.site import exchanged, network
+from hmchain.application.site.exchanged import Answered
 from hmchain.application.site.network import BadAddressError, Introduction, NetworkFileError
+from hmchain.ledger.contracts.members.admission import Possession
 from hmchain.ledger.genesis import GenesisError
 from support.ledger_network import SALT, member
 
@@ -105,6 +107,19 @@ def test_a_file_that_names_strange_nodes_is_refused(tmp_path: Path) -> None:
     network.save(replace(made, peers=made.peers[1:]), path)
     with pytest.raises(NetworkFileError, match="other nodes than members"):
         network.load(path)
+
+
+@pytest.mark.parametrize("name", ["../keys/steward.key", "/srv/steward.key", "..", "", "a\0b", "x" * 300])
+def test_a_candidate_is_not_named_by_a_path_to_one_s_own_files(tmp_path: Path, name: str) -> None:
+    """A challenge is kept under its candidate's name: a name that is a path would be written over what lies there."""
+    path, named = tmp_path / "file.json", replace(member("a"), organisation=name)
+    network.save(replace(introduction("a"), member=named), path)
+    with pytest.raises(NetworkFileError, match="names no hospital"):
+        network.load_introduction(path)
+    answered = Answered("test", replace(introduction("a"), member=named), b"", Possession(*[bytes(64)] * 4, bytes(32)))
+    exchanged.save(answered, path)
+    with pytest.raises(NetworkFileError, match="names no hospital"):
+        exchanged.load_answer(path)
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "host:0", "host:65536", "a b:1", "host:1,evil:2", "[::1]", ":1"])

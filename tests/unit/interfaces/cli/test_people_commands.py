@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.application.site import exchanged
 from hmchain.interfaces.cli.main import main
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.contracts.members import membership, people, recovery
+from hmchain.ledger.contracts.members.admission import Possession, admission_bytes
+from hmchain.ledger.contracts.members.membership import SIGNING_ROLES
 from hmchain.ledger.contracts.members.people import PersonRef, Status
 from hmchain.ledger.genesis import NOTICE_MS
 from support.desk_at_node import DeskAtNode
+from support.ledger_network import member, signing_key
 
 
 @pytest.fixture
@@ -105,6 +109,15 @@ def test_a_hospital_joins_with_one_file_there_and_one_back(desk: DeskAtNode) -> 
     assert "is no answer to what this node asked e" in desk.gives(
         "b", "network", "admit", "answer.json", "--yes", status=2
     )
+    honest = exchanged.load_answer(Path("answer.json"))
+    claimed = replace(honest.introduction.member, wrapping=member("b").wrapping)
+    signed = admission_bytes(honest.chain_id, claimed, honest.proof.answer)
+    proof = Possession(*(signing_key("e", role).sign(signed) for role in SIGNING_ROLES), honest.proof.answer)
+    lie = replace(honest, introduction=replace(honest.introduction, member=claimed), proof=proof)
+    exchanged.save(lie, Path("lie.json"))
+    assert "is no answer to what this node asked e" in desk.gives(
+        "a", "network", "admit", "lie.json", "--yes", status=2
+    ), "it opened with its own key, and names another's"
     ballot = desk.tells("a", "network", "admit", "answer.json", "--yes")
     for name in "bc":
         desk.gives(name, "network", "vote", ballot["id"], "--yes")
