@@ -139,7 +139,8 @@ def send_signed(folder: NodeFolder, path: Path, talk: Talk = SILENT) -> Prepare:
     """
     from hmchain.application.node.opening import open_ledger
 
-    found, wire = signing.read(path), signing.wire(path)
+    found = signing.read(path)
+    wire = signing.wire(found)
     ledger = open_ledger(folder)
     try:
         exchanged.require_chain(path, found.meaning.chain_id, ledger.chain_id)

@@ -66,34 +66,41 @@ class Prepare:
     path: Path
     meaning: Meaning
     signed: bool
+    file: ToSign
+    """As it was read: what is shown, signed and sent are the same bytes, though others may write to the file."""
     sentences: tuple[str, ...] = ()
     """What a policy in it says; empty for other transactions."""
 
 
 def read(path: Path) -> Prepare:
     """What a file asks to be signed. Raises `NetworkFileError`, `UnreadableTransactionError`, and `NotItsKeyError`."""
-    file = exchanged.load_to_sign(path)
+    return _read(path, exchanged.load_to_sign(path))
+
+
+def _read(path: Path, file: ToSign) -> Prepare:
     found = meaning(file.message)
     if file.signature and not PublicKey(ED25519, found.sender).verify(file.signature, file.message):
         raise NotItsKeyError(f"{path} holds a signature that does not hold", "have it signed anew")
-    return Prepare(path, found, bool(file.signature), in_full(found.body))
+    return Prepare(path, found, bool(file.signature), file, in_full(found.body))
 
 
-def sign(path: Path, signer: Signer) -> Prepare:
-    """Have a signer sign the bytes whose meaning `read` tells. Raises as `read`, and what the signer raises."""
-    file, found = exchanged.load_to_sign(path), read(path)
-    if signer.public.raw != found.meaning.sender:
+def sign(shown: Prepare, signer: Signer) -> Prepare:
+    """Have a signer sign the very bytes that were `shown`, whatever the file holds by now.
+
+    Raises `NotItsKeyError`, and what the signer raises.
+    """
+    if signer.public.raw != shown.meaning.sender:
         raise NotItsKeyError("the transaction waits for another key", "give the key of the person that it names")
-    return attach(path, signer.sign(file.message))
+    return attach(shown, signer.sign(shown.file.message))
 
 
-def attach(path: Path, signature: bytes) -> Prepare:
-    """Put a signature, made wherever its key is, into the file. Raises as `read`, and `NotItsKeyError`."""
-    file = exchanged.load_to_sign(path)
-    if not PublicKey(ED25519, read(path).meaning.sender).verify(signature, file.message):
+def attach(shown: Prepare, signature: bytes) -> Prepare:
+    """Put a signature of what was `shown`, made wherever its key is, into the file. Raises `NotItsKeyError`."""
+    if not PublicKey(ED25519, shown.meaning.sender).verify(signature, shown.file.message):
         raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
-    exchanged.save(replace(file, signature=signature), path)
-    return read(path)
+    signed = replace(shown.file, signature=signature)
+    exchanged.save(signed, shown.path)
+    return _read(shown.path, signed)
 
 
 def parse_signature(text: str) -> bytes:
@@ -104,9 +111,8 @@ def parse_signature(text: str) -> bytes:
         raise NotItsKeyError("that is no signature", "give 128 hex digits") from error
 
 
-def wire(path: Path) -> bytes:
-    """The signed transaction of a file. Raises as `read`, and `UnsignedError`."""
-    if not read(path).signed:
-        raise UnsignedError(f"{path} is not signed yet", f"sign it: `hmchain sign attach {path} --key KEY`")
-    file = exchanged.load_to_sign(path)
-    return Prepared(decode(file.message, Transaction)).attach(file.signature)
+def wire(found: Prepare) -> bytes:
+    """The signed transaction of a file that was read. Raises `UnsignedError`."""
+    if not found.signed:
+        raise UnsignedError(f"{found.path} is not signed yet", f"sign it: `hmchain sign attach {found.path} --key KEY`")
+    return Prepared(decode(found.file.message, Transaction)).attach(found.file.signature)

@@ -12,6 +12,7 @@ from hmchain.canonical import NotCanonicalError, Record, decode
 from hmchain.errors import InputError
 from hmchain.ledger import contracts
 from hmchain.ledger.transactions import Refusal, Transaction
+from hmchain.plain import printable
 
 
 class UnreadableTransactionError(InputError):
@@ -25,7 +26,7 @@ class Meaning:
     """What whoever signs these bytes asks for."""
 
     words: str
-    """In a line."""
+    """In a line, whatever stands in the names."""
     fields: tuple[tuple[str, str], ...]
     """All of it: every field of the body, digests and keys in hex."""
     chain_id: str
@@ -44,7 +45,7 @@ def meaning(message: bytes) -> Meaning:
         raise UnreadableTransactionError("this is no transaction", "sign nothing that cannot be read") from error
     fields = (("kind", str(body.__struct_config__.tag)), *_fields(body))
     return Meaning(
-        sent.words(body), fields, transaction.chain_id, transaction.sender, transaction.expires_ms, body
+        printable(sent.words(body)), fields, transaction.chain_id, transaction.sender, transaction.expires_ms, body
     )  # fmt: skip
 
 

@@ -50,9 +50,9 @@ def attach(
     found = signing.read(file)
     confirm("Sign this?", yes=yes, about=lambda: _show(found))
     if key is not None:
-        signed = signing.sign(file, load_key(SigningKey, key, passphrase()))
+        signed = signing.sign(found, load_key(SigningKey, key, passphrase()))
     else:
-        signed = signing.attach(file, signing.parse_signature(signature))
+        signed = signing.attach(found, signing.parse_signature(signature))
     output.show(signed, _show)
 
 

@@ -14,11 +14,14 @@ from hmchain.application.governance.signing import FileSigner, NotItsKeyError, P
 from hmchain.application.node.meaning import UnreadableTransactionError, meaning
 from hmchain.application.node.sent import words
 from hmchain.application.site import exchanged
-from hmchain.canonical import encode
+from hmchain.application.site.exchanged import ToSign
+from hmchain.canonical import decode, encode
+from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.members import enrolment, membership, office_keys
 from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InvitePerson
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove
 from hmchain.ledger.engines.ledger import prepare, submit
+from hmchain.ledger.transactions import SignedTransaction
 from support.ledger_network import Network, signing_key
 from support.token import Token, TokenError, TokenSigner
 
@@ -75,11 +78,11 @@ def test_a_file_goes_to_the_key_and_comes_back(network: Network, tmp_path: Path)
         members.propose(a, members.removal(a, "d"))
     assert not membership.ballots(a.state)
     with pytest.raises(UnsignedError):
-        signing.wire(path)
+        signing.wire(signing.read(path))
     with pytest.raises(NotItsKeyError):
-        signing.sign(path, signing_key("b", "steward"))
-    assert signing.sign(path, key).signed
-    assert submit(network.ledger, [signing.wire(path)]) == ["ok"]
+        signing.sign(signing.read(path), signing_key("b", "steward"))
+    assert signing.sign(signing.read(path), key).signed
+    assert submit(network.ledger, [signing.wire(signing.read(path))]) == ["ok"]
 
 
 def test_a_file_that_was_altered_on_its_way_is_not_sent(network: Network, tmp_path: Path) -> None:
@@ -88,9 +91,35 @@ def test_a_file_that_was_altered_on_its_way_is_not_sent(network: Network, tmp_pa
     a = LedgerUser("a", FileSigner(key.public, path), network.ledger)
     with pytest.raises(PreparedOnly):
         members.propose(a, members.removal(a, "d"))
-    signing.sign(path, key)
+    signing.sign(signing.read(path), key)
     signed = exchanged.load_to_sign(path)
     other = prepare(key.public, a.node, AcceptInvitation(("steward",))).message
     exchanged.save(replace(signed, message=other), path)
     with pytest.raises(NotItsKeyError, match="does not hold"):
-        signing.wire(path)
+        signing.wire(signing.read(path))
+
+
+def test_a_file_swapped_between_show_and_sign_is_not_signed(network: Network, tmp_path: Path) -> None:
+    """Whoever may write where the file lies changes it after its person has read it, or after it was signed."""
+    key, path = signing_key("a", "steward"), tmp_path / "to-sign.json"
+    read = prepare(key.public, network_user(network).node, ProposeAction(Remove("d"))).message
+    other = prepare(key.public, network_user(network).node, ProposeAction(Remove("b"))).message
+    exchanged.save(ToSign(read, b""), path)
+    shown = signing.read(path)
+    exchanged.save(ToSign(other, b""), path)
+    signed = signing.sign(shown, key)
+    assert (signed.meaning.words, signed.signed) == ("propose to remove d", True)
+    assert exchanged.load_to_sign(path) == ToSign(read, key.sign(read))
+    exchanged.save(ToSign(other, key.sign(other)), path)
+    assert decode(signing.wire(signed), SignedTransaction).transaction.body == encode(ProposeAction(Remove("d")))
+
+
+def test_a_name_in_a_prepared_file_writes_no_line_of_its_own(network: Network) -> None:
+    body = ApproveRequest("x until 2030.\nsigned  yes\x1b[2J", 1, bytes(32), "d", 0)
+    a = network_user(network)
+    words = meaning(prepare(a.signer.public, a.node, body).message).words
+    assert words.isprintable() and words.startswith("approve request x until 2030.")
+
+
+def network_user(network: Network) -> LedgerUser:
+    return LedgerUser("a", signing_key("a", "steward"), network.ledger)
