@@ -55,7 +55,10 @@ class TooLargeError(OSError):
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to be read. Raises `OSError`, and `NoRegularFileError` where another open would hang."""
-    return open(path, "rb", opener=_regular)
+    try:
+        return open(path, "rb", opener=_regular)
+    except ValueError as error:  # a NUL in its name
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path)) from error
 
 
 def _regular(name: str, flags: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -137,12 +138,11 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         if self.query is None:
             hint = 'say whom to count: people = "female and age 50..79"'
             raise RequestFileError("[query] is missing", hint)
-        millionths = round(self.query.epsilon * MILLION)
-        if not EPSILON_MIN_MILLIONTHS <= millionths <= EPSILON_MAX_MILLIONTHS:
-            least, most = EPSILON_MIN_MILLIONTHS / MILLION, EPSILON_MAX_MILLIONTHS / MILLION
+        least, most = EPSILON_MIN_MILLIONTHS / MILLION, EPSILON_MAX_MILLIONTHS / MILLION
+        if not least <= self.query.epsilon <= most:  # NaN lies nowhere
             what = f"query.epsilon = {self.query.epsilon:g} is out of range"
             raise RequestFileError(what, f"it may be {least:g} to {most:g}; the less, the more noise")
-        return CountPlan(parse(self.query.people, self.until.year), millionths)
+        return CountPlan(parse(self.query.people, self.until.year), round(self.query.epsilon * MILLION))
 
     def proposal(self) -> Proposal:
         """The study of a request to train, as its own file would ask for it. Raises `RequestFileError`."""
@@ -185,7 +185,20 @@ def load_request(path: Path) -> RequestFile:
         raise wrong("Object contains unknown field `folder`")
     found = msgspec.structs.replace(found, folder=str(path.parent))
     require_sound(found)
+    for _, attached in found.files:
+        _require_beside(path.parent, attached)
     return found
+
+
+def _require_beside(folder: Path, attached: Path) -> None:
+    """Refuse a file elsewhere: whoever hands on a request does not choose what of this machine is sealed to others."""
+    try:
+        is_beside = Path(os.path.realpath(attached)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a NUL in its name
+        is_beside = False
+    if not is_beside:
+        what = f"attachments has {str(attached)!r}, which does not lie beside the request's file"
+        raise RequestFileError(what, "copy it there, if it is to be attached")
 
 
 def require_sound(asked: RequestFile) -> None:

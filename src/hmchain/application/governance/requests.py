@@ -298,16 +298,24 @@ def document_of(shown: RequestView, prefix: str) -> reader.RequestDocument:
 
 def terms_digest(given: str) -> bytes:
     """The digest of terms: of a file its SHA-256; else what 64 hex digits say. Raises `DocumentError`."""
-    path = Path(given)
-    if path.is_file():
-        return sha256(files.read(path, limit=FILE_BYTES_MAX)).digest()
     try:
-        digest = bytes.fromhex(given)
-    except ValueError:
-        digest = b""
+        return sha256(files.read(Path(given), limit=FILE_BYTES_MAX)).digest()
+    except files.TooLargeError as error:
+        raise DocumentError(f"{given} is too large", f"terms have at most {FILE_BYTES_MAX >> 20} MiB") from error
+    except PermissionError as error:
+        raise DocumentError(f"{given} cannot be read", "check the path and its owner") from error
+    except OSError:
+        digest = _digest(given)
     if len(digest) != _DIGEST_BYTES:
         raise DocumentError(f"{given!r} is neither a file nor a digest", "name the file of the terms, or 64 hex digits")
     return digest
+
+
+def _digest(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""
 
 
 def terms_left(user: LedgerUser, name: str, read: Iterable[str] = ()) -> tuple[tuple[bytes, str], ...]:

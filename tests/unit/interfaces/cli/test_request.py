@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 import pytest
 
 from hmchain.application.governance import requests
+from hmchain.application.governance.documents import FILE_BYTES_MAX, DocumentError
 from hmchain.application.governance.request_reading import Reading, in_words, save
+from hmchain.files import NoRegularFileError
 from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import Speaker
@@ -167,3 +170,19 @@ def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
     show_request(south)
     assert "CANNOT BE SHOWN" in capsys.readouterr().out
     show_inbox([])
+
+
+def test_a_letter_without_end_and_terms_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_bytes(b"x" * (1 << 20))
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/zero", str(tmp_path / "pipe")):
+        with pytest.raises(NoRegularFileError):
+            acting.written(path)
+    for path in (str(tmp_path / "long.txt"), str(tmp_path), "x" * 5000, "a\0b"):
+        with pytest.raises(DocumentError):
+            acting.written(path)
+    with (tmp_path / "huge.pdf").open("wb") as file:
+        file.truncate(FILE_BYTES_MAX + 1)
+    for terms in (str(tmp_path / "huge.pdf"), str(tmp_path), "x" * 5000, "a\0b", "no digest", "ab"):
+        with pytest.raises(DocumentError):
+            requests.terms_digest(terms)

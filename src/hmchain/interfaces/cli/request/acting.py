@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from hmchain import files
 from hmchain.application.governance import requests
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.documents import TEXT_CHARACTERS_MAX, DocumentError, Documents, documents_at
@@ -76,7 +77,9 @@ def written(letter: str, question: str = "Your words, in one line") -> str:
     if letter == "-":
         return asking.read_line(question) if asking.at_terminal() else sys.stdin.read(4 * TEXT_CHARACTERS_MAX)
     try:
-        return Path(letter).read_text("utf-8")
+        return files.read(Path(letter), limit=4 * TEXT_CHARACTERS_MAX).decode()
+    except files.TooLargeError as error:
+        raise DocumentError(f"{letter} is too large", f"at most {TEXT_CHARACTERS_MAX} characters: attach it") from error
     except (OSError, UnicodeDecodeError) as error:
         raise DocumentError(
             f"{letter} cannot be read as a text", "name a text file (UTF-8), or - to type it"
