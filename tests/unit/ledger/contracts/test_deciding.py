@@ -21,7 +21,7 @@ from hmchain.ledger.contracts.data.deciding import (
     VoteRequest,
     votes,
 )
-from hmchain.ledger.contracts.data.policies import SetPolicy
+from hmchain.ledger.contracts.data.policies import ConfirmPolicy, SetPolicy
 from hmchain.ledger.contracts.data.requests import Decided, Status
 from hmchain.ledger.contracts.members import people
 from support.policy_bed import ANYTHING, compiled
@@ -254,6 +254,37 @@ def test_a_policy_s_yes_decides_by_itself_where_its_hospital_says_so(bench: Requ
     assert bench.word("c").status is Decided.WAITING, "the other one wants a person all the same"
     assert bench.allowed() == ["b"]
     assert [kind for kind in bench.kinds() if kind == "request.judged"] == ["request.judged"] * 2
+
+
+@pytest.mark.parametrize("set_by", [("b/s",), ("b/t", "b/s")])
+def test_nobody_decides_on_their_own_request_by_a_policy_that_decides_by_itself(set_by: tuple[str, ...]) -> None:
+    """Alone, or as the second where two are needed; set before the request, or while it is under way."""
+    bench, alone = RequestBench(), terms(cedar=compiled(anything=ANYTHING), automatic=True)
+    bench.enrol("b/s", "scientist", "steward")
+    bench.enrol("b/t", "steward")
+    bench.policy("b", approvers=len(set_by))
+    bench.must(set_by[0], SetPolicy(BRAIN, alone))
+    for person in set_by[1:]:
+        bench.must(person, ConfirmPolicy(BRAIN, alone.digest))
+    bench.submit("b", by="b/s")
+    assert bench.word("b").status is Decided.WAITING and bench.allowed() == []
+    bench.submit("b", by="a/scientist", name="other")
+    assert bench.word("b", "other").status is Decided.WAITING, "of code that b/s named first"
+    bench.submit("b", by="a/scientist", name="another", code=bytes(32))
+    assert bench.word("b", "another").status is Decided.APPROVED
+
+
+def test_a_yes_that_is_enough_by_now_can_be_completed_by_who_gave_it(bench: RequestBench) -> None:
+    """Else a hospital that asks for fewer, since it has fewer stewards left, could say yes to nothing under way."""
+    bench.enrol("b/t", "steward")
+    bench.policy("b", approvers=2)
+    bench.submit("b")
+    bench.approve("b")
+    bench.must("b", SetPolicy(BRAIN, terms()))
+    bench.must("b/t", ConfirmPolicy(BRAIN, terms().digest))
+    bench.enrol("b/t", "steward", status=people.Status.REMOVED)
+    bench.approve("b")
+    assert bench.word("b").approvals == (ref("b"),) and bench.allowed() == ["b"]
 
 
 def test_nobody_approves_against_the_policy(bench: RequestBench) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data.applicants import AddMember
-from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest
+from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.obligations import (
     ConfirmDuty,
     ContestDuty,
@@ -56,6 +56,25 @@ def test_a_yes_lets_its_policy_s_duties_begin(bench: RequestBench) -> None:
     assert duty(bench, "delete").due_ms == bench.ms + 100 * DAY_MS
     assert obligations(bench.state, "c") == []
     assert bench.kinds()[-3:] == ["duty.incurred"] * 3
+
+
+def test_what_is_owed_is_put_off_by_no_later_yes(bench: RequestBench) -> None:
+    """Else whoever is late submits the same again to a policy that decides by itself, and owes nothing for now."""
+    bench.policy("d", cedar=compiled(anything=ANYTHING), automatic=True, duties=DUTIES)
+    bench.submit("d", name="other")
+    before = {each.kind: each for each in obligations(bench.state, "d")}
+    bench.must(APPLICANT, ShowDuty("other", "d", BRAIN, "publish", PAPER))
+    bench.ms += 61 * DAY_MS
+    bench.must(APPLICANT, TakeBackRequest("other"))
+    bench.submit("d", name="other")
+    after = {each.kind: each for each in obligations(bench.state, "d")}
+    assert after["publish"].is_overdue(bench.ms) and after["publish"].status is Status.SHOWN
+    assert after["delete"].due_ms == before["delete"].due_ms
+    assert after["moratorium"].due_ms > before["moratorium"].due_ms
+    bench.must("d", ConfirmDuty("other", BRAIN, "publish", PAPER))
+    bench.must(APPLICANT, TakeBackRequest("other"))
+    bench.submit("d", name="other")
+    assert obligation(bench.state, "d", "other", BRAIN, "publish").due_ms > bench.ms, "what was settled is owed anew"
 
 
 def test_a_policy_that_decides_by_itself_asks_for_the_same(bench: RequestBench) -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.applicants import ChangeApplicant, InviteMember, JoinRequest
-from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest, TakeBackRequest
-from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
-from hmchain.ledger.contracts.data.deciding import RevokeRequest
+from hmchain.ledger.contracts.data.applying import CloseRequest, CopyRequest, CreateRequest, TakeBackRequest
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
+from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
 from hmchain.ledger.contracts.data.permits import Allowed
-from hmchain.ledger.contracts.data.requests import Kind
+from hmchain.ledger.contracts.data.requests import DatasetVersion, Kind
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
+from support.ledger_network import SCHEMA
 from support.request_bench import BRAIN, DAY_MS, REQUEST, UNTIL_MS, RequestBench, ref
 
 APPLICANT = "a/s1"
@@ -143,6 +144,31 @@ def test_who_was_suspended_at_the_submission_was_judged_by_nobody(bench: Request
 def test_another_applicant_is_decided_on_anew(bench: RequestBench) -> None:
     bench.must(APPLICANT, TakeBackRequest(REQUEST), ChangeApplicant(REQUEST, ref("d/scientist")))
     assert not bench.authorised("b") and not over(bench)
+
+
+def test_whoever_takes_over_from_somebody_who_is_gone_brings_nothing_back(bench: RequestBench) -> None:
+    """Agents erased keys when it was over: approvals of the same request would allow what nobody can do any more."""
+    bench.enrol(APPLICANT, "scientist", status=people.Status.REMOVED)
+    bench.must("a", TakeBackRequest(REQUEST))
+    assert bench.do("a", ChangeApplicant(REQUEST, ref("d/scientist"))) == "applicant_gone" and over(bench)
+    bench.must("d/scientist", CopyRequest("again", REQUEST))
+
+
+def test_a_hospital_s_part_that_is_over_does_not_begin_again_with_another_dataset(bench: RequestBench) -> None:
+    bench.must("b", revoke(bench), RegisterDataset("lung", SCHEMA), PublishVersion("lung", 1, bytes(32), 512))
+    bench.must(APPLICANT, TakeBackRequest(REQUEST))
+    bench.submit("b", by=APPLICANT, datasets=(DatasetVersion("b", "lung", 1),))
+    (word,) = requests.handlings(bench.state, REQUEST, 2)
+    assert word.status is requests.Decided.REVOKED and over(bench)
+    assert bench.do("b", ApproveRequest(**bench.about(), dataset="lung", until_ms=UNTIL_MS)) == "already_decided"
+
+
+def test_a_condition_is_no_purpose_that_anything_is_used_for(bench: RequestBench) -> None:
+    """A policy judges uses: what is named beside them was judged by nothing."""
+    bench.must(APPLICANT, TakeBackRequest(REQUEST))
+    bench.submit("b", by=APPLICANT, purposes=("DUO:0000006", "DUO:0000018"))
+    bench.approve("b")
+    assert bench.authorised("b") and not bench.authorised("b", purpose="DUO:0000018")
 
 
 def test_a_version_that_was_withdrawn_is_not_used(bench: RequestBench) -> None:

@@ -145,6 +145,8 @@ def _remove(context: Context, body: RemoveMember) -> None:
 def _change_applicant(context: Context, body: ChangeApplicant) -> None:
     entry = applying.require_answerable(context, body.request, Status.DRAFT, Status.RETURNED)
     state, former = context.state, entry.applicant
+    # What was allowed to who is gone is over for good: keys were erased by that, so nobody takes it up again.
+    require(entry.version == 0 or not people.is_gone(state, former), "applicant_gone")
     require(body.applicant in entry.members, "no_such_person")
     require(SCIENTIST in people.roles_of(state, body.applicant), "wrong_role_of_person")
     applying.require_room(state, body.applicant)

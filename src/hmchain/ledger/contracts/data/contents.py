@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from hmchain.ledger import purposes
 from hmchain.ledger.context import is_name, require, require_digest
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.data.requests import SUMMED, Content, Kind, Resources
@@ -28,15 +29,16 @@ HOURS_MAX = 10_000
 MEMORY_MIB_MAX = 1 << 24
 COLLUDERS_MAX = 1000
 
-_PURPOSE = re.compile(r"DUO:[0-9]{7}")
-_DISEASE = re.compile(r"MONDO:[0-9]{7}")
 _REGION = re.compile(r"[A-Z]{2}")
 
 
 def require_sound(content: Content) -> None:
     """Refuse a content that could not be decided on, with the code of what is wrong with it."""
-    require(len(content.purposes) >= 1 and _are(_PURPOSE, content.purposes, PURPOSES_MAX), "bad_purpose")
-    require(_are(_DISEASE, content.diseases, DISEASES_MAX), "bad_disease")
+    # A code that is none, or a condition alone, would be judged as no purpose at all.
+    uses = all(map(purposes.is_purpose, content.purposes)) and any(map(purposes.is_use, content.purposes))
+    require(_in_order(content.purposes, PURPOSES_MAX) and uses, "bad_purpose")
+    known = all(map(purposes.is_disease, content.diseases))
+    require(_in_order(content.diseases, DISEASES_MAX) and known, "bad_disease")
     require_datasets(content)
     for names, most in ((content.fields, FIELDS_MAX), (content.labels, LABELS_MAX)):
         require(_in_order(names, most) and all(map(is_name, names)), "bad_fields")
@@ -47,7 +49,7 @@ def require_sound(content: Content) -> None:
         require_digest(content.code)
     require(0 <= content.colluders <= COLLUDERS_MAX, "bad_colluders")
     require(_within(content.resources), "bad_resources")
-    require(_are(_REGION, content.regions, REGIONS_MAX), "bad_regions")
+    require(_in_order(content.regions, REGIONS_MAX) and all(map(_REGION.fullmatch, content.regions)), "bad_regions")
     digests = [document.digest for document in content.documents]
     require(len(digests) <= DOCUMENTS_MAX and len(set(digests)) == len(digests), "bad_documents")
     require_digest(*digests)
@@ -62,10 +64,6 @@ def require_datasets(content: Content) -> None:
     once = len(set(places)) == len(places)
     alone = content.kind not in SUMMED or len(set(hospitals)) == len(hospitals)
     require(len(datasets) >= 1 and _in_order(datasets, DATASETS_MAX) and named and once and alone, "bad_datasets")
-
-
-def _are(form: re.Pattern[str], codes: Sequence[str], most: int) -> bool:
-    return _in_order(codes, most) and all(form.fullmatch(code) for code in codes)
 
 
 def _in_order(items: Sequence[Any], most: int) -> bool:

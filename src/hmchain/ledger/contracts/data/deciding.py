@@ -214,12 +214,13 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     datasets.standing_version(state, case.use.organisation, case.use.dataset, case.use.version)
     require(body.until_ms > context.time_ms, "expired")
     standing = _standing(context, case.word)
-    require(person not in standing, "already_approved")
     policy = policies.current(state, case.use.organisation, case.use.dataset)
+    # Where the policy asks for fewer by now, who has said yes may say so again: there may be nobody else.
+    require(person not in standing or len(standing) >= policy.approvers, "already_approved")
     require(body.until_ms <= judging.longest_ms(policy, case.content, context.time_ms), "until_too_late")
     verdict = judging.judge(state, policy, case.made, case.content, case.use)  # last: it costs most
     require(verdict.answer is not Answer.NO, "policy_denies")
-    approvals = (*standing, person)
+    approvals = standing if person in standing else (*standing, person)
     until_ms = min(body.until_ms, case.word.until_ms) if standing else body.until_ms
     complete = len(approvals) >= policy.approvers
     word = replace(

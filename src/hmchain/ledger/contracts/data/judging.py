@@ -26,17 +26,18 @@ DAY_MS = 86_400_000
 def open_handling(context: Context, made: Submission, content: Content, use: DatasetVersion) -> None:
     """Have the hospital's policy answer: no ends it there, a yes may decide, else a person does.
 
-    A yes to an earlier version that ended does not come back: who wants to go on copies the request.
+    A yes to an earlier version that ended does not come back: who wants to go on copies the request. Nor does a
+    hospital's part that is over begin again with another dataset, since keys were erased by that.
     """
     state = context.state
     earlier = _earlier(state, made.request, use)
+    is_over = permits.is_over(state, made.request, use.organisation, context.time_ms)
     place = (use.organisation, use.dataset)
     requests.ASKED_OF.put(state, Entry(made.request), *place, made.request)
     requests.LAST_ASKED.put(state, LastAsked(*place, made.version), made.request, *place)
     if earlier is not None and permits.has_ended(earlier, context.time_ms):
         ended = replace(earlier, status=Decided.REVOKED, version=made.version, content=made.content)
-        requests.put_handling(state, ended)
-        context.emit(events.RequestEndedBefore(made.request, use.organisation, use.dataset, made.version))
+        _end_before(context, ended)
         return
     policy = policies.current(state, use.organisation, use.dataset)
     verdict = judge(state, policy, made, content, use)
@@ -46,15 +47,29 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         licences=policy.licences, processing="", reason="", document=b"", decided_by=(),
         time_ms=context.time_ms, height=context.height,
     )  # fmt: skip
+    if is_over:
+        _end_before(context, replace(word, status=Decided.REVOKED))
+        return
     if verdict.answer is Answer.NO:
         word = replace(word, status=Decided.DENIED)
-    elif verdict.answer is Answer.YES and policy.automatic:
+    elif verdict.answer is Answer.YES and policy.automatic and _is_disinterested(state, policy, made, content):
         until_ms = longest_ms(policy, content, context.time_ms)
         word = replace(word, status=Decided.APPROVED, since_ms=context.time_ms, until_ms=until_ms)
     requests.put_handling(state, word)
     said(context, word)
     if word.status is Decided.APPROVED:
         approved(context, word, policy, "")
+
+
+def _end_before(context: Context, word: Handling) -> None:
+    requests.put_handling(context.state, word)
+    context.emit(events.RequestEndedBefore(word.request, word.organisation, word.dataset, word.version))
+
+
+def _is_disinterested(state: State, policy: Policy, made: Submission, content: Content) -> bool:
+    """Whether a policy may decide by itself: nobody who set it may be one who could not decide in person."""
+    involved = requests.require_request(state, made.request).involved
+    return set(policy.persons).isdisjoint({*involved, requests.registrant(state, content.code)})
 
 
 def judge(state: State, policy: Policy, made: Submission, content: Content, use: DatasetVersion) -> Verdict:

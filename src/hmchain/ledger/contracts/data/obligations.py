@@ -132,11 +132,19 @@ def owed(state: State, organisation: str, time_ms: int) -> list[Obligation]:
 
 
 def incur(context: Context, word: Handling, duty: Duty) -> None:
-    """Let an obligation begin with a hospital's yes; a later yes to the same request renews it."""
+    """Let an obligation begin with a hospital's yes.
+
+    A later yes to the same request begins anew what was settled, and puts nothing off that is owed; a moratorium lasts
+    until the latest end.
+    """
     due_ms = context.time_ms + duty.days * DAY_MS
+    known = obligation(context.state, word.organisation, word.request, word.dataset, duty.kind)
     made = Obligation(
         word.request, word.organisation, word.dataset, duty.kind, due_ms, Status.OPEN, b"", (), (), context.height
     )
+    if known is not None and known.status not in SETTLED:
+        due_ms = max(known.due_ms, due_ms) if duty.kind == MORATORIUM else min(known.due_ms, due_ms)
+        made = replace(known, due_ms=due_ms, height=context.height)
     _put(context.state, made)
     context.emit(events.DutyIncurred(*_named(made), due_ms))
 

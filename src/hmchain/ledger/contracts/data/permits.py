@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.canonical import digest
+from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import datasets, requests
 from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Request, Status, Submission
 from hmchain.ledger.contracts.members import membership, people
@@ -95,7 +96,9 @@ def authorised(
     word = requests.handling(state, entry, organisation, dataset)
     if content is None or word is None:
         return False
-    asked = (content.kind, content.plan) == (kind, plan) and purpose in content.purposes
+    # Policies judged the uses; what else is named are conditions of them.
+    for_it = purpose in content.purposes and purposes.is_use(purpose)
+    asked = (content.kind, content.plan) == (kind, plan) and for_it
     named = requests.DatasetVersion(organisation, dataset, version) in content.datasets
     return asked and named and _holds(state, submitted, word, version, time_ms, is_begun=is_begun)
 

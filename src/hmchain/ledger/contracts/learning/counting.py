@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
-from hmchain.ledger import arithmetic, events
+from hmchain.ledger import arithmetic, events, purposes
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.context import AGENT, Context, require
 from hmchain.ledger.contracts.data import budgets, datasets, permits, policies, queries, requests
@@ -76,7 +76,8 @@ def _propose(context: Context, body: ProposeCount) -> None:
         raise Refusal("not_permitted")
     plan = queries.plan_of(content.plan)
     uses = tuple(DatasetUse(each.organisation, each.dataset, each.version) for each in permit.allowed)
-    spec = spec_of(body.study, content.purposes[0], content.plan, uses, content.colluders, body.deadlines)
+    purpose = next(filter(purposes.is_use, content.purposes))
+    spec = spec_of(body.study, purpose, content.plan, uses, content.colluders, body.deadlines)
     studies.propose(context, spec, rounds_min=0)
     for use in uses:
         held = datasets.dataset(context.state, use.organisation, use.dataset)
