@@ -24,23 +24,27 @@ class NotCountableError(DataError):
 def count_people(vault: Vault, dataset: str, version: int, query: Clause, progress: Progress | None = None) -> int:
     """The number of people in a version of whom a query is true: each pseudonym once, however many records it has.
 
-    Raises `NotCountableError` for records that are neither FHIR resources nor tables, or an error of the vault.
+    Records that are neither FHIR resources nor tables, such as the images beside them, say nothing. Raises
+    `NotCountableError` where there are no others, or an error of the vault.
     """
     subjects = vault.subjects(dataset, version)
     found = 0
+    says_something = not subjects
     for done, subject in enumerate(subjects, 1):
         person = Person()
         for data in vault.read_subject(dataset, version, subject):
-            person.learn(_facts(data, dataset))
+            if (facts := _facts(data)) is not None:
+                person.learn(facts)
+                says_something = True
         found += is_true(query, person)
         tell(progress, done, len(subjects))
+    if not says_something:
+        what = f"{dataset} has only records in which people cannot be counted"
+        raise NotCountableError(what, "count in datasets of FHIR resources or of OMOP tables")
     return found
 
 
-def _facts(data: bytes, dataset: str) -> Iterator[About | Fact]:
+def _facts(data: bytes) -> Iterator[About | Fact] | None:
     if data.startswith(b"{"):
         return fhir_facts(data)
-    if data.startswith(_PARQUET):
-        return omop_facts(data)
-    what = f"{dataset} has records in which people cannot be counted"
-    raise NotCountableError(what, "count in datasets of FHIR resources or of OMOP tables")
+    return omop_facts(data) if data.startswith(_PARQUET) else None

@@ -9,7 +9,7 @@ from typing import Any
 from hmchain.application.cohort.persons import About, Days, Fact
 from hmchain.application.cohort.systems import words_of_systems
 from hmchain.ledger.contracts.data.queries import Code, Kind, Sex, is_day
-from hmchain.records.deidentification.fhir.resources import decode
+from hmchain.records.deidentification.fhir.resources import BAD_JSON, decode
 
 Resource = Mapping[str, Any]
 _NOT_SO = frozenset({"entered-in-error", "not-done", "cancelled", "not-taken", "refuted"})
@@ -17,16 +17,20 @@ _NOT_SO = frozenset({"entered-in-error", "not-done", "cancelled", "not-taken", "
 
 
 def fhir_facts(data: bytes) -> Iterator[About | Fact]:
-    """What a de-identified resource says; nothing if it is of a type that no query asks about."""
-    resource = decode(data)
-    read = _READERS.get(resource.get("resourceType", ""))
+    """What a de-identified resource says; nothing if it cannot be read, or is of a type that no query asks about."""
+    try:
+        resource = decode(data)
+    except BAD_JSON:
+        return
+    read = _READERS.get(str(resource.get("resourceType")))
     if read is not None and not _is_denied(resource):
         yield from read(resource)
 
 
 def _is_denied(resource: Resource) -> bool:
-    verified = {coding.get("code") for coding in _objects(_object(resource.get("verificationStatus")).get("coding"))}
-    return resource.get("status") in _NOT_SO or bool(verified & _NOT_SO)
+    verified = _objects(_object(resource.get("verificationStatus")).get("coding"))
+    said = {str(resource.get("status")), *(str(coding.get("code")) for coding in verified)}
+    return bool(said & _NOT_SO)
 
 
 def _patient(resource: Resource) -> Iterator[About]:

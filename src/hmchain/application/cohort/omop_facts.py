@@ -27,6 +27,7 @@ _EVENTS = (
     _Event(Kind.DRUG, "drug_concept_id", "drug_exposure_start_date"),
     _Event(Kind.MEASUREMENT, "measurement_concept_id", "measurement_date"),
 )
+_WHOLE_MAX = 10**10
 _WANTED = (
     "gender_concept_id",
     "year_of_birth",
@@ -47,25 +48,39 @@ def omop_facts(data: bytes) -> Iterator[About | Fact]:
 
 def _said(row: Mapping[str, Any]) -> Iterator[About | Fact]:
     if "gender_concept_id" in row or "year_of_birth" in row:
-        yield About(_SEXES.get(row.get("gender_concept_id", 0), ""), row.get("year_of_birth"))
+        yield About(_SEXES.get(_whole(row.get("gender_concept_id")) or 0, ""), _whole(row.get("year_of_birth")))
     for kind, concept, day in _EVENTS:
-        if row.get(concept) is not None:
-            measured = row.get("value_as_number") if kind is Kind.MEASUREMENT else None
-            unit = row.get("unit_concept_id") if kind is Kind.MEASUREMENT else None
+        if (code := _whole(row.get(concept))) is not None:
+            is_measured = kind is Kind.MEASUREMENT
+            unit = _whole(row.get("unit_concept_id")) if is_measured else None
             yield Fact(
                 kind,
-                (Code("OMOP", str(row[concept])),),
+                (Code("OMOP", str(code)),),
                 _days(row.get(day)),
-                value=None if measured is None else Decimal(str(measured)),
+                value=_number(row.get("value_as_number")) if is_measured else None,
                 unit=str(unit or ""),
             )
 
 
+def _number(value: Any) -> Decimal | None:
+    """A number, whatever the type of its column; None where it is missing, which is NaN in some tables, or is none."""
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return number if number.is_finite() else None
+
+
+def _whole(value: Any) -> int | None:
+    """The same of a concept's number or a year: in a column with gaps they may be 201826.0."""
+    number = _number(value)
+    return int(number) if number is not None and abs(number) <= _WHOLE_MAX and number == int(number) else None
+
+
 def _days(day: Any) -> Days | None:
     """A day, or all of a year where the profile left no more."""
-    if isinstance(day, int):
-        return day * 10_000 + 101, day * 10_000 + 1231
     if isinstance(day, date | datetime):
         number = day.year * 10_000 + day.month * 100 + day.day
         return number, number
-    return None
+    year = _whole(day)
+    return None if year is None else (year * 10_000 + 101, year * 10_000 + 1231)

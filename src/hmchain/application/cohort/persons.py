@@ -105,7 +105,7 @@ def _is_of(code: Code, wanted: Code) -> bool:
 
 
 def _is_measured(fact: Fact, span: Span, unit: str) -> bool:
-    return fact.value is not None and (not unit or fact.unit == unit) and _within(fact.value * VALUE_ONE, span)
+    return fact.value is not None and (not unit or fact.unit == unit) and _within(fact.value, span, VALUE_ONE)
 
 
 def _may_lie(days: Days | None, span: Span) -> bool:
@@ -122,5 +122,7 @@ def _may_be_aged(days: Days | None, span: Span, person: Person) -> bool:
     return any(_within(year - born, span) for born in person.birth_years for year in years)
 
 
-def _within(number: int | Decimal, span: Span) -> bool:
-    return (span.least is None or number >= span.least) and (span.most is None or number <= span.most)
+def _within(number: int | Decimal, span: Span, one: int = 1) -> bool:
+    """Whether a number lies in a range, in which `one` stands for 1. It is compared as it is, however large."""
+    least, most = (None if end is None else Decimal(end) / one for end in (span.least, span.most))
+    return (least is None or number >= least) and (most is None or number <= most)

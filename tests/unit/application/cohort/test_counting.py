@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 from collections.abc import Iterator
 from datetime import date
@@ -173,11 +174,56 @@ def test_rows_of_omop_are_counted_by_their_persons(vault: Vault, text: str, twin
     assert count_people(vault, "omop", 1, parse(text, 2026)) == sum(map(twin, MADE))
 
 
-def test_records_of_another_form_are_refused_without_a_word_of_them(vault: Vault) -> None:
+def test_records_of_other_forms_alone_are_refused_without_a_word_of_them(vault: Vault) -> None:
     put(vault, "other", iter([("a", b"MSH|Ada")]))
     with pytest.raises(NotCountableError, match="people cannot be counted") as caught:
         count_people(vault, "other", 1, parse("female", 2026))
     assert "Ada" not in str(caught.value)
+
+
+def test_images_beside_the_resources_of_a_dataset_keep_nobody_from_being_counted(vault: Vault) -> None:
+    patients = [(each, json.dumps({"resourceType": "Patient", "gender": "female"}).encode()) for each in "abc"]
+    put(vault, "both", iter([("a", b"\0" * 128 + b"DICM"), *patients, ("d", b"MSH|Ada")]))
+    assert count_people(vault, "both", 1, parse("female", 2026)) == 3
+
+
+ODD_TABLES: list[tuple[str, dict[str, list[Any]]]] = [
+    ("measurement OMOP:3000963 7..12", {"value_as_number": [math.nan, 9.5]}),
+    ("measurement OMOP:3000963 7..12 8713", {"value_as_number": ["n/a", "9.5"], "unit_concept_id": [None, 8713.0]}),
+    ("measurement OMOP:3000963 since 2015", {"measurement_date": [math.nan, 2016.0]}),
+    ("condition OMOP:320128", {"condition_concept_id": [math.nan, 320128.0]}),
+    ("condition OMOP:320128", {"condition_concept_id": ["", "320128"]}),
+    ("age 50..79 in 2020", {"year_of_birth": ["unknown", "1960"]}),
+    ("female", {"gender_concept_id": [8532.0, math.inf]}),
+]
+"""Columns of types that a hospital's own schema may give them, with values that are missing."""
+
+
+@pytest.mark.parametrize("at", range(len(ODD_TABLES)))
+def test_missing_values_of_a_table_end_no_count(vault: Vault, at: int) -> None:
+    """One NaN would keep a hospital out of every count that compares a value."""
+    text, columns = ODD_TABLES[at]
+    put(vault, f"odd-{at}", iter([("a", parquet(pl.DataFrame({"measurement_concept_id": [3000963] * 2} | columns)))]))
+    assert count_people(vault, f"odd-{at}", 1, parse(text, 2026)) == 1
+
+
+ODD = (
+    {"status": {}}, {"status": [1]}, {"resourceType": [1]}, {"resourceType": {}}, {"code": [[1]]}, {"component": [1]},
+    {"verificationStatus": {"coding": [{"code": [1]}]}}, {"code": {"coding": [{"system": [], "code": {}}]}},
+    {"effectiveDateTime": {"start": 1}}, {"valueQuantity": {"value": []}}, {"valueInteger": "1"},
+)  # fmt: skip
+"""Elements that are not what FHIR has there."""
+LARGE = (b"1e999999", b"-9e999999999999999", b"9e9999999999999999999", b"9" * 5000, b"1e-999999999999", b"true")
+
+
+def test_no_resource_ends_a_count_whatever_it_holds(vault: Vault) -> None:
+    observed = {"resourceType": "Observation", "code": {"coding": [{"system": LOINC, "code": "718-7"}]}}
+    found = [json.dumps(observed | odd).encode() for odd in ODD]
+    found += [json.dumps(observed)[:-1].encode() + b',"valueInteger":' + number + b"}" for number in LARGE]
+    found += [b'{"resourceType":', b'{"a":' + b"[" * 100_000]
+    found += [json.dumps(observed | {"valueQuantity": {"value": 9}}).encode()]
+    put(vault, "strange", (("a", data) for data in found))
+    assert count_people(vault, "strange", 1, parse("measurement LOINC:718-7 8..10", 2026)) == 1
 
 
 @pytest.mark.parametrize(
