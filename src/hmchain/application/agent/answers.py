@@ -19,6 +19,7 @@ from hmchain.ledger.contracts.learning import counting
 from hmchain.ledger.transactions import Refusal
 
 TOO_FEW = "this hospital sits out: it has fewer people than its policy lets be counted"
+TOO_MANY = "this hospital has more people than a count holds of one: have the question narrowed"
 
 
 class NoisedPeople(Redacted, Record, frozen=True):
@@ -39,7 +40,9 @@ def statement(desk: RoundDesk) -> bytes:
 def people(desk: RoundDesk) -> int | None:
     """How many people one says that there are; None if one sits out.
 
-    What was drawn is kept: with fewer records, under the same noise, it would tell whose were erased.
+    What was drawn is kept: with fewer records, under the same noise, it would tell whose were erased. The noise is of a
+    secret that outlives the agent's file, since a statement is charged once: else each file that is lost, and nobody
+    backs one up, gave another draw for nothing.
     """
     use = desk.study.spec.use(desk.organisation)
     counted = int(desk.learner.class_counts[0])
@@ -51,7 +54,7 @@ def people(desk: RoundDesk) -> int | None:
     drawn = desk.store.get(name, NoisedPeople)
     if drawn is None:
         epsilon = queries.plan_of(desk.study.spec.training).epsilon_millionths
-        drawn = NoisedPeople(counted + noise(desk.coins, said, epsilon))
+        drawn = NoisedPeople(counted + noise(desk.store.lasting, said, epsilon))
         desk.store.put(name, drawn)
     return drawn.people if drawn.people >= least else None
 
@@ -61,4 +64,6 @@ def vector(desk: RoundDesk) -> I32:
     answer = people(desk)
     if answer is None:
         raise UpdateError(TOO_FEW)
-    return np.array([min(answer, desk.study.rule(0).quantum)], np.int32)
+    if answer > desk.study.rule(0).quantum:  # cut, the sum would be no upper bound, and nobody would know
+        raise UpdateError(TOO_MANY)
+    return np.array([answer], np.int32)

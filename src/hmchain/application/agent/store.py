@@ -47,6 +47,8 @@ class AgentStore:
         self.is_settled = True
         self._erased, self._scrubbed_at = True, -SCRUB_SECONDS  # a process that was killed left what it had erased
         self._cipher = AESGCM(key.derive("hmchain agent store").raw)
+        self.lasting = key.derive("hmchain agent, whatever becomes of its file")
+        """A secret that is the same where the file was lost: the key is backed up, and the file must not be."""
         self._db = sqlite.open_file(path, self._unopened, synchronous="NORMAL", shreds=True, mode=files.PRIVATE)
         with sqlite.failures(self._unopened):
             self._db.execute("CREATE TABLE IF NOT EXISTS entries (name TEXT PRIMARY KEY, sealed BLOB) WITHOUT ROWID")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.agent import answers
 from hmchain.application.agent.answers import NoisedPeople
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
@@ -65,7 +68,7 @@ def test_the_people_of_all_hospitals_but_the_smallest_are_summed(bed: Bed) -> No
         version = datasets.version(bed.state, name, DATASET, 1)
         assert version is not None
         statement = queries.statement(queries.plan_of(study.spec.training), name, version.root)
-        assert drawn.people == WOMEN[name] + noise(bed.agent(name).coins, statement, 500_000)
+        assert drawn.people == WOMEN[name] + noise(bed.agent(name).store.lasting, statement, 500_000)
         said += drawn.people
     assert cohort_bed.result(bed, FIRST) == said
     assert models.model(bed.state, FIRST) is None
@@ -96,6 +99,29 @@ def test_asking_ten_times_does_not_average_the_noise_away(bed: Bed) -> None:
     assert cohort_bed.propose(bed, "again", by="west") == "ok"
     assert cohort_bed.run(bed, "again") == cohort_bed.result(bed, FIRST)
     assert [budgets.spent(bed.state, name, DATASET) for name in bed.names] == before
+
+
+def test_a_lost_agent_file_gives_no_second_draw_of_what_was_paid_for_once(tmp_path: Path) -> None:
+    """Nobody backs the file up, and a question that was paid for is free: each loss would be another sample."""
+    bed = cohort_bed.found(tmp_path)
+    said = []
+    for name in ("first", "again"):
+        cohort_bed.ask(bed, name, "female", LARGE)
+        assert cohort_bed.propose(bed, name) == "ok"
+        said.append(cohort_bed.run(bed, name))
+        bed.lose_files("north")
+        bed.agent("north").random = random.Random(name).randbytes
+    bed.close()
+    assert said[0] == said[1]
+
+
+def test_more_people_than_a_count_holds_are_not_cut_to_what_it_holds(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sum is said to be an upper bound, so the hospital sits out and its operator reads why."""
+    monkeypatch.setattr(people_counter, "count_people", lambda *given: 1_000_000)
+    cohort_bed.ask(bed, "many", "not male", LARGE)
+    assert cohort_bed.propose(bed, "many") == "ok"
+    assert cohort_bed.run(bed, "many") is None
+    assert [bed.agent(name).troubles["many"] for name in LARGE] == [answers.TOO_MANY] * 3
 
 
 def test_a_query_that_singles_out_one_person_gives_nothing(bed: Bed) -> None:
