@@ -71,6 +71,12 @@ class Desk:
         return study.status in studies.OPENING or rounds.may_end(state, study) or rounds.is_voted_on(state, study)
 
     @property
+    def may_agree(self) -> bool:
+        """Whether keys may be agreed and confirmed. In a study from before permits the others wait for them anyway."""
+        is_under = permitted.under(self.state, self.study.progress.specification) is not None
+        return self.is_authorised or not is_under
+
+    @property
     def is_authorised(self) -> bool:
         """Whether the hospital's permit, or its steward's approval, is in force, and is the hospital's own word."""
         if not is_own_word(self.state, self.organisation, self.confirmed):

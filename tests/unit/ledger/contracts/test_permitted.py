@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.site.activity import What, read_lines
 from hmchain.keys import WrappingKey
-from hmchain.ledger.contracts.learning import approvals, models, permitted, studies
+from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.applicants import InviteMember, JoinRequest
+from hmchain.ledger.contracts.data.applying import SubmitRequest, TakeBackRequest
+from hmchain.ledger.contracts.learning import approvals, models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import JoinStudy
@@ -17,6 +21,7 @@ from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status, StudySpec
+from hmchain.ledger.contracts.members.people import PersonRef
 from support.study_bed import DEADLINES, START_MS, STUDY, YEAR_MS, Bed, another, make_spec
 
 
@@ -92,6 +97,16 @@ def test_only_scientists_of_the_applicant_or_members_propose(allowed: Bed) -> No
     assert propose(allowed, spec, "north") == "not_the_applicant"
     assert propose(allowed, spec, role="steward") == "wrong_role"
     assert propose(allowed, spec, role="agent") == "wrong_role"
+
+
+def test_who_joined_after_the_decision_makes_no_use_of_it(bed: Bed) -> None:
+    """Hospitals judged the people of the submission; a later member was judged by nobody, and accepted no terms."""
+    for name in bed.names:
+        bed.allow(name)
+    bed.require("east", "scientist", InviteMember(STUDY, PersonRef("west", "scientist")))
+    bed.require("west", "scientist", JoinRequest(STUDY))
+    assert propose(bed, make_spec(bed.names), "west") == "not_the_applicant"
+    assert propose(bed, make_spec(bed.names)) == "ok"
 
 
 def test_a_permit_of_one_request_does_not_serve_another(allowed: Bed) -> None:
@@ -201,6 +216,35 @@ def test_an_update_is_not_taken_after_the_permit_went_in_the_same_round(bed: Bed
     assert bed.consortium.submit(wire) == ["not_approved"]
     bed.run()
     assert bed.at(2).frozen == bed.names[:3] and bed.study.status == Status.FINISHED
+
+
+def test_an_update_that_was_bound_does_not_leave_after_the_permit_went(bed: Bed) -> None:
+    """Its digest is on the ledger, its bytes are not in the store yet; the study goes on without it."""
+    bed.approve()
+    bed.until(2, Phase.COMMIT)
+    (wire,) = bed.agent("west").step()
+    assert bed.consortium.submit(wire) == ["ok"]
+    own = rounds.contribution(bed.state, bed.at(2), "west")
+    assert own is not None
+    bed.revoke("west")
+    bed.run()
+    assert bed.study.status == Status.FINISHED and bed.at(2).frozen == bed.names[:3]
+    assert own.object not in list(bed.consortium.objects.list())
+    sent = [line.deed for line in read_lines(bed.everyone["west"].folder.activity)]
+    assert not [deed for deed in sent if deed.round == 2 and deed.what is What.UPDATE]
+
+
+@pytest.mark.parametrize("step", [Status.AGREEING, Status.CONFIRMING])
+def test_no_key_is_agreed_while_the_permit_rests(bed: Bed, step: Status) -> None:
+    """What was submitted again waits for its hospitals, and agents wait, silent, until the study's time is over."""
+    bed.approve()
+    bed.run(lambda: bed.study.status == step)
+    bed.require("east", "scientist", TakeBackRequest(STUDY))
+    bed.require("east", "scientist", SubmitRequest(STUDY, requests.require_request(bed.state, STUDY).content))
+    assert not any(bed.agent(name).step() for name in bed.names)
+    bed.now_ms = bed.study.progress.deadline_ms
+    bed.run()
+    assert bed.study.status == Status.CLOSED and bed.study.progress.reason.startswith("not_")
 
 
 def test_a_hospital_whose_permit_went_votes_on_no_model(bed: Bed) -> None:

@@ -11,9 +11,9 @@ from hmchain.ledger.contracts.learning.opening import AgreePairs
 
 
 def agree(desk: Desk) -> Iterator[AgreePairs]:
-    """One's halves, once."""
+    """One's halves, once, and not without a permit."""
     agreements = opening.agreements(desk.state, desk.name)
-    if any(agreement.organisation == desk.organisation for agreement in agreements):
+    if not desk.may_agree or any(agreement.organisation == desk.organisation for agreement in agreements):
         return
     drawn = desk.keys.drawn(desk.name, len(desk.study.spec.uses), desk.random)
     joins = opening.joins(desk.state, desk.name)

@@ -31,9 +31,11 @@ def commit(desk: RoundDesk, masked: Masking = updates.masked) -> Iterator[Commit
 
 
 def publish(desk: RoundDesk) -> None:
-    """Upload one's own update once its digest is on the ledger."""
+    """Upload one's own update once its digest is on the ledger; not where its permit went meanwhile."""
     own, made = desk.own, desk.made
-    if own is not None and made is not None and own.object == made.object and made.object not in desk.published:
+    if own is None or made is None or own.object != made.object or made.object in desk.published:
+        return
+    if desk.is_authorised:
         desk.store.settle()  # on whatever ledger a power cut lets it wake, it makes no other under these seeds
         desk.exchange.publish(made.object)
         desk.published.add(made.object)

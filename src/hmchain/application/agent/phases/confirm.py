@@ -16,12 +16,13 @@ from hmchain.ledger.contracts.learning.opening import ConfirmPairs
 
 
 def confirm(desk: Desk) -> Iterator[ConfirmPairs]:
-    """The hash of the study key, once.
+    """The hash of the study key, once, and not without a permit.
 
     Raises `PairAgreementError` if a half does not open; `deny` is what to say then.
     """
     chain_id, name = desk.node.chain_id, desk.name
-    if any(said.organisation == desk.organisation for said in opening.confirmations(desk.state, name)):
+    said = opening.confirmations(desk.state, name)
+    if not desk.may_agree or any(each.organisation == desk.organisation for each in said):
         return
     derived = desk.keys.keys(chain_id, name, desk.order, opening.agreements(desk.state, name))
     yield ConfirmPairs(name, key_hash(chain_id, name, SecretKey(derived.study_key)))

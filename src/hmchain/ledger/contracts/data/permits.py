@@ -123,6 +123,13 @@ def has_ended(word: Handling, time_ms: int) -> bool:
     return word.status is Decided.REVOKED or (word.status is Decided.APPROVED and time_ms > word.until_ms)
 
 
+def persons(state: State, request: str) -> tuple[PersonRef, ...]:
+    """Whose use of it hospitals decided on: applicant and members of the last submission who still take part."""
+    entry = requests.request(state, request)
+    submitted = _in_force(state, entry)
+    return () if entry is None or submitted is None else _people(state, entry, submitted)
+
+
 def _in_force(state: State, entry: Request | None) -> Submission | None:
     """The submission that decisions are about, if whoever made it still asks."""
     if entry is None or entry.status not in (Status.SUBMITTED, Status.RETURNED):

@@ -99,6 +99,7 @@ def _sit_out(context: Context, body: SitOut) -> None:
     organisation = context.sender.organisation
     require(study.spec.is_count, "not_a_count")
     require(organisation in entry.expected, "not_approved")
+    permitted.require_permit(context, study)
     require(rounds.contribution(context.state, entry, organisation) is None, "already_committed")
     context.emit(events.CountSatOut(body.study, organisation))
     left = tuple(name for name in entry.expected if name != organisation)

@@ -90,10 +90,11 @@ def is_spent(state: State, study: Study, time_ms: int) -> bool:
 
 
 def require_own_request(context: Context, name: str) -> Request:
-    """A request that the sender's organisation made, or that the sender is a member of."""
+    """A request that the sender's organisation made, or that the sender is a member of as it was decided on."""
     request = requests.require_request(context.state, name)
     sender = people.sender(context.sender)
-    is_theirs = sender.organisation == request.applicant.organisation or sender in request.members
+    is_own = sender.organisation == request.applicant.organisation
+    is_theirs = is_own or sender in permits.persons(context.state, name)
     require(is_theirs, "not_the_applicant")
     return request
 
