@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.learning.study_request import study_content
 from hmchain.canonical import decode, digest, encode
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput
-from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
+from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest, SaveDraft, SubmitRequest
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
+from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
+from hmchain.ledger.contracts.learning.opening import JoinStudy
+from hmchain.ledger.contracts.learning.participation import Tick
+from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, VoteAction
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
@@ -22,18 +28,21 @@ from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.embedded import Behaviour
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
+from support import study_bed
 from support.ledger_network import Network, genesis, member, signing_key
 from support.paths import TESTS, VECTORS
 
-VECTOR = VECTORS / "ledger.json"
-"""Of protocol 2: what it says stays."""
+VECTOR, VECTOR_3 = VECTORS / "ledger.json", VECTORS / "ledger_3.json"
+"""Of protocols 2 and 3: what they say stays."""
 FOUNDED = genesis(protocol=2)
+BOTH = pytest.mark.parametrize("vector", [VECTOR, VECTOR_3], ids=["2", "3"])
 
 _REPLAY = """
 import sys
 sys.path[:0] = {here!r}
 from test_ledger_determinism import replayed
-print(" ".join(replayed()))
+from pathlib import Path
+print(" ".join(replayed(Path({vector!r}))))
 """
 
 
@@ -62,21 +71,49 @@ def write_vector(directory: Path) -> None:
     network.ledger.hold_key("b", key)
     network.block(network.send("b", RotateKey("validator", key.public.raw, proof)))
     network.fill(6, first=40)
+    _write(VECTOR, network, FOUNDED)
+
+
+def write_vector_3(directory: Path) -> None:
+    """The same of protocol 3: a request of four hospitals, a study under its permit, a yes that is taken back."""
+    network, founded = Network.found(directory / "ledger", protocol=3), genesis(protocol=3)
+    for name in "abcd":
+        published = PublishVersion("brain", 1, bytes(32), 512)
+        network.block(network.send(name, RegisterDataset("brain", study_bed.SCHEMA)), network.send(name, published))
+    spec = study_bed.make_spec(tuple("abcd"))
+    content = study_content(spec, network.send.clock.ms + 30 * 86_400_000)
+    asked = (CreateRequest("scans"), SaveDraft("scans", content), SubmitRequest("scans", content.digest))
+    network.block(*(network.send("a", body, "scientist") for body in asked))
+    until_ms = network.send.clock.ms + 86_400_000
+    yes = ApproveRequest("scans", 1, content.digest, "brain", until_ms)
+    network.block(*(network.send(name, yes) for name in "abc"))
+    propose = ProposeUnderPermit(spec, "scans")
+    network.block(network.send("a", propose, "scientist"))  # too early
+    network.block(network.send("d", yes), network.send("a", propose, "scientist"))
+    join = JoinStudy(spec.name, member("a").wrapping, bytes(32))
+    network.block(network.send("a", join, "agent"))
+    network.block(network.send("b", RevokeRequest("scans", 1, content.digest, "brain", "consent", b"")))
+    network.block(network.send("c", join, "agent"), network.send("c", Tick(spec.name), "agent"))
+    network.block(network.send("a", CloseRequest("scans", "finished"), "scientist"))
+    _write(VECTOR_3, network, founded)
+
+
+def _write(path: Path, network: Network, founded: genesis_file.Genesis) -> None:
     blocks = [
         {"input": encode(stored.block.input).hex(), "commitment": stored.block.header.state_commitment.hex()}
         for stored in network.ledger.store.blocks()
     ]
     network.ledger.close()
-    content = {"genesis": encode(FOUNDED).hex(), "genesis_digest": FOUNDED.digest.hex(), "blocks": blocks}
-    VECTOR.write_text(json.dumps(content, indent=0) + "\n")
+    content = {"genesis": encode(founded).hex(), "genesis_digest": founded.digest.hex(), "blocks": blocks}
+    path.write_text(json.dumps(content, indent=0) + "\n")
 
 
-def replayed() -> list[str]:
+def replayed(path: Path) -> list[str]:
     """State commitments after each block of the vector, executed here and now."""
-    vector = json.loads(VECTOR.read_text())
-    state = State()
-    genesis_file.initialise(state, decode(bytes.fromhex(vector["genesis"]), genesis_file.Genesis))
-    machine = Machine(state, FOUNDED.chain_id)
+    vector = json.loads(path.read_text())
+    state, founded = State(), decode(bytes.fromhex(vector["genesis"]), genesis_file.Genesis)
+    genesis_file.initialise(state, founded)
+    machine = Machine(state, founded.chain_id)
     machine.commit(0)
     found = []
     for block in vector["blocks"]:
@@ -87,21 +124,22 @@ def replayed() -> list[str]:
     return found
 
 
-def test_the_vector_s_blocks_give_its_commitments() -> None:
-    vector = json.loads(VECTOR.read_text())
-    assert decode(bytes.fromhex(vector["genesis"]), genesis_file.Genesis).digest.hex() == vector["genesis_digest"]
-    assert replayed() == [block["commitment"] for block in vector["blocks"]]
+@BOTH
+def test_the_vector_s_blocks_give_its_commitments(vector: Path) -> None:
+    told = json.loads(vector.read_text())
+    assert decode(bytes.fromhex(told["genesis"]), genesis_file.Genesis).digest.hex() == told["genesis_digest"]
+    assert replayed(vector) == [block["commitment"] for block in told["blocks"]]
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("hash_seed", ["0", "1", "12345"])
-def test_the_hash_seed_does_not_matter(hash_seed: str) -> None:
+@pytest.mark.parametrize(("hash_seed", "vector"), [("0", VECTOR_3), ("1", VECTOR), ("12345", VECTOR_3)])
+def test_the_hash_seed_does_not_matter(hash_seed: str, vector: Path) -> None:
     """A library that returns a set in another order in each process would halt the chain here."""
-    script = _REPLAY.format(here=[str(TESTS), str(Path(__file__).parent)])
+    script = _REPLAY.format(here=[str(TESTS), str(Path(__file__).parent)], vector=str(vector))
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     answer = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    vector = json.loads(VECTOR.read_text())
-    assert answer.stdout.split() == [block["commitment"] for block in vector["blocks"]]
+    told = json.loads(vector.read_text())
+    assert answer.stdout.split() == [block["commitment"] for block in told["blocks"]]
 
 
 def test_a_changed_input_changes_the_commitment() -> None:
@@ -119,4 +157,5 @@ if __name__ == "__main__":
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        write_vector(Path(scratch))
+        write_vector(Path(scratch) / "2")
+        write_vector_3(Path(scratch) / "3")

@@ -40,8 +40,13 @@ from support.played_rpc import Engine
 
 
 @pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    chain = Chain.found(tmp_path / "node", protocol=2)
+def protocol() -> int:
+    return FOUNDING
+
+
+@pytest.fixture
+def chain(tmp_path: Path, protocol: int) -> Iterator[Chain]:
+    chain = Chain.found(tmp_path / "node", protocol=protocol)
     yield chain
     chain.app.close()
 
@@ -206,6 +211,7 @@ def test_members_change_the_network_s_parameters(chain: Chain, engine: Engine) -
                 members.propose(stewards[0], members.setting(stewards[0], settings))
 
 
+@pytest.mark.parametrize("protocol", [2])
 def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine: Engine) -> None:
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
