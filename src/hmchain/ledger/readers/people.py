@@ -84,7 +84,13 @@ def people_of(state: State, organisation: str, time_ms: int) -> PeopleView:
         offices + named,
         tuple(people.officers(state, organisation)),
         tuple(
-            ChangeView(name, each.change, each.officer, each.until_ms, each.until_ms <= time_ms)
+            ChangeView(
+                name,
+                each.change,
+                each.officer,
+                each.until_ms,
+                enrolment.has_lapsed(state, organisation, each, time_ms),
+            )
             for name, each in enrolment.pending(state, organisation)
         ),
         None if waiting is None else RecoveryView(waiting.key, waiting.due_ms, 0),

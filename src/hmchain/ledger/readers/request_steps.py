@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hmchain.ledger.context import STEWARD
-from hmchain.ledger.contracts.data import permits, requests, reviewing
+from hmchain.ledger.contracts.data import deciding, permits, requests, reviewing
 from hmchain.ledger.contracts.data.requests import Decided, Kind, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
 from hmchain.ledger.contracts.learning import permitted
@@ -151,10 +151,12 @@ def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo
     for name in requests.asked_of(state, hospital):
         entry = requests.require_request(state, name)
         words = requests.handlings(state, name, entry.version, hospital)
-        waiting = [word for word in words if word.status is Decided.WAITING and person not in word.approvals]
+        said = {word.dataset: deciding.yes_so_far(state, word, time_ms) for word in words}
+        waiting = [word for word in words if word.status is Decided.WAITING and person not in said[word.dataset]]
         may = person not in entry.involved and person != _coder(state, entry)
         if entry.status is Status.SUBMITTED and waiting and may:
-            more = f", after {len(waiting[0].approvals)} who said yes" if waiting[0].approvals else ""
+            before = len(said[waiting[0].dataset])
+            more = f", after {before} who said yes" if before else ""
             named = ", ".join(word.dataset for word in waiting)
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
     for notice in notices.for_hospital(state, time_ms, hospital):

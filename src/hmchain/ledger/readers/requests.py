@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import attachments, deciding, obligations, permits, policies, requests, reviewing
 from hmchain.ledger.contracts.data.policies import Policy
@@ -193,12 +195,15 @@ def _view(state: State, entry: Request) -> RequestView:
 
 
 def _words(state: State, entry: Request) -> Iterator[HospitalWord]:
-    permit = permits.permit(state, entry.name, standings.time_ms(state))
+    time_ms = standings.time_ms(state)
+    permit = permits.permit(state, entry.name, time_ms)
     allowed = {(each.organisation, each.dataset) for each in (permit.allowed if permit is not None else ())}
     content = requests.content(state, entry.name, entry.version)
     versions = {(use.organisation, use.dataset): use.version for use in (content.datasets if content else ())}
     for word in requests.handlings(state, entry.name, entry.version):
         place = word.organisation, word.dataset
+        if word.status is Decided.WAITING:
+            word = replace(word, approvals=deciding.yes_so_far(state, word, time_ms))
         yield _word(word, policies.at(state, *place, word.policy), versions.get(place, 0), place in allowed)
 
 

@@ -180,6 +180,22 @@ def test_a_yes_of_somebody_who_counts_no_more_is_no_yes(bench: RequestBench, sta
     assert bench.word("b").approvals == (ref("b/s2"), ref("b"))
 
 
+def test_a_thief_s_yes_does_not_count_with_another_s_once_the_key_was_cut_off(bench: RequestBench) -> None:
+    """It is gone, though the person is a steward again, and is given again by the key that is the person's now."""
+    bench.policy("b", approvers=2)
+    for person in ("b/s1", "b/s2"):
+        bench.enrol(person, "steward")
+    bench.submit("b")
+    bench.approve("b/s1")
+    people.cut_off(bench.state, ref("b/s1"), bench.ms)
+    bench.must("b", SetProcessing(**bench.about(), dataset=BRAIN, processing="received"))
+    bench.approve("b/s2")
+    assert bench.allowed() == [] and bench.word("b").approvals == (ref("b/s2"),)
+    bench.ms += 1
+    bench.approve("b/s1")
+    assert bench.allowed() == ["b"]
+
+
 def test_nobody_decides_about_their_own_code(bench: RequestBench) -> None:
     """Who first named a digest made it known; another's request with it changes nothing of that."""
     bench.enrol("b/s1", "scientist", "steward")

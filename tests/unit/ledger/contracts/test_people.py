@@ -221,6 +221,26 @@ def test_what_a_thief_asked_for_lapses_with_the_thief(pair: OneMachine) -> None:
     assert pair.office("a", ConfirmChange(change_id("a", change))) == "change_lapsed"
 
 
+def test_what_a_thief_asked_for_does_not_come_back_with_the_key_s_person(pair: OneMachine) -> None:
+    """Suspended and taken back, or given another key: what the stolen key asked for is confirmed by nobody's slip."""
+    assert confirmed(pair, pair.invitation("a", "o2", "officer")) == "ok"
+    assert pair.person("a", "o2", AcceptInvitation(("officer",))) == "ok"
+    waits = pair.invitation("a", "me-too", "officer")
+    assert pair.person("a", "o2", waits) == "ok"
+    back: tuple[enrolment.Change, ...] = (ReinstatePerson("o2"), replacement(pair, "o2"))
+    assert [pair.office("a", change) for change in back] == ["not_suspended", "ok"]
+    assert pair.office("a", SuspendPerson("o2")) == "ok"
+    assert pair.person("a", "o1", ConfirmChange(change_id("a", back[1]))) == "ok"
+    assert status(pair, "o2") is Status.ACTIVE
+    assert pair.office("a", ConfirmChange(change_id("a", waits))) == "change_lapsed"
+    assert pair.person("a", "o2", waits, number=1) == "ok", "said again"
+    assert pair.office("a", SuspendPerson("o2")) == "ok"
+    assert confirmed(pair, ReinstatePerson("o2")) == "ok"
+    assert pair.office("a", ConfirmChange(change_id("a", waits))) == "no_such_change", (
+        "gone with the next that is asked"
+    )
+
+
 def test_a_change_waits_for_a_while_and_can_be_dropped(pair: OneMachine) -> None:
     change = pair.invitation("a", "s1", "steward")
     name = change_id("a", change)

@@ -320,6 +320,19 @@ def test_the_word_of_whoever_is_no_steward_any_more_does_not_count(state: State)
     assert sent(state, ConfirmPolicy("brain", loose.digest), "c") == [Event("policy.set", ("east", "brain", "2"))]
 
 
+def test_a_thief_s_word_for_a_policy_does_not_count_with_another_s_once_the_key_was_cut_off(state: State) -> None:
+    sent(state, SetPolicy("brain", replace(TERMS, approvers=2)))
+    loose = terms(anything=ANYTHING)
+    proposed = [Event("policy.proposed", ("east", "brain", loose.digest.hex()))]
+    sent(state, SetPolicy("brain", loose))
+    people.cut_off(state, PersonRef("east", "a"), 0)
+    assert sent(state, ConfirmPolicy("brain", loose.digest), "b") == proposed
+    waiting = policies.pending(state, "east", "brain")
+    assert waiting is not None and waiting.persons == (PersonRef("east", "b"),)
+    assert sent(state, ConfirmPolicy("brain", loose.digest), "b") == "same_person"
+    assert sent(state, ConfirmPolicy("brain", loose.digest), "c") == [Event("policy.set", ("east", "brain", "2"))]
+
+
 def test_a_policy_that_waits_can_be_replaced_and_withdrawn(state: State) -> None:
     sent(state, SetPolicy("brain", replace(TERMS, approvers=2)))
     first, second = terms(anything=ANYTHING), terms(other=ANYTHING)

@@ -213,7 +213,7 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     require(case.word.status is Decided.WAITING, "already_decided")
     datasets.standing_version(state, case.use.organisation, case.use.dataset, case.use.version)
     require(body.until_ms > context.time_ms, "expired")
-    standing = _standing(context, case.word)
+    standing = yes_so_far(state, case.word, context.time_ms)
     policy = policies.current(state, case.use.organisation, case.use.dataset)
     # Where the policy asks for fewer by now, who has said yes may say so again: there may be nobody else.
     require(person not in standing or len(standing) >= policy.approvers, "already_approved")
@@ -238,11 +238,12 @@ def _approve(context: Context, body: ApproveRequest) -> None:
         context.emit(events.ApprovalGiven(*_place(word), person.person))
 
 
-def _standing(context: Context, word: Handling) -> tuple[people.PersonRef, ...]:
-    """Who said yes before, is a steward still, and said it for longer than until now."""
-    if word.until_ms <= context.time_ms:
+def yes_so_far(state: State, word: Handling, time_ms: int) -> tuple[people.PersonRef, ...]:
+    """Of a word that waits: who said yes for longer than until now, is a steward still, and whose key it was."""
+    if word.until_ms <= time_ms:
         return ()
-    return tuple(each for each in word.approvals if STEWARD in people.roles_of(context.state, each))
+    stewards = (each for each in word.approvals if STEWARD in people.roles_of(state, each))
+    return tuple(each for each in stewards if people.stands(state, each, word.time_ms))
 
 
 def _reject(context: Context, body: RejectRequest) -> None:

@@ -120,6 +120,8 @@ class Pending(Record, frozen=True):
     height: int
     persons: tuple[PersonRef, ...]
     """Who stands behind it so far, in order."""
+    time_ms: int
+    """When the last of them said so."""
 
 
 class SetPolicy(Record, frozen=True, tag="set_policy"):
@@ -355,7 +357,8 @@ def _set(context: Context, body: SetPolicy) -> None:
     organisation = context.sender.organisation
     require(datasets.dataset(context.state, organisation, body.dataset) is not None, "no_such_dataset")
     require_sound(body.terms)
-    _enact(context, Pending(organisation, body.dataset, body.terms, context.height, (people.sender(context.sender),)))
+    person = people.sender(context.sender)
+    _enact(context, Pending(organisation, body.dataset, body.terms, context.height, (person,), context.time_ms))
 
 
 def _confirm(context: Context, body: ConfirmPolicy) -> None:
@@ -363,8 +366,10 @@ def _confirm(context: Context, body: ConfirmPolicy) -> None:
     waiting = _pending(context, body.dataset)
     require(waiting.terms.digest == body.terms, "wrong_policy")
     person = people.sender(context.sender)
-    require(person not in waiting.persons, "same_person")
-    _enact(context, msgspec.structs.replace(waiting, persons=tuple(sorted((*waiting.persons, person)))))
+    behind = [each for each in waiting.persons if people.stands(context.state, each, waiting.time_ms)]
+    require(person not in behind, "same_person")
+    persons = tuple(sorted((*behind, person)))
+    _enact(context, msgspec.structs.replace(waiting, persons=persons, time_ms=context.time_ms))
 
 
 def _withdraw(context: Context, body: WithdrawPolicy) -> None:

@@ -126,6 +126,13 @@ def pending(state: State, organisation: str) -> list[tuple[bytes, PendingChange]
     return [(change_id(organisation, entry.change), entry) for entry in _PENDING.all(state, organisation)]
 
 
+def has_lapsed(state: State, organisation: str, entry: PendingChange, time_ms: int) -> bool:
+    """Whether a change that waits can be confirmed no more: it is too old, or who asked for it is not trusted now."""
+    asker, asked_ms = PersonRef(organisation, entry.officer), entry.until_ms - CHANGE_LIFE_MS
+    trusted = _decides(state, organisation, entry.officer) and people.stands(state, asker, asked_ms)
+    return entry.until_ms <= time_ms or not trusted
+
+
 def forget_pending(state: State, organisation: str) -> None:
     """Drop all changes that wait."""
     for name, _ in pending(state, organisation):
@@ -201,7 +208,7 @@ def _ask(context: Context, change: Change) -> None:
     name = change_id(organisation, change)
     waiting = 0
     for known, entry in pending(state, organisation):
-        if entry.until_ms <= context.time_ms:
+        if has_lapsed(state, organisation, entry, context.time_ms):
             _PENDING.delete(state, organisation, known)
         else:
             require(known != name, "change_asked")
@@ -217,7 +224,7 @@ def _confirm(context: Context, body: ConfirmChange) -> None:
     organisation, officer = context.sender.organisation, context.sender.person
     require(officer != entry.officer, "own_change")
     # Who asked must still be trusted: a thief's request does not outlive the thief.
-    require(_decides(context.state, organisation, entry.officer), "change_lapsed")
+    require(not has_lapsed(context.state, organisation, entry, context.time_ms), "change_lapsed")
     require_possible(context, organisation, entry.change)
     _PENDING.delete(context.state, organisation, body.change)
     context.emit(events.PeopleChangeConfirmed(organisation, officer, body.change))
@@ -269,6 +276,7 @@ def _carry_out(context: Context, organisation: str, change: Change) -> None:
             else:
                 people.bind(state, key, PersonRef(organisation, name))
                 _change(context, _enrolled(state, organisation, name), key=key)
+            people.cut_off(state, PersonRef(organisation, name), context.time_ms)
             if _status(state, organisation, name) is Status.SUSPENDED:
                 _set_status(context, organisation, name, Status.ACTIVE)
             context.emit(events.PersonKeyReplaced(organisation, name, key))
@@ -304,6 +312,7 @@ def _suspend(context: Context, body: SuspendPerson) -> None:
     require(people.is_officer(context.sender) or body.person == context.sender.person, "wrong_role")
     require(_status(context.state, organisation, body.person) is Status.ACTIVE, "not_active")
     _set_status(context, organisation, body.person, Status.SUSPENDED)
+    people.cut_off(context.state, PersonRef(organisation, body.person), context.time_ms)
     context.emit(events.PersonSuspended(organisation, body.person, context.sender.person))
 
 

@@ -8,7 +8,7 @@ from hmchain.canonical import Record
 from hmchain.ledger import people_events as events
 from hmchain.ledger.context import STEWARD, Context, Credential, require
 from hmchain.ledger.contracts.members import enrolment, membership, people, recovery
-from hmchain.ledger.contracts.members.people import OFFICER, Status
+from hmchain.ledger.contracts.members.people import OFFICER, PersonRef, Status
 from hmchain.ledger.transactions import Refusal
 
 
@@ -51,6 +51,7 @@ def _complete(context: Context, body: CompleteRecovery) -> None:
 def _begin_anew(context: Context, organisation: str) -> None:
     """Make the steward's office the only officer: the others were silent all the time, and would have to confirm."""
     state = context.state
+    people.cut_off(state, PersonRef(organisation, STEWARD), context.time_ms)
     people.set_office(state, organisation, STEWARD, Status.ACTIVE)
     enrolment.forget_pending(state, organisation)
     for person in people.people(state, organisation):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from hmchain.canonical import Record
+from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Credential, require, require_name
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.state import State, Table
@@ -76,8 +77,17 @@ class Office(Record, frozen=True):
     status: Status
 
 
+class CutOff(Record, frozen=True):
+    """When a key was cut off last: its person, or office, was suspended, or has another key by the word of others."""
+
+    organisation: str
+    person: str
+    time_ms: TimeMs
+
+
 _PEOPLE = Table("people", Person)
 _OFFICES = Table("offices", Office)
+_CUT_OFF = Table("keys_cut_off", CutOff)
 
 
 def person(state: State, organisation: str, name: str) -> Person | None:
@@ -145,6 +155,20 @@ def is_active(state: State, ref: PersonRef) -> bool:
 def is_gone(state: State, ref: PersonRef) -> bool:
     """Whether the person's word will never count again: removed, of an organisation that is no member, or unknown."""
     return status(state, ref) is Status.REMOVED
+
+
+def stands(state: State, ref: PersonRef, said_ms: int) -> bool:
+    """Whether what somebody said at a block time, and waits for others' word, may still be that person's own.
+
+    The key may have been a thief's until it was cut off: who has it back, or has another, says it again.
+    """
+    known = _CUT_OFF.get(state, ref.organisation, ref.person)
+    return known is None or known.time_ms < said_ms
+
+
+def cut_off(state: State, ref: PersonRef, time_ms: int) -> None:
+    """Let nothing that a key said so far count together with what others say from now on."""
+    _CUT_OFF.put(state, CutOff(ref.organisation, ref.person, time_ms), ref.organisation, ref.person)
 
 
 def roles_of(state: State, ref: PersonRef) -> tuple[str, ...]:
