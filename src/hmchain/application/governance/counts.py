@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 from hmchain.application.cohort.grammar import parse, written
 from hmchain.application.cohort.words import words
@@ -17,7 +18,7 @@ from hmchain.errors import InputError, StudyError
 from hmchain.ledger.contracts.data import permits, queries, requests
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.requests import Content, Decided, Kind, Status
-from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN, Deadlines, Study
 from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
@@ -26,6 +27,7 @@ from hmchain.ledger.state import State
 
 DAYS = 90
 _POLL_SECONDS = 0.5
+_NAME_ROOM = 40
 _PHASE_MS = 60_000
 _COMMIT_MS = 10 * _PHASE_MS
 """An agent that was started again counts anew; else all have their number before a count opens."""
@@ -63,6 +65,11 @@ class CountStanding:
     """How far a count is."""
 
     count: str
+    """The name of its request."""
+    study: str
+    """The study that counts, or did last; empty before there is one."""
+    is_unused: bool
+    """Whether it can be proposed: no study counts, or counted. One that was over before it opened does not count."""
     query: str
     words: str
     epsilon: float
@@ -144,20 +151,28 @@ def standing(state: State, name: str) -> CountStanding:
     content = None if entry is None else requests.content(state, name, max(entry.version, 1))
     if entry is None or content is None or content.kind is not Kind.COUNT:
         raise CountArgumentError(f"there is no request to count called {name}", "`hmchain cohort list` shows all")
-    plan, study = queries.plan_of(content.plan), studies.study(state, name)
+    plan, study, is_unused = queries.plan_of(content.plan), _study_of(state, name), permitted.is_unused(state, name)
     handlings = requests.handlings(state, name, entry.version)
     by = {status: tuple(word.organisation for word in handlings if word.status is status) for status in Decided}
     return CountStanding(
         count=name,
+        study=study.spec.name if study is not None else "",
+        is_unused=is_unused,
         query=written(plan.query),
         words=words(plan.query),
         epsilon=plan.epsilon_millionths / 1_000_000,
         status=_status(study, waits=bool(by[Decided.WAITING])),
         reason=study.progress.reason if study is not None and study.status is not StudyStatus.FINISHED else "",
         allowed_by=by[Decided.APPROVED],
-        waits_for=by[Decided.WAITING] if study is None else (),
+        waits_for=by[Decided.WAITING] if is_unused else (),
         denied_by=tuple(sorted((*by[Decided.DENIED], *by[Decided.REJECTED], *by[Decided.REVOKED]))),
     )
+
+
+def _study_of(state: State, request: str) -> Study | None:
+    """The newest study under a request's permit; whatever another study is called, it answers another question."""
+    found = [studies.require_study(state, each) for each in permitted.studies_of(state, request)]
+    return max(found, key=lambda each: each.progress.since_height, default=None)
 
 
 def _status(study: Study | None, *, waits: bool) -> str:
@@ -179,9 +194,10 @@ def listed(state: State) -> tuple[CountStanding, ...]:
 def propose(user: LedgerUser, name: str) -> CountStanding:
     """Scientist: have it counted by the hospitals that allow it now. Once proposed, nothing is sent.
 
-    Raises `CountNotAllowedError`, or what a refusal raises.
+    What was over before it opened is proposed again, under another name. Raises `CountNotAllowedError`, or what a
+    refusal raises.
     """
-    if studies.study(user.state, name) is not None:
+    if not permitted.is_unused(user.state, name):
         return standing(user.state, name)
     permit = permits.permit(user.state, name, user.ledger.now_ms())
     allowed = len(permit.allowed) if permit is not None else 0
@@ -191,8 +207,15 @@ def propose(user: LedgerUser, name: str) -> CountStanding:
     if allowed < least:
         what = f"{allowed} hospitals allow {name}, and a sum needs {least}"
         raise CountNotAllowedError(what, f"`hmchain request show {name}` says who decided what")
-    user.send(ProposeCount(name, name, _deadlines(user.state)))
+    user.send(ProposeCount(_free_name(user.state, name), name, _deadlines(user.state)))
     return standing(user.state, name)
+
+
+def _free_name(state: State, request: str) -> str:
+    """A request's own name, or the first with a number that neither a study nor a request has."""
+    others = (f"{request[:_NAME_ROOM]}-{number}" for number in count(2))
+    free = (each for each in others if studies.study(state, each) is None and requests.request(state, each) is None)
+    return request if studies.study(state, request) is None else next(free)
 
 
 def _deadlines(state: State) -> Deadlines:

@@ -109,11 +109,11 @@ def count(
     with open_scientist(node, yes=yes) as scientist:
         found = counting.ask(scientist, question)
         if not found.waits_for or without:
-            if found.status in (counting.ASKED, counting.DECIDING):
+            if found.is_unused:
                 confirm("Have this counted? It costs each hospital's budget.", yes=yes, about=lambda: views.ask(found))
             found = counting.propose(scientist, found.count)
             found = counting.wait(scientist, found.count, seconds, lambda each: output.remark(str(each)))
-    result = own_result(node, found.count, passphrase()) if found.is_done else None
+    result = own_result(node, found.study, passphrase()) if found.is_done else None
     output.show(result or found, lambda _: views.show_asked(found, result))
 
 

@@ -113,7 +113,7 @@ def show_asked(found: CountStanding, result: CountResult | None) -> None:
             f"A person decides at {who}: `hmchain request show {found.count}` there. Then give this command again."
         )
     elif found.is_done:
-        output.say(f"The number is with the hospitals that took part: `hmchain cohort result {found.count}` there.")
+        output.say(f"The number is with the hospitals that took part: `hmchain cohort result {found.study}` there.")
 
 
 def show_result(found: CountResult) -> None:

@@ -23,6 +23,7 @@ from hmchain.application.models.leaving import Leaver
 from hmchain.interfaces.cli import show_cohort
 from hmchain.ledger.contracts.data import budgets, requests
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
+from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.readers import catalogue
 from support import cohort_bed
 from support.cohort_bed import DATASET
@@ -131,6 +132,43 @@ def test_a_count_without_a_number_says_why(bed: Bed, user: LedgerUser) -> None:
 def test_a_dataset_is_named_with_its_hospital_and_once(user: LedgerUser, datasets: tuple[str, ...]) -> None:
     with pytest.raises(CountArgumentError, match="--dataset"):
         counts.ask(user, replace_question(datasets=datasets))
+
+
+def allow(bed: Bed, name: str, *hospitals: str) -> None:
+    entry = requests.require_request(bed.state, name)
+    content = requests.content(bed.state, name, 1)
+    assert content is not None
+    for each in hospitals:
+        bed.require(each, "steward", ApproveRequest(name, 1, entry.content, DATASET, content.until_ms))
+
+
+def test_nobody_answers_a_count_by_a_study_of_its_name(bed: Bed, user: LedgerUser) -> None:
+    """Names follow from questions, so anybody knows them: before the request by another name, after it not at all."""
+    cohort_bed.ask(bed, "mine", "not female", ("east", "north", "west"), by="north", approved_by=("east",))
+    assert cohort_bed.propose(bed, "taken", "mine", by="north") == "ok"
+    question = replace_question(query="male", name="taken")
+    counts.ask(user, question)
+    allow(bed, "taken", "east")
+    cohort_bed.run(bed, "taken")
+    assert counts.standing(bed.state, "taken").status == ASKED
+    found = counts.propose(user, "taken")
+    assert (found.study, found.status) == ("taken-2", "proposed")
+    cohort_bed.ask(bed, "other", "sex other or male", ("east", "north", "west"), by="north", approved_by=("east",))
+    counts.ask(user, replace_question(query="male and not sex other", name="reserved"))
+    assert cohort_bed.propose(bed, "reserved", "other", by="north") == "study_exists"
+
+
+def test_a_count_that_did_not_open_is_proposed_again_under_its_permit(bed: Bed, user: LedgerUser) -> None:
+    counts.ask(user, replace_question(query="not sex other", name="away"))
+    allow(bed, "away", "east")
+    found = counts.propose(user, "away")
+    assert (found.study, found.is_unused) == ("away", False)
+    bed.require("south", "scientist", CloseStudy("away"))
+    found = counts.ask(user, replace_question(query="not sex other", name="away"))
+    assert (found.status, found.is_unused) == ("closed", True)
+    assert counts.propose(user, "away").study == "away-2"
+    cohort_bed.run(bed, "away-2")
+    assert counts.standing(bed.state, "away").is_done
 
 
 def test_a_name_means_one_question(user: LedgerUser, counted: str) -> None:

@@ -55,6 +55,11 @@ def studies_of(state: State, request: str) -> list[str]:
     return [entry.study for entry in _STUDIES.all(state, request)]
 
 
+def is_unused(state: State, request: str) -> bool:
+    """Whether a request's permit can still open a study: none is under way, and none ever opened."""
+    return not any(_has_opened(state, name) for name in studies_of(state, request))
+
+
 def authorised(state: State, organisation: str, found: Under, time_ms: int) -> bool:
     """Whether the permit allows, at this block time, what a study asks of the organisation's data."""
     study = studies.study(state, found.study)
@@ -100,8 +105,12 @@ def require_own_request(context: Context, name: str) -> Request:
 
 
 def enter(context: Context, spec: StudySpec, request: str) -> None:
-    """Put a study that was taken under a request's permit; refuse (`permit_used`) a second one that uses anything."""
-    require(not any(_has_opened(context.state, name) for name in studies_of(context.state, request)), "permit_used")
+    """Put a study that was taken under a request's permit; refuse (`permit_used`) a second one that uses anything.
+
+    Refuse (`study_exists`) the name of another request: its own study is looked for by that.
+    """
+    require(spec.name == request or requests.request(context.state, spec.name) is None, "study_exists")
+    require(is_unused(context.state, request), "permit_used")
     entry = Under(spec.name, request)
     _UNDER.put(context.state, entry, spec.digest)
     _STUDIES.put(context.state, entry, request, spec.name)
