@@ -87,7 +87,13 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     assert len(summary.rounds) == 6
     assert all(hospital.metadata_removed == len_of(hospital) for hospital in summary.hospitals)
     assert [entry.decision for entry in summary.approvals] == ["refused", "approved", "approved", "approved"]
-    assert "not_permitted" in printed
+    (denied, *allowed) = summary.approvals
+    assert (denied.hospital, denied.persons, denied.reason) == (summary.hospitals[-1].name, (), "nothing_permits")
+    assert all(entry.persons == (f"{entry.hospital}/steward",) and entry.until for entry in allowed)
+    assert {entry.asked_by for entry in summary.approvals} == {f"{summary.hospitals[0].name}/scientist"}
+    words = " ".join(printed.split())
+    assert "own policy: nothing in the policy permits this purpose" in words and "not_permitted" in words
+    assert "since an ethics letter was missing; version 2 has it, and is allowed by all 3 hospitals" in words
     assert all(departure.images == 0 and departure.update_bytes > 0 for departure in summary.departures)
     assert summary.audit is not None and summary.audit.passed
     assert summary.audit.tamper is not None and summary.audit.tamper.found

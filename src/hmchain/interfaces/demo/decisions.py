@@ -1,37 +1,65 @@
-"""What the stewards decide: one request is refused, the other is allowed by everybody, and proposed."""
+"""What the hospitals decide: a policy denies one request; the other is given back once, then allowed by everybody."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
+from hmchain.application.governance.documents import Documents, text_document
+from hmchain.application.governance.policy_file import PolicyFile, terms_of
+from hmchain.application.governance.policy_rules import reason_words
 from hmchain.application.governance.proposals import under_permit
 from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.defaults import DEADLINES, HEALTH_RESEARCH
 from hmchain.application.learning.description import TITLE_CHARACTERS_MAX, Description
 from hmchain.application.learning.study import study_spec
+from hmchain.application.learning.study_request import study_content
 from hmchain.application.learning.trainers.cnn import code_digest
+from hmchain.clock import utc
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.settings import RunInUseError
-from hmchain.ledger.contracts.data import requests
-from hmchain.ledger.contracts.data.requests import Content, Decided
+from hmchain.ledger.contracts.data import policies, requests
+from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
+from hmchain.ledger.contracts.data.deciding import ReturnRequest
+from hmchain.ledger.contracts.data.policies import SetPolicy, Terms
+from hmchain.ledger.contracts.data.requests import Content, DocumentKind, DocumentRef, Status
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, StudySpec
-from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.contracts.members import membership, parameters
+from hmchain.ledger.reputation import faults_tolerated
 
 UNWANTED_PURPOSE = "DUO:0000042"
-"""General research use: wider than what the steward's patients agreed to."""
+"""General research use: wider than what the hospital's patients agreed to."""
 APPROVAL_MS = 7 * 86_400_000
+INCOMPLETE = "documents"
+"""The reason for which the other request is given back, as a code."""
+_LETTER = "No ethics committee is asked: the images are public, the hospitals and their people simulated. %s."
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A request for a study that a steward refused, and what a scientist was told who proposed it all the same."""
+class Denied:
+    """A request that a hospital's policy denied, and what a scientist was told who proposed its study all the same."""
 
-    study: str
-    steward: str
-    reason: str
+    request: str
+    hospital: str
+    because: str
+    """The policy's reasons, in words."""
+    policy: int
     scientist: str
     answer: str
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """A request that was given back to be changed, and then allowed by all."""
+
+    request: str
+    returned_by: str
+    version: int
+    hospitals: tuple[str, ...]
+    until_ms: int
 
 
 def require_own_code(prepared: Prepared, consortium: Consortium) -> None:
@@ -42,37 +70,73 @@ def require_own_code(prepared: Prepared, consortium: Consortium) -> None:
         raise RunInUseError(what, "go on with that version, or choose another --output")
 
 
-def refuse_unwanted_study(prepared: Prepared, consortium: Consortium) -> Refused:
-    """Ask for a study for a wider purpose; a steward refuses, and its scientist proposes it nevertheless."""
+def deny_unwanted_study(prepared: Prepared, consortium: Consortium) -> Denied:
+    """Ask for a study for a wider purpose: a policy that was set before says no, though its scientist proposes it."""
     name, (first, *_, last) = prepared.unwanted_study, prepared.names
-    answer, asker = "not_permitted", consortium.hospitals[first]
+    state, answer, asker = consortium.ledger.state, "not_permitted", consortium.hospitals[first]
+    if policies.current(state, last, DATASET).version == 0:
+        consortium.require(consortium.hospitals[last].as_steward(SetPolicy(DATASET, _policy(len(prepared.names)))))
     if _content(consortium, name) is None:
         spec = _spec(prepared, consortium, name, purpose=UNWANTED_PURPOSE, description=_unwanted(prepared))
-        consortium.require(*asker.ask(spec, consortium.ledger.now_ms() + APPROVAL_MS))
+        _submit(consortium, asker, name, study_content(spec, _until_ms(consortium)))
         answer = consortium.submit(asker.propose(spec))[0]
-    (said,) = requests.handlings(consortium.ledger.state, name, 1, last)
-    if said.status is Decided.WAITING:
-        consortium.require(*consortium.hospitals[last].disallow(name, "purpose"))
-    return Refused(name, last, "purpose", first, answer)
+    (said,) = requests.handlings(state, name, 1, last)
+    return Denied(name, last, "; ".join(map(reason_words, said.reasons)), said.policy, first, answer)
 
 
-def approve_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> StudySpec:
-    """Ask for the study; every steward allows its own dataset for it, and it is proposed under the permit."""
-    name, asker = prepared.study, consortium.hospitals[prepared.names[0]]
-    begun = studies.study(consortium.ledger.state, name)
-    if begun is not None:
-        return begun.spec
-    content, until_ms = _content(consortium, name), consortium.ledger.now_ms() + APPROVAL_MS
+def _policy(hospitals: int) -> Terms:
+    """What the last hospital answers beforehand: health research, and a person who looks."""
+    return terms_of(PolicyFile(dataset=DATASET, colluders=min(1, faults_tolerated(hospitals))))
+
+
+def allow_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> Allowed:
+    """Ask for the study; one steward gives it back once, then all allow it, and it is proposed under the permit."""
+    name, (first, second, *_) = prepared.study, prepared.names
+    state, asker = consortium.ledger.state, consortium.hospitals[first]
+    content = _content(consortium, name)
     if content is None:
         spec = _spec(prepared, consortium, name, deadlines=deadlines, description=_asked(prepared))
-        consortium.require(*asker.ask(spec, until_ms))
+        content = study_content(spec, _until_ms(consortium))
+        _submit(consortium, asker, name, content)
     else:  # the run was stopped before all had decided
         uses = tuple(DatasetUse(organisation, DATASET, 1) for organisation in prepared.names)
-        spec, until_ms = _made(consortium, studies.of_plan(content.plan, name, uses)), content.until_ms
+        spec = _made(consortium, studies.of_plan(content.plan, name, uses))
+    if not content.documents:
+        content = _completed(prepared, consortium, content)
     for hospital in consortium.hospitals.values():
-        consortium.require(*hospital.allow(name, until_ms))
-    consortium.require(asker.propose(spec))
-    return spec
+        consortium.require(*hospital.allow(name, content.until_ms))
+    if studies.study(state, name) is None:
+        consortium.require(asker.propose(spec))
+    version = requests.require_request(state, name).version
+    return Allowed(name, second, version, prepared.names, content.until_ms)
+
+
+def _completed(prepared: Prepared, consortium: Consortium, content: Content) -> Content:
+    """A steward misses the ethics letter and gives the request back; it is submitted again, with the letter."""
+    name, (first, second, *_) = prepared.study, prepared.names
+    state, asker = consortium.ledger.state, consortium.hospitals[first]
+    entry = requests.require_request(state, name)
+    if entry.status is Status.SUBMITTED:
+        given_back = ReturnRequest(name, entry.version, entry.content, INCOMPLETE, b"")
+        consortium.require(consortium.hospitals[second].as_steward(given_back))
+    papers = Documents(asker.folder, lambda: asker.agent.objects, lambda: asker.keys.wrapping)
+    letter = text_document(_LETTER % utc(consortium.ledger.now_ms())[:10])
+    digest = papers.put(consortium.ledger.chain_id, name, letter, membership.active_members(state))
+    whole = replace(content, documents=(DocumentRef(DocumentKind.ETHICS, digest),))
+    _submit(consortium, asker, name, whole)
+    return whole
+
+
+def _submit(consortium: Consortium, asker: Hospital, name: str, content: Content) -> None:
+    """Put a content before the hospitals that it names, as a new version where there is one."""
+    if requests.request(consortium.ledger.state, name) is None:
+        consortium.require(asker.as_scientist(CreateRequest(name)))
+    consortium.require(asker.as_scientist(SaveDraft(name, content)))
+    consortium.require(asker.as_scientist(SubmitRequest(name, content.digest)))
+
+
+def _until_ms(consortium: Consortium) -> int:
+    return consortium.ledger.now_ms() + APPROVAL_MS
 
 
 def _content(consortium: Consortium, name: str) -> Content | None:

@@ -24,6 +24,7 @@ from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.demo.verdicts import verdicts
 from hmchain.interfaces.program import program
+from hmchain.interfaces.report import permits
 from hmchain.interfaces.report.history import History
 from hmchain.interfaces.report.lineage import read_lineage
 from hmchain.interfaces.report.parts import (
@@ -41,7 +42,6 @@ from hmchain.interfaces.report.parts import (
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger.contracts.learning import models, studies
-from hmchain.ledger.readers import permissions
 from hmchain.records.catalogue import HeldItem
 
 Curve = Mapping[int, tuple[float, float]]
@@ -136,23 +136,8 @@ def _metadata(arrivals: Sequence[Arrival]) -> tuple[Count, ...]:
 
 
 def _approvals(prepared: Prepared, consortium: Consortium, history: History) -> tuple[Approval, ...]:
-    found = []
-    for study in (prepared.unwanted_study, prepared.study):
-        for entry in permissions.words_on(consortium.ledger.state, study):
-            if entry.decision == permissions.UNDECIDED:
-                continue
-            height, transaction = history.decisions[study, entry.organisation]
-            found.append(
-                Approval(
-                    hospital=entry.organisation,
-                    study=study,
-                    decision=entry.decision,  # type: ignore[arg-type]
-                    reason=entry.reason,
-                    height=height,
-                    transaction=transaction.hex(),
-                )
-            )
-    return tuple(found)
+    names, state = (prepared.unwanted_study, prepared.study), consortium.ledger.state
+    return tuple(each for name in names for each in permits.decisions(state, name, history.decisions))
 
 
 def _split(prepared: Prepared, arrivals: Sequence[Arrival]) -> Split:

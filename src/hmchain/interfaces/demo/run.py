@@ -104,9 +104,8 @@ def _extract(
 
 
 def _approve(prepared: Prepared, consortium: Consortium, deadlines: Deadlines, story: Story) -> None:
-    story.refused(decisions.refuse_unwanted_study(prepared, consortium))
-    decisions.approve_study(prepared, consortium, deadlines)
-    story.approved(prepared.study, prepared.names)
+    story.denied(decisions.deny_unwanted_study(prepared, consortium))
+    story.allowed(decisions.allow_study(prepared, consortium, deadlines))
 
 
 def _train(prepared: Prepared, stage: Stage, stages: _Stages, story: Story) -> dict[int, tuple[float, float]]:

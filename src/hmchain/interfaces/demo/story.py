@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from hmchain import plain
-from hmchain.interfaces.demo.decisions import Refused
+from hmchain.clock import utc
+from hmchain.interfaces.demo.decisions import Allowed, Denied
 from hmchain.interfaces.demo.preparation import PLANTED, Prepared
 from hmchain.interfaces.demo.road import Arrival
 from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
@@ -131,20 +132,24 @@ class Story:
 
     def founded(self, members: int, genesis: str) -> None:
         """The ledger is founded, and the datasets are on it."""
-        self.scene("Registered, approved")
+        self.scene("Registered, asked for, decided")
         self.line(f"Ledger founded by {members} members. Genesis digest (note it, it is the trust anchor of an audit):")
         self.line(f"  [bold]{genesis}[/]")
 
-    def refused(self, refused: Refused) -> None:
-        """One study was not approved."""
+    def denied(self, denied: Denied) -> None:
+        """One request was denied, by a policy."""
         self.line(
-            f"Study [bold]{refused.study}[/]: refused by the steward of {refused.steward} (reason: {refused.reason}). "
-            f"Proposed all the same, it had the ledger's answer: [red]{refused.answer}[/]."
+            f"Request [bold]{denied.request}[/]: denied by {denied.hospital}'s own policy: {denied.because}. Proposed "
+            f"all the same, its study had the ledger's answer: [red]{denied.answer}[/]."
         )
 
-    def approved(self, study: str, names: tuple[str, ...]) -> None:
-        """The study may begin."""
-        self.line(f"Study [bold]{study}[/]: approved by the stewards of {', '.join(names)}.")
+    def allowed(self, allowed: Allowed) -> None:
+        """The other was given back once, and its study may begin."""
+        self.line(
+            f"Request [bold]{allowed.request}[/]: returned by the steward of {allowed.returned_by}, since an ethics "
+            f"letter was missing; version {allowed.version} has it, and is allowed by all {len(allowed.hospitals)} "
+            f"hospitals until {utc(allowed.until_ms)[:10]}."
+        )
 
     def training(self, rounds: int) -> None:
         """The rounds begin."""

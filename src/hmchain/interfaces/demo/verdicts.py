@@ -15,8 +15,8 @@ def verdicts(results: Results, rounds: int, history: History, audit: Audit) -> t
         Verdict(
             role="steward",
             good=True,
-            sentence="No image left a hospital; every use was allowed by its hospital, one request was refused, and a "
-            "study without a permit was turned away.",
+            sentence="No image left a hospital; every use was allowed by its hospital, a policy denied one request, "
+            "and its study was turned away.",
         ),
         of_model(results),
         Verdict(

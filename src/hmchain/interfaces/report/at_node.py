@@ -19,12 +19,11 @@ from hmchain.application.governance.terms import terms
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import StudyScores
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.interfaces.report import history
+from hmchain.interfaces.report import history, permits
 from hmchain.interfaces.report.history import History
 from hmchain.interfaces.report.lineage import read_lineage
 from hmchain.interfaces.report.parts import (
     Approval,
-    Decision,
     Departure,
     Fact,
     Hospital,
@@ -42,7 +41,6 @@ from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.genesis import Genesis
-from hmchain.ledger.readers import permissions
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.next_steps import NODE
@@ -51,7 +49,6 @@ from hmchain.ledger.state import State
 from hmchain.plain import size
 from hmchain.records.envelope import sealed_size
 
-_DECISIONS: dict[str, Decision] = {"approved": "approved", "refused": "refused", "revoked": "revoked"}
 OWN_SCORES = Fact(
     name="The scores are this hospital's own.",
     text="They are measured on its own validation images, by which it also votes. They say how the model does here, "
@@ -232,23 +229,7 @@ def _rounds(known: _Known) -> list[Round]:
 
 
 def _approvals(known: _Known) -> list[Approval]:
-    name, found = known.status.name, []
-    told = known.story.decisions if known.story else {}
-    for entry in permissions.permissions(known.state, known.study):
-        if entry.decision not in _DECISIONS:
-            continue
-        height, transaction = told.get((name, entry.organisation), (None, b""))
-        found.append(
-            Approval(
-                hospital=entry.organisation,
-                study=name,
-                decision=_DECISIONS[entry.decision],
-                reason=entry.reason,
-                height=height,
-                transaction=transaction.hex(),
-            )
-        )
-    return found
+    return permits.decisions(known.state, known.status.name, known.story.decisions if known.story else {})
 
 
 def _plan(study: Study) -> TrainingPlan:

@@ -25,6 +25,7 @@ from hmchain.interfaces.report.parts import (
 from hmchain.interfaces.report.silence import Silences
 from hmchain.ledger import contracts, events, genesis, proposer
 from hmchain.ledger.blocks import OK, Block, BlockResult
+from hmchain.ledger.contracts.data.policies import Answer
 from hmchain.ledger.contracts.learning import conduct, rounds
 from hmchain.ledger.contracts.learning.participation import CommitUpdate
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
@@ -34,7 +35,7 @@ from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
 from hmchain.ledger.reputation import faults_tolerated
-from hmchain.ledger.request_events import Decided
+from hmchain.ledger.request_events import AboutDataset, Decided, RequestJudged
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -182,7 +183,7 @@ class _Reader:
         digest = transaction_digest(wire)
         if isinstance(event, events.StudyApproved | events.StudyRefused | events.StudyRevoked):
             self._history.decisions[event.study, event.organisation] = (block.header.height, digest)
-        if isinstance(event, Decided):
+        if isinstance(event, Decided) or (isinstance(event, RequestJudged) and event.answer == Answer.NO):
             self._decided(block, event, digest)
         if isinstance(event, events.StudyPermitted):
             self._under[event.request] = event.study
@@ -202,7 +203,7 @@ class _Reader:
             case events.ModelRegistered():
                 self._history.registered = digest
 
-    def _decided(self, block: Block, event: Decided, transaction: bytes) -> None:
+    def _decided(self, block: Block, event: AboutDataset, transaction: bytes) -> None:
         """A hospital's word on a request is one on the study under its permit."""
         for name in (event.request, self._under.get(event.request, event.request)):
             self._history.decisions[name, event.organisation] = (block.header.height, transaction)

@@ -109,18 +109,29 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
             one.hospital,
             one.study,
             badge(one.decision == "approved", one.decision, one.decision),
+            _decided_by(one),
+            one.until or figures.NONE,
             one.reason or figures.NONE,
             figures.whole(one.height),
             digest(one.transaction) or figures.NONE,
         ]
         for one in approvals
     ]
-    head = ["Steward of", "Study", "Decision", "Reason", "Block", "Transaction"]
+    head = ["Hospital", "Asked for", "Decision", "By", "Until", "Reason", "Block", "Transaction"]
+    askers = sorted({one.asked_by for one in approvals if one.asked_by})
+    asked = f"Asked by {', '.join(askers)}. " if askers else ""
     return panel(
-        "Approvals",
-        h.p["No hospital's agent trains without its steward's signed approval of this study and dataset version."],
-        table(head, rows, caption="Decisions of the stewards"),
+        "Permits",
+        h.p[
+            f"{asked}Each hospital decides for itself, and no agent trains without its hospital's yes to this study "
+            "and dataset version: asked of the ledger at every step."
+        ],
+        table(head, rows, caption="Who decided what, until when"),
     )
+
+
+def _decided_by(one: Approval) -> str:
+    return ", ".join(one.persons) or ("its policy" if one.asked_by else figures.NONE)
 
 
 # --- what left ----------------------------------------------------------------------------------------------------

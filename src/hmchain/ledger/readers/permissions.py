@@ -36,7 +36,7 @@ class Permission:
     decision: str
     """`approved`, `refused`, `revoked` or `undecided`."""
     reason: str
-    """Why it was refused or revoked, as a code."""
+    """Why it was refused or revoked, as a code; those of the policy where it denied."""
     until_ms: int
     """Until when it is allowed; 0 if it was not."""
     request: str = ""
@@ -91,9 +91,13 @@ def said_to(state: State, request: str, use: DatasetUse) -> Permission:
     if word is None:
         return Permission(use.organisation, use.dataset, use.version, UNDECIDED, "", 0, request)
     return Permission(
-        use.organisation, use.dataset, use.version, _SAID[word.status], word.reason, word.until_ms, request,
+        use.organisation, use.dataset, use.version, _SAID[word.status], _reason(word), word.until_ms, request,
         word.content, _persons(word),
     )  # fmt: skip
+
+
+def _reason(word: Handling) -> str:
+    return ", ".join(word.reasons) if word.status is Decided.DENIED else word.reason
 
 
 def _persons(word: Handling) -> tuple[str, ...]:

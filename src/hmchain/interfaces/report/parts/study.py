@@ -74,12 +74,18 @@ class Quarantined(Part, frozen=True, kw_only=True):
 
 
 class Approval(Part, frozen=True, kw_only=True):
-    """A steward's signed decision about one study and one dataset version, or a study turned away without one."""
+    """A hospital's decision about one study, or the request for it, and one dataset version."""
 
     hospital: str
     study: str
     decision: Decision
     reason: str = ""
+    persons: tuple[str, ...] = ()
+    """Who decided, as `east/steward`; nobody where the hospital's policy did."""
+    until: str = ""
+    """The last day of an approval."""
+    asked_by: str = ""
+    """Who asked, where there was a request."""
     height: int | None = None
     transaction: str = ""
 
