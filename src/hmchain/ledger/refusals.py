@@ -175,7 +175,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "applicant_gone": (
         "the request's applicant is gone, and what was allowed ended with that",
-        "`hmchain request close REQUEST --reason applicant-gone`; a member goes on with `hmchain request renew`",
+        "`hmchain request close REQUEST --reason applicant-gone`; a member renews it",
     ),
     "not_involved": ("the sender takes no part in the request", "ask its applicant for an invitation"),
     "wrong_status": ("the request is not in a state for this", "`hmchain request show REQUEST` says in which it is"),

@@ -198,7 +198,7 @@ def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | 
 def _title(found: Form | Paper) -> str:
     if isinstance(found, Form):
         return printable(" ".join(found.title.split()))
-    return _UNREAD[found.reading]
+    return _UNREAD[found.reading] if found.digest else "no title"
 
 
 _UNREAD = {
