@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +30,7 @@ from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.state import State
 from hmchain.plain import readable
 from hmchain.records.envelope import open_envelope, seal
-from hmchain.records.objects import ObjectStore, address_of
+from hmchain.records.objects import MissingObjectError, ObjectStore, address_of
 
 T = TypeVar("T")
 
@@ -109,6 +110,8 @@ class _Sealed(Redacted, Record, frozen=True):
 
 
 class _Keys(Record, frozen=True, tag="document keys"):
+    place: bytes
+    """Network and request that the document stands with (`_context`)."""
     object: bytes
     """The address of the ciphertext."""
     size: int
@@ -187,7 +190,7 @@ class Documents:
             ((member.organisation, member.wrapping) for member in listed),
             lambda name: _context(chain_id, request, name),
         )
-        keys = encode(_Keys(address_of(sealed), len(sealed), wrapped))
+        keys = encode(_Keys(_context(chain_id, request), address_of(sealed), len(sealed), wrapped))
         _, digest = store.put_many((sealed, keys))
         files.make_folder(self.folder.documents, mode=0o700)
         files.write_whole(remembered, digest, durable=False, mode=files.PRIVATE)
@@ -200,7 +203,7 @@ class Documents:
         complain of.
         """
         store = self.objects()
-        keys = _decoded(self._sized(store, digest, _KEYS_BYTES_MAX), _Keys)
+        keys = self._keys(store, chain_id, request, digest)
         if not 0 < keys.size <= _SEALED_BYTES_MAX or len(keys.object) != len(digest):
             raise _other()
         mine = wrapped_to(self.folder.organisation, keys.readers)
@@ -214,12 +217,24 @@ class Documents:
             raise _other()
         return opened.document
 
-    def destroy(self, digest: bytes) -> None:
-        """Destroy the key object of a document: nobody who has not read it can read it any more."""
-        self.objects().delete(digest)
+    def destroy(self, chain_id: str, request: str, digest: bytes) -> None:
+        """Destroy the key object of a document of a request: nobody who has not read it can read it any more.
+
+        What a ledger calls a document may be any object: nothing goes that is no key object of this request.
+        """
+        store = self.objects()
+        with suppress(MissingObjectError, OtherDocumentError):
+            self._keys(store, chain_id, request, digest)
+            store.delete(digest)
         for path in self.folder.documents.glob("*"):
             if _remembered(path) == digest:
                 path.unlink(missing_ok=True)
+
+    def _keys(self, store: ObjectStore, chain_id: str, request: str, digest: bytes) -> _Keys:
+        keys = _decoded(self._sized(store, digest, _KEYS_BYTES_MAX), _Keys)
+        if keys.place != _context(chain_id, request):
+            raise _other()
+        return keys
 
     @staticmethod
     def _sized(store: ObjectStore, digest: bytes, size_max: int) -> bytes:

@@ -219,7 +219,7 @@ def _paper(papers: Documents | None, chain_id: str, request: str, found: Request
 def _opened(papers: Documents, chain_id: str, request: str, found: RequestDocument) -> Document:
     """A document; one that the ledger says is redacted is read no more, and goes if it is still there."""
     if found.redacted:
-        papers.destroy(found.digest)
+        papers.destroy(chain_id, request, found.digest)
         raise RedactedDocumentError(
             f"a document of {request} was redacted by {found.by}", "nobody can read it any more"
         )

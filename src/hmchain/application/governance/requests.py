@@ -280,7 +280,7 @@ def redact(user: LedgerUser, papers: Documents, name: str, prefix: str) -> Reque
     found = document_of(view(user, name), prefix)
     if not found.redacted:
         user.send(RedactDocument(name, found.digest))
-    papers.destroy(found.digest)
+    papers.destroy(user.ledger.chain_id, name, found.digest)
     return view(user, name)
 
 

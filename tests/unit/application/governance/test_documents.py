@@ -82,12 +82,23 @@ def test_a_removed_organisation_gets_no_key_of_a_new_document(bed: Bed, monkeypa
 def test_a_redacted_attachment_opens_for_nobody_though_its_ciphertext_stays(bed: Bed) -> None:
     before = stored(bed)
     digest = put(bed, text_document("a name that should not be here"), "west", "east")
-    of(bed, "west").destroy(digest)
+    of(bed, "west").destroy(CHAIN, REQUEST, digest)
     for name in ("west", "east"):
         with pytest.raises(MissingObjectError):
             of(bed, name).read(CHAIN, REQUEST, digest)
     assert len(stored(bed)) > len(before)
     assert put(bed, text_document("a name that should not be here"), "west", "east") != digest
+
+
+def test_a_redaction_destroys_no_object_that_is_no_document_of_its_request(bed: Bed) -> None:
+    """Whoever takes part attaches any 32 bytes, a model's or another's document's address, and calls them redacted."""
+    model = bed.consortium.objects.put(b"a model that all hospitals made")
+    document = put(bed, text_document("what another request says"), "west", "east")
+    for digest, request in ((model, REQUEST), (document, "attacker-s"), (bytes(32), REQUEST)):
+        of(bed, "east").destroy(CHAIN, request, digest)
+    of(bed, "east").destroy("test-2", REQUEST, document)
+    assert bed.consortium.objects.exists(model)
+    assert of(bed, "east").read(CHAIN, REQUEST, document).text == "what another request says"
 
 
 def test_a_guessable_comment_cannot_be_confirmed_from_the_ledger(bed: Bed) -> None:
@@ -109,7 +120,7 @@ def test_the_same_again_for_the_same_readers_is_the_same_digest(bed: Bed) -> Non
 
 def test_a_document_of_one_request_passes_for_none_of_another(bed: Bed) -> None:
     digest = put(bed, text_document(YES), "west")
-    with pytest.raises(UnwrapError):
+    with pytest.raises(OtherDocumentError):
         of(bed, "west").read(CHAIN, "other", digest)
 
 
