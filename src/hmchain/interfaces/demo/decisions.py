@@ -73,14 +73,14 @@ def require_own_code(prepared: Prepared, consortium: Consortium) -> None:
 def deny_unwanted_study(prepared: Prepared, consortium: Consortium) -> Denied:
     """Ask for a study for a wider purpose: a policy that was set before says no, though its scientist proposes it."""
     name, (first, *_, last) = prepared.unwanted_study, prepared.names
-    state, answer, asker = consortium.ledger.state, "not_permitted", consortium.hospitals[first]
-    if policies.current(state, last, DATASET).version == 0:
+    answer, asker = "not_permitted", consortium.hospitals[first]
+    if policies.current(consortium.ledger.state, last, DATASET).version == 0:
         consortium.require(consortium.hospitals[last].as_steward(SetPolicy(DATASET, _policy(len(prepared.names)))))
     if _content(consortium, name) is None:
         spec = _spec(prepared, consortium, name, purpose=UNWANTED_PURPOSE, description=_unwanted(prepared))
         _submit(consortium, asker, name, study_content(spec, _until_ms(consortium)))
         answer = consortium.submit(asker.propose(spec))[0]
-    (said,) = requests.handlings(state, name, 1, last)
+    (said,) = requests.handlings(consortium.ledger.state, name, 1, last)
     return Denied(name, last, "; ".join(map(reason_words, said.reasons)), said.policy, first, answer)
 
 
@@ -92,7 +92,7 @@ def _policy(hospitals: int) -> Terms:
 def allow_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines) -> Allowed:
     """Ask for the study; one steward gives it back once, then all allow it, and it is proposed under the permit."""
     name, (first, second, *_) = prepared.study, prepared.names
-    state, asker = consortium.ledger.state, consortium.hospitals[first]
+    asker = consortium.hospitals[first]
     content = _content(consortium, name)
     if content is None:
         spec = _spec(prepared, consortium, name, deadlines=deadlines, description=_asked(prepared))
@@ -105,23 +105,23 @@ def allow_study(prepared: Prepared, consortium: Consortium, deadlines: Deadlines
         content = _completed(prepared, consortium, content)
     for hospital in consortium.hospitals.values():
         consortium.require(*hospital.allow(name, content.until_ms))
-    if studies.study(state, name) is None:
+    if studies.study(consortium.ledger.state, name) is None:
         consortium.require(asker.propose(spec))
-    version = requests.require_request(state, name).version
+    version = requests.require_request(consortium.ledger.state, name).version
     return Allowed(name, second, version, prepared.names, content.until_ms)
 
 
 def _completed(prepared: Prepared, consortium: Consortium, content: Content) -> Content:
     """A steward misses the ethics letter and gives the request back; it is submitted again, with the letter."""
     name, (first, second, *_) = prepared.study, prepared.names
-    state, asker = consortium.ledger.state, consortium.hospitals[first]
-    entry = requests.require_request(state, name)
+    asker = consortium.hospitals[first]
+    entry = requests.require_request(consortium.ledger.state, name)
     if entry.status is Status.SUBMITTED:
         given_back = ReturnRequest(name, entry.version, entry.content, INCOMPLETE, b"")
         consortium.require(consortium.hospitals[second].as_steward(given_back))
     papers = Documents(asker.folder, lambda: asker.agent.objects, lambda: asker.keys.wrapping)
     letter = text_document(_LETTER % utc(consortium.ledger.now_ms())[:10])
-    digest = papers.put(consortium.ledger.chain_id, name, letter, membership.active_members(state))
+    digest = papers.put(consortium.ledger.chain_id, name, letter, membership.active_members(consortium.ledger.state))
     whole = replace(content, documents=(DocumentRef(DocumentKind.ETHICS, digest),))
     _submit(consortium, asker, name, whole)
     return whole

@@ -49,7 +49,7 @@ def words(state: State, study: Study, left: Left, went_wrong: tuple[Setback, ...
         case Status.CLOSED:
             return f"nothing came of it ({progress.reason}): a scientist may propose another study"
         case Status.FINISHED:
-            return "have its model, and see how it came about"
+            return "see the number" if study.spec.is_count else "have its model, and see how it came about"
         case Status.REFUSED:
             refused = ", ".join(_said(state, study, approvals.REFUSED))
             return f"{refused} refused: {proposer}'s scientist may propose another study"
