@@ -8,6 +8,7 @@ from pathlib import Path
 from hmchain.application.governance.documents import file_document
 from hmchain.application.governance.form import unanswered
 from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.governance.request_content import require_to_come
 from hmchain.application.governance.request_file import RequestFile, load_request
 from hmchain.application.governance.request_named import named_versions
 from hmchain.application.node.reading import verified_state
@@ -44,12 +45,13 @@ class CheckedRequest:
     """Keys of the form that a permit application asks for and this one does not answer."""
 
 
-def check(path: Path, node: NodeFolder) -> CheckedRequest:
+def check(path: Path, node: NodeFolder, now_ms: int) -> CheckedRequest:
     """Read a request's file and all that it names; the ledger is asked where there is a node.
 
     Raises what `load_request` raises, and `RequestFileError` or `DocumentError` for what it names.
     """
     asked = load_request(path)
+    require_to_come(asked, now_ms)
     found = [(kind, file, file_document(file)) for kind, file in asked.files]
     return CheckedRequest(
         name=asked.name,

@@ -107,10 +107,19 @@ def usual(file: PolicyFile, question: Question) -> str:
 def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
     """The file with one more answer; an empty one lets stand what is there.
 
-    Raises `PolicyFileError` for an answer that makes no policy.
+    Raises `PolicyFileError` for an answer that makes no policy, whatever the next ones are.
     """
-    if not text:
-        return file
+    filled = _filled(file, question, text) if text else file
+    terms_of(_completed(filled) if question.entry in ("uses", "conditions") else filled)
+    return filled
+
+
+def _completed(file: PolicyFile) -> PolicyFile:
+    """The file as the next questions may complete it: with regions, where a condition needs some."""
+    return file if file.regions else msgspec.structs.replace(file, regions=["DE"])
+
+
+def _filled(file: PolicyFile, question: Question, text: str) -> PolicyFile:
     old = getattr(file, question.entry)
     value: Any = text
     if isinstance(old, bool):
@@ -124,10 +133,7 @@ def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
         found = decoding.converted({**msgspec.to_builtins(file), question.entry: value}, PolicyFile)
     except msgspec.ValidationError as error:
         raise PolicyFileError(f"{text!r} is no answer to that", "give a number, yes or no, or a list") from error
-    filled = _with_duties(found)
-    if question.entry not in ("uses", "conditions"):  # which the next questions complete
-        terms_of(filled)
-    return filled
+    return _with_duties(found)
 
 
 def _with_duties(file: PolicyFile) -> PolicyFile:
@@ -137,9 +143,21 @@ def _with_duties(file: PolicyFile) -> PolicyFile:
     return msgspec.structs.replace(file, duties={**owed, **file.duties})
 
 
+def require_new(path: Path) -> None:
+    """Raise `PolicyFileError` where a new file cannot be, before somebody answers a dozen questions."""
+    if path.exists():
+        raise _there_already(path)
+    if not path.parent.is_dir():
+        raise PolicyFileError(f"there is no folder {path.parent}", "make it, or name another file by --output")
+
+
 def write(path: Path, file: PolicyFile) -> None:
     """Write a file that is new. Raises `PolicyFileError` where there is one already."""
     try:
         files.write_whole(path, template(file).encode(), durable=False, new=True)
     except FileExistsError as error:
-        raise PolicyFileError(f"{path} is there already", "name another by --output, or change that one") from error
+        raise _there_already(path) from error
+
+
+def _there_already(path: Path) -> PolicyFileError:
+    return PolicyFileError(f"{path} is there already", "name another by --output, or change that one")

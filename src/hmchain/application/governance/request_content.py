@@ -17,14 +17,19 @@ from hmchain.ledger.state import State
 _GIB_MIB = 1024
 
 
+def require_to_come(asked: RequestFile, now_ms: int) -> None:
+    """Raise `RequestFileError` for a last day that is over."""
+    if asked.until_ms <= now_ms:
+        raise RequestFileError(f"until = {asked.until} is over", "name a day to come")
+
+
 def content_of(state: State, asked: RequestFile, now_ms: int, references: Iterable[DocumentRef] = ()) -> Content:
     """The content of a request, with references to its documents; a study's model is worked out for it.
 
     Raises `RequestFileError` for what the ledger does not have, and `StudyFileError` or what a trainer raises of a
     study.
     """
-    if asked.until_ms <= now_ms:
-        raise RequestFileError(f"until = {asked.until} is over", "name a day to come")
+    require_to_come(asked, now_ms)
     named, kind = named_versions(state, asked), Kind(asked.kind)
     spec = specification(state, asked.proposal()) if kind is Kind.TRAIN else None
     return Content(

@@ -12,6 +12,9 @@ from hmchain.application.governance.request_file import PURPOSES, RequestFileErr
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.requests import Kind
 
+DAYS = 365
+"""So long data are asked for where nobody says otherwise: no longer than a policy allows that says nothing of it."""
+
 _HEAD = """# A request for data. Fill it in, look at it with `hmchain request check FILE`, and hand it in with
 # `hmchain request submit FILE`. What stands behind a # is an explanation, or a key that may be left out.
 # docs/how-to/request.md goes through all of it.
@@ -57,7 +60,7 @@ _FORM = """
 
 
 def template(name: str, kind: str, hospitals: Iterable[tuple[str, str]], today: datetime.date) -> str:
-    """The file of a new request, for these hospitals' datasets; it ends a year from `today`.
+    """The file of a new request, for these hospitals' datasets; it ends with the year that begins `today`.
 
     Raises `RequestFileError` for what is no name or no kind.
     """
@@ -68,7 +71,7 @@ def template(name: str, kind: str, hospitals: Iterable[tuple[str, str]], today: 
     named = "\n".join(f'{organisation} = "{dataset}"' for organisation, dataset in hospitals)
     head = _HEAD.format(
         name=name, kind=kind, purposes=", ".join(PURPOSES), datasets=named or '# north = "scans"',
-        until=(today + datetime.timedelta(days=365)).isoformat(),
+        until=(today + datetime.timedelta(days=DAYS - 1)).isoformat(),
     )  # fmt: skip
     plan = {Kind.TRAIN: _STUDY, Kind.COUNT: _QUERY}.get(Kind(kind), "")
     return head + plan + _ATTACHMENTS + _FORM + "".join(_questions())

@@ -44,21 +44,23 @@ def confirm(question: str, *, yes: bool, about: Callable[[], None] | None = None
 
 def _answer(question: str) -> str:
     """The line that is typed."""
-    return _typed(f"{output.safe(question)} [y/N]: ").lower()
+    return _typed(f"{output.safe(question)} [y/N]: ").strip().lower()
 
 
 def _typed(prompt: str) -> str:
     sys.stderr.write(prompt)
     sys.stderr.flush()
     try:
-        return sys.stdin.readline().strip()
+        return sys.stdin.readline()
     except KeyboardInterrupt:
         raise typer.Abort from None
 
 
 def read_line(question: str) -> str:
-    """The line that a person types. Raises `typer.Abort` at Ctrl-C."""
-    return _typed(f"{output.safe(question)}: ")
+    """The line that a person types. Raises `typer.Abort` at Ctrl-C, and at Ctrl-D, which is no answer."""
+    if not (typed := _typed(f"{output.safe(question)}: ")):
+        raise typer.Abort
+    return typed.strip()
 
 
 def read_unseen(prompt: str) -> str:

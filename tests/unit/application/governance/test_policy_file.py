@@ -255,6 +255,25 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
         load_policy(path)
 
 
+@pytest.mark.parametrize(
+    ("entry", "text", "said"),
+    [("uses", "nonsense", "'nonsense' is no use"), ("conditions", "XYZ", "'XYZ' is no condition"),
+     ("conditions", "IS", "needs 'institutions'"), ("approvers", "0", "make no policy")],
+)  # fmt: skip
+def test_an_answer_that_makes_no_policy_is_asked_for_again_at_once(entry: str, text: str, said: str) -> None:
+    question = next(each for each in QUESTIONS if each.entry == entry)
+    with pytest.raises(PolicyFileError, match=said):
+        answered(begun("brain"), question, text)
+
+
+def test_a_condition_that_needs_regions_lets_no_question_pass_without_them() -> None:
+    asked = {question.entry: question for question in QUESTIONS}
+    file = answered(begun("brain"), asked["conditions"], "GS")
+    with pytest.raises(PolicyFileError, match="needs 'regions'"):
+        answered(file, asked["regions"], "")
+    assert answered(file, asked["regions"], "FI").regions == ["FI"]
+
+
 def test_the_policies_of_the_guide_are_policies(tmp_path: Path) -> None:
     guide = (REPOSITORY / "docs" / "how-to" / "policy.md").read_text()
     whole, rules = re.findall(r"```toml[^\n]*\n(.*?)```", guide, re.DOTALL)

@@ -10,6 +10,7 @@ import pytest
 from hmchain.application.cohort.grammar import QueryError
 from hmchain.application.governance.documents import DocumentError
 from hmchain.application.governance.form import FIELDS
+from hmchain.application.governance.policy_template import begun
 from hmchain.application.governance.request_file import RequestFile, RequestFileError, load_request
 from hmchain.application.governance.request_template import template, write_template
 from hmchain.application.governance.study_file import StudyFileError
@@ -54,6 +55,13 @@ def test_a_whole_file_says_what_is_asked(tmp_path: Path) -> None:
     assert all(path.parent == tmp_path for _, path in asked.files)
     assert asked.described().title == "Relapse"
     assert asked.count().epsilon_millionths == 500_000
+
+
+def test_what_a_template_asks_for_is_no_longer_than_an_ordinary_policy_allows(tmp_path: Path) -> None:
+    text = template("relapse", "transfer", [("north", "scans")], TODAY).replace('"""\n"""', '"x"').replace('""', '"x"')
+    morning = datetime.datetime.combine(TODAY, datetime.time(), datetime.UTC)
+    days = (load(tmp_path, text).until_ms / 1000 - morning.timestamp()) / 86_400
+    assert 364 < days <= begun("scans").days
 
 
 @pytest.mark.parametrize("kind", list(Kind))

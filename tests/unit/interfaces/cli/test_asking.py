@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+import typer
 
 from hmchain.interfaces.cli import asking, output
 from hmchain.interfaces.cli.asking import NotConfirmedError, confirm
@@ -61,3 +62,10 @@ def test_a_script_that_does_not_say_yes_is_told_how(monkeypatch: pytest.MonkeyPa
 def test_what_is_typed_unseen_may_be_piped(monkeypatch: pytest.MonkeyPatch) -> None:
     typing(monkeypatch, " MRN-7 ")
     assert asking.read_unseen("Patient's identifier: ") == "MRN-7"
+
+
+def test_an_end_of_what_is_typed_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    typing(monkeypatch, "")
+    assert asking.read_line("Which") == ""
+    with pytest.raises(typer.Abort):
+        asking.read_line("Which")

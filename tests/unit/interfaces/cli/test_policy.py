@@ -82,6 +82,8 @@ def test_questions_are_asked_one_at_a_time_and_again_where_the_answer_cannot_be(
     assert main(["policy", "show", "brain.toml"]) == 0
     said = capsys.readouterr().out
     assert "research on MONDO:0021042, glioma" in said and "2 persons approve" in said
+    monkeypatch.setattr(asking, "read_line", lambda question: pytest.fail("asked for a file that cannot be written"))
+    assert main(["policy", "new", "brain"]) == 2 and main(["policy", "new", "brain", "--output", "no/x.toml"]) == 2
 
 
 def test_codes_are_found_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,11 +35,11 @@ def new(
 
     Where nobody is there to answer, a file with what is usual, to be filled in.
     """
-    file = policy_template.begun(dataset)
+    file, path = policy_template.begun(dataset), out or Path(f"{dataset}.toml")
+    policy_template.require_new(path)
     if asking.at_terminal():
         for question in QUESTIONS:
             file = _answered(file, question)
-    path = out or Path(f"{dataset}.toml")
     policy_template.write(path, file)
     output.show(
         {"file": path},

@@ -46,7 +46,7 @@ def new(
 @app.command(cls=ReadCommand, epilog=example("hmchain request check relapse.toml"))
 def check(file: RequestFileArgument, node: PersonOption = DEFAULT_FOLDER) -> None:
     """Check a request's file, its attachments and the datasets that it names; nothing goes anywhere."""
-    output.show(checking.check(file, NodeFolder(node)), _show_checked)
+    output.show(checking.check(file, NodeFolder(node), now_ms()), _show_checked)
 
 
 def _show_checked(found: CheckedRequest) -> None:
