@@ -83,7 +83,8 @@ class RequestBench:
         try:
             contracts.apply(context, body)  # type: ignore[arg-type]
         except Refusal as refusal:
-            self.state.rollback(mark)
+            if not refusal.kept:
+                self.state.rollback(mark)
             return refusal.code
         self.events += context.events
         return "ok"

@@ -31,6 +31,7 @@ from hmchain.ledger.contracts.data.attachments import RedactDocument, attachment
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, ReturnRequest
 from hmchain.ledger.contracts.data.requests import DatasetVersion, DocumentKind, DocumentRef, Kind, Resources, Status
+from hmchain.ledger.contracts.data.reviewing import RemarkRequest
 from hmchain.ledger.contracts.members import membership, people
 from support.request_bench import BRAIN, CODE, REQUEST, UNTIL_MS, RequestBench, content, ref
 
@@ -232,6 +233,22 @@ def test_what_is_closed_stays_closed_and_can_be_copied(bench: RequestBench) -> N
     assert bench.allowed() == []
     bench.must(APPLICANT, CopyRequest("again", REQUEST))
     assert requests.draft(bench.state, bench.request("again")) == content("a", "b")
+
+
+def test_a_flood_of_copies_leaves_nothing_but_their_names(bench: RequestBench) -> None:
+    """Small transactions that each copy 64 KiB would let a ledger grow by far more than anybody sends."""
+    bench.submit("b", plan=bytes(contents.PLAN_BYTES_MAX))
+    for number in range(3):
+        bench.must(APPLICANT, CopyRequest(f"copy-{number}", REQUEST), CloseRequest(f"copy-{number}", "other"))
+    bench.must(APPLICANT, TakeBackRequest(REQUEST), SaveDraft(REQUEST, content("b", plan=bytes(20_000))))
+    bench.must(APPLICANT, CloseRequest(REQUEST, "other"))
+    bench.state.commit(bench.height)
+    assert len([key for key, _ in bench.state.snapshot() if key.startswith(b"request_contents")]) == 1
+
+
+def test_a_draft_that_was_forgotten_leaves_nothing_beside_the_next_of_its_name(bench: RequestBench) -> None:
+    bench.must(APPLICANT, CreateRequest(REQUEST))
+    assert bench.do(APPLICANT, RemarkRequest(REQUEST, True, CODE)) == "wrong_status"
 
 
 # -- people ------------------------------------------------------------------------------------------------------------

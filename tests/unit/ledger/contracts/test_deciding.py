@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hmchain.canonical import Record
-from hmchain.ledger.contracts.data import policies, requests
+from hmchain.ledger.contracts.data import deciding, policies, requests
 from hmchain.ledger.contracts.data.applicants import AcceptLicences, AddMember, InviteMember, JoinRequest, RemoveMember
 from hmchain.ledger.contracts.data.applying import CopyRequest, CreateRequest, SaveDraft, SubmitRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
@@ -312,6 +312,20 @@ def test_nobody_approves_against_the_policy(bench: RequestBench) -> None:
     bench.must("c", SetPolicy(BRAIN, terms(cedar=NEVER)))
     assert bench.do("c", approve(bench)) == "policy_denies", "the policy of now, whatever that of the submission said"
     bench.must("b", returned(bench))  # a way out: the applicant changes it
+
+
+@pytest.mark.parametrize(("answer", "code"), [(AUTOMATIC, "ok"), (NEVER, "policy_denies")])
+def test_a_flood_of_yeses_has_policies_judge_so_often_in_a_block(bench: RequestBench, answer: bytes, code: str) -> None:
+    """Each costs as much as a submission's; those that are refused for what the policy says count too."""
+    names = [f"request-{number:02}" for number in range(deciding.APPROVALS_A_BLOCK_MAX + 1)]
+    for number, name in enumerate(names):
+        bench.submit("b", "c", name=name, by=f"{'ad'[number % 2]}/scientist")
+    bench.policy("b", cedar=answer)
+    yeses = [approve(bench, name) for name in names]
+    bench.height += 1
+    assert [bench.do("b", yes, blocks=0) for yes in yeses] == [code] * (len(names) - 1) + ["too_many_at_once"]
+    assert bench.do("c", approve(bench, names[-1]), blocks=0) == "ok", "others have their own share"
+    assert bench.do("b", yeses[-1]) == code
 
 
 def test_a_policy_that_is_replaced_explains_what_it_decided(bench: RequestBench) -> None:

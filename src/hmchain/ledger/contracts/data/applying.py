@@ -13,8 +13,9 @@ from hmchain.canonical import Record
 from hmchain.ledger import reputation
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require, require_name
-from hmchain.ledger.contracts.data import attachments, contents, datasets, judging, requests
+from hmchain.ledger.contracts.data import attachments, contents, datasets, judging, requests, shares
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Entry, Request, Status, Submission
+from hmchain.ledger.contracts.data.shares import Lately
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State, Table
@@ -98,14 +99,8 @@ Bodies = (
 )
 
 
-class Lately(Record, frozen=True):
-    """How many requests an organisation submitted in the last block in which it did."""
-
-    height: int
-    count: int
-
-
 _LATELY = Table("submitted_lately", Lately)
+"""By organisation."""
 
 
 # -- whose word it is --------------------------------------------------------------------------------------------------
@@ -215,7 +210,7 @@ def _submit(context: Context, body: SubmitRequest) -> None:
     require(body.content == content.digest, "wrong_content")
     require(entry.version < VERSIONS_MAX, "too_many_versions")
     _require_possible(context, content)
-    _count(context)
+    shares.take(context, _LATELY, SUBMISSIONS_A_BLOCK_MAX)
     version = entry.version + 1
     submitted = replace(entry, status=Status.SUBMITTED, version=version, content=body.content, height=context.height)
     requests.put(state, submitted)
@@ -244,14 +239,6 @@ def _require_possible(context: Context, content: Content) -> None:
         datasets.standing_version(state, use.organisation, use.dataset, use.version)
 
 
-def _count(context: Context) -> None:
-    """Refuse (`too_many_at_once`) more submissions of one organisation in a block than all nodes have time for."""
-    last = _LATELY.get(context.state, context.sender.organisation)
-    count = last.count + 1 if last is not None and last.height == context.height else 1
-    require(count <= SUBMISSIONS_A_BLOCK_MAX, "too_many_at_once")
-    _LATELY.put(context.state, Lately(context.height, count), context.sender.organisation)
-
-
 def _take_back(context: Context, body: TakeBackRequest) -> None:
     entry = require_answerable(context, body.request, Status.SUBMITTED)
     requests.put(context.state, replace(entry, status=Status.RETURNED, height=context.height))
@@ -263,6 +250,8 @@ def _close(context: Context, body: CloseRequest) -> None:
     require(body.reason in CLOSE_REASONS, "bad_reason")
     closed = replace(entry, status=Status.CLOSED, invited=(), closed_ms=context.time_ms, height=context.height)
     requests.put(context.state, closed)
+    # A copy and its end are two small transactions: what nobody submitted must not stay for good.
+    requests.CONTENTS.delete(context.state, entry.name, entry.version + 1)
     _leave_open(context.state, entry)
     context.emit(events.RequestClosed(entry.name, *_who(context), body.reason))
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
-from hmchain.ledger.contracts.data import attachments, datasets, judging, policies, requests
+from hmchain.ledger.contracts.data import attachments, datasets, judging, policies, requests, shares
 from hmchain.ledger.contracts.data.policies import Answer
 from hmchain.ledger.contracts.data.requests import (
     Content,
@@ -25,6 +25,7 @@ from hmchain.ledger.contracts.data.requests import (
     Status,
     Submission,
 )
+from hmchain.ledger.contracts.data.shares import Lately
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -39,6 +40,8 @@ PROCESSING = (
 """How far a hospital is; empty for nothing said."""
 LICENCES_MAX = 16
 """Terms of one hospital for one dataset, those of its policy among them."""
+APPROVALS_A_BLOCK_MAX = 32
+"""Of one organisation: each has a policy judge, whatever comes of it."""
 NOTICE_MS = 30 * 86_400_000
 """So long before the end the applicant may be told of it."""
 
@@ -131,6 +134,8 @@ class Vote(Record, frozen=True):
 
 _VOTES = Table("request_votes", Vote)
 """By request, version, hospital, dataset and person."""
+_LATELY = Table("approved_lately", Lately)
+"""By organisation: whoever sends a yes that a policy is to judge."""
 
 
 def votes(state: State, word: Handling) -> list[Vote]:
@@ -218,15 +223,18 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     # Where the policy asks for fewer by now, who has said yes may say so again: there may be nobody else.
     require(person not in standing or len(standing) >= policy.approvers, "already_approved")
     require(body.until_ms <= judging.longest_ms(policy, case.content, context.time_ms), "until_too_late")
+    licences = _joined(case.word.licences, policy.licences)
+    shares.take(context, _LATELY, APPROVALS_A_BLOCK_MAX)
     verdict = judging.judge(state, policy, case.made, case.content, case.use)  # last: it costs most
-    require(verdict.answer is not Answer.NO, "policy_denies")
+    if verdict.answer is Answer.NO:
+        raise Refusal("policy_denies", kept=True)  # it cost as much, and so counts
     approvals = standing if person in standing else (*standing, person)
     until_ms = min(body.until_ms, case.word.until_ms) if standing else body.until_ms
     complete = len(approvals) >= policy.approvers
     word = replace(
         case.word, status=Decided.APPROVED if complete else Decided.WAITING, approvals=approvals, until_ms=until_ms,
         answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, decided_by=(person,),
-        licences=_joined(case.word.licences, policy.licences), since_ms=context.time_ms if complete else 0,
+        licences=licences, since_ms=context.time_ms if complete else 0,
         time_ms=context.time_ms, height=context.height,
     )  # fmt: skip
     requests.put_handling(state, word)

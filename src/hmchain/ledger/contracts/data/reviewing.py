@@ -279,7 +279,7 @@ def _put(state: State, call: Call) -> None:
 def _remark(context: Context, body: RemarkRequest) -> None:
     state, person = context.state, people.sender(context.sender)
     entry = requests.require_request(state, body.request)
-    require(entry.status is not Status.CLOSED, "wrong_status")
+    require(entry.status in (Status.SUBMITTED, Status.RETURNED), "wrong_status")
     _require_taking_part(state, entry, person)
     number = len(_REMARKS.all(state, entry.name, person.organisation))
     require(number < REMARKS_MAX, "too_many_remarks")
