@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,10 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.canonical import encode
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.members import maintenance, standings
+from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data.applying import CreateRequest, DeleteDraft, SaveDraft
+from hmchain.ledger.contracts.members import maintenance, people, standings
+from hmchain.ledger.contracts.members.enrolment import ReinstatePerson, SuspendPerson
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, StoredStates
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
@@ -30,6 +33,7 @@ from hmchain.ledger.transactions import sign, transaction_digest
 from support.abci_chain import Chain
 from support.ledger_network import CHAIN, signing_key
 from support.played_rpc import Engine
+from support.request_bench import content
 
 HOUR_MS = 3_600_000
 
@@ -109,6 +113,35 @@ def test_what_was_decided_meanwhile_is_reported_and_not_sent_again(desk: Desk) -
     assert (found.outcome, found.height) == (Outcome.DONE, 1) and "done in block 1" in str(found)
     assert announce_maintenance(desk.steward(), 120) == maintenance.window(desk.chain.app.state, "a")
     assert len(desk.engine.taken) == 1 and not desk.files() and not sent.look(desk.folder)
+
+
+def test_a_key_that_was_taken_back_and_stolen_again_is_cut_off_again(desk: Desk) -> None:
+    """A suspension that came into a block when its command had ended is not the one that is asked for after that."""
+    desk.engine.prompt = False
+    with pytest.raises(NotIncludedError):
+        desk.steward().send(SuspendPerson("scientist"))
+    desk.chain.block(desk.engine.taken[0])
+    desk.chain.block(desk.chain.send("a", ReinstatePerson("scientist")))
+    desk.engine.prompt = True
+    desk.steward().send(SuspendPerson("scientist"))
+    assert people.office_status(desk.chain.app.state, "a", "scientist") is people.Status.SUSPENDED
+    assert len(desk.engine.taken) == 2
+
+
+def test_a_draft_that_was_changed_and_changed_back_is_what_was_saved_last(desk: Desk) -> None:
+    scientist = replace(desk.steward(), signer=signing_key("a", "scientist"))
+    scientist.send(CreateRequest("relapse"))
+    desk.engine.prompt = False
+    first, second = content("b"), content("b", commercial=True)
+    with pytest.raises(NotIncludedError):
+        scientist.send(SaveDraft("relapse", first))
+    desk.chain.block(desk.engine.taken[-1])
+    desk.engine.prompt = True
+    for asked in (second, first):
+        scientist.send(SaveDraft("relapse", asked))
+        entry = requests.require_request(desk.chain.app.state, "relapse")
+        assert requests.draft(desk.chain.app.state, entry) == asked
+    scientist.send(DeleteDraft("relapse"))
 
 
 def test_a_ballot_that_was_opened_meanwhile_is_there_until_its_yes_is_taken_back(desk: Desk) -> None:
