@@ -10,7 +10,7 @@ from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import deciding, policies, requests
 from hmchain.ledger.contracts.data.applicants import AcceptLicences, AddMember, InviteMember, JoinRequest, RemoveMember
 from hmchain.ledger.contracts.data.applying import CopyRequest, CreateRequest, SaveDraft, SubmitRequest, TakeBackRequest
-from hmchain.ledger.contracts.data.datasets import WithdrawVersion
+from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import (
     AddLicences,
     ApproveRequest,
@@ -22,7 +22,7 @@ from hmchain.ledger.contracts.data.deciding import (
     votes,
 )
 from hmchain.ledger.contracts.data.policies import ConfirmPolicy, SetPolicy
-from hmchain.ledger.contracts.data.requests import Decided, Status
+from hmchain.ledger.contracts.data.requests import DatasetVersion, Decided, Status
 from hmchain.ledger.contracts.members import people
 from support.policy_bed import ANYTHING, compiled
 from support.request_bench import BRAIN, CODE, DAY_MS, REQUEST, UNTIL_MS, RequestBench, content, ref, terms
@@ -326,6 +326,14 @@ def test_a_flood_of_yeses_has_policies_judge_so_often_in_a_block(bench: RequestB
     assert [bench.do("b", yes, blocks=0) for yes in yeses] == [code] * (len(names) - 1) + ["too_many_at_once"]
     assert bench.do("c", approve(bench, names[-1]), blocks=0) == "ok", "others have their own share"
     assert bench.do("b", yeses[-1]) == code
+
+
+def test_a_dataset_of_more_records_than_cedar_counts_is_judged(bench: RequestBench) -> None:
+    """A power of two may be published that is no integer of Cedar's: judging it ended the block on every node."""
+    bench.must("b", PublishVersion(BRAIN, 2, bytes(32), 1 << 63))
+    bench.policy("b", cedar=compiled(large="permit(principal, action, resource) when { context.asked.count > 3 };"))
+    bench.submit("b", datasets=(DatasetVersion("b", BRAIN, 2),))
+    assert bench.word("b").answer == "yes" and bench.word("b").status is Decided.WAITING
 
 
 def test_a_policy_that_is_replaced_explains_what_it_decided(bench: RequestBench) -> None:

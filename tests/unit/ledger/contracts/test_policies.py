@@ -140,6 +140,14 @@ def test_bounds_hold_whatever_cedar_permits(bound: dict[str, int], asked: dict[s
     assert judge(policy, dataclasses.replace(ASKED, **asked)) == Verdict(Answer.NO, (reason,))
 
 
+@pytest.mark.parametrize("count", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_a_count_that_cedar_cannot_hold_is_no_yes_and_ends_no_block(count: int) -> None:
+    read = terms(one="permit(principal, action, resource) when { context.asked.count > 3 };")
+    large = count < 1 << 63
+    expected = Verdict(Answer.YES, ("one",)) if large else Verdict(Answer.NO, (policies.POLICY_ERROR,))
+    assert judge(read, dataclasses.replace(ASKED, count=count)) == expected
+
+
 def test_who_where_and_for_which_data_can_be_said() -> None:
     policy = terms(
         who='permit(principal in Organisation::"north", action == Action::"train", resource == Dataset::"east/brain")'

@@ -101,7 +101,7 @@ def asked(state: State, made: Submission, content: Content, use: DatasetVersion)
         rounds=content.resources.rounds,
         colluders=content.colluders,
         organisations=tuple(sorted({each.organisation for each in content.datasets})),
-        count=version.count if version is not None else 0,
+        count=min(version.count, policies.COUNT_MAX) if version is not None else 0,
     )
 
 

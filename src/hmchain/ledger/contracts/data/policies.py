@@ -38,6 +38,8 @@ DUTIES = ("delete", "moratorium", "publish", "report", "return")
 """What may be due after an approval, each within days: data and results deleted, nothing published before, results
 published, progress reported, results returned."""
 LICENCES_MAX = 8
+COUNT_MAX = 1 << 40
+"""Of records that a policy is told of, and may ask for at least: what is published may be more than Cedar can count."""
 JUDGED_MAX = 16
 """So many purposes and diseases of one request are judged; with more a person would have to say which are meant."""
 
@@ -253,7 +255,11 @@ def judge(terms: Terms, asked: Asked) -> Verdict:
     if len(cases) > JUDGED_MAX:
         return Verdict(Answer.NO, (TOO_MUCH,))
     requests = [_request(asked, case, reviewed) for case in cases for reviewed in (True, False)]
-    answers = cedar.asked(cedar.handle(terms.cedar), requests, _entities(asked, cedar.reads(terms.cedar)), POLICY_ERROR)
+    try:
+        entities = _entities(asked, cedar.reads(terms.cedar))
+        answers = cedar.asked(cedar.handle(terms.cedar), requests, entities, POLICY_ERROR)
+    except ValueError:  # of Cedar, which does not read what it is told: no block may end with that
+        return Verdict(Answer.NO, (POLICY_ERROR,))
     return _strictest([_combined(*answers[number : number + 2]) for number in range(0, len(answers), 2)])
 
 
@@ -408,7 +414,7 @@ def _enact(context: Context, waiting: Pending) -> None:
 def require_sound(terms: Terms) -> None:
     """Refuse (`bad_policy`) what no policy may say."""
     require(1 <= terms.approvers <= APPROVERS_MAX, "bad_policy")
-    require(0 <= terms.minimum_cohort < 1 << 40 and 0 <= terms.colluders_min < 1000, "bad_policy")
+    require(0 <= terms.minimum_cohort < COUNT_MAX and 0 <= terms.colluders_min < 1000, "bad_policy")
     require(0 <= terms.days_max <= DAYS_MAX and 0 <= terms.epsilon_max_millionths < 1 << 40, "bad_policy")
     kinds = [duty.kind for duty in terms.duties]
     require(kinds == sorted(set(kinds)) and set(kinds) <= set(DUTIES), "bad_policy")
