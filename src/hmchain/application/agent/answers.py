@@ -45,14 +45,14 @@ def people(desk: RoundDesk) -> int | None:
     backs one up, gave another draw for nothing.
     """
     use = desk.study.spec.use(desk.organisation)
-    counted = int(desk.learner.class_counts[0])
     least = counting.people_min(desk.state, use.organisation, use.dataset)
-    if counted < least:
-        return None
     said = statement(desk)
     name = f"people/{said.hex()}"
     drawn = desk.store.get(name, NoisedPeople)
     if drawn is None:
+        counted = int(desk.learner.class_counts[0])
+        if counted < least:
+            return None
         epsilon = queries.plan_of(desk.study.spec.training).epsilon_millionths
         drawn = NoisedPeople(counted + noise(desk.store.lasting, said, epsilon))
         desk.store.put(name, drawn)
