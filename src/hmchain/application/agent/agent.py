@@ -153,6 +153,7 @@ class Agent:
             found = (studies.study(state, name) for name in sorted(self._seen - self._closed))
             self._mine = [study for study in found if study is not None]
             self._erase_spent()
+            self._let_go()
             self._warn()
         return [study for study in self._mine if study.spec.name not in self._closed]
 
@@ -220,7 +221,8 @@ class Agent:
                 self._finished.add(name)
         self.keys.forget_drawn(name)
         self._participants.pop(name, None)
-        self._learners.pop(name, None)
+        if (learner := self._learners.pop(name, None)) is not None:
+            learner.let_go()
         self._closed.add(name)
         return []
 
@@ -232,6 +234,14 @@ class Agent:
             if study is not None and permitted.is_spent(state, study, now_ms):
                 closing.discard(state, study, self.store, self.keys, self.exchange(name))
                 self._finished.discard(name)
+
+    def _let_go(self) -> None:
+        """Hold no records for studies that may not use them any more, though their sums are still owed seeds."""
+        state, now_ms = self.node.state, self.node.now_ms()
+        for study in self._mine:
+            learner = self._learners.get(study.spec.name)
+            if learner is not None and permitted.has_left(state, study, self.organisation, now_ms):
+                learner.let_go()
 
     def _warn(self) -> None:
         """Tell people, once, of a steward's key that others give their hospital."""

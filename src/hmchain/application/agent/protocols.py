@@ -59,6 +59,9 @@ class Learner(Protocol):
     def data(self) -> bytes:
         """Digest of the records that it trains on; reads them."""
 
+    def let_go(self) -> None:
+        """Forget the records, and end what works on them: they are not to be used any more."""
+
 
 @dataclass(frozen=True)
 class ReadyLearner:
@@ -72,6 +75,9 @@ class ReadyLearner:
 
     def read(self) -> None:
         """Nothing is left to read."""
+
+    def let_go(self) -> None:
+        """They are another's."""
 
 
 LearnerFactory = Callable[[StudySpec], Learner]

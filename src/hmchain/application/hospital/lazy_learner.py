@@ -14,6 +14,10 @@ from hmchain.application.learning.trainers.local import LocalTrainer
 Counts = npt.NDArray[np.int64]
 
 
+def _nothing() -> None:
+    """It works in no process of its own."""
+
+
 class LearnerData(NamedTuple):
     """A learner's data once it has read them."""
 
@@ -23,6 +27,8 @@ class LearnerData(NamedTuple):
     """Digest of what is trained on: other records, another digest."""
     use_counts: Callable[[Counts], None]
     """Tells the trainer the class counts of all participants together."""
+    end: Callable[[], None] = _nothing
+    """Ends a process in which it works."""
 
 
 class LazyLearner:
@@ -68,6 +74,12 @@ class LazyLearner:
     def read(self) -> None:
         """Decrypt the records now. Raises what `Hospital.cohort` raises."""
         self._data()
+
+    def let_go(self) -> None:
+        """Forget the records, and end what works on them. Asked again it reads them as at first, if it may."""
+        if self._loaded is not None:
+            self._loaded.end()
+            self._loaded = None
 
     def _data(self) -> LearnerData:
         if self._loaded is None:

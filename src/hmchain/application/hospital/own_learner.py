@@ -122,15 +122,17 @@ def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
     secret = hospital.agent.coins.derive("training", spec.name.encode())
     apart = Begin(begun.source, spec.schema, begun.options, begun.layers, sys.path)
     counts = np.bincount(train.labels, minlength=len(spec.schema.classes))
+    trainer = OwnTrainer(
+        apart,
+        examples,
+        secret.raw,
+        spec.deadlines,
+        lambda text: hospital.agent.news.append(f"study {spec.name}: {text}"),
+    )
     return LearnerData(
-        OwnTrainer(
-            apart,
-            examples,
-            secret.raw,
-            spec.deadlines,
-            lambda text: hospital.agent.news.append(f"study {spec.name}: {text}"),
-        ),
+        trainer,
         counts,
         records_digest(train.inputs, train.labels),
         lambda _: None,  # what the classes' shares are for is the trainer's business, and it has none of others'
+        trainer.end,
     )

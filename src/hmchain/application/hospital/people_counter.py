@@ -83,6 +83,10 @@ class PeopleCounter:
         except BaseException as error:
             counted.set_exception(error)
 
+    def let_go(self) -> None:
+        """Forget the number; a thread that counts ends by itself, and nobody hears what it found."""
+        self._counting = None
+
     def use_counts(self, counts: npt.NDArray[np.int64]) -> None:
         """Nothing is predicted."""
 

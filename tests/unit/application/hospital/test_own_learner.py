@@ -99,8 +99,7 @@ def test_the_guides_example_on_one_machine_runs_as_printed_and_learns(
         held.network()
     labels = np.arange(400) % 2
     values = np.random.default_rng(99).normal(0, 1, (400, 3)) + labels[:, None]
-    trainer = read_source(source).load()(SCHEMA, {})
-    assert (trainer.predict(held.arrays(), values).argmax(1) == labels).mean() > 0.7
+    assert (read_source(source).load()(SCHEMA, {}).predict(held.arrays(), values).argmax(1) == labels).mean() > 0.7
     described = inference.describe(path, known)
     assert described.ledger == "matches" and described.trainer == "Logistic" and "slopes 3 x 2" in described.network
     save_model(path, held._replace(preprocessing=replace(held.preprocessing, classes=("yes", "no"))))
@@ -234,10 +233,8 @@ def test_no_word_of_a_trainer_is_told(tmp_path: Path, line: str) -> None:
 
 
 def test_a_score_cannot_change_the_records_for_later_votes(tmp_path: Path) -> None:
-    change = (
-        "    def score(self, weights, data):\n",
-        "    def score(self, weights, data):\n        data.inputs[:] -= 1\n",
-    )
+    score = "    def score(self, weights, data):\n"
+    change = (score, f"{score}        data.inputs[:] -= 1\n")
     trainer, weights = apart(f"{altered(tmp_path, 'bad.py', change)}:Logistic")
     with pytest.raises(TrainerError, match=r"ValueError at bad\.py:"):
         answered(lambda: trainer.evaluate(weights, "validation"))
@@ -344,6 +341,17 @@ def test_a_trainer_that_sleeps_for_ever_misses_its_round_and_trains_in_the_next(
         made = [rounds.round_(consortium.ledger.state, STUDY, number) for number in (1, 2, 3)]
         assert ["yew" in each.frozen for each in made if each] == [False, True, True]
         assert len(news) == 1 and not consortium.hospitals["yew"].agent.troubles
+
+
+@pytest.mark.process
+def test_code_of_others_is_ended_at_its_work_when_the_permit_goes(tmp_path: Path) -> None:
+    source = hanging(tmp_path, mark := tmp_path / "sleeps", f"len(data) == {YEWS // 8}")
+    with proposed(tmp_path, source, source, yews=YEWS) as consortium:
+        while not (mark.exists() and mark.read_text()):
+            consortium.step()
+        consortium.require(*consortium.hospitals["yew"].disallow(STUDY))
+        consortium.step()
+        assert is_gone(mark.read_text())
 
 
 @pytest.mark.process

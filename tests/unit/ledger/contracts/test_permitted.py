@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.agent.protocols import ReadyLearner
 from hmchain.application.site.activity import What, read_lines
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data import requests
@@ -245,6 +246,20 @@ def test_no_key_is_agreed_while_the_permit_rests(bed: Bed, step: Status) -> None
     bed.now_ms = bed.study.progress.deadline_ms
     bed.run()
     assert bed.study.status == Status.CLOSED and bed.study.progress.reason.startswith("not_")
+
+
+def test_a_hospital_whose_permit_went_holds_no_records_for_the_study(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its agent goes on: others are owed seeds, and for those no record is needed."""
+    gone: list[object] = []
+    monkeypatch.setattr(ReadyLearner, "let_go", lambda self: gone.append(self.trainer))
+    bed.approve()
+    bed.until(1, Phase.REVEAL)
+    assert not gone
+    bed.revoke("west")
+    bed.step()
+    assert gone and all(each is bed.trainers["west"] for each in gone)
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).frozen == bed.names
 
 
 def test_a_hospital_whose_permit_went_votes_on_no_model(bed: Bed) -> None:

@@ -68,6 +68,10 @@ class OwnTrainer:
         value = self._worker.ask("score", key, lambda: self._told(self._process.score, asked, self._score_seconds))
         return Scores(len(self._examples[split]), float("nan"), float("nan"), value)
 
+    def end(self) -> None:
+        """End its process, whatever it is at."""
+        self._process.end()
+
     def _told(self, ask: Callable[[A, float], T], asked: A, limit_seconds: float) -> T:
         try:
             return ask(asked, limit_seconds)

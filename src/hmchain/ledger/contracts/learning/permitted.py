@@ -86,6 +86,12 @@ def is_lost(state: State, study: Study, time_ms: int) -> bool:
     return len(study.spec.uses) - over < needed
 
 
+def has_left(state: State, study: Study, organisation: str, time_ms: int) -> bool:
+    """Whether a participant's permit is over for good: then its machine holds none of its records for the study."""
+    found = under(state, study.progress.specification)
+    return found is not None and permits.is_over(state, found.request, organisation, time_ms)
+
+
 def is_spent(state: State, study: Study, time_ms: int) -> bool:
     """Whether the permit of a study is over for all its participants: then nobody keeps its keys."""
     found = under(state, study.progress.specification)
