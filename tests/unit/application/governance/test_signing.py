@@ -22,8 +22,8 @@ from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InviteP
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove
 from hmchain.ledger.engines.ledger import prepare, submit
 from hmchain.ledger.transactions import SignedTransaction
+from support.hardware_token import Token, TokenError, TokenSigner
 from support.ledger_network import Network, signing_key
-from support.token import Token, TokenError, TokenSigner
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import audit, failures, ledger, output, runs
+from hmchain.interfaces.cli.acting import PersonCommand, ResumedPersonCommand
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
 from hmchain.interfaces.cli.data import DataCommands
 from hmchain.interfaces.cli.lazy import LazyCommand
@@ -28,7 +29,7 @@ from hmchain.ledger.readers.ledger import BadTraceError
 from hmchain.plain import RESEARCH_ONLY, plain
 
 Captured = pytest.CaptureFixture[str]
-KINDS = (WriteCommand, ReadCommand, ResumedCommand)
+KINDS = (WriteCommand, ReadCommand, ResumedCommand, PersonCommand, ResumedPersonCommand)
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -106,13 +107,17 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     kinds = {kind: {" ".join(words) for words, command in commands() if type(command) is kind} for kind in KINDS}
     assert sum(map(len, kinds.values())) == len(commands())
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
+    assert kinds[ResumedPersonCommand] == {"cohort count"}
     assert kinds[ReadCommand] == {
         "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
-        "data patients show", "data person list", "data quarantine list",
-        "data vault verify", "study status", "study list", "study show", "model list", "model show", "model predict",
-        "audit verify", "audit proof", "audit verify-record", "audit trace", "ledger blocks", "ledger tx",
-        "ledger proof", "ledger check-proof", "network status", "network ballots", "network parameters",
-        "network upgrade show", "node status", "node audit",
+        "data patients show", "data person list", "data quarantine list", "data vault verify", "cohort datasets",
+        "cohort list", "cohort result", "cohort check", "cohort budget", "request check", "request inbox",
+        "request list", "request show", "policy codes", "policy diff", "policy history", "policy show", "policy test",
+        "study status", "study list", "study show", "uses list", "uses why", "uses duties", "model list",
+        "model show", "model predict", "audit verify", "audit proof", "audit verify-record", "audit trace",
+        "ledger blocks", "ledger tx", "ledger proof", "ledger check-proof", "network status", "network ballots",
+        "network parameters", "network upgrade show", "people list", "people show", "people deeds", "sign show",
+        "node status", "node audit",
     }  # fmt: skip
     assert "may be done" in WriteCommand.interrupted and "nothing was changed" not in WriteCommand.interrupted
 

@@ -139,11 +139,11 @@ def test_silence_accepts_but_not_that_of_more_than_f(bed: Bed) -> None:
 
 
 def test_revocation_bites_at_the_next_round(bed: Bed) -> None:
-    bed.until(1, Phase.ATTEST)
+    bed.until(1, Phase.REVEAL)
     bed.revoke("west")
     bed.run()
     assert bed.study.status == Status.FINISHED
-    assert bed.at(1).frozen == bed.names
+    assert bed.at(1).frozen == bed.names, "its update was there to be summed when it was revoked"
     assert bed.at(2).expected == bed.at(2).frozen == bed.at(3).frozen == ("east", "north", "south")
     assert bed.trainers["west"].fitted == [0]
 
