@@ -64,7 +64,8 @@ def approve(user: LedgerUser, shown: RequestView, until_ms: int | None = None, d
     """
     mine = str(me(user))
     for word in own_words(shown, user.organisation, dataset, "waiting"):
-        if mine in word.approvals:
+        needed = policies.current(user.state, user.organisation, word.dataset).approvers
+        if mine in word.approvals and len(word.approvals) < needed:
             continue
         until = until_ms if until_ms is not None else longest_ms(user, shown, word.dataset)
         user.send(ApproveRequest(shown.request, shown.version, shown.digest, word.dataset, until))
@@ -227,7 +228,7 @@ def _written(user: LedgerUser, papers: Documents, name: str, text: str, *, priva
     entry = require_request(user.state, name)
     content = requests.content(user.state, name, max(entry.version, 1))
     asked = {call.person.organisation for call in reviewing.calls(user.state, name, entry.version)}
-    organisations = {user.organisation} if private else circle(entry, content) | asked
+    organisations = {user.organisation} if private else circle(user.state, entry, content) | asked
     return papers.put(user.ledger.chain_id, name, text_document(text), readers_of(user.state, organisations))
 
 

@@ -32,7 +32,9 @@ def fulfil(user: LedgerUser, papers: Documents, name: str, duty: str, evidence: 
     hospitals = sorted({use.organisation for use in content.datasets} if content is not None else ())
     owed = [each for hospital in hospitals for each in _owed(user, hospital, name, duty) if each.status is Status.OPEN]
     _require(owed, name, duty, "is open")
-    digest = papers.put(user.ledger.chain_id, name, evidence, readers_of(user.state, circle(entry, content)))
+    digest = papers.put(
+        user.ledger.chain_id, name, evidence, readers_of(user.state, circle(user.state, entry, content))
+    )
     for each in owed:
         user.send(ShowDuty(name, each.organisation, each.dataset, duty, digest))
     return view(user, name)

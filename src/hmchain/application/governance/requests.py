@@ -52,6 +52,7 @@ from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import RequestView
+from hmchain.ledger.state import State
 
 _DIGEST_BYTES = 32
 
@@ -192,7 +193,8 @@ def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms:
         user.send(CopyRequest(name, source))
     if content is None:
         return Renewed(view(user, name), ())
-    readers, chain = readers_of(user.state, _circle(old, content)), user.ledger.chain_id
+    own, chain = requests.request(user.state, name), user.ledger.chain_id
+    readers = readers_of(user.state, _circle(user.state, own, content, user.organisation))
     kept, left = [], []
     for each in content.documents:
         try:
@@ -215,7 +217,8 @@ def _prepared(user: LedgerUser, asked: RequestFile, papers: Documents) -> Conten
     content = content_of(user.state, asked, user.ledger.now_ms())
     attached = [(kind, file_document(path)) for kind, path in asked.files]
     documents = [(DocumentKind.FORM, as_document(asked.described())), *attached]
-    readers = readers_of(user.state, _circle(requests.request(user.state, asked.name), content, user.organisation))
+    entry = requests.request(user.state, asked.name)
+    readers = readers_of(user.state, _circle(user.state, entry, content, user.organisation))
     chain = user.ledger.chain_id
     references = [DocumentRef(kind, papers.put(chain, asked.name, each, readers)) for kind, each in documents]
     return replace(content, documents=tuple(references))
@@ -241,15 +244,19 @@ def _save(user: LedgerUser, name: str, content: Content) -> None:
         user.send(SaveDraft(name, content))
 
 
-def circle(entry: Request, content: Content | None) -> set[str]:
-    """The organisations that read what stands with a request: those of its people, and the hospitals asked."""
-    own = {person.organisation for person in (entry.applicant, *entry.members, *entry.invited)}
+def circle(state: State, entry: Request, content: Content | None) -> set[str]:
+    """The organisations that read what stands with a request: the applicant's, members', and the hospitals asked.
+
+    Who is only invited reads nothing yet, and nothing new comes to the organisation of a member who was removed.
+    """
+    members = (person for person in entry.members if not people.is_gone(state, person))
+    own = {person.organisation for person in (entry.applicant, *members)}
     return own | {use.organisation for use in (content.datasets if content is not None else ())}
 
 
-def _circle(entry: Request | None, content: Content, own: str = "") -> set[str]:
+def _circle(state: State, entry: Request | None, content: Content, own: str = "") -> set[str]:
     asked = {use.organisation for use in content.datasets} | ({own} if own else set())
-    return asked if entry is None else asked | circle(entry, content)
+    return asked if entry is None else asked | circle(state, entry, content)
 
 
 # -- its documents -----------------------------------------------------------------------------------------------------
@@ -263,7 +270,7 @@ def attach(user: LedgerUser, papers: Documents, name: str, kind: str, document: 
     content = requests.draft(user.state, entry)
     if content is None:
         raise RequestTakenError(f"request {name} has no content yet", "`hmchain request submit FILE` gives it one")
-    readers = readers_of(user.state, _circle(entry, content))
+    readers = readers_of(user.state, _circle(user.state, entry, content))
     digest = papers.put(user.ledger.chain_id, name, document, readers)
     if digest not in (each.digest for each in content.documents):
         user.send(

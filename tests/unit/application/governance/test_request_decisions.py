@@ -18,7 +18,7 @@ from hmchain.application.governance.requests import RequestReasonError
 from hmchain.canonical import decode, encode
 from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
-from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
+from hmchain.ledger.contracts.data.policies import ConfirmPolicy, Duty, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.data.reviewing import Deed
 from hmchain.ledger.contracts.learning.studies import StudySpec
@@ -112,6 +112,16 @@ def test_two_persons_where_the_policy_asks_for_two_and_nobody_twice(bed: Request
     assert todo(bed, "east/eve") == [("steward", "request show relapse")] and todo(bed, "east/steward") == []
     two = bed.approve("east/eve").of("east")[0]
     assert (two.status, two.approvals) == ("approved", ("east/steward", "east/eve"))
+
+
+def test_who_said_yes_first_completes_it_once_the_policy_asks_for_one(bed: RequestBed) -> None:
+    bed.enrol("east/eve", "steward")
+    set_terms(bed, "east", replace(TERMS, approvers=2))
+    bed.submit()
+    bed.approve("east/steward")
+    bed.user("east/eve").send(SetPolicy("brain", TERMS))
+    bed.user("east/steward").send(ConfirmPolicy("brain", TERMS.digest))
+    assert bed.approve("east/steward").of("east")[0].status == "approved", "nobody else may be there to say it"
 
 
 def test_reviewers_are_asked_answer_and_advise(bed: RequestBed) -> None:

@@ -14,6 +14,7 @@ from hmchain.application.governance.request_file import RequestFileError
 from hmchain.application.governance.requests import NoSuchDocumentError, RequestTakenError
 from hmchain.canonical import encode
 from hmchain.ledger.contracts.data.requests import DocumentKind
+from hmchain.ledger.contracts.members.enrolment import RemovePerson
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.requests import UnknownRequestError, requests_of
@@ -154,6 +155,29 @@ def test_people_are_invited_join_answer_for_it_and_leave(bed: RequestBed) -> Non
     assert requests.uninvite(south, NAME, PersonRef("west", "wanda")).members == ("west/scientist",)
     requests.invite(south, NAME, PersonRef("north", "scientist"))
     assert requests.uninvite(south, NAME, PersonRef("north", "scientist")).invited == ()
+
+
+def test_whoever_is_invited_or_was_removed_gets_no_key_of_what_is_written(bed: RequestBed) -> None:
+    """An invitation is not yet a part; and a hospital whose person was removed learns nothing new by that person."""
+    bed.submit()
+    west, papers, chain = bed.user("west/scientist"), bed.papers("west"), bed.bed.consortium.ledger.chain_id
+    bed.enrol("south/sam", "scientist")
+
+    def read_by_south(text: str) -> bool:
+        known = {word.document for word in bed.seen().words}
+        shown = request_decisions.comment(west, papers, NAME, text)
+        (new,) = {word.document for word in shown.words} - known
+        try:
+            return bed.papers("south").read(chain, NAME, new).text == text
+        except NoReaderError:
+            return False
+
+    requests.invite(west, NAME, PersonRef("south", "sam"))
+    assert not read_by_south("before the invitation is accepted")
+    requests.join(bed.user("south/sam"), NAME)
+    assert read_by_south("of one who takes part")
+    bed.user("south/steward").send(RemovePerson("sam"))
+    assert not read_by_south("after the person was removed")
 
 
 def test_terms_are_accepted_by_each_before_anything_is_allowed(bed: RequestBed) -> None:
