@@ -138,6 +138,17 @@ def test_nobody_decides_on_their_own_request(bench: RequestBench) -> None:
     bench.must("b/s2", revoke(bench))  # whoever speaks for the hospital may end what others allowed
 
 
+def test_nobody_decides_on_a_copy_of_their_own_request(bench: RequestBench) -> None:
+    """A member's copy has the applicant's own content, and the applicant in no place of it."""
+    bench.enrol("b/s1", "scientist", "steward")
+    bench.must("b/s1", CreateRequest(REQUEST), InviteMember(REQUEST, ref(APPLICANT)))
+    bench.must(APPLICANT, JoinRequest(REQUEST))
+    bench.submit("b", by="b/s1", code=b"")
+    bench.must(APPLICANT, CopyRequest("copy", REQUEST), SubmitRequest("copy", bench.request().content))
+    assert bench.do("b/s1", approve(bench, "copy")) == "own_request"
+    bench.approve("b", name="copy")
+
+
 def test_no_one_decides_alone_where_two_are_needed(bench: RequestBench) -> None:
     bench.policy("b", approvers=2)
     bench.enrol("b/s1", "steward")

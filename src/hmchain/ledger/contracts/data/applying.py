@@ -137,7 +137,7 @@ def _answers(context: Context, entry: Request) -> bool:
 
 
 def _create(context: Context, body: CreateRequest) -> None:
-    _begin(context, body.request, "")
+    _begin(context, body.request, None)
     context.emit(events.RequestCreated(body.request, *_who(context)))
 
 
@@ -145,21 +145,23 @@ def _copy(context: Context, body: CopyRequest) -> None:
     source = requests.require_request(context.state, body.source)
     require(people.sender(context.sender) in source.involved, "not_involved")
     content = requests.draft(context.state, source)
-    _begin(context, body.request, source.name)
+    _begin(context, body.request, source)
     if content is not None:
         requests.CONTENTS.put(context.state, content, body.request, 1)
     context.emit(events.RequestCopied(body.request, *_who(context), source.name))
 
 
-def _begin(context: Context, name: str, source: str) -> None:
+def _begin(context: Context, name: str, source: Request | None) -> None:
     context.require_role(SCIENTIST)
     require_name(name)
     state, applicant = context.state, people.sender(context.sender)
     require(requests.request(state, name) is None, "request_exists")
     require_room(state, applicant)
+    # Who had a part in what is copied has one in the copy: else it would be theirs to decide.
+    involved, copied_from = ((applicant,), "") if source is None else (source.involved, source.name)
     entry = Request(
-        name, applicant, members=(), invited=(), involved=(applicant,), status=Status.DRAFT, version=0, content=b"",
-        created_ms=context.time_ms, closed_ms=0, height=context.height, copied_from=source, external="", noticed=0,
+        name, applicant, members=(), invited=(), involved=involved, status=Status.DRAFT, version=0, content=b"",
+        created_ms=context.time_ms, closed_ms=0, height=context.height, copied_from=copied_from, external="", noticed=0,
     )  # fmt: skip
     requests.put(state, entry)
     requests.OPEN.put(state, Entry(name), applicant.organisation, applicant.person, name)

@@ -131,7 +131,7 @@ class Request(Record, frozen=True):
     invited: tuple[PersonRef, ...]
     """Whoever has not answered yet, in order."""
     involved: tuple[PersonRef, ...]
-    """Whoever was applicant or member at any time, in order: none of them decides on it."""
+    """Whoever was applicant or member at any time, here or of what it is a copy of, in order: none decides on it."""
     status: Status
     version: int
     """Of the content that was submitted last; 0 before."""
