@@ -31,7 +31,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "bad_name": ("not 1 to 48 of `a-z 0-9 . _ -`, beginning with a letter or digit", "choose another name"),
     "bad_digest": ("not 32 bytes", "send the digest"),
     "not_initialised": ("the state has no genesis", "found the ledger first"),
-    "name_taken": ("the organisation's name was used once", "choose another"),
+    "name_taken": ("the name was used once, and is never given again", "choose another"),
     "key_taken": ("a key is known already", "make a new one"),
     "bad_key": ("a key, or a secret wrapped to one, has the wrong length, or is no key at all", "make it again"),
     "bad_title": ("longer than 120 characters", "shorten it"),

@@ -14,7 +14,7 @@ from hmchain.application.site import exchanged
 from hmchain.application.site.keyring import key_file, person_key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
-from hmchain.keys import ED25519, PublicKey, SigningKey, load_key
+from hmchain.keys import ED25519, KeyFileError, PublicKey, SigningKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.contracts.members import membership, parameters, people
@@ -119,7 +119,13 @@ def open_user(
 
 
 def _key_file(folder: NodeFolder, handle: str) -> Path:
-    return key_file(folder.keys, handle) if handle in OFFICES else person_key_file(folder.keys, handle)
+    if handle in OFFICES:
+        return key_file(folder.keys, handle)
+    path = person_key_file(folder.keys, handle)
+    if not path.exists():
+        hint = "`hmchain people list` shows who acts here; a key that lies elsewhere: --key FILE"
+        raise KeyFileError(f"{path} does not exist", hint)
+    return path
 
 
 def public_key(state: State, organisation: str, handle: str) -> PublicKey:

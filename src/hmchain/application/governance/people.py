@@ -12,8 +12,10 @@ from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import OtherChainError, PersonCard
 from hmchain.application.site.keyring import person_key_file
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
+from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.members import enrolment, membership, people
 from hmchain.ledger.contracts.members.enrolment import (
     AcceptInvitation,
@@ -62,6 +64,8 @@ class NewKey:
     key: bytes
     private: Path
     card: Path
+    sealed: bool = True
+    """A passphrase protects it."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +76,26 @@ class Asked:
     change: bytes
     waits: bool
     officers: tuple[str, ...]
+    invited: str = ""
+    """The person who accepts now, if this was an invitation and is carried out."""
+    other: str = ""
+    """An officer who did not ask."""
 
 
 def new_key(folder: NodeFolder, handle: str, card: Path, private: Path | None, passphrase: str | None) -> NewKey:
     """Make a person's key, and the file that an officer needs of it: the key, and the proof that somebody holds it.
 
-    Raises `NodeSettingsError`, `NotJoinedError` and `KeyFileError`.
+    Raises `PersonNameError`, `NodeSettingsError`, `NotJoinedError` and `KeyFileError`.
     """
+    if not is_name(handle):
+        hint = "a short name that all members may read, of a-z, 0-9, '.', '_' and '-': s1; the real one stays here"
+        raise PersonNameError(f"{handle!r} is no name for the ledger", hint)
     organisation, chain_id = folder.settings().organisation, folder.joined().genesis.chain_id
     key, place = SigningKey.generate(), private or person_key_file(folder.keys, handle)
     save_key(key, place, passphrase)
     proof = key.sign(possession_bytes(chain_id, organisation, handle, key.public.raw))
     exchanged.save(PersonCard(chain_id, organisation, handle, key.public.raw, proof), card)
-    return NewKey(organisation, handle, key.public.raw, place, card)
+    return NewKey(organisation, handle, key.public.raw, place, card, passphrase is not None)
 
 
 def parse_roles(texts: Sequence[str]) -> tuple[str, ...]:
@@ -146,7 +157,15 @@ def ask(user: LedgerUser, change: Change) -> Asked:
     user.send(change)
     name = enrolment.change_id(user.organisation, change)
     waits = any(known == name for known, _ in enrolment.pending(user.state, user.organisation))
-    return Asked(sent.words(change), name, waits, tuple(people.officers(user.state, user.organisation)))
+    return _asked(user, name, change, waits=waits)
+
+
+def _asked(user: LedgerUser, name: bytes, change: Change, *, waits: bool) -> Asked:
+    officers = tuple(people.officers(user.state, user.organisation))
+    invited = change.person if isinstance(change, InvitePerson) and not waits else ""
+    own = membership.credential(user.state, user.signer.public.raw)
+    other = next((each for each in officers if own is None or each != own.person), "")
+    return Asked(sent.words(change), name, waits, officers, invited, other)
 
 
 def waiting(user: LedgerUser, prefix: str) -> tuple[bytes, Change]:
@@ -160,10 +179,10 @@ def waiting(user: LedgerUser, prefix: str) -> tuple[bytes, Change]:
     return found[0]
 
 
-def confirm(user: LedgerUser, change: bytes, words: str) -> Asked:
-    """Carry out what another officer asked for. Raises as `LedgerUser.send`."""
-    user.send(ConfirmChange(change))
-    return Asked(words, change, False, tuple(people.officers(user.state, user.organisation)))
+def confirm(user: LedgerUser, name: bytes, change: Change) -> Asked:
+    """Carry out what another officer asked for, by its id. Raises as `LedgerUser.send`."""
+    user.send(ConfirmChange(name))
+    return _asked(user, name, change, waits=False)
 
 
 def drop(user: LedgerUser, change: bytes, words: str) -> Asked:
@@ -181,6 +200,8 @@ def invited(user: LedgerUser) -> Person:
     """The invitation of the user's own key. Raises `NoInvitationError`."""
     known = membership.credential(user.state, user.signer.public.raw)
     entry = people.person(user.state, user.organisation, known.role) if known else None
+    if entry is not None and entry.status is people.Status.ACTIVE:
+        raise NoInvitationError(f"{entry.person} accepted already, and acts", "`hmchain people list` shows the people")
     if entry is None or entry.status is not people.Status.INVITED:
         raise NoInvitationError("nobody invited the person whose key this is", "`hmchain people list` shows the people")
     return entry

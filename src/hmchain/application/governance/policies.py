@@ -87,6 +87,8 @@ class PolicyChange:
     """The hospital has fewer stewards than the policy would ask for."""
     denied: tuple[DeniedPermit, ...]
     """Approvals in force that it would not give."""
+    is_in_force: bool = False
+    """It is what is in force already, and nothing else waits."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def change(state: State, organisation: str, dataset: str, terms: Terms, time_ms:
     return PolicyChange(
         organisation, dataset, terms, current.version, between.gone, between.new, current.approvers, few,
         denied(state, organisation, terms, dataset, time_ms),
+        terms.digest == current.digest and policies.pending(state, organisation, dataset) is None,
     )  # fmt: skip
 
 
@@ -206,7 +209,7 @@ def _asked(state: State, entry: requests.Request, dataset: str, organisation: st
 def put(steward: LedgerUser, dataset: str, terms: Terms) -> PolicySet:
     """Steward: set a policy, or propose it to others where the one in force asks for more than one person."""
     steward.send(SetPolicy(dataset, terms))
-    return _became(steward, dataset)
+    return became(steward, dataset)
 
 
 def waiting(state: State, organisation: str, dataset: str) -> WaitingPolicy:
@@ -221,17 +224,18 @@ def waiting(state: State, organisation: str, dataset: str) -> WaitingPolicy:
 def confirm(steward: LedgerUser, found: WaitingPolicy) -> PolicySet:
     """Steward: stand behind what another person proposed, just as it was read."""
     steward.send(ConfirmPolicy(found.dataset, found.digest))
-    return _became(steward, found.dataset)
+    return became(steward, found.dataset)
 
 
 def withdraw(steward: LedgerUser, dataset: str) -> PolicySet:
     """Steward: let a policy that waits go."""
     waiting(steward.state, steward.organisation, dataset)
     steward.send(WithdrawPolicy(dataset))
-    return _became(steward, dataset)
+    return became(steward, dataset)
 
 
-def _became(steward: LedgerUser, dataset: str) -> PolicySet:
+def became(steward: LedgerUser, dataset: str) -> PolicySet:
+    """What is in force of a dataset's policy, and what waits."""
     state, organisation = steward.state, steward.organisation
     current = policies.current(state, organisation, dataset)
     waits = _waiting(policies.pending(state, organisation, dataset), current)

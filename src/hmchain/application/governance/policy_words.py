@@ -63,7 +63,8 @@ def bounds_in_words(terms: Terms) -> tuple[str, ...]:
         "What the rules allow without a person is approved at once." if terms.automatic
         else "A person approves also what the rules allow.",
         f"No request for data of fewer than {terms.minimum_cohort} records." if terms.minimum_cohort else "",
-        f"A study must withstand {terms.colluders_min} colluder(s) at least." if terms.colluders_min else "",
+        f"A study must withstand {terms.colluders_min} colluder{'s' * (terms.colluders_min > 1)} at least."
+        if terms.colluders_min else "",
         f"An approval lasts {terms.days_max} days at most." if terms.days_max else "",
         f"Counts may spend a privacy budget of {terms.epsilon_max_millionths / _MILLION:g} in all."
         if terms.epsilon_max_millionths else "No counts: there is no privacy budget for them.",

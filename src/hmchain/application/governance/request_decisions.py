@@ -162,7 +162,8 @@ def own_words(shown: RequestView, organisation: str, dataset: str = "", *statuse
     found = tuple(word for word in kept if not statuses or word.status in statuses)
     if not found:
         stand = ", ".join(f"{word.dataset} is {word.status}" for word in kept)
-        raise NotAskedOfError(f"nothing of {shown.request} is {' or '.join(statuses)} here", f"{stand}")
+        hint = f"{stand}: `hmchain request show {shown.request}` says why"
+        raise NotAskedOfError(f"nothing of {shown.request} is {' or '.join(statuses)} here", hint)
     return found
 
 

@@ -51,8 +51,9 @@ class Staff:
 def opened(directory: Path) -> Iterator[Staff]:
     """Read the ledger of a node. Raises `NodeSettingsError`, and what reading a ledger raises."""
     folder = NodeFolder(directory)
+    organisation = folder.settings().organisation
     with open_ledger(folder.ledger) as ledger:
-        yield Staff(folder.settings().organisation, ledger)
+        yield Staff(organisation, ledger)
 
 
 def words(deed: KeyDeed) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hmchain.application.node.link import OtherNodeError, connected, require_own
 from hmchain.application.site.node import NodeFolder
+from hmchain.ledger.engines.block_store import UnreadableLogError
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -60,9 +61,10 @@ def signed_headers(directory: Path) -> Iterator[Headers | None]:
     """Signed headers of the ledger in `directory`: of its node where that runs, else those that are kept beside it.
 
     Nothing that the node says is believed: headers are held against the genesis. Another node that answers at its
-    port is not asked.
+    port is not asked. Raises `NotJoinedError` and `UnreadableLogError` of a node that has no ledger yet.
     """
     node = NodeFolder(directory.parent)
+    _require_begun(node)
     if not node.toml.is_file() or node.runner() is None:
         yield None
         return
@@ -73,6 +75,13 @@ def signed_headers(directory: Path) -> Iterator[Headers | None]:
             yield None
             return
         yield NodeHeaders(client, _kept(directory))
+
+
+def _require_begun(node: NodeFolder) -> None:
+    """Say of a node that has no ledger yet what brings one."""
+    if node.toml.is_file() and not node.blocks.exists() and not node.state.exists():
+        node.joined()
+        raise UnreadableLogError(f"the node in {node.path} has no block yet", "start it: `hmchain node start`")
 
 
 class NodeHeaders:

@@ -167,7 +167,8 @@ class NodeFolder:
         except OSError as error:
             raise NodeSettingsError(
                 f"there is no node at {self.path}",
-                "make one: `hmchain node init NAME --title TEXT --address HOST:PORT`",
+                "name its folder by --dir or HMCHAIN_NODE; or make one: "
+                "`hmchain node init NAME --title TEXT --address HOST:PORT`",
             ) from error
 
     def write_settings(self, settings: NodeSettings) -> None:

@@ -18,7 +18,7 @@ _ANSWERS = {"yes": "yes", "no": "no", "look": "a person looks"}
 def show_offers(found: Sequence[DatasetOffer]) -> None:
     """What members have."""
     if not found:
-        output.say("No member has published a dataset.")
+        output.say("No member has published a dataset. A steward publishes one: `hmchain data register DATASET`")
         return
     output.table(
         ("hospital", "dataset", "version", "records", "holds", "counts people", "policy", "may one ask?"),

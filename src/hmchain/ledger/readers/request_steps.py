@@ -13,6 +13,7 @@ from hmchain.ledger.contracts.data import deciding, permits, requests, reviewing
 from hmchain.ledger.contracts.data.requests import Decided, Kind, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
 from hmchain.ledger.contracts.learning import permitted
+from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import notices
@@ -122,18 +123,28 @@ def _of_applicant(state: State, entry: Request, time_ms: int) -> Iterator[Todo]:
     if entry.status is Status.RETURNED:
         words = "given back to be changed: change it, and submit it again"
         yield Todo(entry.name, "applicant", words, f"request show {entry.name}")
-    if _is_to_propose(state, entry, time_ms):
-        words = "it is allowed: propose the study of those who allow it"
-        yield Todo(entry.name, "applicant", words, f"study propose {entry.name}")
+    if _is_to_propose(state, entry):
+        yield _proposal(state, entry, time_ms)
 
 
-def _is_to_propose(state: State, entry: Request, time_ms: int) -> bool:
-    """Whether all have decided on a request to train, some allow it, and no study was proposed under it yet."""
-    permit = permits.permit(state, entry.name, time_ms)
+def _is_to_propose(state: State, entry: Request) -> bool:
+    """Whether all have decided on a request to train, and no study was proposed under it yet."""
+    content = requests.content(state, entry.name, entry.version)
     words = requests.handlings(state, entry.name, entry.version)
-    waits = any(word.status is Decided.WAITING for word in words)
-    allows = permit is not None and permit.kind is Kind.TRAIN
-    return allows and not waits and not permitted.studies_of(state, entry.name)
+    decided = entry.status is Status.SUBMITTED and not any(word.status is Decided.WAITING for word in words)
+    trains = content is not None and content.kind is Kind.TRAIN
+    return decided and trains and not permitted.studies_of(state, entry.name)
+
+
+def _proposal(state: State, entry: Request, time_ms: int) -> Todo:
+    """The study to propose, or what to do where too few allow it."""
+    permit, content = permits.permit(state, entry.name, time_ms), requests.content(state, entry.name, entry.version)
+    allow = len(permit.allowed) if permit else 0
+    if content is None or allow < max(PARTICIPANTS_MIN, content.colluders + 2):
+        words = f"too few allow it for a study ({allow}): see why, change it and submit it again, or close it"
+        return Todo(entry.name, "applicant", words, f"request show {entry.name}")
+    words = "it is allowed: propose the study of those who allow it"
+    return Todo(entry.name, "applicant", words, f"study propose {entry.name}")
 
 
 def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:

@@ -208,6 +208,17 @@ def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
         request_duties.waive(east, NAME, "publish")
 
 
+def test_an_applicant_whom_too_few_allow_is_led_to_why(bed: RequestBed) -> None:
+    bed.submit(TRAIN)
+    bed.approve("east/steward")
+    bed.approve("north/steward")
+    south = bed.user("south/steward")
+    request_decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
+    assert todo(bed, "west/scientist") == [("applicant", "request show relapse")]
+    with pytest.raises(NotAskedOfError, match="show relapse` says why"):
+        request_decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
+
+
 def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: RequestBed) -> None:
     content = bed.submit(TRAIN).content
     assert content is not None and content.kind is Kind.TRAIN and content.resources.rounds == 2

@@ -10,7 +10,7 @@ import pytest
 from hmchain.application.node import joining, reading
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
-from hmchain.application.site.node import NodeFolder, NodeSettings
+from hmchain.application.site.node import NodeFolder, NodeSettings, NotJoinedError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.answers import NodeInfo, Status, SyncInfo, ValidatorInfo
 from hmchain.ledger.engines.cometbft.archive import Archive
@@ -34,6 +34,16 @@ def node(tmp_path: Path) -> Iterator[NodeFolder]:
     genesis_file.save(chain.founding, folder.ledger / genesis_file.FILE)
     yield folder
     chain.app.close()
+
+
+def test_a_node_without_a_ledger_says_what_brings_one(tmp_path: Path) -> None:
+    folder = NodeFolder(tmp_path / "node")
+    folder.write_settings(NodeSettings(organisation="a", title="A", address="a.example.org:26656"))
+    with pytest.raises(NotJoinedError), reading.open_ledger(folder.ledger):
+        pass
+    folder.network.write_text("{}")
+    with pytest.raises(network_file.NetworkFileError), reading.verified_state(folder.ledger):
+        pass
 
 
 def first_transaction(ledger: Path) -> str:

@@ -35,12 +35,16 @@ def enrol(desk: DeskAtNode, name: str, *roles: str) -> None:
 
 def test_a_person_is_invited_acts_and_is_cut_off(desk: DeskAtNode) -> None:
     told = desk.gives("a", "people", "key", "s1")
-    assert "hmchain people invite s1.json --role ROLE" in told
+    assert "hmchain people invite s1.json --role ROLE" in told and "NOT sealed" in told
+    assert "person_name" in desk.gives("a", "people", "key", "Anna Meyer", status=2)
     assert "Done: invite s1 as auditor and steward" in desk.gives(
         "a", "people", "invite", "s1.json", "--role", "steward", "--role", "auditor", "--yes"
     )
     assert "not_accepted" in desk.gives("a", "node", "maintenance", "--minutes", "5", "--as", "s1", status=8)
+    assert "s1 is invited, and accepts: `hmchain people accept --as s1" in desk.gives("a", "people", "list")
+    assert "does not exist" in desk.gives("a", "people", "accept", "--as", "s9", "--yes", status=5)
     assert "s1 acts from now on" in desk.gives("a", "people", "accept", "--as", "s1", "--yes")
+    assert "s1 accepted already" in desk.gives("a", "people", "accept", "--as", "s1", "--yes", status=2)
     desk.gives("a", "network", "remove", "d", "--as", "s1", "--yes")
     told = desk.gives("a", "people", "suspend", "s1")
     assert "hmchain people deeds s1" in told
@@ -59,6 +63,7 @@ def test_two_officers_do_it_together(desk: DeskAtNode) -> None:
     assert asked["waits"] and asked["officers"] == ["steward", "o1"]
     (waiting,) = desk.tells("a", "people", "list")["changes"]
     assert waiting["officer"] == "steward"
+    assert asked["other"] == "o1", "whom the printed command names"
     assert "own_change" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--yes", status=8)
     assert "Done: invite s1" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--as", "o1", "--yes")
     assert "no change begins" in desk.gives("a", "people", "drop", "ffff", "--yes", status=2)

@@ -104,6 +104,7 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     assert main(["policy", "new", "brain"]) == 0
     assert "nobody is there to answer" in desk.gives("a", "policy", "set", "brain.toml", status=2)
     assert "Version 1 of the policy of brain is in force" in desk.gives("a", "policy", "set", "brain.toml", "--yes")
+    assert "Version 1" in desk.gives("a", "policy", "set", "brain.toml", "--yes"), "the very same is not sent again"
     path = here / "brain.toml"
     text = path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("approvers = 1", "approvers = 2")
     path.write_text(text)
@@ -114,6 +115,7 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     assert "same_person" in desk.gives("a", "policy", "confirm", "brain", "--yes", status=8)
     assert "version 3" not in (shown := desk.gives("a", "policy", "show", "brain")) and "Another policy waits" in shown
     assert "Version 3" in desk.gives("a", "policy", "confirm", "brain", "--as", "s1", "--yes")
+    path.write_text(text)
     desk.gives("a", "policy", "set", "brain.toml", "--prepare", "later.json", "--yes")
     assert main(["sign", "show", "later.json"]) == 0
     assert "No commercial use." in capsys.readouterr().out, "who signs elsewhere reads what the policy says"

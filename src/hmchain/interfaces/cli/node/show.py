@@ -55,7 +55,7 @@ def show_status(found: NodeStatus) -> None:
         ("voting power", found.power),
         ("connected to", output.listed(found.peers)),
         ("not connected to", output.listed(found.missing)),
-        ("state", f"block {found.state_height}, commitment {output.short(found.commitment)}, {found.vouched}"),
+        ("state", _state(found)),
         *((("protocol", rules_words(found.rules)),) if found.rules else ()),
         ("waiting", f"{found.waiting} transactions"),
         *(("sent", str(each)) for each in found.sent),
@@ -77,6 +77,13 @@ def _pace_rows(found: NodeStatus) -> list[tuple[str, object]]:
         ("votes missed", f"{pace.missed} of the last {pace.blocks} blocks"),
         *(("warning", warning) for warning in pace.warnings),
     ]
+
+
+def _state(found: NodeStatus) -> str:
+    if not found.state_height:
+        return "none yet"
+    return ", ".join(filter(None, (f"block {found.state_height}", f"commitment {output.short(found.commitment)}",
+                                   found.vouched)))  # fmt: skip
 
 
 def _life(found: NodeStatus) -> str:

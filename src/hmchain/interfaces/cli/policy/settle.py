@@ -69,9 +69,12 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
     with open_steward(node, yes=yes) as steward:
         time_ms = steward.ledger.now_ms()
         change = policies.change(steward.state, steward.organisation, dataset, terms, time_ms)
-        confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
-                about=lambda: views.show_change(change))  # fmt: skip
-        done = policies.put(steward, dataset, terms)
+        if change.is_in_force:
+            done = policies.became(steward, dataset)
+        else:
+            confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
+                    about=lambda: views.show_change(change))  # fmt: skip
+            done = policies.put(steward, dataset, terms)
 
     def view(done: PolicySet) -> None:
         _show_done(done)
@@ -107,4 +110,4 @@ def _show_done(done: PolicySet) -> None:
         return
     behind = f"{len(done.waiting.persons)} of {done.waiting.needed} persons stand behind it"
     said = f"{behind}; version {done.version} holds until then."
-    output.say(f"{said} Another steward: `hmchain policy confirm {done.dataset}`")
+    output.say(f"{said} Another steward: `hmchain policy confirm {done.dataset} --as NAME`")

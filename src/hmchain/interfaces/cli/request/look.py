@@ -67,14 +67,16 @@ def show(request: RequestName, folder: NodeOrRun = None) -> None:
 def inbox(
     node: PersonOption = DEFAULT_FOLDER,
     of: Annotated[
-        str, typer.Option("--for", metavar="PERSON", help="One person of this hospital.", show_default="everybody")
+        str,
+        typer.Option("--for", "--as", metavar="PERSON", help="One person of this hospital.", show_default="everybody"),
     ] = "",
 ) -> None:
     """List what waits for this hospital's people, one thing to do a line: what is overdue first."""
     folder = NodeFolder(node)
+    organisation = folder.settings().organisation
     with open_ledger(folder.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = request_inbox.inbox(ledger, folder.settings().organisation, papers_of(node), of)
+        found = request_inbox.inbox(ledger, organisation, papers_of(node), of)
     output.show(found, show_inbox)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import requests
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.documents import file_document
 from hmchain.application.governance.request_file import ATTACHED, end_of, load_request
 from hmchain.interfaces.cli import output
@@ -17,7 +18,7 @@ from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import PersonArgument, RequestName
-from hmchain.ledger.readers.requests import RequestView
+from hmchain.ledger.readers.requests import RequestView, UnknownRequestError
 
 app = typer.Typer()
 
@@ -35,7 +36,7 @@ def submit(
     asked = load_request(path) if is_file else None
     with acting.scientist(node, yes=yes) as who:
         if asked is None:
-            done = requests.hand_in(who.user, file)
+            done = _handed_in(who.user, file)
         else:
             done = (requests.draft if draft else requests.submit)(who.user, asked, who.papers)
     hospitals = output.listed(dict.fromkeys(word.organisation for word in done.decisions))
@@ -43,6 +44,17 @@ def submit(
     before = f"{done.request}, version {done.version}, is before {hospitals}. " \
              f"Follow it: `hmchain request show {done.request}`"  # fmt: skip
     _tell(done, before if done.status == "submitted" else kept)
+
+
+def _handed_in(user: LedgerUser, name: str) -> RequestView:
+    """The draft of this name, handed in; whoever means a file that is not handed in yet is told so."""
+    try:
+        return requests.hand_in(user, name)
+    except UnknownRequestError as error:
+        if (file := Path(f"{name}.toml")).is_file():
+            hint = f"hand its file in: `hmchain request submit {file}`"
+            raise UnknownRequestError(f"there is no draft {name} on the ledger", hint) from error
+        raise
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request takeback relapse"))

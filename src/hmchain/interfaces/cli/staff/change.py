@@ -128,9 +128,8 @@ def confirm_change(change: ChangeArgument, directory: NodeOption = DEFAULT_FOLDE
     """Officer: carry out what another officer asked for."""
     with open_steward(directory, yes=yes) as officer:
         name, found = people.waiting(officer, change)
-        words = sent.words(found)
-        confirm("Carry this out?", yes=yes, about=lambda: output.fields((("asked", words),)))
-        output.show(people.confirm(officer, name, words), view.show_asked)
+        confirm("Carry this out?", yes=yes, about=lambda: output.fields((("asked", sent.words(found)),)))
+        output.show(people.confirm(officer, name, found), view.show_asked)
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain people drop 3f9a"))

@@ -22,6 +22,8 @@ def show_people(found: PeopleView) -> None:
         output.say(f"Officers: {output.listed(found.officers)}. One asks, another confirms; any one suspends.")
     else:
         output.say(f"The only officer is {output.listed(found.officers)}, and decides alone.")
+    for name in (each.person for each in found.people if each.status == "invited"):
+        output.say(f"{name} is invited, and accepts: `hmchain people accept --as {name}`")
     if waiting := [each for each in found.changes if not each.lapsed]:
         output.heading("Waiting for another officer")
         output.table(
@@ -31,7 +33,11 @@ def show_people(found: PeopleView) -> None:
                 for each in waiting
             ),
         )
-        output.say("Another officer agrees: `hmchain people confirm CHANGE`; or `hmchain people drop CHANGE`")
+        for each in waiting:
+            others = [officer for officer in found.officers if officer != each.officer]
+            agrees = f" --as {others[0]}" if others else ""
+            output.say(f"{output.listed(others)}: `hmchain people confirm {output.short(each.id)}{agrees}`, or "
+                       f"`hmchain people drop {output.short(each.id)}{agrees}`")  # fmt: skip
     if found.recovering is not None:
         key, due = found.recovering.key.hex()[:16], output.when(found.recovering.due_ms)
         output.say(f"The other members voted the steward's key {key} for this hospital, from {due} UTC on. If its own "
@@ -58,6 +64,9 @@ def show_new_key(made: NewKey) -> None:
     output.say(
         f"{made.person} of {made.organisation} has the key {made.key.hex()[:16]}. Compare these digits by telephone."
     )
+    if not made.sealed:
+        output.say(f"{made.private} is NOT sealed: whoever gets a copy can sign for {made.person}. A passphrase in "
+                   "HMCHAIN_PASSPHRASE, or by --passphrase-file FILE, seals a key as it is made.")  # fmt: skip
     output.say(f"Nobody else ever sees {made.private}. Hand {made.card} to an officer, who gives:")
     output.say(f"hmchain people invite {shlex.quote(str(made.card))} --role ROLE", style="bold")
 
@@ -66,9 +75,11 @@ def show_asked(asked: Asked) -> None:
     """Say whether a change is carried out, or who confirms it."""
     if not asked.waits:
         output.say(f"Done: {asked.words}.")
+        if asked.invited:
+            output.say(f"Where that key is, {asked.invited} accepts: `hmchain people accept --as {asked.invited}`")
         return
     output.say(f"Asked: {asked.words}. There are {len(asked.officers)} officers, so another one confirms it:")
-    output.say(f"hmchain people confirm {output.short(asked.change)}", style="bold")
+    output.say(f"hmchain people confirm {output.short(asked.change)} --as {asked.other}", style="bold")
 
 
 def show_suspended(handle: str) -> None:
