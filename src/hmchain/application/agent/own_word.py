@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from hmchain.clock import utc
-from hmchain.ledger.contracts.members import recovery
+from hmchain.ledger.contracts.members import membership, recovery
 from hmchain.ledger.state import State
 
 
@@ -22,7 +22,7 @@ def is_own_word(state: State, organisation: str, confirmed: Collection[bytes]) -
 
 def warnings(state: State, organisation: str, confirmed: Collection[bytes]) -> Iterator[tuple[bytes, str]]:
     """What a hospital's people have to know of keys that others give it: the key, and a sentence."""
-    waiting = recovery.under_way(state, organisation)
+    waiting = membership.recovering(state, organisation)
     if waiting is not None:
         yield (
             b"waits" + waiting.key,

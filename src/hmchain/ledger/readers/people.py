@@ -77,7 +77,7 @@ def people_of(state: State, organisation: str, time_ms: int) -> PeopleView:
         raise NoOrganisationError(f"there is no member {organisation!r}", "`hmchain network status` lists the members")
     offices = tuple(_office(state, entry.member, office) for office in OFFICES)
     named = tuple(_named(state, each) for each in people.people(state, organisation))
-    waiting, given = recovery.under_way(state, organisation), recovery.recovered(state, organisation)
+    waiting, given = membership.recovering(state, organisation), recovery.recovered(state, organisation)
     return PeopleView(
         organisation,
         entry.active,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.agent import own_word
 from hmchain.canonical import digest
 from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.members import admission, enrolment, membership, people, recovery, upgrades
@@ -16,6 +17,7 @@ from hmchain.ledger.contracts.members.recovery import Recover, recovery_bytes
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.members.upgrades import Upgrade
 from hmchain.ledger.genesis import NOTICE_MS
+from hmchain.ledger.readers.people import people_of
 from support.ledger_network import ROLES, genesis, member, possession, signing_key
 from support.one_machine import OneMachine
 
@@ -47,6 +49,14 @@ def test_a_member_comes_in_with_the_proof_of_its_keys(bed: OneMachine) -> None:
     assert membership.is_active(bed.state, "e")
     vouched = admission.proven(bed.state, east)
     assert vouched is not None and (vouched.challenger, vouched.answer) == ("a", ANSWER)
+
+
+def test_who_copies_a_proof_from_the_ledger_does_not_take_the_challenger_s_name_off_it(bed: OneMachine) -> None:
+    east = member("e")
+    for name in "ab":
+        assert bed.office(name, ProposeAdmission(east, possession(east, bed.chain))) == "ok"
+    vouched = admission.proven(bed.state, east)
+    assert vouched is not None and vouched.challenger == "a"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -132,6 +142,8 @@ def test_a_key_that_was_rotated_meanwhile_was_not_lost(bed: OneMachine) -> None:
     assert bed.office("a", RotateKey("steward", own.public.raw, rotated)) == "ok"
     bed.now_ms += WEEK_MS
     assert bed.office("b", CompleteRecovery("a")) == "wrong_former"
+    assert people_of(bed.state, "a", bed.now_ms).recovering is None, "nobody is told to object to it"
+    assert not list(own_word.warnings(bed.state, "a", ()))
     assert bed.office("b", ProposeAction(recover(bed))) == "wrong_former"
     agreed(bed, recover(bed, former=own.public.raw))
 

@@ -14,7 +14,7 @@ from hmchain.ledger import events, people_events
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Context, Credential, require, require_name
 from hmchain.ledger.contracts.members import parameters, recovery, upgrades
 from hmchain.ledger.contracts.members.parameters import Parameters
-from hmchain.ledger.contracts.members.recovery import Recover
+from hmchain.ledger.contracts.members.recovery import Recover, Recovering
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -161,6 +161,12 @@ def keys_of(state: State, organisation: str, role: str) -> list[bytes]:
 def membership(state: State, organisation: str) -> Membership | None:
     """An organisation's membership, past ones too."""
     return _MEMBERS.get(state, organisation)
+
+
+def recovering(state: State, organisation: str) -> Recovering | None:
+    """The recovery of an organisation's key that waits; None where that key was replaced since, so is not lost."""
+    waiting, entry = recovery.under_way(state, organisation), membership(state, organisation)
+    return waiting if waiting is not None and entry is not None and entry.member.steward == waiting.former else None
 
 
 def active_members(state: State) -> list[Member]:
