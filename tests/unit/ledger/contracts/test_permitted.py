@@ -17,7 +17,7 @@ from hmchain.ledger.contracts.data.applying import SubmitRequest, TakeBackReques
 from hmchain.ledger.contracts.learning import approvals, models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
-from hmchain.ledger.contracts.learning.opening import JoinStudy
+from hmchain.ledger.contracts.learning.opening import JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
@@ -318,6 +318,22 @@ def test_a_paused_study_ends_when_its_permits_are_over(bed: Bed) -> None:
     bed.now_ms = START_MS + 10_000_001
     bed.step()
     assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, permitted.PERMIT_OVER)
+
+
+@pytest.mark.parametrize("phase", [Phase.COMMIT, Phase.GATE_COMMIT])
+def test_a_permit_that_rests_pauses_a_study_and_does_not_end_it(bed: Bed, phase: Phase) -> None:
+    """Its hospitals decide again: over weights that were summed over too, since they may come back."""
+    bed.approve()
+    bed.until(2, phase)
+    bed.require("east", "scientist", TakeBackRequest(STUDY))
+    bed.require("east", "scientist", SubmitRequest(STUDY, requests.require_request(bed.state, STUDY).content))
+    bed.run()
+    assert bed.study.status == Status.PAUSED
+    for name in bed.names:
+        bed.allow(name)
+    bed.require("east", "scientist", ResumeStudy(STUDY))
+    bed.run()
+    assert bed.study.status == Status.FINISHED and bed.study.progress.reason == studies.COMPLETED
 
 
 # What is left

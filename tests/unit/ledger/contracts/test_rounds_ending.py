@@ -139,6 +139,7 @@ def test_silence_accepts_but_not_that_of_more_than_f(bed: Bed) -> None:
 
 
 def test_revocation_bites_at_the_next_round(bed: Bed) -> None:
+    """What is in a frozen set stays in it; bytes that had not left before do not any more (`test_permitted`)."""
     bed.until(1, Phase.REVEAL)
     bed.revoke("west")
     bed.run()

@@ -63,8 +63,8 @@ def _open(
 def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     """Ask every participant whose approval is in force for an update.
 
-    Pause if too few are left; end the study if too few will ever be, or if no set of them may be summed beside those
-    that were.
+    Pause if too few are left; end the study if too few will ever be, or if no set of them, and of those whose permits
+    only rest, may be summed beside those that were.
     """
     if permitted.is_lost(context.state, study, context.time_ms):
         end(context, study, entry, permitted.PERMIT_OVER)
@@ -74,18 +74,30 @@ def _begin_attempt(context: Context, study: Study, entry: Round) -> None:
     entry = replace(entry, expected=expected, rank=entry.rank if leader is None else leader)
     key = rounds.sum_key(study, entry)
     known = summing.history(context.state, key, entry.study)
-    asked = rounds.summands(study, entry, expected)
+    returning = tuple(name for name in study.spec.participants if name in expected or _may_return(context, study, name))
     colluders = study.spec.colluders
-    if summing.is_closed_to(context.state, key, entry.study, study.spec.participants, colluders) or (
-        known.sets and not sums.reachable(known.sets, asked, study.spec.threshold, colluders)
+    if summing.is_closed_to(context.state, key, entry.study, study.spec.participants, colluders) or not _is_reachable(
+        study, entry, known.sets, returning
     ):
         end(context, study, entry, "no_admissible_set")
         return
-    if len(expected) < study.spec.threshold:
+    if len(expected) < study.spec.threshold or not _is_reachable(study, entry, known.sets, expected):
         _pause(context, entry, "too_few_approvals")
     elif leader is None:
         _pause(context, entry, "no_candidates")
     enter(context, study, entry, Phase.COMMIT)
+
+
+def _is_reachable(study: Study, entry: Round, known: tuple[sums.SummedSet, ...], asked: tuple[str, ...]) -> bool:
+    """Whether some set of those asked may be summed beside those that were, if there were any."""
+    present = rounds.summands(study, entry, asked)
+    return not known or sums.reachable(known, present, study.spec.threshold, study.spec.colluders)
+
+
+def _may_return(context: Context, study: Study, organisation: str) -> bool:
+    """Whether a participant is asked for nothing now, and may be again: its permit rests."""
+    found = permitted.under(context.state, study.progress.specification)
+    return found is not None and not permitted.has_left(context.state, study, organisation, context.time_ms)
 
 
 def _may_take_part(context: Context, study: Study, organisation: str) -> bool:
