@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import applicants, applying, contents, requests
@@ -362,6 +363,21 @@ def test_a_document_is_redacted_by_who_attached_it_and_never_attached_again(benc
     bench.must(APPLICANT, TakeBackRequest(REQUEST))
     assert bench.do(APPLICANT, SubmitRequest(REQUEST, content("b").digest)) == "redacted"
     assert requests.submission(bench.state, REQUEST, 1) is not None, "what was decided on stays named"
+
+
+def test_a_document_of_a_draft_is_attached_by_nobody_else_before_it_is_submitted(bench: RequestBench) -> None:
+    """A hospital that was asked reads the digest in the next draft, attaches it as its own, and redacts it."""
+    bench.submit("b")
+    letter = DocumentRef(DocumentKind.LETTER, bytes([9]) * 32)
+    changed = content("b")
+    changed = replace(changed, documents=(*changed.documents, letter))
+    bench.must(APPLICANT, TakeBackRequest(REQUEST), SaveDraft(REQUEST, changed))
+    assert bench.do("b", RemarkRequest(REQUEST, True, letter.digest)) == "not_its_author"
+    bench.must("b", RemarkRequest(REQUEST, True, bytes([8]) * 32))
+    bench.must(APPLICANT, SubmitRequest(REQUEST, changed.digest))
+    assert {each.by for each in attachments(bench.state, REQUEST) if each.digest == letter.digest} == {ref(APPLICANT)}
+    bench.must("b", RemarkRequest(REQUEST, True, letter.digest))
+    assert bench.do("b", RedactDocument(REQUEST, letter.digest)) == "not_its_author"
 
 
 def test_a_request_in_any_state_can_be_left(bench: RequestBench) -> None:

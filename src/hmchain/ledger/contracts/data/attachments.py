@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
+from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State, Table
@@ -53,15 +54,27 @@ def attachments(state: State, request: str) -> list[Attachment]:
 
 
 def attach(context: Context, request: str, kind: str, digest: bytes) -> None:
-    """Note who attached a document first; an empty digest is none. Refuses `bad_digest`, and `redacted` for good."""
+    """Note who attached a document first; an empty digest is none.
+
+    Refuses `bad_digest`, `redacted` for good, and `not_its_author` of what stands in the applicant's draft: whoever
+    read it there would attach it before it is submitted, and could take it back from all.
+    """
     if not digest:
         return
     require_digest(digest)
     known = attachment(context.state, request, digest)
     require(known is None or not known.redacted, "redacted")
     if known is None:
+        _require_own(context, request, digest)
         made = Attachment(kind, digest, people.sender(context.sender), context.height, 0)
         _ATTACHMENTS.put(context.state, made, request, digest)
+
+
+def _require_own(context: Context, request: str, digest: bytes) -> None:
+    entry = requests.require_request(context.state, request)
+    drafted = requests.content(context.state, request, entry.version + 1)
+    named = drafted is not None and any(each.digest == digest for each in drafted.documents)
+    require(not named or people.sender(context.sender) == entry.applicant, "not_its_author")
 
 
 def _redact(context: Context, body: RedactDocument) -> None:
