@@ -84,6 +84,8 @@ def test_what_expired_does_not_come_back_with_a_later_version(bench: RequestBenc
     bench.must(APPLICANT, TakeBackRequest(REQUEST))
     bench.submit("b", "c", "d", by=APPLICANT, until_ms=UNTIL_MS + 100 * DAY_MS)
     assert over(bench) and over(bench, "c") and not over(bench, "d")
+    word = bench.word("b")
+    assert word.approvals == word.decided_by == (), "nobody said yes to this content, and nobody revoked anything"
 
 
 def test_what_ended_is_over_though_a_later_version_asks_others_alone(bench: RequestBench) -> None:

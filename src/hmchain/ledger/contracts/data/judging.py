@@ -36,8 +36,10 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
     requests.ASKED_OF.put(state, Entry(made.request), *place, made.request)
     requests.LAST_ASKED.put(state, LastAsked(*place, made.version), made.request, *place)
     if earlier is not None and permits.has_ended(earlier, context.time_ms):
-        ended = replace(earlier, status=Decided.REVOKED, version=made.version, content=made.content)
-        _end_before(context, ended)
+        # Nobody said anything of this content; who revoked what was before still did, who let it expire did not.
+        revoked_by = earlier.decided_by if earlier.status is Decided.REVOKED else ()
+        about = replace(earlier, version=made.version, content=made.content, approvals=(), decided_by=revoked_by)
+        _end_before(context, replace(about, status=Decided.REVOKED))
         return
     policy = policies.current(state, use.organisation, use.dataset)
     verdict = judge(state, policy, made, content, use)
