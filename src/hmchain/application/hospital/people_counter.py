@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
+import time
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from hmchain.application.hospital.hospital import Hospital
 
 
+AGAIN_SECONDS = 30.0
+"""After so long the store may be there again."""
+
+
 class PeopleCounter:
     """A `Learner` that learns nothing: its only class is the people of whom the query is true."""
 
@@ -41,6 +46,7 @@ class PeopleCounter:
         if derived != spec:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
         self._counting: Future[int] | None = None
+        self._failed: tuple[float, BaseException] | None = None
 
     @property
     def class_counts(self) -> npt.NDArray[np.int64]:
@@ -53,19 +59,19 @@ class PeopleCounter:
         """Count, in a thread of its own, of records that were found to be those that were published.
 
         Raises `UnpublishedDataError`, `NotApprovedError`, or `StillAtWorkError` until it is done: the agent has other
-        work meanwhile.
+        work meanwhile. What failed is told for a while, and then tried again: it reads all records from the first.
         """
         if self._counting is None:
             self._require_allowed()
+            if self._failed is not None and time.monotonic() < self._failed[0] + AGAIN_SECONDS:
+                raise self._failed[1]
             self._counting = Future()
             threading.Thread(target=self._count, args=(self._counting,), name="count", daemon=True).start()
-        try:
-            self._counting.result(timeout=PATIENCE_SECONDS)
-        except TimeoutError:
-            raise StillAtWorkError(f"count {self._spec.name}: people are being counted") from None
-        except BaseException:
-            self._counting = None  # the store may be there again at the next step
-            raise
+        if not wait([self._counting], PATIENCE_SECONDS).done:
+            raise StillAtWorkError(f"count {self._spec.name}: people are being counted")
+        if (error := self._counting.exception()) is not None:  # a store's timeout among them
+            self._counting, self._failed = None, (time.monotonic(), error)
+            raise error
 
     def _require_allowed(self) -> None:
         hospital, spec, use = self._hospital, self._spec, self._spec.use(self._hospital.organisation)

@@ -175,7 +175,7 @@ def test_a_count_ends_where_a_permit_was_taken_back_and_opens_no_record(bed: Bed
 def test_counting_long_holds_up_nobody_and_what_failed_is_tried_again(
     bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    going_on, answers = threading.Event(), iter([MissingObjectError("an object is away", "wait"), 7])
+    going_on, answers = threading.Event(), iter([TimeoutError(), MissingObjectError("an object is away", "wait"), 7])
 
     def slowly(*given: object) -> int:
         going_on.wait()
@@ -188,6 +188,10 @@ def test_counting_long_holds_up_nobody_and_what_failed_is_tried_again(
     with pytest.raises(StillAtWorkError):
         counter.read()
     going_on.set()
+    for _ in range(3):  # an agent steps often, and every record would be read each time
+        with pytest.raises(TimeoutError):
+            counter.read()
+    monkeypatch.setattr(people_counter, "AGAIN_SECONDS", 0.0)
     with pytest.raises(MissingObjectError):
         counter.read()
     counter.read()
