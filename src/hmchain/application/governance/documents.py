@@ -139,23 +139,23 @@ def file_document(path: Path) -> Document:
         raise DocumentError(f"{path} cannot be read", "check the path and its owner") from error
     if not data:
         raise DocumentError(f"{path} is empty", "attach another file")
-    return Document(_media(data, path), readable(path.name, lines=False)[:NAME_CHARACTERS_MAX], data)
+    if (media := _media(data)) is None:
+        raise DocumentError(f"{path} is of no kind that can be attached", "attach a PDF, a text (UTF-8), a PNG or JPEG")
+    return Document(media, readable(path.name, lines=False)[:NAME_CHARACTERS_MAX], data)
 
 
 _SMALLER = "save it with smaller pictures, or attach what matters of it"
 
 
-def _media(data: bytes, path: Path) -> Media:
+def _media(data: bytes) -> Media | None:
+    """What a file holds; None for nothing that can be attached."""
     for begin, media in _BEGINS.items():
         if data.startswith(begin):
             return media
     try:
-        is_text = _NO_TEXT.search(data.decode()) is None
+        return Media.TEXT if _NO_TEXT.search(data.decode()) is None else None
     except UnicodeDecodeError:
-        is_text = False
-    if not is_text:
-        raise DocumentError(f"{path} is of no kind that can be attached", "attach a PDF, a text (UTF-8), a PNG or JPEG")
-    return Media.TEXT
+        return None
 
 
 def readers_of(state: State, organisations: Iterable[str]) -> list[Member]:
@@ -213,8 +213,7 @@ class Documents:
         key = SecretKey(self.key().unwrap(mine, _context(chain_id, request, self.folder.organisation)))
         sealed = store.get(keys.object, size=keys.size)
         opened = _decoded(open_envelope(sealed, key, _context(chain_id, request)), _Sealed)
-        if opened.document.media not in tuple(Media) or len(opened.document.data) > FILE_BYTES_MAX:
-            raise _other()
+        _require_sound(opened.document)
         return opened.document
 
     def destroy(self, chain_id: str, request: str, digest: bytes) -> None:
@@ -274,6 +273,13 @@ def _decoded(data: bytes, kind: type[T]) -> T:
         return decode(data, kind)
     except NotCanonicalError as error:
         raise _other() from error
+
+
+def _require_sound(document: Document) -> None:
+    """Refuse what another program sealed under a false name, a program as a PDF; a text is harmless as it is shown."""
+    is_shown = document.media in (Media.FORM, Media.TEXT)
+    if not (is_shown or _media(document.data) == document.media) or len(document.data) > FILE_BYTES_MAX:
+        raise _other()
 
 
 def _other() -> OtherDocumentError:

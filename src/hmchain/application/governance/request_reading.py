@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hmchain import files
 from hmchain.application.governance.documents import (
+    TEXT_CHARACTERS_MAX,
     Document,
     Documents,
     NoReaderError,
@@ -251,4 +252,8 @@ _BECAUSE: dict[type[Exception], Reading] = {
 def _text(paper: Paper | None) -> str:
     if paper is None:
         return ""
-    return paper.text if paper.reading is Reading.READ else f"({_UNREAD[paper.reading]})"
+    if paper.reading is not Reading.READ:
+        return f"({_UNREAD[paper.reading]})"
+    if len(paper.text) > TEXT_CHARACTERS_MAX:  # of another program: whoever takes part could fill all others' terminals
+        return f"({len(paper.text)} characters, too many to show)"
+    return paper.text

@@ -133,6 +133,18 @@ def test_what_is_found_in_its_place_is_said_to_be_another(bed: Bed) -> None:
         of(bed, "west").read(CHAIN, REQUEST, b"short")
 
 
+@pytest.mark.parametrize(
+    ("media", "data"),
+    [("application/pdf", b"MZ\x90"), ("image/png", b"%PDF-1.7"), ("image/jpeg", b"<svg>"), ("text/html", b"<p>")],
+)
+def test_a_program_that_another_program_sealed_as_a_document_is_not_read_as_one(
+    bed: Bed, media: str, data: bytes
+) -> None:
+    digest = put(bed, Document(media, "letter.pdf", data), "west", "east")
+    with pytest.raises(OtherDocumentError):
+        of(bed, "east").read(CHAIN, REQUEST, digest)
+
+
 def test_escape_sequences_in_a_comment_are_shown_and_not_obeyed(bed: Bed) -> None:
     """Its author's program need not clean it."""
     digest = put(bed, Document(Media.TEXT, f"a\n{EVIL}.txt", EVIL.encode()), "west", "east")

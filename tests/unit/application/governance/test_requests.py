@@ -7,13 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance import request_decisions, requests
-from hmchain.application.governance.documents import NoReaderError, file_document
+from hmchain.application.governance import documents, request_decisions, request_reading, requests
+from hmchain.application.governance.documents import (
+    TEXT_CHARACTERS_MAX,
+    Document,
+    Media,
+    NoReaderError,
+    file_document,
+)
 from hmchain.application.governance.form import from_document
 from hmchain.application.governance.request_file import RequestFileError
 from hmchain.application.governance.requests import NoSuchDocumentError, RequestTakenError
 from hmchain.canonical import encode
 from hmchain.ledger.contracts.data.requests import DocumentKind
+from hmchain.ledger.contracts.data.reviewing import RemarkRequest
 from hmchain.ledger.contracts.members.enrolment import RemovePerson
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.engines.ledger import RefusedTransactionError
@@ -178,6 +185,16 @@ def test_whoever_is_invited_or_was_removed_gets_no_key_of_what_is_written(bed: R
     assert read_by_south("of one who takes part")
     bed.user("south/steward").send(RemovePerson("sam"))
     assert not read_by_south("after the person was removed")
+
+
+def test_a_comment_of_another_program_fills_nobody_s_terminal(bed: RequestBed) -> None:
+    bed.submit()
+    west, chain = bed.user("west/scientist"), bed.bed.consortium.ledger.chain_id
+    flood = Document(Media.TEXT, "", b"x" * (TEXT_CHARACTERS_MAX + 1))
+    digest = bed.papers("west").put(chain, NAME, flood, documents.readers_of(west.state, ["east", "west"]))
+    west.send(RemarkRequest(NAME, True, digest))
+    shown = request_reading.in_words(bed.papers("east"), chain, bed.bed.state, bed.seen())
+    assert [each.text for each in shown.said] == [f"({TEXT_CHARACTERS_MAX + 1} characters, too many to show)"]
 
 
 def test_terms_are_accepted_by_each_before_anything_is_allowed(bed: RequestBed) -> None:
