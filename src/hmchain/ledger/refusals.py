@@ -27,7 +27,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "replayed": ("its nonce was used", "sign again with a new nonce"),
     "duplicate": ("it waits already", "wait for its block"),
     "mempool_full": ("too many wait", "try again after the next block"),
-    "wrong_role": ("the key has another role", "steward, scientist, agent and validator keys each do their own"),
+    "wrong_role": ("the key has another role", "`hmchain people list` shows who may what; another acts by `--as NAME`"),
     "bad_name": ("not 1 to 48 of `a-z 0-9 . _ -`, beginning with a letter or digit", "choose another name"),
     "bad_digest": ("not 32 bytes", "send the digest"),
     "not_initialised": ("the state has no genesis", "found the ledger first"),

@@ -15,11 +15,11 @@ from hmchain.application.governance.request_content import content_of
 from hmchain.application.governance.request_file import QueryAsked, RequestFile
 from hmchain.canonical import digest, encode
 from hmchain.errors import InputError, StudyError
-from hmchain.ledger.contracts.data import permits, queries, requests
+from hmchain.ledger.contracts.data import datasets, permits, queries, requests
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.requests import Content, Decided, Kind, Status
 from hmchain.ledger.contracts.learning import permitted, studies
-from hmchain.ledger.contracts.learning.counting import ProposeCount
+from hmchain.ledger.contracts.learning.counting import ProposeCount, is_countable
 from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN, Deadlines, Study
 from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
 from hmchain.ledger.contracts.members import parameters
@@ -113,11 +113,25 @@ def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
             what = f"request {name} asks for something else"
             raise CountArgumentError(what, "choose another --name; without one the question makes it")
         return standing(user.state, name)
+    _require_a_sum(user.state, content)
     if entry is None:
         user.send(CreateRequest(name))
     user.send(SaveDraft(name, content))
     user.send(SubmitRequest(name, content.digest))
     return standing(user.state, name)
+
+
+def _require_a_sum(state: State, content: Content) -> None:
+    """Raise `CountArgumentError` before anybody is asked for what can never be a count."""
+    least = max(PARTICIPANTS_MIN, content.colluders + 2)
+    if len(content.datasets) < least:
+        what = f"a sum needs {least} hospitals, and {len(content.datasets)} would be asked"
+        raise CountArgumentError(what, "name more by --dataset: `hmchain cohort datasets` lists what members have")
+    for use in content.datasets:
+        held = datasets.dataset(state, use.organisation, use.dataset)
+        if held is None or not is_countable(held.schema):
+            what = f"{use.organisation}/{use.dataset} has no records in which people can be counted"
+            raise CountArgumentError(what, "`hmchain cohort datasets` says which have")
 
 
 def _as_file(question: CountQuestion, today: datetime) -> RequestFile:

@@ -113,8 +113,8 @@ def test_an_agent_leaves_the_number_and_another_one_in_its_place_is_found(bed: B
 
 
 def test_a_count_without_a_number_says_why(bed: Bed, user: LedgerUser) -> None:
-    found = counts.ask(user, replace_question(query="sex other", name="others", datasets=QUESTION.datasets[1:]))
-    assert found.status == ASKED, "both policies say yes by themselves"
+    found = counts.ask(user, replace_question(query="sex other", name="others"))
+    assert found.waits_for == ("east",), "the other policies say yes by themselves"
     with pytest.raises(CountNotAllowedError, match="a sum needs 3"):
         counts.propose(user, "others")
     with pytest.raises(NoCountError):
@@ -132,6 +132,12 @@ def test_a_count_without_a_number_says_why(bed: Bed, user: LedgerUser) -> None:
 def test_a_dataset_is_named_with_its_hospital_and_once(user: LedgerUser, datasets: tuple[str, ...]) -> None:
     with pytest.raises(CountArgumentError, match="--dataset"):
         counts.ask(user, replace_question(datasets=datasets))
+
+
+def test_nobody_is_asked_for_what_can_never_be_a_count(bed: Bed, user: LedgerUser) -> None:
+    with pytest.raises(CountArgumentError, match="a sum needs 3 hospitals, and 1 would be asked"):
+        counts.ask(user, replace_question(name="alone", datasets=QUESTION.datasets[:1]))
+    assert requests.request(bed.state, "alone") is None
 
 
 def allow(bed: Bed, name: str, *hospitals: str) -> None:

@@ -76,7 +76,11 @@ def _allowed(words: tuple[HospitalWord, ...], request: str) -> str:
             said.append(f"{word.dataset} may be used for {request} until {until} UTC{terms}.")
         elif word.status == "waiting":
             said.append(f"{word.dataset}: {len(word.approvals)} of {word.needed} persons said yes.")
-    return f"{' '.join(said)} Take it back with: `hmchain request revoke {request}`"
+    if any(word.status == "waiting" for word in words):
+        said.append(f"Another steward says yes, too: `hmchain request approve {request} --as NAME`")
+    if any(word.status == "approved" for word in words):
+        said.append(f"Take it back with: `hmchain request revoke {request}`")
+    return " ".join(said)
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request reject relapse --reason ethics --letter why.txt"))
