@@ -21,7 +21,7 @@ from hmchain.application.governance.documents import (
 )
 from hmchain.application.governance.form import as_document
 from hmchain.application.governance.request_content import content_of
-from hmchain.application.governance.request_file import RequestFile
+from hmchain.application.governance.request_file import RequestFile, RequestFileError
 from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError, StorageError
@@ -185,8 +185,11 @@ def delete(user: LedgerUser, name: str) -> None:
 def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms: int) -> Renewed:
     """Begin a draft with the content of another request: its newest dataset versions, its documents sealed anew.
 
-    What cannot be read here is left out: redacted, or sealed before one's organisation took part.
+    What cannot be read here is left out: redacted, or sealed before one's organisation took part. Raises
+    `RequestFileError` for an end that is over.
     """
+    if until_ms <= user.ledger.now_ms():
+        raise RequestFileError("the last day of the copy is over", "name a day to come")
     old = reader.require_request(user.state, source)
     content = requests.draft(user.state, old)
     if requests.request(user.state, name) is None:

@@ -198,7 +198,7 @@ def test_the_catalogue_says_what_all_members_have_and_what_their_policies_say(
     assert catalogue.offers(bed.state)[0].answer == ""
     spent = catalogue.budget(bed.state, "west", DATASET)
     assert (spent.total, spent.spent) == (5, sum(each.epsilon for each in spent.paid))
-    assert (spent.paid[0].request, spent.paid[0].applicant) == (counted, "south/scientist")
+    assert (counted, "south/scientist") in [(each.request, each.applicant) for each in spent.paid]
     show_cohort.show_budget(spent)
     show_cohort.show_offers(found)
     show_cohort.show_counts(counts.listed(bed.state))

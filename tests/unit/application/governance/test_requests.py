@@ -136,6 +136,8 @@ def test_a_renewed_request_is_a_copy_whose_documents_are_its_own(bed: RequestBed
     west, chain = bed.user("west/scientist"), bed.bed.consortium.ledger.chain_id
     assert before.content is not None
     until_ms = before.content.until_ms + 86_400_000
+    with pytest.raises(RequestFileError, match="last day of the copy is over"):
+        requests.renew(west, bed.papers("west"), NAME, "relapse-2", west.ledger.now_ms())
     done = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
     copy = done.view
     assert (copy.status, copy.copied_from) == ("draft", NAME) and copy.content is not None
