@@ -32,7 +32,7 @@ def show_proposal(shown: StudyInWords, *, asks: bool = True) -> None:
     wants = f"{asked.dataset} version {asked.version}" if asked.dataset else "nothing of this hospital"
     output.fields((
         ("study", f"{asked.study}, proposed by {asked.proposer}, {asked.status}"),
-        *_words(shown.words),
+        *_words(shown.words, asked.request),
     ))  # fmt: skip
     output.heading("Asked and answered")
     output.fields((*((("asks for", wants),) if asks else ()), ("said so far", _answers_by_name(asked))))
@@ -58,8 +58,10 @@ def _waits(asked: StudyRequest) -> bool:
     return asked.status == REQUESTED
 
 
-def _words(words: StudyWords) -> tuple[Term, ...]:
+def _words(words: StudyWords, request: str) -> tuple[Term, ...]:
     found = words.description
+    if found is None and words.reading is Reading.NONE and request:
+        return (("description", f"what its applicant says stands in the request: `hmchain request show {request}`"),)
     if found is None:
         return (("description", _UNSAID.get(words.reading, words.title)),)
     ethics = ", ".join(part for part in (found.ethics_number, found.ethics_committee) if part)
@@ -75,12 +77,18 @@ def _words(words: StudyWords) -> tuple[Term, ...]:
     )
 
 
+def _title(each: StudyInWords) -> str:
+    """The title; a study of a request has it there, sealed."""
+    has_none = each.words.reading is Reading.NONE and each.proposal.asked.request
+    return "see its request" if has_none else each.words.title
+
+
 def _asked_row(each: StudyInWords) -> tuple[object, ...]:
     asked = each.proposal.asked
     said = f"{asked.decision} ({asked.reason})" if asked.reason else asked.decision
     return (
         asked.study,
-        each.words.title,
+        _title(each),
         asked.status,
         said if asked.dataset else "-",
         f"{asked.dataset} v{asked.version}" if asked.dataset else "nothing",
@@ -95,7 +103,7 @@ def _row(each: StudyInWords) -> tuple[object, ...]:
     asked = each.proposal.asked
     return (
         asked.study,
-        each.words.title,
+        _title(each),
         asked.status,
         _answers(asked),
         asked.proposer,
