@@ -59,8 +59,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
-    epilog=f"{RESEARCH_ONLY} Every command takes --json. `data` works on the hospital's folder node, the others on the "
-    "latest run, unless --dir names another.",
+    epilog=f"{RESEARCH_ONLY} Every command takes --json. Whoever acts for a hospital does so at its node: the folder "
+    "node here, or in HMCHAIN_NODE, or of --dir; `model`, `audit`, `ledger` and `report` look at the latest run else.",
 )
 
 
