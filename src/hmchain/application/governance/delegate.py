@@ -71,6 +71,11 @@ class LedgerUser:
         else:
             self.outbox.send(self.ledger, body, self.signer.public, sign)
 
+    def ensure(self, body: contracts.Body, *, is_so: bool) -> None:
+        """Send what is not so yet; what became so after its command had ended is said to be. Raises as `send`."""
+        if not is_so or self.included(body) is not None:
+            self.send(body)
+
     def included(self, body: contracts.Body) -> Included | None:
         """What was undecided when its command ended, asks for the same, came into a block, and is so still.
 

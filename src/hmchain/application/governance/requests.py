@@ -240,8 +240,7 @@ def _require_own(user: LedgerUser, name: str) -> None:
 
 
 def _save(user: LedgerUser, name: str, content: Content) -> None:
-    if requests.request(user.state, name) is None:
-        user.send(CreateRequest(name))
+    user.ensure(CreateRequest(name), is_so=requests.request(user.state, name) is not None)
     entry = reader.require_request(user.state, name)
     if requests.draft(user.state, entry) != content:
         user.send(SaveDraft(name, content))

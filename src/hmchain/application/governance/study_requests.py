@@ -39,8 +39,7 @@ def are_needed(state: State) -> bool:
 def ask(user: LedgerUser, spec: StudySpec, days: int = DAYS) -> None:
     """Scientist: ask for a study; what was cut short goes on. Raises what a refusal raises."""
     content = study_content(spec, user.ledger.now_ms() + days * DAY_MS)
-    if requests.request(user.state, spec.name) is None:
-        user.send(CreateRequest(spec.name))
+    user.ensure(CreateRequest(spec.name), is_so=requests.request(user.state, spec.name) is not None)
     user.send(SaveDraft(spec.name, content))
     user.send(SubmitRequest(spec.name, content.digest))
 

@@ -107,6 +107,9 @@ class Watched:
     def read(self) -> None:
         self._noted.append(self._name)
 
+    def let_go(self) -> None:
+        self._learner.let_go()
+
 
 @pytest.mark.parametrize("phase", [Phase.COMMIT, Phase.REVEAL, Phase.GATE_COMMIT])
 def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: Bed, phase: str) -> None:
