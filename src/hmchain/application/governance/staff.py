@@ -15,6 +15,7 @@ from hmchain.clock import now_ms
 from hmchain.ledger.readers.deeds import KeyDeed
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.people import PeopleView, PersonView, keys_of, people_of
+from hmchain.ledger.readers.powers import Powers
 from hmchain.ledger.readers.states import VerifiedState
 
 
@@ -40,6 +41,14 @@ class Staff:
             if each.person == handle:
                 return each
         raise NoSuchPersonError(f"{self.organisation} has no person {handle!r}", "`hmchain people list` shows them")
+
+    def powers(self, handle: str = "", organisation: str = "") -> list[Powers]:
+        """What one person may do now, or everybody of a member, without a name the node's own.
+
+        Raises `UnknownPersonError` and `NoOrganisationError`.
+        """
+        people_of(self.verified.state, organisation or self.organisation, now_ms())
+        return self.ledger.powers(now_ms(), organisation or self.organisation, handle)
 
     def deeds(self, handle: str, since: int = 1) -> list[KeyDeed]:
         """All that a person's keys signed, replaced ones too. Raises `NoSuchPersonError` and `DamagedBlockError`."""

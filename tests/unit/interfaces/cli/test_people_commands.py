@@ -46,8 +46,11 @@ def test_a_person_is_invited_acts_and_is_cut_off(desk: DeskAtNode) -> None:
     assert "s1 acts from now on" in desk.gives("a", "people", "accept", "--as", "s1", "--yes")
     assert "s1 accepted already" in desk.gives("a", "people", "accept", "--as", "s1", "--yes", status=2)
     desk.gives("a", "network", "remove", "d", "--as", "s1", "--yes")
+    assert "act as auditor, steward" in desk.gives("a", "people", "powers", "s1").replace(" and ", ", ")
+    assert "people of a: steward, scientist, s1" in desk.gives("a", "people", "powers", "s9", status=2)
     told = desk.gives("a", "people", "suspend", "s1")
     assert "hmchain people deeds s1" in told
+    assert [each["roles"] for each in desk.tells("a", "people", "powers")] == [["steward"], ["scientist"], []]
     assert "suspended" in desk.gives("a", "people", "list")
     (early, joined, proposed) = desk.tells("a", "people", "deeds", "s1")
     assert (early["code"], joined["kind"]) == ("not_accepted", "accept_invitation")

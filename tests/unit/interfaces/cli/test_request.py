@@ -20,6 +20,8 @@ from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import Speaker
 from hmchain.interfaces.cli.request.show import show_inbox, show_request
+from hmchain.interfaces.cli.staff.view import show_powers
+from hmchain.ledger.readers.powers import all_powers
 from hmchain.ledger.readers.request_steps import inbox_of, steps
 from hmchain.ledger.readers.requests import requests_of
 from support.printed_commands import fault
@@ -76,7 +78,7 @@ def write(bed: RequestBed, text: str = FILE) -> str:
     return str(path)
 
 
-def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run) -> None:
+def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     said = run("west/scientist", "submit", write(bed))
     assert "relapse, version 1, is before east, north" in said and "hmchain request show relapse" in said
     assert "what do you mean" not in said
@@ -88,6 +90,10 @@ def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run) -> None:
     assert "version 2" in run("west/scientist", "submit", write(bed, FILE.replace("06-30", "05-31")))
     assert "not_confirmed" in str(run("east/steward", "approve", NAME, "--json", status=2, yes=False))
     assert "brain may be used for relapse until" in run("east/steward", "approve", NAME, "--days", "30")
+    show_powers(all_powers(bed.bed.state, bed.bed.clock(), "west"))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "transfer relapse east/brain version 1" in shown
+    assert "go on as applicant: submitted, waits for north relapse" in shown
     assert "is rejected here (ethics)" in run("north/steward", "reject", NAME, "--reason", "ethics")
     found = run("west/scientist", "list", "--json", "--dir", str(bed.bed.directory), yes=False)
     assert [(each["view"]["request"], each["title"]) for each in found] == [(NAME, "with the members")]

@@ -1,4 +1,4 @@
-"""`hmchain people list|show|deeds`: who acts for a hospital, and what a key did."""
+"""`hmchain people list|show|powers|deeds`: who acts for a hospital, who may do what, and what a key did."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from hmchain.ledger.readers.deeds import KeyDeed
 app = typer.Typer()
 
 PersonArgument = Annotated[str, typer.Argument(metavar="NAME", help="The person, or office.")]
+MemberOption = Annotated[
+    str, typer.Option("--member", metavar="NAME", help="Another member.", show_default="this hospital")
+]
 DEED_COLUMNS = ("block#", "time (UTC)", "transaction", "what", "outcome")
 
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain people list"))
 def list_people(
     directory: NodeOption = DEFAULT_FOLDER,
-    organisation: Annotated[
-        str, typer.Option("--member", metavar="NAME", help="Another member.", show_default="this hospital")
-    ] = "",
+    organisation: MemberOption = "",
 ) -> None:
     """List a hospital's people, their roles and keys, and what waits for a second officer."""
     with staff.opened(directory) as found:
@@ -38,6 +39,20 @@ def show(person: PersonArgument, directory: NodeOption = DEFAULT_FOLDER) -> None
     with staff.opened(directory) as found:
         output.vouch(found.verified)
         output.show(found.person(person), view.show_person)
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain people powers r1"))
+def powers(
+    person: Annotated[
+        str, typer.Argument(metavar="NAME", help="The person, or office.", show_default="everybody")
+    ] = "",
+    directory: NodeOption = DEFAULT_FOLDER,
+    organisation: MemberOption = "",
+) -> None:
+    """Show what a person may do now, or everybody: roles, permits in force, and requests that are open."""
+    with staff.opened(directory) as found:
+        output.vouch(found.verified)
+        output.show(found.powers(person, organisation), view.show_powers)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain people deeds s1"))

@@ -9,8 +9,10 @@ from hmchain.application.governance.recovery import Card, Given
 from hmchain.application.node import sent
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.people import PeopleView, PersonView
+from hmchain.ledger.readers.powers import HeldPermit, OpenRequest, Powers
 
 COLUMNS = ("person", "roles", "status", "key", "since block#")
+POWER_COLUMNS = ("person", "may", "request", "with", "until (UTC)")
 CHANGE_COLUMNS = ("change", "what is asked", "by", "open until")
 
 
@@ -57,6 +59,27 @@ def show_person(found: PersonView) -> None:
         ("person", found.person), ("roles", output.listed(found.roles)), ("status", found.status),
         ("key", found.key.hex()), ("decides now", "yes" if found.decides else "no"),
     ))  # fmt: skip
+
+
+def show_powers(found: list[Powers]) -> None:
+    """List what each person may do: act in roles, use permits, go on with requests."""
+    output.table(POWER_COLUMNS, [row for each in found for row in _powers(each)], drop=("with",))
+
+
+def _powers(of: Powers) -> list[tuple[object, ...]]:
+    acts = f"act as {output.listed(of.roles)}" if of.roles else f"nothing: {of.status}"
+    allowed = [_permit(each) for each in of.permits]
+    waiting = [_open(each) for each in of.requests]
+    return [(of.person, acts, "-", "-", "-"), *((of.person, *row) for row in (*allowed, *waiting))]
+
+
+def _permit(held: HeldPermit) -> tuple[object, ...]:
+    return held.kind, held.request, output.listed(held.allowed), output.when(held.until_ms)
+
+
+def _open(asked: OpenRequest) -> tuple[object, ...]:
+    waits = f", waits for {output.listed(asked.waits_for)}" if asked.waits_for else ""
+    return f"go on as {asked.takes_part}: {asked.status}{waits}", asked.request, "-", "-"
 
 
 def show_new_key(made: NewKey) -> None:
