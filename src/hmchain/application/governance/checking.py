@@ -8,14 +8,24 @@ from pathlib import Path
 from hmchain.application.governance.documents import file_document
 from hmchain.application.governance.form import unanswered
 from hmchain.application.governance.purposes import purpose_words
-from hmchain.application.governance.request_content import require_to_come
+from hmchain.application.governance.request_content import content_of, require_to_come
 from hmchain.application.governance.request_file import RequestFile, load_request
-from hmchain.application.governance.request_named import named_versions
 from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
-from hmchain.ledger.contracts.data import datasets
-from hmchain.ledger.contracts.data.requests import DatasetVersion
+from hmchain.ledger.context import SCIENTIST
+from hmchain.ledger.contracts.data import datasets, judging, policies
+from hmchain.ledger.contracts.data.requests import (
+    Content,
+    DatasetVersion,
+    DocumentKind,
+    DocumentRef,
+    Submission,
+)
+from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
+
+_UNSEALED = bytes(32)
+"""In the place of a document's digest: nothing was put anywhere yet."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,20 @@ class Attachment:
 
 
 @dataclass(frozen=True)
+class PolicyAnswer:
+    """What a hospital's policy would say now."""
+
+    organisation: str
+    dataset: str
+    answer: str
+    """`yes`, `no` or `look`, which a person must."""
+    reasons: tuple[str, ...]
+    """Codes of what made it say so."""
+    policy: int
+    """Its version."""
+
+
+@dataclass(frozen=True)
 class CheckedRequest:
     """What a request's file asks for, and what it leaves open."""
 
@@ -39,6 +63,8 @@ class CheckedRequest:
     """With their names."""
     datasets: tuple[DatasetVersion, ...]
     """As the ledger has them; version 0 where no node was there to ask."""
+    answers: tuple[PolicyAnswer, ...]
+    """Of the hospitals' policies as they are now, to this hospital's scientist; none where no node was there to ask."""
     until_ms: int
     attachments: tuple[Attachment, ...]
     unanswered: tuple[str, ...]
@@ -53,23 +79,42 @@ def check(path: Path, node: NodeFolder, now_ms: int) -> CheckedRequest:
     asked = load_request(path)
     require_to_come(asked, now_ms)
     found = [(kind, file, file_document(file)) for kind, file in asked.files]
+    named, answers = _asked_of(asked, node, now_ms)
     return CheckedRequest(
         name=asked.name,
         kind=asked.kind,
         title=asked.described().title,
         purposes=tuple(map(purpose_words, asked.codes)),
-        datasets=_datasets(asked, node),
+        datasets=named,
+        answers=answers,
         until_ms=asked.until_ms,
         attachments=tuple(Attachment(kind, file.name, each.media, len(each.data)) for kind, file, each in found),
         unanswered=tuple(field.name for field in unanswered(asked.described())),
     )
 
 
-def _datasets(asked: RequestFile, node: NodeFolder) -> tuple[DatasetVersion, ...]:
+def _asked_of(
+    asked: RequestFile, node: NodeFolder, now_ms: int
+) -> tuple[tuple[DatasetVersion, ...], tuple[PolicyAnswer, ...]]:
+    """The datasets that a request names, and what their hospitals' policies would say."""
     if not node.state.is_file():
-        return tuple(DatasetVersion(organisation, name, number or 0) for organisation, name, number in asked.wanted)
+        return tuple(DatasetVersion(organisation, name, number or 0) for organisation, name, number in asked.wanted), ()
+    kinds = [DocumentKind.FORM, *(kind for kind, _ in asked.files)]
     with verified_state(node.ledger) as found:
-        return named_versions(found.state, asked)
+        content = content_of(found.state, asked, now_ms, (DocumentRef(kind, _UNSEALED) for kind in kinds))
+        applicant = PersonRef(node.settings().organisation, node.settings().acts_as or SCIENTIST)
+        return content.datasets, answers_to(found.state, content, applicant, now_ms)
+
+
+def answers_to(state: State, content: Content, applicant: PersonRef, now_ms: int) -> tuple[PolicyAnswer, ...]:
+    """What policies would say now to a request of this applicant, of each dataset in order."""
+    made = Submission("", 0, content.digest, applicant, (), now_ms, state.height)
+    answers = []
+    for use in content.datasets:
+        policy = policies.current(state, use.organisation, use.dataset)
+        said = judging.judge(state, policy, made, content, use)
+        answers.append(PolicyAnswer(use.organisation, use.dataset, str(said.answer), said.reasons, policy.version))
+    return tuple(answers)
 
 
 def catalogue(node: NodeFolder) -> tuple[tuple[str, str], ...]:

@@ -92,10 +92,14 @@ def study_of(content: Content) -> StudySpec | None:
 
 def reason_words(word: HospitalWord) -> Term:
     """What a hospital's policy said to a request, and why, in plain words."""
-    place = f"{word.organisation}/{word.dataset}"
+    return f"{word.organisation}/{word.dataset}", answer_words(word.answer, word.reasons, word.policy)
+
+
+def answer_words(answer: str, reasons: tuple[str, ...], policy: int) -> str:
+    """What a version of a policy said, `yes`, `no` or `look`, and why."""
     said = {"yes": "the policy allows it", "no": "THE POLICY FORBIDS IT", "look": "a person must look"}
-    why = "; ".join(map(words_of_reason, word.reasons))
-    return place, f"{said.get(word.answer, word.answer)}{f': {why}' if why else ''} (policy version {word.policy})"
+    why = "; ".join(map(words_of_reason, reasons))
+    return f"{said.get(answer, answer)}{f': {why}' if why else ''} (policy version {policy})"
 
 
 def at_worst(content: Content) -> str:

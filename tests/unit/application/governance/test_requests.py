@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.governance import documents, request_decisions, request_reading, requests
+from hmchain.application.governance.checking import answers_to
 from hmchain.application.governance.documents import (
     TEXT_CHARACTERS_MAX,
     Document,
@@ -16,9 +17,11 @@ from hmchain.application.governance.documents import (
     file_document,
 )
 from hmchain.application.governance.form import from_document
+from hmchain.application.governance.request_content import content_of
 from hmchain.application.governance.request_file import RequestFileError
 from hmchain.application.governance.requests import NoSuchDocumentError, RequestTakenError
 from hmchain.canonical import encode
+from hmchain.ledger.contracts.data.policies import DEFAULT, PERSON_LOOKS, TOO_LONG, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import DocumentKind
 from hmchain.ledger.contracts.data.reviewing import RemarkRequest
 from hmchain.ledger.contracts.members.enrolment import RemovePerson
@@ -43,6 +46,21 @@ def form_at(bed: RequestBed, hospital: str) -> str:
     papers = bed.papers(hospital)
     digest = bed.seen().documents[0].digest
     return from_document(papers.read(bed.bed.consortium.ledger.chain_id, NAME, digest)).use
+
+
+def test_policies_say_beforehand_what_they_say_to_the_request(bed: RequestBed) -> None:
+    short = Terms(DEFAULT, 1, False, 0, 0, 1, 0, (), ())
+    bed.user("north/steward").send(SetPolicy("brain", short))
+    state, now_ms = bed.bed.state, bed.bed.now_ms
+    content = content_of(state, bed.file(), now_ms)
+    beforehand = answers_to(state, content, PersonRef("west", "scientist"), now_ms)
+    assert [(each.organisation, each.answer, each.reasons) for each in beforehand] == [
+        ("east", "look", (PERSON_LOOKS,)), ("north", "no", (TOO_LONG,))
+    ]  # fmt: skip
+    words = bed.submit().decisions
+    assert [(each.answer, each.reasons, each.policy) for each in words] == [
+        (each.answer, each.reasons, each.policy) for each in beforehand
+    ]
 
 
 def test_what_is_asked_is_before_each_hospital_and_read_by_those_asked(bed: RequestBed) -> None:

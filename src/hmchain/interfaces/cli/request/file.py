@@ -10,6 +10,7 @@ import typer
 
 from hmchain.application.governance import checking, request_template
 from hmchain.application.governance.checking import CheckedRequest
+from hmchain.application.governance.request_words import answer_words
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli import output
@@ -45,7 +46,7 @@ def new(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain request check relapse.toml"))
 def check(file: RequestFileArgument, node: PersonOption = DEFAULT_FOLDER) -> None:
-    """Check a request's file, its attachments and the datasets that it names; nothing goes anywhere."""
+    """Check a request's file, and say what the hospitals' policies would answer now; nothing goes anywhere."""
     output.show(checking.check(file, NodeFolder(node), now_ms()), _show_checked)
 
 
@@ -60,5 +61,11 @@ def _show_checked(found: CheckedRequest) -> None:
         ("attached", output.listed(f"{each.kind}: {each.file} ({size(each.size)})" for each in found.attachments)),
         ("left open", output.listed(found.unanswered)),
     ))  # fmt: skip
+    if found.answers:
+        output.heading("What policies would say now")
+        output.fields(tuple(
+            (f"{each.organisation}/{each.dataset}", answer_words(each.answer, each.reasons, each.policy))
+            for each in found.answers
+        ))  # fmt: skip
     if found.unanswered:
         output.say("What is left open is asked for in a permit application under the European Health Data Space.")
