@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import htpy as h
 
+from hmchain.application.governance.policy_rules import reason_words
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
 from hmchain.application.pages.plot import PALETTE
@@ -111,7 +112,7 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
             badge(one.decision == "approved", one.decision, one.decision),
             _decided_by(one),
             one.until or figures.NONE,
-            one.reason or figures.NONE,
+            _reason(one) or figures.NONE,
             figures.whole(one.height),
             digest(one.transaction) or figures.NONE,
         ]
@@ -132,6 +133,12 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
 
 def _decided_by(one: Approval) -> str:
     return ", ".join(one.persons) or ("its policy" if one.asked_by else figures.NONE)
+
+
+def _reason(one: Approval) -> str:
+    """Why, in words where a policy decided; what people give is a word already."""
+    by_policy = one.asked_by and not one.persons
+    return "; ".join(map(reason_words, filter(None, one.reason.split(", ")))) if by_policy else one.reason
 
 
 # --- what left ----------------------------------------------------------------------------------------------------
