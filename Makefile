@@ -29,7 +29,7 @@ demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a 
 # says: each of the many processes would compile torch and the other libraries again.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist loadfile
 
-test: $(STAMPS)/test  ## Run the tests, but for those of real networks: under four minutes on two cores
+test: $(STAMPS)/test  ## Run the tests, but for those of real networks: under five minutes on two cores
 	$(PYTEST) -m "not network" $(ARGS)
 
 test-network: $(STAMPS)/test  ## Run the long tests: networks of real nodes, their faults and kills
