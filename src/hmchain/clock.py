@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+DAY_MS = 24 * 60 * 60 * 1000
+
 
 def now_ms() -> int:
     """Milliseconds since 1970."""

@@ -14,6 +14,7 @@ import msgspec
 from hmchain.application.governance.policy_rules import RULES, Json, Values, made
 from hmchain.application.governance.purposes import diseases
 from hmchain.application.governance.request_file import PURPOSES
+from hmchain.application.learning.schedule import MILLION
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger import purposes
@@ -22,8 +23,6 @@ from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import Duty, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.transactions import Refusal
-
-MILLION = 1_000_000
 
 
 class PolicyFileError(InputError):

@@ -10,14 +10,13 @@ from hmchain.application.governance.policy_file import PolicyFileError, uses
 from hmchain.application.governance.policy_rules import reason_words, values_of
 from hmchain.application.governance.purposes import terms as purpose_names
 from hmchain.application.governance.request_file import RequestFile, load_request
-from hmchain.clock import now_ms
+from hmchain.clock import DAY_MS, now_ms
 from hmchain.ledger.contracts.data import cedar
 from hmchain.ledger.contracts.data.policies import Answer, Asked, Terms, judge
 from hmchain.ledger.contracts.data.requests import DocumentKind, Kind
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.purposes import DISEASE_SPECIFIC
 
-DAY_MS = 86_400_000
 SOMEBODY = PersonRef("another-hospital", "scientist")
 OWN = "this-hospital"
 """Whose dataset it is, where nobody says."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cedarpy
 
 from hmchain.application.governance.policy_rules import RULES, Json, sentence
+from hmchain.application.learning.schedule import MILLION
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import cedar
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
@@ -14,7 +15,6 @@ from hmchain.ledger.transactions import Refusal
 
 OWN = "a rule of the hospital's own, in Cedar"
 """The note beside a rule that is none of ours."""
-_MILLION = 1_000_000
 _DUTIES = {
     "delete": "Within {} days what was received is deleted.",
     "moratorium": "Nothing is published before {} days are over.",
@@ -66,7 +66,7 @@ def bounds_in_words(terms: Terms) -> tuple[str, ...]:
         f"A study must withstand {terms.colluders_min} colluder{'s' * (terms.colluders_min > 1)} at least."
         if terms.colluders_min else "",
         f"An approval lasts {terms.days_max} days at most." if terms.days_max else "",
-        f"Counts may spend a privacy budget of {terms.epsilon_max_millionths / _MILLION:g} in all."
+        f"Counts may spend a privacy budget of {terms.epsilon_max_millionths / MILLION:g} in all."
         if terms.epsilon_max_millionths else "No counts: there is no privacy budget for them.",
         *map(_duty, terms.duties),
         *(f"Who asks accepts the terms {licence.hex()[:12]}." for licence in terms.licences),

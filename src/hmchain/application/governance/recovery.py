@@ -14,14 +14,13 @@ from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import RecoveryCard
 from hmchain.application.site.keyring import key_file, next_key_file
 from hmchain.application.site.node import NodeFolder
+from hmchain.clock import DAY_MS
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.members import membership, recovery
 from hmchain.ledger.contracts.members.office_keys import CompleteRecovery, ObjectRecovery
 from hmchain.ledger.contracts.members.recovery import Recover, recovery_bytes
-
-_DAY_MS = 86_400_000
 
 
 class NothingToTrustError(InputError):
@@ -73,7 +72,7 @@ def motion(steward: LedgerUser, path: Path, days: int) -> Motion:
     """The motion that a hospital has the key of its file. Raises `NetworkFileError` or `UselessProposalError`."""
     card = exchanged.load_recovery(path)
     exchanged.require_chain(path, card.chain_id, steward.ledger.chain_id)
-    wait_ms = max(days * _DAY_MS, recovery.wait_ms_min(steward.state)) if days else recovery.wait_ms_min(steward.state)
+    wait_ms = max(days * DAY_MS, recovery.wait_ms_min(steward.state)) if days else recovery.wait_ms_min(steward.state)
     return members.motion(steward, Recover(card.organisation, card.former, card.key, wait_ms, card.proof))
 
 

@@ -19,14 +19,14 @@ from hmchain.application.governance.purposes import diseases, terms
 from hmchain.application.governance.study_file import Proposal, beside
 from hmchain.application.governance.study_file import require_sound as require_sound_study
 from hmchain.application.learning.schedule import MILLION
+from hmchain.clock import DAY_MS
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.context import is_name
-from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, ROUNDS_MAX
+from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, REGION, ROUNDS_MAX
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
 from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
 
-DAY_MS = 86_400_000
 PURPOSES = {
     "general-research": "DUO:0000042",
     "health-research": "DUO:0000006",
@@ -37,7 +37,6 @@ PURPOSES = {
 """Words that may stand for a purpose's code."""
 ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
 _DISEASE = re.compile(r"MONDO:\d{7}")
-_REGION = re.compile(r"[A-Z]{2}")
 _DATASET = re.compile(r"([^@]+)(?:@([1-9]\d{0,8}))?")
 _OF_THE_REQUEST = ("name", "datasets", "purpose", "colluders", "description")
 """What a study's own file says itself, and the request says of one under it."""
@@ -212,7 +211,7 @@ def require_sound(asked: RequestFile) -> None:
     _require_like("diseases", asked.diseases, _DISEASE, "MONDO:0005072")
     if unknown := [code for code in asked.diseases if code not in diseases()]:
         raise RequestFileError(f"diseases has {unknown[0]!r}, which this version does not know", "name a broader one")
-    _require_like("regions", asked.regions, _REGION, "DE")
+    _require_like("regions", asked.regions, REGION, "DE")
     for key in ("fields", "labels"):
         for name in getattr(asked, key):
             _require_name(key, name)

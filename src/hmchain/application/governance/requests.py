@@ -149,9 +149,14 @@ def submit(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestVi
         return view(user, asked.name)
     if entry is not None and entry.status is Status.SUBMITTED:
         user.send(TakeBackRequest(asked.name))
-    _save(user, asked.name, content)
-    user.send(SubmitRequest(asked.name, content.digest))
+    put_before(user, asked.name, content)
     return view(user, asked.name)
+
+
+def put_before(user: LedgerUser, name: str, content: Content) -> None:
+    """Put a content before the hospitals that it names; what was cut short goes on. Raises what a refusal raises."""
+    _save(user, name, content)
+    user.send(SubmitRequest(name, content.digest))
 
 
 def hand_in(user: LedgerUser, name: str) -> RequestView:

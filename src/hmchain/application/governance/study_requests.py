@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.proposals import under_permit
+from hmchain.application.governance.request_decisions import longest_ms
+from hmchain.application.governance.requests import put_before, view
 from hmchain.application.governance.study_file import StudyFileError
 from hmchain.application.learning.study_request import study_content
+from hmchain.clock import DAY_MS
 from hmchain.errors import StudyError
-from hmchain.ledger.contracts.data import judging, permits, policies, requests
-from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
+from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, RejectRequest, RevokeRequest
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.learning import studies
@@ -20,7 +22,6 @@ from hmchain.ledger.state import State
 
 SINCE = 3
 """The protocol from which on studies stand under permits."""
-DAY_MS = 86_400_000
 DAYS = 365
 """So long a study is asked for, where its file says nothing else."""
 
@@ -38,10 +39,7 @@ def are_needed(state: State) -> bool:
 
 def ask(user: LedgerUser, spec: StudySpec, days: int = DAYS) -> None:
     """Scientist: ask for a study; what was cut short goes on. Raises what a refusal raises."""
-    content = study_content(spec, user.ledger.now_ms() + days * DAY_MS)
-    user.ensure(CreateRequest(spec.name), is_so=requests.request(user.state, spec.name) is not None)
-    user.send(SaveDraft(spec.name, content))
-    user.send(SubmitRequest(spec.name, content.digest))
+    put_before(user, spec.name, study_content(spec, user.ledger.now_ms() + days * DAY_MS))
 
 
 def is_asked(state: State, name: str) -> bool:
@@ -73,14 +71,9 @@ def propose(user: LedgerUser, name: str, trainer: str = "") -> None:
 
 def approve(user: LedgerUser, asked: StudyRequest, until_ms: int) -> None:
     """Steward: say yes to what was `asked`, until a block time: no longer than it was asked for, and policy lets."""
-    entry, content, _ = _submitted(user.state, asked.request)
-    longest_ms = judging.longest_ms(
-        policies.current(user.state, user.organisation, asked.dataset), content, user.ledger.now_ms()
-    )
-    body = ApproveRequest(
-        asked.request, entry.version, asked.specification, asked.dataset, min(until_ms, longest_ms)
-    )  # fmt: skip
-    user.send(body)
+    entry, _, _ = _submitted(user.state, asked.request)
+    until_ms = min(until_ms, longest_ms(user, view(user, asked.request), asked.dataset))
+    user.send(ApproveRequest(asked.request, entry.version, asked.specification, asked.dataset, until_ms))
 
 
 def refuse(user: LedgerUser, asked: StudyRequest, reason: str) -> None:

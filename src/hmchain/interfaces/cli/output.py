@@ -116,6 +116,11 @@ def show(value: Value, text: Callable[[Value], None], json: Callable[[Value], An
         text(value)
 
 
+def tell(value: Value, sentence: str) -> None:
+    """Say in a sentence what was done; where `--json` was given, show what came of it."""
+    show(value, lambda _: say(sentence))
+
+
 def write(text: str) -> None:
     """Print a text that a program reads, as it is."""
     sys.stdout.write(text + "\n")

@@ -16,9 +16,9 @@ from hmchain.ledger.contracts.members.membership import Action, Admit, Remove, S
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.upgrades import CallOff, Upgrade
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State
 
-_DAY_MS = 24 * 60 * 60 * 1000
 _LAST_MS = 253_402_300_799_000
 """The last moment that a calendar of four digits holds."""
 
@@ -172,7 +172,7 @@ def action_details(action: Action, state: State) -> tuple[tuple[str, str], ...]:
         now, wanted = asdict(parameters.current(state)), asdict(action.parameters)
         return tuple((name, f"{now[name]} now, {value} then") for name, value in wanted.items() if value != now[name])
     if isinstance(action, Recover):
-        days = f"{action.wait_ms / _DAY_MS:g} days, from the deciding vote on"
+        days = f"{action.wait_ms / DAY_MS:g} days, from the deciding vote on"
         return ("key", action.key.hex()), ("the organisation may object for", days)
     if isinstance(action, Upgrade):
         return (("installed by then", "the program that knows it, on every node: one without it stops there"),)

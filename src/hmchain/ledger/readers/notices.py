@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hmchain.clock import utc
+from hmchain.clock import DAY_MS, utc
 from hmchain.ledger.contracts.data import obligations, permits, requests
 from hmchain.ledger.contracts.data.obligations import MORATORIUM, Obligation
 from hmchain.ledger.state import State
 
-DAY_MS = 86_400_000
 SOON_MS = 30 * DAY_MS
 """So long before its time something is shown as soon."""
 

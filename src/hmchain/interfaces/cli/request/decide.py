@@ -58,7 +58,7 @@ def approve(
         for word, until_ms in zip(words, ends, strict=True):
             request_decisions.approve(who.user, shown.view, until_ms, word.dataset)
         done = requests.view(who.user, request)
-    _tell(done, _allowed(done.of(who.user.organisation), request))
+    output.tell(done, _allowed(done.of(who.user.organisation), request))
 
 
 def _until(who: Speaker, shown: RequestView, word: HospitalWord, days: int | None) -> int:
@@ -99,7 +99,7 @@ def reject(
         return request_decisions.reject(who.user, who.papers, shown, reason, text, of)
 
     done = _asked(node, request, f"Reject it, with the reason {reason!r} on the ledger for ever?", decide, yes=yes)
-    _tell(done, f"{request} is rejected here ({reason}).")
+    output.tell(done, f"{request} is rejected here ({reason}).")
 
 
 @app.command("return", cls=PersonCommand, epilog=example("hmchain request return relapse --reason incomplete"))
@@ -117,7 +117,7 @@ def return_(
         return request_decisions.return_(who.user, who.papers, shown, reason, text)
 
     done = _asked(node, request, "Give it back to be changed?", decide, yes=yes)
-    _tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
+    output.tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request revoke relapse --reason consent"))
@@ -138,7 +138,7 @@ def revoke(
         return request_decisions.revoke(who.user, who.papers, shown, reason, text, of)
 
     done = _asked(node, request, "Take the approval back, for good?", decide, yes=yes)
-    _tell(done, f"{request} may use nothing more of this hospital.")
+    output.tell(done, f"{request} may use nothing more of this hospital.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request vote relapse accept"))
@@ -152,7 +152,7 @@ def vote(
     """Steward: say what you think to those who decide: accept, reject or abstain. It decides nothing."""
     with acting.steward(node, yes=yes) as who:
         done = request_decisions.vote(who.user, requests.view(who.user, request), answer, of)
-    _tell(done, f"Your vote on {request} is {answer}.")
+    output.tell(done, f"Your vote on {request} is {answer}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request ask relapse rita"))
@@ -168,7 +168,7 @@ def ask(
     with acting.steward(node, yes=yes) as who:
         named = requests.person_named(person, who.user.organisation)
         done = request_decisions.ask(who.user, requests.view(who.user, request), named, deed)
-    _tell(done, f"{named} is asked, and answers with: `hmchain request {deed} {request} ANSWER`")
+    output.tell(done, f"{named} is asked, and answers with: `hmchain request {deed} {request} ANSWER`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request review relapse favourable --letter review.txt"))
@@ -202,7 +202,7 @@ def _answer(request: str, answer: str, deed: str, letter: str, hospital: str, no
     with acting.steward(node, yes=yes) as who:
         shown = requests.view(who.user, request)
         done = request_decisions.answer(who.user, who.papers, shown, answer, deed, text, hospital)
-    _tell(done, f"You said of {request}: {answer}.")
+    output.tell(done, f"You said of {request}: {answer}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request comment relapse --letter -"))
@@ -217,7 +217,7 @@ def comment(
     text = acting.written(letter)
     with acting.of_request(node, request, yes=yes) as who:
         done = request_decisions.comment(who.user, who.papers, request, text, private=private)
-    _tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")
+    output.tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse terms.pdf"))
@@ -232,7 +232,7 @@ def licences(
     digests = [requests.terms_digest(each) for each in terms]
     with acting.steward(node, yes=yes) as who:
         done = request_decisions.add_licences(who.user, requests.view(who.user, request), digests, of)
-    _tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")
+    output.tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request state relapse in-ethics"))
@@ -252,7 +252,7 @@ def state(
     """Steward: say how far this hospital is with a request."""
     with acting.steward(node, yes=yes) as who:
         done = request_decisions.set_processing(who.user, requests.view(who.user, request), answer, of)
-    _tell(done, f"{request} is {answer} here.")
+    output.tell(done, f"{request} is {answer} here.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request outside relapse ek-2026-17"))
@@ -265,7 +265,7 @@ def outside(
     """Steward: keep the number under which an office outside has a request."""
     with acting.steward(node, yes=yes) as who:
         done = request_decisions.assign_external(who.user, request, number)
-    _tell(done, f"{request} is {number} outside.")
+    output.tell(done, f"{request} is {number} outside.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request notices relapse"))
@@ -273,7 +273,7 @@ def notices(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesO
     """Say on the ledger that the applicant was told of an end that comes near: 30 days before, or later."""
     with acting.of_request(node, request, yes=yes) as who:
         done = request_decisions.note_expiry(who.user, request)
-    _tell(done, f"It is noted that {done.applicant} was told.")
+    output.tell(done, f"It is noted that {done.applicant} was told.")
 
 
 def _asked(
@@ -293,7 +293,3 @@ def _in_words(who: Speaker, request: str) -> RequestInWords:
 
 def _named(words: tuple[HospitalWord, ...]) -> str:
     return output.listed(f"{word.dataset} version {word.version}" for word in words)
-
-
-def _tell(done: RequestView, text: str) -> None:
-    output.show(done, lambda _: output.say(text))

@@ -16,7 +16,6 @@ from hmchain.interfaces.cli.asking import confirm as ask
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, RequestName
-from hmchain.ledger.readers.requests import RequestView
 
 app = typer.Typer()
 
@@ -35,7 +34,7 @@ def fulfil(
     evidence = file_document(file)
     with acting.of_request(node, request, yes=yes) as who:
         done = request_duties.fulfil(who.user, who.papers, request, duty, evidence)
-    _tell(done, f"{duty} is shown. Hospitals confirm it with: `hmchain request confirm {request} {duty}`")
+    output.tell(done, f"{duty} is shown. Hospitals confirm it with: `hmchain request confirm {request} {duty}`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request confirm relapse publish"))
@@ -50,7 +49,7 @@ def confirm(
     with acting.steward(node, yes=yes) as who:
         ask(f"Say for good that {duty} was done?", yes=yes)
         done = request_duties.confirm(who.user, request, duty, of)
-    _tell(done, f"{duty} of {request} is done.")
+    output.tell(done, f"{duty} of {request} is done.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request contest relapse publish"))
@@ -66,7 +65,7 @@ def contest(
     text = acting.written(letter)
     with acting.steward(node, yes=yes) as who:
         done = request_duties.contest(who.user, who.papers, request, duty, text, of)
-    _tell(done, f"{duty} of {request} is owed as before.")
+    output.tell(done, f"{duty} of {request} is owed as before.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request waive relapse publish"))
@@ -81,8 +80,4 @@ def waive(
     with acting.steward(node, yes=yes) as who:
         ask(f"Ask for {duty} no more, for good?", yes=yes)
         done = request_duties.waive(who.user, request, duty, of)
-    _tell(done, f"{duty} of {request} is not asked for any more.")
-
-
-def _tell(done: RequestView, text: str) -> None:
-    output.show(done, lambda _: output.say(text))
+    output.tell(done, f"{duty} of {request} is not asked for any more.")

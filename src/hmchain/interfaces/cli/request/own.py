@@ -43,7 +43,7 @@ def submit(
     kept = f"{done.request} is a draft. Hand it in: `hmchain request submit {done.request}`"
     before = f"{done.request}, version {done.version}, is before {hospitals}. " \
              f"Follow it: `hmchain request show {done.request}`"  # fmt: skip
-    _tell(done, before if done.status == "submitted" else kept)
+    output.tell(done, before if done.status == "submitted" else kept)
 
 
 def _handed_in(user: LedgerUser, name: str) -> RequestView:
@@ -62,7 +62,7 @@ def takeback(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: Yes
     """Applicant: take a submitted request back to change it; what was decided stands until it is submitted anew."""
     with acting.scientist(node, yes=yes) as who:
         done = requests.take_back(who.user, request)
-    _tell(done, f"{request} is yours to change. Then: `hmchain request submit FILE`")
+    output.tell(done, f"{request} is yours to change. Then: `hmchain request submit FILE`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request renew relapse relapse-2 --until 2028-06-30"))
@@ -101,7 +101,7 @@ def close(
         else:
             confirm(f"End {request} for all hospitals, and what it allows?", yes=yes)
             shown = requests.close(who.user, request, reason)
-    _tell(shown, f"{request} is closed: nothing is allowed by it any more.")
+    output.tell(shown, f"{request} is closed: nothing is allowed by it any more.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request invite relapse south/s1"))
@@ -116,7 +116,7 @@ def invite(
         named = requests.person_named(person, who.user.organisation)
         done = requests.invite(who.user, request, named)
     waits = f"{named} is invited, and joins with: `hmchain request join {request}`"
-    _tell(done, waits if str(named) in done.invited else f"{named} takes part from the next submission on.")
+    output.tell(done, waits if str(named) in done.invited else f"{named} takes part from the next submission on.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request uninvite relapse south/s1"))
@@ -128,7 +128,7 @@ def uninvite(
         named = requests.person_named(person, who.user.organisation)
         confirm(f"Let {named} take no part in {request} any more?", yes=yes)
         done = requests.uninvite(who.user, request, named)
-    _tell(done, f"{named} takes no part in {request}.")
+    output.tell(done, f"{named} takes no part in {request}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request join relapse"))
@@ -136,7 +136,7 @@ def join(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOpti
     """Take part in a request, as you were invited to. Who takes part never decides on it."""
     with acting.scientist(node, yes=yes) as who:
         done = requests.join(who.user, request)
-    _tell(done, f"You take part in {request}, from its next submission on.")
+    output.tell(done, f"You take part in {request}, from its next submission on.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request handover relapse south/s1"))
@@ -148,7 +148,7 @@ def handover(
         named = requests.person_named(person, who.user.organisation)
         confirm(f"Let {named} answer for {request} from now on?", yes=yes)
         done = requests.change_applicant(who.user, request, named)
-    _tell(done, f"{named} answers for {request}.")
+    output.tell(done, f"{named} answers for {request}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request accept relapse"))
@@ -166,7 +166,7 @@ def accept(
         terms = [(digest.hex(), name or "NOT AMONG THE FILES THAT YOU GAVE") for digest, name in left]
         confirm(f"Keep to these {len(left)} terms?", yes=yes or not left, about=lambda: output.fields(terms))
         done = requests.accept_licences(who.user, request)
-    _tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
+    output.tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request attach relapse ethics letter.pdf"))
@@ -182,7 +182,7 @@ def attach(
     found = file_document(file)
     with acting.scientist(node, yes=yes) as who:
         done = requests.attach(who.user, who.papers, request, kind, found)
-    _tell(done, f"{file.name} is attached. Hospitals see it with: `hmchain request submit {request}`")
+    output.tell(done, f"{file.name} is attached. Hospitals see it with: `hmchain request submit {request}`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request redact relapse 3f9a"))
@@ -197,8 +197,4 @@ def redact(
         found = requests.document_of(requests.view(who.user, request), digest)
         confirm(f"Destroy the key of this {found.kind}, by {found.by}, for good?", yes=yes)
         done = requests.redact(who.user, who.papers, request, found.digest.hex())
-    _tell(done, f"The {found.kind} {output.short(found.digest)} opens for nobody any more.")
-
-
-def _tell(done: RequestView, text: str) -> None:
-    output.show(done, lambda _: output.say(text))
+    output.tell(done, f"The {found.kind} {output.short(found.digest)} opens for nobody any more.")

@@ -28,6 +28,7 @@ from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.application.site.texts import Texts
+from hmchain.clock import DAY_MS
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -50,7 +51,6 @@ from hmchain.plain import plain
 
 __all__ = ["app"]
 
-DAY_MS = 86_400_000
 
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
@@ -112,7 +112,7 @@ def approve(
             allow = f"Nobody here could read what {study} says of itself. {allow}"
         confirm(allow, yes=yes, about=lambda: show_proposal(shown))
         done = studies.approve(steward, shown.proposal.asked, until_ms)
-    _tell(done, _allowed(done))
+    output.tell(done, _allowed(done))
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study refuse brain-tumour --reason ethics"))
@@ -132,7 +132,7 @@ def refuse(
         _confirm(node, steward, shown, f"Refuse this, with the reason {reason!r} on the ledger for ever?", yes=yes)
         done = studies.refuse(steward, study, reason)
     others = "the others decide for themselves" if done.request else f"its status is {done.status}"
-    _tell(done, f"{study} is refused ({reason}); {others}.")
+    output.tell(done, f"{study} is refused ({reason}); {others}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study revoke brain-tumour"))
@@ -144,7 +144,7 @@ def revoke(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
             node, steward, shown, "Take the approval back? What went into earlier rounds stays in the model.", yes=yes
         )
         done = studies.revoke(steward, study)
-    _tell(done, f"From the next round on {study} uses nothing of {done.dataset}.")
+    output.tell(done, f"From the next round on {study} uses nothing of {done.dataset}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study resume brain-tumour"))
@@ -152,7 +152,7 @@ def resume(study: StudyName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption
     """Scientist of the proposing hospital, or of any participant where that one is gone: go on with a paused study."""
     with open_scientist(node, yes=yes) as scientist:
         done = studies.resume(scientist, study)
-    _tell(done, f"{study} goes on.")
+    output.tell(done, f"{study} goes on.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study close brain-tumour"))
@@ -173,7 +173,7 @@ def close(
         shown = proposal(person.state, person.organisation, study)
         _confirm(node, person, shown, "End this study for all its participants?", yes=yes)
         done = studies.close(person, study)
-    _tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.")
+    output.tell(done, f"{study} is {done.status}." if done.is_over else f"The vote counts; {study} is {done.status}.")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain study propose study.toml"))
@@ -199,7 +199,7 @@ def propose(
             done = studies.propose_allowed(scientist, file, trainer)
         else:
             done = studies.propose(scientist, wanted, texts_at(NodeFolder(node), passphrase))
-    _tell(done, _asked(done, file))
+    output.tell(done, _asked(done, file))
 
 
 def _allowed(done: StudyRequest) -> str:
@@ -268,7 +268,3 @@ def _listed(each: StudyInWords, undecided: tuple[Sent, ...]) -> dict[str, Any]:
     """A study, with what this hospital sent about it that was undecided when its command ended."""
     asked = each.proposal.asked
     return _told(asked, each) | {"sent": [plain(one) for one in undecided if one.about == f"study {asked.study}"]}
-
-
-def _tell(done: StudyRequest, text: str) -> None:
-    output.show(done, lambda _: output.say(text))

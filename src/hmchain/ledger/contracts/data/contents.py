@@ -29,7 +29,8 @@ HOURS_MAX = 10_000
 MEMORY_MIB_MAX = 1 << 24
 COLLUDERS_MAX = 1000
 
-_REGION = re.compile(r"[A-Z]{2}")
+REGION = re.compile(r"[A-Z]{2}")
+"""A country's code, ISO 3166-1 alpha-2."""
 
 
 def require_sound(content: Content) -> None:
@@ -49,7 +50,7 @@ def require_sound(content: Content) -> None:
         require_digest(content.code)
     require(0 <= content.colluders <= COLLUDERS_MAX, "bad_colluders")
     require(_within(content.resources), "bad_resources")
-    require(_in_order(content.regions, REGIONS_MAX) and all(map(_REGION.fullmatch, content.regions)), "bad_regions")
+    require(_in_order(content.regions, REGIONS_MAX) and all(map(REGION.fullmatch, content.regions)), "bad_regions")
     digests = [document.digest for document in content.documents]
     require(len(digests) <= DOCUMENTS_MAX and len(set(digests)) == len(digests), "bad_documents")
     require_digest(*digests)

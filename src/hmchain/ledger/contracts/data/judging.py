@@ -18,9 +18,8 @@ from hmchain.ledger.contracts.data.requests import (
     Submission,
 )
 from hmchain.ledger.contracts.members import people
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State
-
-DAY_MS = 86_400_000
 
 
 def open_handling(context: Context, made: Submission, content: Content, use: DatasetVersion) -> None:

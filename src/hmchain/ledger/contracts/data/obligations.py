@@ -18,10 +18,10 @@ from hmchain.ledger.contracts.data.policies import Duty
 from hmchain.ledger.contracts.data.requests import Entry, Handling
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
-DAY_MS = 86_400_000
 MORATORIUM = "moratorium"
 """Nothing is published before its end: nothing that anybody could show to be done."""
 

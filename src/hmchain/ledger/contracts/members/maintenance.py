@@ -16,10 +16,9 @@ from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.state import State, Table
 
-_DAY_MS = 24 * 60 * 60 * 1000
-LENGTH_MS_MAX = _DAY_MS
-AHEAD_MS_MAX = 7 * _DAY_MS
-INTERVAL_MS = 7 * _DAY_MS
+LENGTH_MS_MAX = reputation.DAY_MS
+AHEAD_MS_MAX = 7 * reputation.DAY_MS
+INTERVAL_MS = 7 * reputation.DAY_MS
 """From the start of one window to that of the next."""
 
 
