@@ -111,7 +111,7 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
             one.study,
             badge(one.decision == "approved", one.decision, one.decision),
             _decided_by(one),
-            one.until or figures.NONE,
+            Cell(one.until, class_="day") if one.until else figures.NONE,
             _reason(one) or figures.NONE,
             figures.whole(one.height),
             digest(one.transaction) or figures.NONE,
