@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,10 @@ EAST = "east"
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Bed:
-    return Bed.found(tmp_path / "run", protocol=3, notice_ms=1)
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    bed = Bed.found(tmp_path / "run", protocol=3, notice_ms=1)
+    yield bed
+    bed.close()
 
 
 def recover_east(bed: Bed) -> None:

@@ -23,6 +23,7 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def test_hospitals_that_act_one_by_one_end_a_study_together(bed: Bed) -> None:
+    before = set(threading.enumerate())
     bed.prepare(rounds_=1)
     bed.approve()
     each = [NodeHospital(hospital, bed.consortium.ledger) for hospital in bed.consortium.hospitals.values()]
@@ -34,7 +35,8 @@ def test_hospitals_that_act_one_by_one_end_a_study_together(bed: Bed) -> None:
     assert is_finished(bed.state, STUDY)
     each[0].run(STUDY)
     assert bed.agent(bed.names[0]).keys.require(STUDY).own.round == 2
-    assert "agent" not in {thread.name.partition("_")[0] for thread in threading.enumerate()}
+    started = {thread.name for thread in threading.enumerate() if thread not in before}
+    assert not [name for name in started if name.startswith("agent")], "the consortium's own threads ran no hospital"
 
 
 def test_it_says_why_it_stops(bed: Bed) -> None:
