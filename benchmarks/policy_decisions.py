@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from hmchain.application.governance.policy_file import PolicyFile, terms_of
+from hmchain.application.governance.policies.file import PolicyFile, terms_of
 from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import Asked, Terms

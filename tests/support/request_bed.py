@@ -6,10 +6,10 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hmchain.application.governance import request_decisions, requests
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import Documents
-from hmchain.application.governance.request_file import RequestFile, load_request
+from hmchain.application.governance.requests import applying, decisions
+from hmchain.application.governance.requests.documents import Documents
+from hmchain.application.governance.requests.file import RequestFile, load_request
 from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
 from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InvitePerson, possession_bytes
@@ -81,15 +81,15 @@ class RequestBed:
 
     def submit(self, text: str = FILE, who: str = "west/scientist") -> RequestView:
         """Ask for data."""
-        return requests.submit(self.user(who), self.file(text), self.papers(who))
+        return applying.submit(self.user(who), self.file(text), self.papers(who))
 
     def seen(self, name: str = NAME) -> RequestView:
         """The request as all see it."""
-        return requests.view(self.user("east/steward"), name)
+        return applying.view(self.user("east/steward"), name)
 
     def approve(self, who: str, name: str = NAME) -> RequestView:
         """Say yes, as long as can be."""
-        return request_decisions.approve(self.user(who), self.seen(name))
+        return decisions.approve(self.user(who), self.seen(name))
 
     def close(self) -> None:
         self.bed.close()

@@ -11,8 +11,8 @@ from itertools import count
 from hmchain.application.cohort.grammar import parse, written
 from hmchain.application.cohort.words import words
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.request_content import content_of
-from hmchain.application.governance.request_file import QueryAsked, RequestFile
+from hmchain.application.governance.requests.content import content_of
+from hmchain.application.governance.requests.file import QueryAsked, RequestFile
 from hmchain.canonical import digest, encode
 from hmchain.errors import InputError, StudyError
 from hmchain.ledger.contracts.data import datasets, permits, queries, requests

@@ -11,6 +11,14 @@ from hmchain.ledger import purposes
 NAMES = Path(__file__).parent / "tables" / "mondo.bin"
 UNKNOWN = "a code that this version does not know"
 FOUND_MAX = 40
+PURPOSES = {
+    "general-research": "DUO:0000042",
+    "health-research": "DUO:0000006",
+    "disease-research": "DUO:0000007",
+    "ancestry-research": "DUO:0000011",
+    "clinical-care": "DUO:0000043",
+}
+"""Words that may stand for a purpose's code."""
 
 
 @cache

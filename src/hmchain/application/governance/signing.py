@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from hmchain.application.governance.policy_words import in_full
+from hmchain.application.governance.policies.words import in_full
 from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import ToSign

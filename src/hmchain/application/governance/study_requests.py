@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.proposals import under_permit
-from hmchain.application.governance.request_decisions import longest_ms
-from hmchain.application.governance.requests import put_before, view
+from hmchain.application.governance.requests.applying import put_before, view
+from hmchain.application.governance.requests.decisions import longest_ms
 from hmchain.application.governance.study_file import StudyFileError
 from hmchain.application.learning.study_request import study_content
 from hmchain.clock import DAY_MS

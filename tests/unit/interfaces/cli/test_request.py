@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from hmchain.application.governance import requests
-from hmchain.application.governance.documents import FILE_BYTES_MAX, DocumentError
-from hmchain.application.governance.request_reading import Reading, in_words, save
+from hmchain.application.governance.requests import applying
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
+from hmchain.application.governance.requests.reading import Reading, in_words, save
 from hmchain.files import NoRegularFileError
 from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
@@ -99,7 +99,7 @@ def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run, capsys: pytes
     assert [(each["view"]["request"], each["title"]) for each in found] == [(NAME, "with the members")]
     assert "may use nothing more of this hospital" in run("east/steward", "revoke", NAME, "--reason", "consent")
     assert "nothing is allowed by it" in run("west/scientist", "close", NAME, "--reason", "withdrawn")
-    assert requests.view(bed.user("west/scientist"), NAME).is_over
+    assert applying.view(bed.user("west/scientist"), NAME).is_over
 
 
 def test_what_people_say_beside_it(bed: RequestBed, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,4 +191,4 @@ def test_a_letter_without_end_and_terms_that_cannot_be_read_are_refused(tmp_path
         file.truncate(FILE_BYTES_MAX + 1)
     for terms in (str(tmp_path / "huge.pdf"), str(tmp_path), "x" * 5000, "a\0b", "no digest", "ab"):
         with pytest.raises(DocumentError):
-            requests.terms_digest(terms)
+            applying.terms_digest(terms)

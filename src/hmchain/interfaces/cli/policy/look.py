@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from hmchain.application.governance import policies, policy_trials
-from hmchain.application.governance.policies import PolicyView
+from hmchain.application.governance.policies import setting, trials
+from hmchain.application.governance.policies.setting import PolicyView
 from hmchain.application.governance.purposes import found_by_word
 from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
@@ -42,17 +42,17 @@ def show(
 
 def _found(dataset: str, hospital: str | None, version: int | None, directory: Path | None) -> PolicyView:
     if dataset.endswith(".toml"):
-        name, terms = policies.of_file(Path(dataset))
-        return policies.in_words(terms, name)
+        name, terms = setting.of_file(Path(dataset))
+        return setting.in_words(terms, name)
     with _state(directory, hospital) as (state, whose):
-        return policies.shown(state, whose, dataset, version)
+        return setting.shown(state, whose, dataset, version)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))
 def history(dataset: DatasetArgument, hospital: HospitalOf = None, directory: RunOption = None) -> None:
     """List all versions of a policy: whatever was decided under one can be looked up for ever."""
     with _state(directory, hospital) as (state, whose):
-        found = policies.history(state, whose, dataset)
+        found = setting.history(state, whose, dataset)
     output.show(found, views.show_history)
 
 
@@ -66,7 +66,7 @@ def diff(
 ) -> None:
     """Say in words how two versions of a policy differ."""
     with _state(directory, hospital) as (state, whose):
-        found = policies.compared(state, whose, dataset, before, after)
+        found = setting.compared(state, whose, dataset, before, after)
     output.show(found, views.show_difference)
 
 
@@ -78,7 +78,7 @@ def test(
     ] = None,
     applicant: Annotated[
         str, typer.Option("--applicant", metavar="HOSPITAL/PERSON", help="Who asks, with --request.")
-    ] = str(policy_trials.SOMEBODY),
+    ] = str(trials.SOMEBODY),
     cohort: Annotated[
         int | None,
         typer.Option("--cohort", metavar="N", min=0, help="Records of the dataset, as published, with --request."),
@@ -89,12 +89,12 @@ def test(
 
     Without --request, requests that are typical. Nothing is sent, and no node is needed.
     """
-    name, terms = policies.of_file(file)
-    owner = hospital or policy_trials.OWN
+    name, terms = setting.of_file(file)
+    owner = hospital or trials.OWN
     if requests:
-        found = policy_trials.of_files(terms, requests, owner, name, applicant, cohort)
+        found = trials.of_files(terms, requests, owner, name, applicant, cohort)
     else:
-        found = policy_trials.usual(terms, owner, name)
+        found = trials.usual(terms, owner, name)
     output.show(found, views.show_trials)
 
 
@@ -110,4 +110,4 @@ def _state(directory: Path | None, hospital: str | None) -> Iterator[tuple[Any, 
     """The verified state of a ledger, and whose policy is meant: at a node its own hospital's, where none is named."""
     with runs.opened(directory) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        yield ledger.verified.state, hospital or policies.own_hospital(place.path)
+        yield ledger.verified.state, hospital or setting.own_hospital(place.path)

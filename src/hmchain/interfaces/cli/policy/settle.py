@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import policies, policy_template
-from hmchain.application.governance.policies import PolicySet
-from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError
-from hmchain.application.governance.policy_template import QUESTIONS, Question
+from hmchain.application.governance.policies import setting, template
+from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError
+from hmchain.application.governance.policies.setting import PolicySet
+from hmchain.application.governance.policies.template import QUESTIONS, Question
 from hmchain.interfaces.cli import asking, output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -35,12 +35,12 @@ def new(
 
     Where nobody is there to answer, a file with what is usual, to be filled in.
     """
-    file, path = policy_template.begun(dataset), out or Path(f"{dataset}.toml")
-    policy_template.require_new(path)
+    file, path = template.begun(dataset), out or Path(f"{dataset}.toml")
+    template.require_new(path)
     if asking.at_terminal():
         for question in QUESTIONS:
             file = _answered(file, question)
-    policy_template.write(path, file)
+    template.write(path, file)
     output.show(
         {"file": path},
         lambda _: output.say(f"{path} is written. Read it in words: `hmchain policy show {path}`, and try it: "
@@ -51,9 +51,9 @@ def new(
 def _answered(file: PolicyFile, question: Question) -> PolicyFile:
     """The file with one more answer; what cannot be is said, and asked again."""
     while True:
-        text = asking.read_line(f"{question.text} [{policy_template.usual(file, question)}]")
+        text = asking.read_line(f"{question.text} [{template.usual(file, question)}]")
         try:
-            return policy_template.answered(file, question, text)
+            return template.answered(file, question, text)
         except PolicyFileError as error:
             output.say(str(error), stderr=True)
 
@@ -65,16 +65,16 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
     Where the policy in force asks for two persons, another one confirms it. What was approved before stays approved;
     approvals that it would not give are listed.
     """
-    dataset, terms = policies.of_file(file)
+    dataset, terms = setting.of_file(file)
     with open_steward(node, yes=yes) as steward:
         time_ms = steward.ledger.now_ms()
-        change = policies.change(steward.state, steward.organisation, dataset, terms, time_ms)
+        change = setting.change(steward.state, steward.organisation, dataset, terms, time_ms)
         if change.is_in_force:
-            done = policies.became(steward, dataset)
+            done = setting.became(steward, dataset)
         else:
             confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
                     about=lambda: views.show_change(change))  # fmt: skip
-            done = policies.put(steward, dataset, terms)
+            done = setting.put(steward, dataset, terms)
 
     def view(done: PolicySet) -> None:
         _show_done(done)
@@ -87,9 +87,9 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
 def stand_behind(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: stand behind a policy that another person of this hospital proposed, just as it is shown."""
     with open_steward(node, yes=yes) as steward:
-        found = policies.waiting(steward.state, steward.organisation, dataset)
+        found = setting.waiting(steward.state, steward.organisation, dataset)
         confirm("Stand behind it?", yes=yes, about=lambda: views.show_waiting(found))
-        done = policies.confirm(steward, found)
+        done = setting.confirm(steward, found)
     output.show(done, _show_done)
 
 
@@ -97,9 +97,9 @@ def stand_behind(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, 
 def withdraw(dataset: DatasetArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Steward: let a policy go that waits for another person. What is in force stays."""
     with open_steward(node, yes=yes) as steward:
-        found = policies.waiting(steward.state, steward.organisation, dataset)
+        found = setting.waiting(steward.state, steward.organisation, dataset)
         confirm("Let it go?", yes=yes, about=lambda: views.show_waiting(found))
-        done = policies.withdraw(steward, dataset)
+        done = setting.withdraw(steward, dataset)
     output.show(done, _show_done)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hmchain.application.governance.policies import DeniedPermit, PolicyChange, PolicyView, WaitingPolicy
-from hmchain.application.governance.policy_trials import Trial
-from hmchain.application.governance.policy_words import Difference
+from hmchain.application.governance.policies.setting import DeniedPermit, PolicyChange, PolicyView, WaitingPolicy
+from hmchain.application.governance.policies.trials import Trial
+from hmchain.application.governance.policies.words import Difference
 from hmchain.interfaces.cli import output
 
 

@@ -12,9 +12,14 @@ from typing import Annotated
 import typer
 
 from hmchain import files
-from hmchain.application.governance import requests
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import TEXT_CHARACTERS_MAX, DocumentError, Documents, documents_at
+from hmchain.application.governance.requests import applying
+from hmchain.application.governance.requests.documents import (
+    TEXT_CHARACTERS_MAX,
+    DocumentError,
+    Documents,
+    documents_at,
+)
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.options import passphrase
@@ -57,7 +62,7 @@ def steward(node: Path, *, yes: bool = False) -> Iterator[Speaker]:
 
 def of_request(node: Path, name: str, *, yes: bool = False) -> AbstractContextManager[Speaker]:
     """Who speaks on a request at this node: who asks, on its own, and who decides, on others'."""
-    office = requests.office_for(NodeFolder(node), name)
+    office = applying.office_for(NodeFolder(node), name)
     speak: Callable[..., AbstractContextManager[Speaker]] = scientist if office == "scientist" else steward
     return speak(node, yes=yes)
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import request_decisions, requests
-from hmchain.application.governance.request_decisions import ADVICE, REVIEW
-from hmchain.application.governance.request_reading import RequestInWords, in_words, require_read
+from hmchain.application.governance.requests import applying, decisions
+from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
+from hmchain.application.governance.requests.reading import RequestInWords, in_words, require_read
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -48,7 +48,7 @@ def approve(
     """
     with acting.steward(node, yes=yes) as who:
         shown = _in_words(who, request)
-        words = request_decisions.own_words(shown.view, who.user.organisation, of, "waiting")
+        words = decisions.own_words(shown.view, who.user.organisation, of, "waiting")
         ends = [_until(who, shown.view, word, days) for word in words]
         if shown.is_lost and yes and not unread:
             require_read(shown)
@@ -56,13 +56,13 @@ def approve(
         question = f"{unseen}Allow the use of {_named(words)} until {output.when(min(ends))} UTC?"
         confirm(question, yes=yes, about=lambda: show_request(shown))
         for word, until_ms in zip(words, ends, strict=True):
-            request_decisions.approve(who.user, shown.view, until_ms, word.dataset)
-        done = requests.view(who.user, request)
+            decisions.approve(who.user, shown.view, until_ms, word.dataset)
+        done = applying.view(who.user, request)
     output.tell(done, _allowed(done.of(who.user.organisation), request))
 
 
 def _until(who: Speaker, shown: RequestView, word: HospitalWord, days: int | None) -> int:
-    longest = request_decisions.longest_ms(who.user, shown, word.dataset)
+    longest = decisions.longest_ms(who.user, shown, word.dataset)
     return longest if days is None else min(longest, days_from(who.user.ledger.now_ms(), days))
 
 
@@ -96,7 +96,7 @@ def reject(
     text = acting.written(letter)
 
     def decide(who: Speaker, shown: RequestView) -> RequestView:
-        return request_decisions.reject(who.user, who.papers, shown, reason, text, of)
+        return decisions.reject(who.user, who.papers, shown, reason, text, of)
 
     done = _asked(node, request, f"Reject it, with the reason {reason!r} on the ledger for ever?", decide, yes=yes)
     output.tell(done, f"{request} is rejected here ({reason}).")
@@ -114,7 +114,7 @@ def return_(
     text = acting.written(letter)
 
     def decide(who: Speaker, shown: RequestView) -> RequestView:
-        return request_decisions.return_(who.user, who.papers, shown, reason, text)
+        return decisions.return_(who.user, who.papers, shown, reason, text)
 
     done = _asked(node, request, "Give it back to be changed?", decide, yes=yes)
     output.tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
@@ -135,7 +135,7 @@ def revoke(
     text = acting.written(letter)
 
     def decide(who: Speaker, shown: RequestView) -> RequestView:
-        return request_decisions.revoke(who.user, who.papers, shown, reason, text, of)
+        return decisions.revoke(who.user, who.papers, shown, reason, text, of)
 
     done = _asked(node, request, "Take the approval back, for good?", decide, yes=yes)
     output.tell(done, f"{request} may use nothing more of this hospital.")
@@ -151,7 +151,7 @@ def vote(
 ) -> None:
     """Steward: say what you think to those who decide: accept, reject or abstain. It decides nothing."""
     with acting.steward(node, yes=yes) as who:
-        done = request_decisions.vote(who.user, requests.view(who.user, request), answer, of)
+        done = decisions.vote(who.user, applying.view(who.user, request), answer, of)
     output.tell(done, f"Your vote on {request} is {answer}.")
 
 
@@ -166,8 +166,8 @@ def ask(
     """Steward: ask a reviewer for a review, or a steward what to decide; those of other members may accept."""
     deed = ADVICE if advice else REVIEW
     with acting.steward(node, yes=yes) as who:
-        named = requests.person_named(person, who.user.organisation)
-        done = request_decisions.ask(who.user, requests.view(who.user, request), named, deed)
+        named = applying.person_named(person, who.user.organisation)
+        done = decisions.ask(who.user, applying.view(who.user, request), named, deed)
     output.tell(done, f"{named} is asked, and answers with: `hmchain request {deed} {request} ANSWER`")
 
 
@@ -200,8 +200,8 @@ def decide(
 def _answer(request: str, answer: str, deed: str, letter: str, hospital: str, node: Path, *, yes: bool) -> None:
     text = acting.written(letter)
     with acting.steward(node, yes=yes) as who:
-        shown = requests.view(who.user, request)
-        done = request_decisions.answer(who.user, who.papers, shown, answer, deed, text, hospital)
+        shown = applying.view(who.user, request)
+        done = decisions.answer(who.user, who.papers, shown, answer, deed, text, hospital)
     output.tell(done, f"You said of {request}: {answer}.")
 
 
@@ -216,7 +216,7 @@ def comment(
     """Write something beside a request: for all who take part, or for your own organisation. It decides nothing."""
     text = acting.written(letter)
     with acting.of_request(node, request, yes=yes) as who:
-        done = request_decisions.comment(who.user, who.papers, request, text, private=private)
+        done = decisions.comment(who.user, who.papers, request, text, private=private)
     output.tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")
 
 
@@ -229,9 +229,9 @@ def licences(
     yes: YesOption = False,
 ) -> None:
     """Steward: ask that applicant and members accept more terms than the policy's; until then nothing is allowed."""
-    digests = [requests.terms_digest(each) for each in terms]
+    digests = [applying.terms_digest(each) for each in terms]
     with acting.steward(node, yes=yes) as who:
-        done = request_decisions.add_licences(who.user, requests.view(who.user, request), digests, of)
+        done = decisions.add_licences(who.user, applying.view(who.user, request), digests, of)
     output.tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")
 
 
@@ -251,7 +251,7 @@ def state(
 ) -> None:
     """Steward: say how far this hospital is with a request."""
     with acting.steward(node, yes=yes) as who:
-        done = request_decisions.set_processing(who.user, requests.view(who.user, request), answer, of)
+        done = decisions.set_processing(who.user, applying.view(who.user, request), answer, of)
     output.tell(done, f"{request} is {answer} here.")
 
 
@@ -264,7 +264,7 @@ def outside(
 ) -> None:
     """Steward: keep the number under which an office outside has a request."""
     with acting.steward(node, yes=yes) as who:
-        done = request_decisions.assign_external(who.user, request, number)
+        done = decisions.assign_external(who.user, request, number)
     output.tell(done, f"{request} is {number} outside.")
 
 
@@ -272,7 +272,7 @@ def outside(
 def notices(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Say on the ledger that the applicant was told of an end that comes near: 30 days before, or later."""
     with acting.of_request(node, request, yes=yes) as who:
-        done = request_decisions.note_expiry(who.user, request)
+        done = decisions.note_expiry(who.user, request)
     output.tell(done, f"It is noted that {done.applicant} was told.")
 
 
@@ -281,14 +281,14 @@ def _asked(
 ) -> RequestView:
     """Show a request, and go on only if the answer is yes."""
     with acting.steward(node, yes=yes) as who:
-        shown = requests.view(who.user, request)
+        shown = applying.view(who.user, request)
         confirm(question, yes=yes, about=lambda: show_request(_in_words(who, request)))
         return decide(who, shown)
 
 
 def _in_words(who: Speaker, request: str) -> RequestInWords:
     user = who.user
-    return in_words(who.papers, user.ledger.chain_id, user.state, requests.view(user, request))
+    return in_words(who.papers, user.ledger.chain_id, user.state, applying.view(user, request))
 
 
 def _named(words: tuple[HospitalWord, ...]) -> str:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import request_duties
-from hmchain.application.governance.documents import file_document
+from hmchain.application.governance.requests import duties
+from hmchain.application.governance.requests.documents import file_document
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption
@@ -33,7 +33,7 @@ def fulfil(
     """Applicant or member: show the hospitals to which it is owed that a duty was done. They confirm it, or not."""
     evidence = file_document(file)
     with acting.of_request(node, request, yes=yes) as who:
-        done = request_duties.fulfil(who.user, who.papers, request, duty, evidence)
+        done = duties.fulfil(who.user, who.papers, request, duty, evidence)
     output.tell(done, f"{duty} is shown. Hospitals confirm it with: `hmchain request confirm {request} {duty}`")
 
 
@@ -48,7 +48,7 @@ def confirm(
     """Steward: what was shown does; nothing of it is owed any more."""
     with acting.steward(node, yes=yes) as who:
         ask(f"Say for good that {duty} was done?", yes=yes)
-        done = request_duties.confirm(who.user, request, duty, of)
+        done = duties.confirm(who.user, request, duty, of)
     output.tell(done, f"{duty} of {request} is done.")
 
 
@@ -64,7 +64,7 @@ def contest(
     """Steward: what was shown does not do; it is owed as before. A letter says why."""
     text = acting.written(letter)
     with acting.steward(node, yes=yes) as who:
-        done = request_duties.contest(who.user, who.papers, request, duty, text, of)
+        done = duties.contest(who.user, who.papers, request, duty, text, of)
     output.tell(done, f"{duty} of {request} is owed as before.")
 
 
@@ -79,5 +79,5 @@ def waive(
     """Steward: it is not asked for any more."""
     with acting.steward(node, yes=yes) as who:
         ask(f"Ask for {duty} no more, for good?", yes=yes)
-        done = request_duties.waive(who.user, request, duty, of)
+        done = duties.waive(who.user, request, duty, of)
     output.tell(done, f"{duty} of {request} is not asked for any more.")

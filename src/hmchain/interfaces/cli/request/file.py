@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import checking, request_template
-from hmchain.application.governance.checking import CheckedRequest
-from hmchain.application.governance.request_words import answer_words
+from hmchain.application.governance.requests import checking, template
+from hmchain.application.governance.requests.checking import CheckedRequest
+from hmchain.application.governance.requests.words import answer_words
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli import output
@@ -37,9 +37,9 @@ def new(
 ) -> None:
     """Write a request to fill in: a file that says of each key what it means, with the datasets that members have."""
     today = datetime.fromtimestamp(now_ms() / 1000, UTC).date()
-    text = request_template.template(name, kind, checking.catalogue(NodeFolder(node)), today)
+    text = template.template(name, kind, checking.catalogue(NodeFolder(node)), today)
     path = out or Path(f"{name}.toml")
-    request_template.write_template(path, text)
+    template.write_template(path, text)
     said = f"{path} is yours to fill in; strike the datasets that you do not need."
     output.show({"file": path}, lambda _: output.say(f"{said} Then: `hmchain request check {path}`"))
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from hmchain.application.governance import request_inbox, request_listing, request_reading
-from hmchain.application.governance.documents import Documents
-from hmchain.application.governance.request_listing import ListedRequest
+from hmchain.application.governance.requests import listing, reading
+from hmchain.application.governance.requests.documents import Documents
+from hmchain.application.governance.requests.listing import ListedRequest
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
@@ -34,7 +34,7 @@ def list_requests(
     """List the requests that this hospital's people ask or are asked. Where there is no node, all of the latest run."""
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = request_listing.listed(ledger, place.organisation, place.papers, over=not living)
+        found = listing.listed(ledger, place.organisation, place.papers, over=not living)
     undecided = sent.about_requests(NodeFolder(place.ledger.parent)) if place.organisation else ()
 
     def view(found: list[ListedRequest]) -> None:
@@ -59,7 +59,7 @@ def show(request: RequestName, folder: NodeOrRun = None) -> None:
     """
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = request_listing.shown(ledger, request, place.papers)
+        found = reading.shown(ledger, request, place.papers)
     output.show(found, show_request)
 
 
@@ -76,7 +76,7 @@ def inbox(
     organisation = folder.settings().organisation
     with open_ledger(folder.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = request_inbox.inbox(ledger, organisation, papers_of(node), of)
+        found = listing.inbox(ledger, organisation, papers_of(node), of)
     output.show(found, show_inbox)
 
 
@@ -89,8 +89,8 @@ def document(
 ) -> None:
     """Write a document that was attached into a file. Its author chose what is in it: open it as you open mail."""
     with open_ledger(NodeFolder(node).ledger) as ledger:
-        view = request_listing.shown(ledger, request, None).view
-        saved = request_reading.save(papers_of(node), ledger.genesis.chain_id, view, digest, out)
+        view = reading.shown(ledger, request, None).view
+        saved = reading.save(papers_of(node), ledger.genesis.chain_id, view, digest, out)
     output.show(saved, lambda found: output.say(f"{out} has it: {found.media}, {size(found.size)}, by {found.by}."))
 
 

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import requests
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import file_document
-from hmchain.application.governance.request_file import ATTACHED, end_of, load_request
+from hmchain.application.governance.requests import applying
+from hmchain.application.governance.requests.documents import file_document
+from hmchain.application.governance.requests.file import ATTACHED, end_of, load_request
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -38,7 +38,7 @@ def submit(
         if asked is None:
             done = _handed_in(who.user, file)
         else:
-            done = (requests.draft if draft else requests.submit)(who.user, asked, who.papers)
+            done = (applying.draft if draft else applying.submit)(who.user, asked, who.papers)
     hospitals = output.listed(dict.fromkeys(word.organisation for word in done.decisions))
     kept = f"{done.request} is a draft. Hand it in: `hmchain request submit {done.request}`"
     before = f"{done.request}, version {done.version}, is before {hospitals}. " \
@@ -49,7 +49,7 @@ def submit(
 def _handed_in(user: LedgerUser, name: str) -> RequestView:
     """The draft of this name, handed in; whoever means a file that is not handed in yet is told so."""
     try:
-        return requests.hand_in(user, name)
+        return applying.hand_in(user, name)
     except UnknownRequestError as error:
         if (file := Path(f"{name}.toml")).is_file():
             hint = f"hand its file in: `hmchain request submit {file}`"
@@ -61,7 +61,7 @@ def _handed_in(user: LedgerUser, name: str) -> RequestView:
 def takeback(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Applicant: take a submitted request back to change it; what was decided stands until it is submitted anew."""
     with acting.scientist(node, yes=yes) as who:
-        done = requests.take_back(who.user, request)
+        done = applying.take_back(who.user, request)
     output.tell(done, f"{request} is yours to change. Then: `hmchain request submit FILE`")
 
 
@@ -77,7 +77,7 @@ def renew(
 ) -> None:
     """Begin a draft that asks for the same again, of the newest versions, until another day."""
     with acting.scientist(node, yes=yes) as who:
-        done = requests.renew(who.user, who.papers, request, new, end_of(until.date()))
+        done = applying.renew(who.user, who.papers, request, new, end_of(until.date()))
     left = f" Attach anew what could not be copied: {', '.join(done.left_out)}." if done.left_out else ""
     said = f"{new} is a draft like {request}.{left} Hand it in: `hmchain request submit {new}`"
     output.show(done, lambda _: output.say(said))
@@ -94,13 +94,13 @@ def close(
 ) -> None:
     """End a request and all that it allows, for good; what is owed for it stays owed. A draft is forgotten."""
     with acting.of_request(node, request, yes=yes) as who:
-        shown = requests.view(who.user, request)
+        shown = applying.view(who.user, request)
         if shown.status == "draft":
             confirm(f"Forget the draft {request}?", yes=yes)
-            requests.delete(who.user, request)
+            applying.delete(who.user, request)
         else:
             confirm(f"End {request} for all hospitals, and what it allows?", yes=yes)
-            shown = requests.close(who.user, request, reason)
+            shown = applying.close(who.user, request, reason)
     output.tell(shown, f"{request} is closed: nothing is allowed by it any more.")
 
 
@@ -113,8 +113,8 @@ def invite(
     Hospitals decide on the people who stood in a submission: who comes later counts from the next one on.
     """
     with acting.scientist(node, yes=yes) as who:
-        named = requests.person_named(person, who.user.organisation)
-        done = requests.invite(who.user, request, named)
+        named = applying.person_named(person, who.user.organisation)
+        done = applying.invite(who.user, request, named)
     waits = f"{named} is invited, and joins with: `hmchain request join {request}`"
     output.tell(done, waits if str(named) in done.invited else f"{named} takes part from the next submission on.")
 
@@ -125,9 +125,9 @@ def uninvite(
 ) -> None:
     """Take an invitation back, or end a person's part: it counts no more at once."""
     with acting.of_request(node, request, yes=yes) as who:
-        named = requests.person_named(person, who.user.organisation)
+        named = applying.person_named(person, who.user.organisation)
         confirm(f"Let {named} take no part in {request} any more?", yes=yes)
-        done = requests.uninvite(who.user, request, named)
+        done = applying.uninvite(who.user, request, named)
     output.tell(done, f"{named} takes no part in {request}.")
 
 
@@ -135,7 +135,7 @@ def uninvite(
 def join(request: RequestName, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Take part in a request, as you were invited to. Who takes part never decides on it."""
     with acting.scientist(node, yes=yes) as who:
-        done = requests.join(who.user, request)
+        done = applying.join(who.user, request)
     output.tell(done, f"You take part in {request}, from its next submission on.")
 
 
@@ -145,9 +145,9 @@ def handover(
 ) -> None:
     """Let a member answer for a request that is not submitted, in the applicant's place."""
     with acting.scientist(node, yes=yes) as who:
-        named = requests.person_named(person, who.user.organisation)
+        named = applying.person_named(person, who.user.organisation)
         confirm(f"Let {named} answer for {request} from now on?", yes=yes)
-        done = requests.change_applicant(who.user, request, named)
+        done = applying.change_applicant(who.user, request, named)
     output.tell(done, f"{named} answers for {request}.")
 
 
@@ -162,10 +162,10 @@ def accept(
 ) -> None:
     """Applicant or member: keep to the terms that hospitals ask for; before all do, nothing is allowed."""
     with acting.scientist(node, yes=yes) as who:
-        left = requests.terms_left(who.user, request, map(str, read or ()))
+        left = applying.terms_left(who.user, request, map(str, read or ()))
         terms = [(digest.hex(), name or "NOT AMONG THE FILES THAT YOU GAVE") for digest, name in left]
         confirm(f"Keep to these {len(left)} terms?", yes=yes or not left, about=lambda: output.fields(terms))
-        done = requests.accept_licences(who.user, request)
+        done = applying.accept_licences(who.user, request)
     output.tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
 
 
@@ -178,10 +178,10 @@ def attach(
     yes: YesOption = False,
 ) -> None:
     """Applicant: add a document to what is submitted next; a submitted request is taken back for it."""
-    requests.require_code(kind, ATTACHED, "kind of document")
+    applying.require_code(kind, ATTACHED, "kind of document")
     found = file_document(file)
     with acting.scientist(node, yes=yes) as who:
-        done = requests.attach(who.user, who.papers, request, kind, found)
+        done = applying.attach(who.user, who.papers, request, kind, found)
     output.tell(done, f"{file.name} is attached. Hospitals see it with: `hmchain request submit {request}`")
 
 
@@ -194,7 +194,7 @@ def redact(
 ) -> None:
     """Destroy the key of a document of yours: nobody can open it any more. Who has read it keeps what they know."""
     with acting.of_request(node, request, yes=yes) as who:
-        found = requests.document_of(requests.view(who.user, request), digest)
+        found = applying.document_of(applying.view(who.user, request), digest)
         confirm(f"Destroy the key of this {found.kind}, by {found.by}, for good?", yes=yes)
-        done = requests.redact(who.user, who.papers, request, found.digest.hex())
+        done = applying.redact(who.user, who.papers, request, found.digest.hex())
     output.tell(done, f"The {found.kind} {output.short(found.digest)} opens for nobody any more.")

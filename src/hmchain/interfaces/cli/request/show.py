@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hmchain.application.governance.request_inbox import Waiting
-from hmchain.application.governance.request_listing import ListedRequest
-from hmchain.application.governance.request_reading import Paper, Reading, RequestInWords
+from hmchain.application.governance.requests.listing import ListedRequest, Waiting
+from hmchain.application.governance.requests.reading import Paper, Reading, RequestInWords
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.requests import HospitalWord

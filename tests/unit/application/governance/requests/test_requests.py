@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance import documents, request_decisions, request_reading, requests
-from hmchain.application.governance.checking import answers_to
-from hmchain.application.governance.documents import (
+from hmchain.application.governance.requests import applying, decisions, documents, reading
+from hmchain.application.governance.requests.applying import NoSuchDocumentError, RequestTakenError
+from hmchain.application.governance.requests.checking import answers_to
+from hmchain.application.governance.requests.content import content_of
+from hmchain.application.governance.requests.documents import (
     TEXT_CHARACTERS_MAX,
     Document,
     Media,
     NoReaderError,
     file_document,
 )
-from hmchain.application.governance.form import from_document
-from hmchain.application.governance.request_content import content_of
-from hmchain.application.governance.request_file import RequestFileError
-from hmchain.application.governance.requests import NoSuchDocumentError, RequestTakenError
+from hmchain.application.governance.requests.file import RequestFileError
+from hmchain.application.governance.requests.form import from_document
 from hmchain.canonical import encode
 from hmchain.ledger.contracts.data.policies import DEFAULT, PERSON_LOOKS, TOO_LONG, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import DocumentKind
@@ -89,11 +89,11 @@ def test_the_same_file_again_sends_nothing_and_another_is_a_new_version(bed: Req
 
 def test_a_draft_is_nobody_elses_business_until_it_is_handed_in(bed: RequestBed) -> None:
     west = bed.user("west/scientist")
-    drafted = requests.draft(west, bed.file(), bed.papers("west"))
+    drafted = applying.draft(west, bed.file(), bed.papers("west"))
     assert (drafted.status, drafted.version, len(drafted.documents)) == ("draft", 0, 1)
     assert [each.request for each in requests_of(bed.bed.state, "west")] == [NAME]
     assert not requests_of(bed.bed.state, "east")
-    assert requests.hand_in(west, NAME).status == "submitted"
+    assert applying.hand_in(west, NAME).status == "submitted"
     assert [each.request for each in requests_of(bed.bed.state, "east")] == [NAME]
 
 
@@ -101,11 +101,11 @@ def test_a_name_is_somebodys_for_ever(bed: RequestBed) -> None:
     bed.submit()
     with pytest.raises(RequestTakenError, match="is west/scientist's"):
         bed.submit(who="south/scientist")
-    requests.close(bed.user("west/scientist"), NAME, "withdrawn")
+    applying.close(bed.user("west/scientist"), NAME, "withdrawn")
     with pytest.raises(RequestTakenError, match="hmchain request renew relapse NEW"):
         bed.submit()
     with pytest.raises(UnknownRequestError, match=r"there is no request relaps .did you mean relapse"):
-        requests.close(bed.user("west/scientist"), "relaps", "withdrawn")
+        applying.close(bed.user("west/scientist"), "relaps", "withdrawn")
 
 
 @pytest.mark.parametrize(
@@ -131,21 +131,21 @@ def test_a_redacted_attachment_opens_for_nobody_and_its_digest_stays(bed: Reques
     west, papers, chain = bed.user("west/scientist"), bed.papers("west"), bed.bed.consortium.ledger.chain_id
     letter = tmp_path / "letter.txt"
     letter.write_text("We name a patient by mistake.")
-    changed = requests.attach(west, papers, NAME, DocumentKind.LETTER, file_document(letter))
+    changed = applying.attach(west, papers, NAME, DocumentKind.LETTER, file_document(letter))
     assert changed.status == "returned", "hospitals decide on what is submitted anew"
-    requests.hand_in(west, NAME)
+    applying.hand_in(west, NAME)
     digest = next(each.digest for each in bed.seen().documents if each.kind == "letter")
     assert bed.papers("east").read(chain, NAME, digest).text == "We name a patient by mistake."
     with pytest.raises(NoSuchDocumentError, match="hmchain request show relapse"):
-        requests.redact(west, papers, NAME, "zz")
-    shown = requests.redact(west, papers, NAME, digest.hex()[:8])
+        applying.redact(west, papers, NAME, "zz")
+    shown = applying.redact(west, papers, NAME, digest.hex()[:8])
     assert [each.redacted for each in shown.documents] == [False, True]
     for hospital in ("east", "north", "west"):
         with pytest.raises(MissingObjectError):
             bed.papers(hospital).read(chain, NAME, digest)
-    requests.redact(west, papers, NAME, digest.hex())  # what was cut short is done; nothing is refused
+    applying.redact(west, papers, NAME, digest.hex())  # what was cut short is done; nothing is refused
     with pytest.raises(RefusedTransactionError, match="not_its_author"):
-        requests.redact(bed.user("east/steward"), bed.papers("east"), NAME, shown.documents[0].digest.hex())
+        applying.redact(bed.user("east/steward"), bed.papers("east"), NAME, shown.documents[0].digest.hex())
     assert form_at(bed, "east") == SECRET, "what was refused destroyed nothing"
 
 
@@ -155,33 +155,33 @@ def test_a_renewed_request_is_a_copy_whose_documents_are_its_own(bed: RequestBed
     assert before.content is not None
     until_ms = before.content.until_ms + 86_400_000
     with pytest.raises(RequestFileError, match="last day of the copy is over"):
-        requests.renew(west, bed.papers("west"), NAME, "relapse-2", west.ledger.now_ms())
-    done = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
+        applying.renew(west, bed.papers("west"), NAME, "relapse-2", west.ledger.now_ms())
+    done = applying.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
     copy = done.view
     assert (copy.status, copy.copied_from) == ("draft", NAME) and copy.content is not None
     assert copy.content.until_ms == until_ms and copy.content.datasets == before.content.datasets
     assert copy.documents[0].digest != before.documents[0].digest
     found = bed.papers("east").read(chain, "relapse-2", copy.documents[0].digest)
     assert from_document(found).use == SECRET
-    again = requests.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
+    again = applying.renew(west, bed.papers("west"), NAME, "relapse-2", until_ms)
     assert encode(again.view.content) == encode(copy.content) and not done.left_out
-    requests.redact(west, bed.papers("west"), NAME, before.documents[0].digest.hex())
-    assert requests.renew(west, bed.papers("west"), NAME, "relapse-3", until_ms).left_out == ("form",)
+    applying.redact(west, bed.papers("west"), NAME, before.documents[0].digest.hex())
+    assert applying.renew(west, bed.papers("west"), NAME, "relapse-3", until_ms).left_out == ("form",)
 
 
 def test_people_are_invited_join_answer_for_it_and_leave(bed: RequestBed) -> None:
     bed.submit()
     west, south = bed.user("west/scientist"), bed.user("south/scientist")
     bed.enrol("west/wanda", "scientist")
-    assert requests.invite(west, NAME, PersonRef("west", "wanda")).members == ("west/wanda",)
-    assert requests.invite(west, NAME, PersonRef("south", "scientist")).invited == ("south/scientist",)
-    assert requests.join(south, NAME).members == ("south/scientist", "west/wanda")
-    requests.take_back(west, NAME)
-    handed = requests.change_applicant(west, NAME, PersonRef("south", "scientist"))
+    assert applying.invite(west, NAME, PersonRef("west", "wanda")).members == ("west/wanda",)
+    assert applying.invite(west, NAME, PersonRef("south", "scientist")).invited == ("south/scientist",)
+    assert applying.join(south, NAME).members == ("south/scientist", "west/wanda")
+    applying.take_back(west, NAME)
+    handed = applying.change_applicant(west, NAME, PersonRef("south", "scientist"))
     assert (handed.applicant, handed.members) == ("south/scientist", ("west/scientist", "west/wanda"))
-    assert requests.uninvite(south, NAME, PersonRef("west", "wanda")).members == ("west/scientist",)
-    requests.invite(south, NAME, PersonRef("north", "scientist"))
-    assert requests.uninvite(south, NAME, PersonRef("north", "scientist")).invited == ()
+    assert applying.uninvite(south, NAME, PersonRef("west", "wanda")).members == ("west/scientist",)
+    applying.invite(south, NAME, PersonRef("north", "scientist"))
+    assert applying.uninvite(south, NAME, PersonRef("north", "scientist")).invited == ()
 
 
 def test_whoever_is_invited_or_was_removed_gets_no_key_of_what_is_written(bed: RequestBed) -> None:
@@ -192,16 +192,16 @@ def test_whoever_is_invited_or_was_removed_gets_no_key_of_what_is_written(bed: R
 
     def read_by_south(text: str) -> bool:
         known = {word.document for word in bed.seen().words}
-        shown = request_decisions.comment(west, papers, NAME, text)
+        shown = decisions.comment(west, papers, NAME, text)
         (new,) = {word.document for word in shown.words} - known
         try:
             return bed.papers("south").read(chain, NAME, new).text == text
         except NoReaderError:
             return False
 
-    requests.invite(west, NAME, PersonRef("south", "sam"))
+    applying.invite(west, NAME, PersonRef("south", "sam"))
     assert not read_by_south("before the invitation is accepted")
-    requests.join(bed.user("south/sam"), NAME)
+    applying.join(bed.user("south/sam"), NAME)
     assert read_by_south("of one who takes part")
     bed.user("south/steward").send(RemovePerson("sam"))
     assert not read_by_south("after the person was removed")
@@ -213,16 +213,16 @@ def test_a_comment_of_another_program_fills_nobody_s_terminal(bed: RequestBed) -
     flood = Document(Media.TEXT, "", b"x" * (TEXT_CHARACTERS_MAX + 1))
     digest = bed.papers("west").put(chain, NAME, flood, documents.readers_of(west.state, ["east", "west"]))
     west.send(RemarkRequest(NAME, True, digest))
-    shown = request_reading.in_words(bed.papers("east"), chain, bed.bed.state, bed.seen())
+    shown = reading.in_words(bed.papers("east"), chain, bed.bed.state, bed.seen())
     assert [each.text for each in shown.said] == [f"({TEXT_CHARACTERS_MAX + 1} characters, too many to show)"]
 
 
 def test_terms_are_accepted_by_each_before_anything_is_allowed(bed: RequestBed) -> None:
     east, west = bed.user("east/steward"), bed.user("west/scientist")
-    request_decisions.add_licences(east, bed.submit(), [bytes([7]) * 32])
+    decisions.add_licences(east, bed.submit(), [bytes([7]) * 32])
     shown = bed.approve("east/steward")
     assert shown.unaccepted == (("west/scientist", (bytes([7]) * 32,)),) and not shown.allows
-    accepted = requests.accept_licences(west, NAME)
+    accepted = applying.accept_licences(west, NAME)
     assert not accepted.unaccepted and [word.organisation for word in accepted.allows] == ["east"]
     height = bed.bed.state.height
-    assert requests.accept_licences(west, NAME) == accepted and bed.bed.state.height == height
+    assert applying.accept_licences(west, NAME) == accepted and bed.bed.state.height == height

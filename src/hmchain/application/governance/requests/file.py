@@ -14,8 +14,8 @@ import msgspec
 
 from hmchain import decoding
 from hmchain.application.cohort.grammar import parse
-from hmchain.application.governance.form import Form, form_of
-from hmchain.application.governance.purposes import diseases, terms
+from hmchain.application.governance.purposes import PURPOSES, diseases, terms
+from hmchain.application.governance.requests.form import Form, form_of
 from hmchain.application.governance.study_file import Proposal, beside
 from hmchain.application.governance.study_file import require_sound as require_sound_study
 from hmchain.application.learning.schedule import MILLION
@@ -27,14 +27,6 @@ from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, RE
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
 from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
 
-PURPOSES = {
-    "general-research": "DUO:0000042",
-    "health-research": "DUO:0000006",
-    "disease-research": "DUO:0000007",
-    "ancestry-research": "DUO:0000011",
-    "clinical-care": "DUO:0000043",
-}
-"""Words that may stand for a purpose's code."""
 ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
 _DISEASE = re.compile(r"MONDO:\d{7}")
 _DATASET = re.compile(r"([^@]+)(?:@([1-9]\d{0,8}))?")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import Document, Documents, readers_of
-from hmchain.application.governance.request_decisions import comment
-from hmchain.application.governance.requests import circle, view
+from hmchain.application.governance.requests.applying import circle, view
+from hmchain.application.governance.requests.decisions import comment
+from hmchain.application.governance.requests.documents import Document, Documents, readers_of
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import obligations, requests
 from hmchain.ledger.contracts.data.obligations import (

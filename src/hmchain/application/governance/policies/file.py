@@ -11,9 +11,8 @@ from pathlib import Path
 import cedarpy
 import msgspec
 
-from hmchain.application.governance.policy_rules import RULES, Json, Values, made
-from hmchain.application.governance.purposes import diseases
-from hmchain.application.governance.request_file import PURPOSES
+from hmchain.application.governance.policies.rules import RULES, Json, Values, made
+from hmchain.application.governance.purposes import PURPOSES, diseases
 from hmchain.application.learning.schedule import MILLION
 from hmchain.errors import InputError
 from hmchain.files import read_toml

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import policies
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.policies import NoPolicyError
-from hmchain.application.governance.policy_file import PolicyFile, terms_of
+from hmchain.application.governance.policies import setting
+from hmchain.application.governance.policies.file import PolicyFile, terms_of
+from hmchain.application.governance.policies.setting import NoPolicyError
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from support.ledger_network import Network, signing_key
 from support.request_bed import NAME, RequestBed
@@ -34,34 +34,34 @@ def steward(network: Network) -> LedgerUser:
 
 def test_what_changes_is_said_before_and_kept_after(steward: LedgerUser) -> None:
     terms = terms_of(FREE)
-    change = policies.change(steward.state, "a", "brain", terms, 0)
+    change = setting.change(steward.state, "a", "brain", terms, 0)
     assert change.before == 0 and change.needed == 1 and not change.denied and not change.too_few
     assert "A person looks at every request." in change.gone
     assert "It may be used for general research use, and for whatever is a kind of it." in change.new
-    done = policies.put(steward, "brain", terms)
+    done = setting.put(steward, "brain", terms)
     assert (done.version, done.waiting) == (1, None)
-    shown = policies.shown(steward.state, "a", "brain")
+    shown = setting.shown(steward.state, "a", "brain")
     assert (shown.version, shown.persons, shown.digest) == (1, ("a/steward",), terms.digest)
-    policies.put(steward, "brain", terms_of(replace(FREE, conditions=["NCU"])))
-    assert policies.compared(steward.state, "a", "brain", 1, 2).new == ("No commercial use.",)
-    assert [each.version for each in policies.history(steward.state, "a", "brain")] == [2, 1, 0]
-    assert policies.shown(steward.state, "a", "brain", 1).rules == shown.rules
+    setting.put(steward, "brain", terms_of(replace(FREE, conditions=["NCU"])))
+    assert setting.compared(steward.state, "a", "brain", 1, 2).new == ("No commercial use.",)
+    assert [each.version for each in setting.history(steward.state, "a", "brain")] == [2, 1, 0]
+    assert setting.shown(steward.state, "a", "brain", 1).rules == shown.rules
 
 
 def test_a_policy_for_two_waits_for_the_second(steward: LedgerUser) -> None:
     strict = terms_of(replace(FREE, approvers=2))
-    assert policies.change(steward.state, "a", "brain", strict, 0).too_few
-    policies.put(steward, "brain", strict)
-    done = policies.put(steward, "brain", terms_of(FREE))
+    assert setting.change(steward.state, "a", "brain", strict, 0).too_few
+    setting.put(steward, "brain", strict)
+    done = setting.put(steward, "brain", terms_of(FREE))
     assert done.version == 1 and done.waiting is not None
     assert (done.waiting.persons, done.waiting.needed) == (("a/steward",), 2)
-    waiting = policies.waiting(steward.state, "a", "brain")
-    assert waiting == policies.shown(steward.state, "a", "brain").waiting == done.waiting
+    waiting = setting.waiting(steward.state, "a", "brain")
+    assert waiting == setting.shown(steward.state, "a", "brain").waiting == done.waiting
     with pytest.raises(RefusedTransactionError, match="same_person"):
-        policies.confirm(steward, waiting)
-    assert policies.withdraw(steward, "brain").waiting is None
+        setting.confirm(steward, waiting)
+    assert setting.withdraw(steward, "brain").waiting is None
     with pytest.raises(NoPolicyError, match="no policy of brain waits"):
-        policies.withdraw(steward, "brain")
+        setting.withdraw(steward, "brain")
 
 
 def test_approvals_that_a_policy_would_not_give_are_listed_and_stay(tmp_path: Path) -> None:
@@ -72,20 +72,20 @@ def test_approvals_that_a_policy_would_not_give_are_listed_and_stay(tmp_path: Pa
     now_ms = east.ledger.now_ms()
     free = replace(FREE, colluders=0, kinds=("transfer",))
     mild, strict = terms_of(free), terms_of(replace(free, institutions=["east"]))
-    assert policies.change(east.state, "east", "brain", mild, now_ms).denied == ()
-    (found,) = policies.change(east.state, "east", "brain", strict, now_ms).denied
+    assert setting.change(east.state, "east", "brain", mild, now_ms).denied == ()
+    (found,) = setting.change(east.state, "east", "brain", strict, now_ms).denied
     assert found.request == NAME and found.reasons == ("somebody of the request is of an institution that may not ask",)
     assert found.revoke == f"hmchain request revoke {NAME} --dataset brain --reason policy"
-    policies.put(east, "brain", strict)
-    assert len(policies.denied(east.state, "east", strict, "brain", now_ms)) == 1, "it stays approved"
-    assert policies.denied(east.state, "east", strict, "brain", 1 << 50) == ()
+    setting.put(east, "brain", strict)
+    assert len(setting.denied(east.state, "east", strict, "brain", now_ms)) == 1, "it stays approved"
+    assert setting.denied(east.state, "east", strict, "brain", 1 << 50) == ()
     bed.close()
 
 
 def test_what_is_not_there_is_named(steward: LedgerUser) -> None:
     with pytest.raises(NoPolicyError, match="has no dataset lung"):
-        policies.shown(steward.state, "a", "lung")
+        setting.shown(steward.state, "a", "lung")
     with pytest.raises(NoPolicyError, match="has no version 7"):
-        policies.shown(steward.state, "a", "brain", 7)
+        setting.shown(steward.state, "a", "brain", 7)
     with pytest.raises(NoPolicyError, match="has no version 9"):
-        policies.compared(steward.state, "a", "brain", 0, 9)
+        setting.compared(steward.state, "a", "brain", 0, 9)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.governance.form import FIELDS
-from hmchain.application.governance.request_file import PURPOSES, RequestFileError
+from hmchain.application.governance.purposes import PURPOSES
+from hmchain.application.governance.requests.file import RequestFileError
+from hmchain.application.governance.requests.form import FIELDS
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.requests import Kind
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import asdict
 
-from hmchain.application.governance.documents import Document, DocumentError, Media, OtherDocumentError
+from hmchain.application.governance.requests.documents import Document, DocumentError, Media, OtherDocumentError
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.plain import readable
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hmchain.application.governance.policy_file import PolicyFileError, uses
-from hmchain.application.governance.policy_rules import reason_words, values_of
+from hmchain.application.governance.policies.file import PolicyFileError, uses
+from hmchain.application.governance.policies.rules import reason_words, values_of
 from hmchain.application.governance.purposes import terms as purpose_names
-from hmchain.application.governance.request_file import RequestFile, load_request
+from hmchain.application.governance.requests.file import RequestFile, load_request
 from hmchain.clock import DAY_MS, now_ms
 from hmchain.ledger.contracts.data import cedar
 from hmchain.ledger.contracts.data.policies import Answer, Asked, Terms, judge

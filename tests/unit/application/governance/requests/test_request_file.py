@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.cohort.grammar import QueryError
-from hmchain.application.governance.documents import DocumentError
-from hmchain.application.governance.form import FIELDS
-from hmchain.application.governance.policy_template import begun
-from hmchain.application.governance.request_file import RequestFile, RequestFileError, load_request
-from hmchain.application.governance.request_template import template, write_template
+from hmchain.application.governance.policies.template import begun
+from hmchain.application.governance.requests.documents import DocumentError
+from hmchain.application.governance.requests.file import RequestFile, RequestFileError, load_request
+from hmchain.application.governance.requests.form import FIELDS
+from hmchain.application.governance.requests.template import template, write_template
 from hmchain.application.governance.study_file import StudyFileError
 from hmchain.ledger.contracts.data.requests import DocumentKind, Kind
 

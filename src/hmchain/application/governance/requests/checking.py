@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.governance.documents import file_document
-from hmchain.application.governance.form import unanswered
 from hmchain.application.governance.purposes import purpose_words
-from hmchain.application.governance.request_content import content_of, require_to_come
-from hmchain.application.governance.request_file import RequestFile, load_request
+from hmchain.application.governance.requests.content import content_of, require_to_come
+from hmchain.application.governance.requests.documents import file_document
+from hmchain.application.governance.requests.file import RequestFile, load_request
+from hmchain.application.governance.requests.form import unanswered
 from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.context import SCIENTIST

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import Documents, readers_of, text_document
-from hmchain.application.governance.requests import RequestReasonError, circle, me, require_code, view
+from hmchain.application.governance.requests.applying import RequestReasonError, circle, me, require_code, view
+from hmchain.application.governance.requests.documents import Documents, readers_of, text_document
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import deciding, judging, policies, requests, reviewing
 from hmchain.ledger.contracts.data.deciding import (

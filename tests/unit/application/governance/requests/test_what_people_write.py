@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import request_decisions, requests
-from hmchain.application.governance.documents import file_document, readers_of, text_document
-from hmchain.application.governance.form import FIELDS
-from hmchain.application.governance.request_file import RequestFileError
+from hmchain.application.governance.requests import applying, decisions
+from hmchain.application.governance.requests.documents import file_document, readers_of, text_document
+from hmchain.application.governance.requests.file import RequestFileError
+from hmchain.application.governance.requests.form import FIELDS
 from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
 from hmchain.ledger.contracts.data.obligations import ConfirmDuty, ShowDuty
@@ -77,17 +77,17 @@ def _say(bed: RequestBed, who: str, kind: str) -> None:
     match kind:
         case "comment":
             for private in (True, False):
-                request_decisions.comment(user, papers, REQUEST, text, private=private)
+                decisions.comment(user, papers, REQUEST, text, private=private)
         case "return":
-            request_decisions.return_(user, papers, shown, "incomplete", text)
+            decisions.return_(user, papers, shown, "incomplete", text)
         case "reject":
-            request_decisions.reject(user, papers, shown, "ethics", text)
+            decisions.reject(user, papers, shown, "ethics", text)
         case "revoke":
-            request_decisions.revoke(user, papers, shown, "consent", text)
+            decisions.revoke(user, papers, shown, "consent", text)
         case _:
             deed = Deed.REVIEW if kind == "review" else Deed.DECIDE
             said = "favourable" if kind == "review" else "approve"
-            request_decisions.answer(user, papers, shown, said, deed, text)
+            decisions.answer(user, papers, shown, said, deed, text)
 
 
 def _live(bed: RequestBed, folder: Path) -> None:
@@ -101,10 +101,10 @@ def _live(bed: RequestBed, folder: Path) -> None:
     _say(bed, "east/steward", "comment")
     _say(bed, "east/steward", "return")
     (folder / f"{NAME} 2.txt").write_text(f"letter: {WRITTEN}")
-    requests.attach(west, papers, REQUEST, DocumentKind.LETTER, file_document(folder / f"{NAME} 2.txt"))
-    requests.hand_in(west, REQUEST)
+    applying.attach(west, papers, REQUEST, DocumentKind.LETTER, file_document(folder / f"{NAME} 2.txt"))
+    applying.hand_in(west, REQUEST)
     for person, deed in (("rita", Deed.REVIEW), ("eve", Deed.DECIDE)):
-        request_decisions.ask(bed.user("east/steward"), bed.seen(REQUEST), PersonRef("east", person), deed)
+        decisions.ask(bed.user("east/steward"), bed.seen(REQUEST), PersonRef("east", person), deed)
     _say(bed, "east/rita", "review")
     _say(bed, "east/eve", "advise")
     for steward in ("east/steward", "east/eve", "north/steward"):
@@ -112,10 +112,10 @@ def _live(bed: RequestBed, folder: Path) -> None:
     _say(bed, "south/steward", "reject")
     _say(bed, "north/steward", "revoke")
     _settle_duty(bed)
-    requests.renew(west, papers, REQUEST, "relapse-2", bed.seen(REQUEST).decisions[0].until_ms)
+    applying.renew(west, papers, REQUEST, "relapse-2", bed.seen(REQUEST).decisions[0].until_ms)
     letter = next(each for each in bed.seen(REQUEST).documents if each.kind == "letter")
-    requests.redact(west, papers, REQUEST, letter.digest.hex())
-    requests.close(west, REQUEST, "finished")
+    applying.redact(west, papers, REQUEST, letter.digest.hex())
+    applying.close(west, REQUEST, "finished")
 
 
 def _settle_duty(bed: RequestBed) -> None:

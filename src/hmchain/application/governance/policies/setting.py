@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.policy_file import load_policy, terms_of
-from hmchain.application.governance.policy_rules import reason_words
-from hmchain.application.governance.policy_words import (
+from hmchain.application.governance.policies.file import load_policy, terms_of
+from hmchain.application.governance.policies.rules import reason_words
+from hmchain.application.governance.policies.words import (
     Difference,
     RuleInWords,
     bounds_in_words,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hmchain.application.governance import form
-from hmchain.application.governance.documents import (
+from hmchain.application.governance.requests import form
+from hmchain.application.governance.requests.documents import (
     FILE_BYTES_MAX,
     Document,
     DocumentError,

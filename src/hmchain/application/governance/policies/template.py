@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from hmchain import decoding, files
-from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError, conditions, terms_of
-from hmchain.application.governance.purposes import terms
-from hmchain.application.governance.request_file import PURPOSES
+from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError, conditions, terms_of
+from hmchain.application.governance.purposes import PURPOSES, terms
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.policies import DUTIES
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from hmchain import files
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.documents import (
+from hmchain.application.governance.requests.content import content_of
+from hmchain.application.governance.requests.documents import (
     FILE_BYTES_MAX,
     Document,
     DocumentError,
@@ -19,9 +20,8 @@ from hmchain.application.governance.documents import (
     file_document,
     readers_of,
 )
-from hmchain.application.governance.form import as_document
-from hmchain.application.governance.request_content import content_of
-from hmchain.application.governance.request_file import RequestFile, RequestFileError
+from hmchain.application.governance.requests.file import RequestFile, RequestFileError
+from hmchain.application.governance.requests.form import as_document
 from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError, StorageError

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain import decoding
-from hmchain.application.governance.policy_file import PolicyFile, PolicyFileError, conditions, load_policy, terms_of
-from hmchain.application.governance.policy_rules import RULES, reason_words, sentence
-from hmchain.application.governance.policy_template import QUESTIONS, answered, begun, template
-from hmchain.application.governance.policy_words import OWN, difference, rules_in_words, sentences
+from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError, conditions, load_policy, terms_of
+from hmchain.application.governance.policies.rules import RULES, reason_words, sentence
+from hmchain.application.governance.policies.template import QUESTIONS, answered, begun, template
+from hmchain.application.governance.policies.words import OWN, difference, rules_in_words, sentences
 from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, judge

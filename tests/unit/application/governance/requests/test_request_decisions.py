@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.governance import request_decisions, request_duties, studies
-from hmchain.application.governance.documents import NoReaderError, text_document
-from hmchain.application.governance.request_decisions import NotAskedOfError, NotCalledError
-from hmchain.application.governance.request_duties import NoSuchDutyError
-from hmchain.application.governance.request_reading import in_words
-from hmchain.application.governance.request_words import asked_terms, at_worst, plan_terms
-from hmchain.application.governance.requests import RequestReasonError
+from hmchain.application.governance import studies
+from hmchain.application.governance.requests import decisions, duties
+from hmchain.application.governance.requests.applying import RequestReasonError
+from hmchain.application.governance.requests.decisions import NotAskedOfError, NotCalledError
+from hmchain.application.governance.requests.documents import NoReaderError, text_document
+from hmchain.application.governance.requests.duties import NoSuchDutyError
+from hmchain.application.governance.requests.reading import in_words
+from hmchain.application.governance.requests.words import asked_terms, at_worst, plan_terms
 from hmchain.canonical import decode, encode
 from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
@@ -60,27 +61,27 @@ def test_each_hospital_decides_for_itself_and_only_its_own_data_may_be_used(bed:
         ("east", "approved", True), ("north", "waiting", False),
     ]  # fmt: skip
     north = bed.user("north/steward")
-    no = request_decisions.reject(north, bed.papers("north"), yes, "ethics", "The letter is of another study.")
+    no = decisions.reject(north, bed.papers("north"), yes, "ethics", "The letter is of another study.")
     assert no.of("north")[0].reason == "ethics" and todo(bed, "north/steward") == []
     letter = bed.papers("west").read(bed.bed.consortium.ledger.chain_id, NAME, no.of("north")[0].document)
     assert letter.text == "The letter is of another study."
     assert next_words(bed.bed.state, NAME) == "west/scientist may use east/brain"
-    gone = request_decisions.revoke(bed.user("east/steward"), bed.papers("east"), no, "consent")
+    gone = decisions.revoke(bed.user("east/steward"), bed.papers("east"), no, "consent")
     assert gone.of("east")[0].status == "revoked" and not gone.allows
     with pytest.raises(NotAskedOfError, match=r"nothing of relapse is approved here .brain is revoked"):
-        request_decisions.revoke(bed.user("east/steward"), bed.papers("east"), gone, "consent")
+        decisions.revoke(bed.user("east/steward"), bed.papers("east"), gone, "consent")
 
 
 def test_a_decision_binds_what_was_shown_and_nothing_else(bed: RequestBed) -> None:
     shown = bed.submit()
     bed.submit(FILE.replace("regions", "commercial = true\nregions"))
     with pytest.raises(RefusedTransactionError, match="wrong_content"):
-        request_decisions.approve(bed.user("east/steward"), shown)
+        decisions.approve(bed.user("east/steward"), shown)
 
 
 def test_what_is_given_back_says_why_and_comes_again(bed: RequestBed) -> None:
     east, shown = bed.user("east/steward"), bed.submit()
-    back = request_decisions.return_(east, bed.papers("east"), shown, "incomplete", "Until when exactly?")
+    back = decisions.return_(east, bed.papers("east"), shown, "incomplete", "Until when exactly?")
     assert back.status == "returned" and todo(bed, "west/scientist") == [("applicant", "request show relapse")]
     said = next(each for each in back.documents if each.kind == "decision")
     found = bed.papers("west").read(bed.bed.consortium.ledger.chain_id, NAME, said.digest)
@@ -97,7 +98,7 @@ def test_an_end_no_later_than_asked_and_than_the_policy_lets(bed: RequestBed) ->
         assert START_MS < until <= least
     with pytest.raises(RefusedTransactionError, match="until_too_late"):
         bed.submit(FILE.replace('name = "relapse"', 'name = "second"'))
-        request_decisions.approve(bed.user("east/steward"), bed.seen("second"), shown.content.until_ms + DAY_MS)
+        decisions.approve(bed.user("east/steward"), bed.seen("second"), shown.content.until_ms + DAY_MS)
 
 
 def test_two_persons_where_the_policy_asks_for_two_and_nobody_twice(bed: RequestBed) -> None:
@@ -130,26 +131,26 @@ def test_reviewers_are_asked_answer_and_advise(bed: RequestBed) -> None:
     east, shown = bed.user("east/steward"), bed.submit()
     rita, paul = bed.user("east/rita"), bed.user("south/paul")
     with pytest.raises(NotCalledError, match="hmchain request ask NAME PERSON"):
-        request_decisions.answer(rita, bed.papers("east"), shown, "favourable", Deed.REVIEW)
-    request_decisions.ask(east, shown, PersonRef("east", "rita"), Deed.REVIEW)
-    request_decisions.ask(east, shown, PersonRef("south", "paul"), Deed.REVIEW)
+        decisions.answer(rita, bed.papers("east"), shown, "favourable", Deed.REVIEW)
+    decisions.ask(east, shown, PersonRef("east", "rita"), Deed.REVIEW)
+    decisions.ask(east, shown, PersonRef("south", "paul"), Deed.REVIEW)
     assert todo(bed, "east/rita") == [("reviewer", "request review relapse ANSWER")]
-    request_decisions.answer(rita, bed.papers("east"), shown, "favourable", Deed.REVIEW, "Fine with the letter.")
-    done = request_decisions.answer(paul, bed.papers("south"), shown, "no-view", Deed.REVIEW)
+    decisions.answer(rita, bed.papers("east"), shown, "favourable", Deed.REVIEW, "Fine with the letter.")
+    done = decisions.answer(paul, bed.papers("south"), shown, "no-view", Deed.REVIEW)
     assert todo(bed, "east/rita") == todo(bed, "south/paul") == []
     text = next(each for each in done.documents if each.kind == "review")
     assert text.by == "east/rita"
     found = bed.papers("south").read(bed.bed.consortium.ledger.chain_id, NAME, text.digest)
     assert found.text == "Fine with the letter.", "whoever was asked for a word reads the others'"
     with pytest.raises(RequestReasonError, match="give one of favourable"):
-        request_decisions.answer(rita, bed.papers("east"), shown, "maybe", Deed.REVIEW)
+        decisions.answer(rita, bed.papers("east"), shown, "maybe", Deed.REVIEW)
 
 
 def test_a_private_comment_is_read_by_ones_own_organisation_alone(bed: RequestBed) -> None:
     bed.submit()
     east, chain = bed.user("east/steward"), bed.bed.consortium.ledger.chain_id
-    request_decisions.comment(east, bed.papers("east"), NAME, "I do not trust this.", private=True)
-    shown = request_decisions.comment(east, bed.papers("east"), NAME, "Which scanner?")
+    decisions.comment(east, bed.papers("east"), NAME, "I do not trust this.", private=True)
+    shown = decisions.comment(east, bed.papers("east"), NAME, "Which scanner?")
     remarks = [each.digest for each in shown.documents if each.kind == "remark"]
     read = {bed.papers("east").read(chain, NAME, digest).text: digest for digest in remarks}
     assert set(read) == {"I do not trust this.", "Which scanner?"}
@@ -161,25 +162,25 @@ def test_a_private_comment_is_read_by_ones_own_organisation_alone(bed: RequestBe
 
 def test_votes_states_and_outside_numbers_decide_nothing(bed: RequestBed) -> None:
     east, shown = bed.user("east/steward"), bed.submit()
-    request_decisions.vote(east, shown, "reject")
-    request_decisions.set_processing(east, shown, "in-ethics")
-    done = request_decisions.assign_external(east, NAME, "ek-2024-17")
+    decisions.vote(east, shown, "reject")
+    decisions.set_processing(east, shown, "in-ethics")
+    done = decisions.assign_external(east, NAME, "ek-2024-17")
     assert (done.external, done.of("east")[0].processing, done.of("east")[0].status) == (
         "ek-2024-17", "in-ethics", "waiting",
     )  # fmt: skip
     with pytest.raises(RequestReasonError, match="is no vote"):
-        request_decisions.vote(east, shown, "perhaps")
+        decisions.vote(east, shown, "perhaps")
     with pytest.raises(NotAskedOfError, match="asks nothing of south"):
-        request_decisions.vote(bed.user("south/steward"), shown, "accept")
+        decisions.vote(bed.user("south/steward"), shown, "accept")
 
 
 def test_near_its_end_both_sides_hear_of_it(bed: RequestBed) -> None:
     bed.submit(FILE.replace("2024-06-30", "2023-12-01"))
     bed.approve("east/steward")
     assert todo(bed, "west/scientist") == [("applicant", "request renew relapse NEW --until DAY")]
-    request_decisions.note_expiry(bed.user("east/steward"), NAME)
+    decisions.note_expiry(bed.user("east/steward"), NAME)
     with pytest.raises(RefusedTransactionError, match="already_noted"):
-        request_decisions.note_expiry(bed.user("east/steward"), NAME)
+        decisions.note_expiry(bed.user("east/steward"), NAME)
 
 
 def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
@@ -189,23 +190,23 @@ def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
     bed.approve("east/steward")
     west, east, papers = bed.user("west/scientist"), bed.user("east/steward"), bed.papers("west")
     with pytest.raises(NoSuchDutyError, match="no delete of relapse is open"):
-        request_duties.fulfil(west, papers, NAME, "delete", text_document("done"))
+        duties.fulfil(west, papers, NAME, "delete", text_document("done"))
     bed.bed.now_ms += 11 * DAY_MS
     bed.bed.require("south", "steward", RegisterDataset("later", SCHEMA))
     late = inbox(bed.bed.state, PersonRef("west", "scientist"))[0]
     assert late.overdue and late.command == "request fulfil relapse publish FILE"
-    request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.1"))
+    duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.1"))
     assert todo(bed, "east/steward") == [("steward", "request confirm relapse publish")]
-    request_duties.contest(east, bed.papers("east"), NAME, "publish", "That paper is of another study.")
+    duties.contest(east, bed.papers("east"), NAME, "publish", "That paper is of another study.")
     assert [each.command for each in inbox(bed.bed.state, PersonRef("west", "scientist"))] == [late.command]
-    shown = request_duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.2"))
+    shown = duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.2"))
     read = in_words(bed.papers("east"), bed.bed.consortium.ledger.chain_id, bed.bed.state, shown)
     assert [(each.kind, each.standing) for each in read.duties] == [("publish", "shown")]
     assert [paper.text for paper in read.papers if paper.kind == "evidence"] == ["doi.org/10.2"]
-    request_duties.confirm(east, NAME, "publish")
+    duties.confirm(east, NAME, "publish")
     assert todo(bed, "east/steward") == todo(bed, "west/scientist") == []
     with pytest.raises(NoSuchDutyError, match="no publish of relapse is owed here"):
-        request_duties.waive(east, NAME, "publish")
+        duties.waive(east, NAME, "publish")
 
 
 def test_an_applicant_whom_too_few_allow_is_led_to_why(bed: RequestBed) -> None:
@@ -213,10 +214,10 @@ def test_an_applicant_whom_too_few_allow_is_led_to_why(bed: RequestBed) -> None:
     bed.approve("east/steward")
     bed.approve("north/steward")
     south = bed.user("south/steward")
-    request_decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
+    decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
     assert todo(bed, "west/scientist") == [("applicant", "request show relapse")]
     with pytest.raises(NotAskedOfError, match="show relapse` says why"):
-        request_decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
+        decisions.reject(south, bed.papers("south"), bed.seen(), "ethics")
 
 
 def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: RequestBed) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cedarpy
 
-from hmchain.application.governance.policy_rules import RULES, Json, sentence
+from hmchain.application.governance.policies.rules import RULES, Json, sentence
 from hmchain.application.learning.schedule import MILLION
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data import cedar

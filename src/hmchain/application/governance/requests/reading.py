@@ -8,29 +8,28 @@ from enum import StrEnum
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.governance.documents import (
+from hmchain.application.governance.requests.applying import document_of
+from hmchain.application.governance.requests.documents import (
     TEXT_CHARACTERS_MAX,
     Document,
     Documents,
     NoReaderError,
     RedactedDocumentError,
-    documents_at,
 )
-from hmchain.application.governance.form import Form, answered, from_document
-from hmchain.application.governance.request_words import asked_terms, plan_terms, reason_words
-from hmchain.application.governance.requests import document_of
+from hmchain.application.governance.requests.form import Form, answered, from_document
+from hmchain.application.governance.requests.words import asked_terms, plan_terms, reason_words
 from hmchain.application.governance.terms import Term
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.readers import notices
+from hmchain.ledger.readers import requests as reader
+from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.notices import DutyView
 from hmchain.ledger.readers.request_steps import next_words, steps
 from hmchain.ledger.readers.requests import RequestDocument, RequestView, Word
 from hmchain.ledger.state import State
 from hmchain.plain import printable
 from hmchain.records.objects import MissingObjectError
-
-__all__ = ["Paper", "Reading", "RequestInWords", "documents_at", "in_words", "save", "titled"]
 
 
 class Reading(StrEnum):
@@ -120,6 +119,12 @@ def require_read(shown: RequestInWords) -> None:
 def titled(papers: Documents | None, chain_id: str, view: RequestView) -> str:
     """A request's title in one line, or what is to be said in its place."""
     return _title(_form(papers, chain_id, view))
+
+
+def shown(ledger: LedgerReader, name: str, papers: Documents | None) -> RequestInWords:
+    """One request, with all that this hospital may read. Raises `UnknownRequestError`."""
+    state = ledger.verified.state
+    return in_words(papers, ledger.genesis.chain_id, state, reader.request(state, name))
 
 
 def in_words(papers: Documents | None, chain_id: str, state: State, view: RequestView) -> RequestInWords:

@@ -1,0 +1,46 @@
+"""Lists of requests, and of what waits for a hospital's people, with titles where those can be read here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hmchain.application.governance.requests.documents import Documents
+from hmchain.application.governance.requests.reading import titled
+from hmchain.ledger.readers import request_steps
+from hmchain.ledger.readers import requests as reader
+from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.request_steps import Todo
+from hmchain.ledger.readers.requests import RequestView
+
+
+@dataclass(frozen=True)
+class ListedRequest:
+    """A request in a list."""
+
+    view: RequestView
+    title: str
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A thing to do."""
+
+    todo: Todo
+    title: str
+    """Of the request."""
+
+
+def listed(
+    ledger: LedgerReader, organisation: str, papers: Documents | None, *, over: bool = True
+) -> list[ListedRequest]:
+    """The requests that an organisation's people ask or are asked; of a ledger alone all of them."""
+    found = reader.requests_of(ledger.verified.state, organisation, over=over)
+    return [ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)) for view in found]
+
+
+def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
+    """What waits for anybody of an organisation, or for one person: what is overdue first."""
+    state, chain_id = ledger.verified.state, ledger.genesis.chain_id
+    found = [each for each in request_steps.inbox_of(state, organisation) if not person or person in each.who]
+    titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in {todo.request for todo in found}}
+    return [Waiting(todo, titles[todo.request]) for todo in found]
