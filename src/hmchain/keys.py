@@ -264,6 +264,13 @@ class WrappingKey(Redacted):
         return cls(data[:_MLKEM_SEED_BYTES], data[_MLKEM_SEED_BYTES:])
 
 
+class Opener(Protocol):
+    """What opens secrets that were wrapped to its owner: a wrapping key, or several."""
+
+    def unwrap(self, wrapped: WrappedKey, info: bytes) -> bytes:
+        """Open a wrapped secret. Raises `UnwrapError`, or another `KeyMaterialError` where a key cannot be had."""
+
+
 @dataclass(frozen=True, repr=False)
 class SecretKey(Redacted):
     """A symmetric 256-bit key."""

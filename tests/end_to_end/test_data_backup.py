@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from hmchain.application.site.keyring import earlier_key_file, earlier_key_files
 from hmchain.interfaces.cli.main import main
-from hmchain.keys import SecretKey, save_key
+from hmchain.keys import SecretKey, WrappingKey, load_key, save_key
 from support.steward import NUMBER, Captured, Steward, contents
 from support.steward import scans as scans
 from support.steward import steward as steward
 
 __all__ = ["scans", "steward"]
+
+FORMER = WrappingKey(bytes(64), bytes(32))
+"""The wrapping key that the hospital had before: documents were sealed to it."""
 
 
 @pytest.fixture
@@ -24,6 +28,8 @@ def saved(steward: Steward, scans: Path, tmp_path: Path) -> tuple[Path, Path, Pa
     steward.run("extract", str(scans), "--into", "neck", "--project", "other")
     steward.run("register", "head", "--leave-waiting")
     steward.run("opt-out", "--patient", f"{NUMBER}-77")
+    keys = steward.folder / "keys"
+    save_key(FORMER, earlier_key_file(keys, FORMER))
     made = steward.run("vault", "backup", str(tmp_path / "north.backup"))
     steward.run("vault", "mirror", str(tmp_path / "replica"))
     key = tmp_path / "kept apart" / "backup.key"
@@ -49,6 +55,7 @@ def test_a_lost_machine_is_made_good(
     done = new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica))
     assert done["lost"] == 0 and done["objects"] > 24 and done["organisation"] == "north"
     assert new.run("vault", "verify")["sound"]
+    assert [load_key(WrappingKey, path) for path in earlier_key_files(new.folder / "keys")] == [FORMER]
     assert shown(new) == before
     new.run("export", "head", "--output", str(tmp_path / "after"))
     assert contents(tmp_path / "before") == contents(tmp_path / "after")

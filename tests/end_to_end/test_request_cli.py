@@ -75,6 +75,8 @@ def test_a_request_is_asked_returned_decided_and_closed(
     file.write_text(file.read_text().replace("Do early", "In adults, do early"))
     assert answer("request", "submit", "relapse.toml", *north)["version"] == 2
     until(lambda: "In adults" in hmchain("request", "show", "relapse", *south), "the new version at South's node")
+    assert "it opens what others" in hmchain("node", "rotate-key", "wrapping", "--yes", *south)
+    assert "In adults" in hmchain("request", "show", "relapse", *south), "sealed to the key before"
     assert "may be used for relapse" in hmchain("request", "approve", "relapse", "--yes", *south)
     hmchain("request", "reject", "relapse", "--reason", "privacy", "--yes", *east)
     words = answer("request", "show", "relapse", *north)["view"]["decisions"]

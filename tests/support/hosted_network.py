@@ -56,9 +56,8 @@ class HostedNode:
         settings = NodeSettings(organisation=self.name, title=self.name.upper(), address=f"{self.host.address}:{_PORT}")
         seed = digest("test", self.name.encode())
         roles = [signing_key(self.name, role) for role in ("steward", "scientist", "agent", "validator")]
-        Keyring(roles[0], roles[1], roles[2], roles[3], WrappingKey(seed * 2, seed), SecretKey(seed)).save(
-            self.folder.keys
-        )
+        wrapping = WrappingKey(seed * 2, seed)
+        Keyring(*roles, wrapping, SecretKey(seed), wrapping).save(self.folder.keys)
         begin_record(self.folder.engine)
         node_key = signing_key(self.name, "node")
         save_key(node_key, self.folder.node_key)

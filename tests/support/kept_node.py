@@ -35,7 +35,8 @@ DAY_MS = 86_400_000
 def keyring(name: str) -> Keyring:
     seed = digest("test", name.encode())
     roles = [signing_key(name, role) for role in ("steward", "scientist", "agent", "validator")]
-    return Keyring(*roles, WrappingKey(seed * 2, seed), SecretKey.generate())
+    wrapping = WrappingKey(seed * 2, seed)
+    return Keyring(*roles, wrapping, SecretKey.generate(), wrapping)
 
 
 def propose_study(chain: Chain) -> None:

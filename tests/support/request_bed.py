@@ -61,7 +61,7 @@ class RequestBed:
     def papers(self, who: str) -> Documents:
         """The documents of a person's hospital."""
         hospital = self.bed.consortium.hospitals[who.split("/")[0]]
-        return Documents(hospital.folder, lambda: self.bed.consortium.objects, lambda: hospital.keys.wrapping)
+        return Documents(hospital.folder, lambda: self.bed.consortium.objects, hospital.keys.opening)
 
     def enrol(self, who: str, *roles: str) -> None:
         """Let somebody act for a hospital, with a key of their own."""

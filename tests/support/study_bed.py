@@ -67,7 +67,7 @@ def repeatable_keys(name: str) -> Keyring:
     chance = random.Random(f"keys of {name}")
     signing = [SigningKey(chance.randbytes(32)) for _ in range(4)]
     wrapping = WrappingKey(chance.randbytes(64), chance.randbytes(32))
-    return Keyring(signing[0], signing[1], signing[2], signing[3], wrapping, SecretKey(chance.randbytes(32)))
+    return Keyring(signing[0], signing[1], signing[2], signing[3], wrapping, SecretKey(chance.randbytes(32)), wrapping)
 
 
 @dataclass

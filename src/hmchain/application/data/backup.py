@@ -1,8 +1,9 @@
 """Backups of a hospital's keys and catalogue: one encrypted file that, with a replica, gives back all records.
 
 It holds the vault's file, the catalogue with the keys of the projects in it, the log of what was done with the records,
-and the two keys that open them. All of it is sealed under a backup key of its own, a key file that is kept apart. A
-backup begins with a list of its parts; their bytes follow, in that order. Keys are in clear in memory alone.
+the two keys that open them, and former wrapping keys, which open what others sealed to the hospital. All of it is
+sealed under a backup key of its own, a key file that is kept apart. A backup begins with a list of its parts; their
+bytes follow, in that order. Keys are in clear in memory alone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,13 @@ from hmchain.application.site.hospital import (
     locate,
     open_records,
 )
-from hmchain.application.site.keyring import key_file, replaced_key_file
+from hmchain.application.site.keyring import (
+    earlier_key_file,
+    earlier_key_files,
+    is_earlier_key,
+    key_file,
+    replaced_key_file,
+)
 from hmchain.application.site.persons import FILE as PERSONS
 from hmchain.application.site.record_store import SETTINGS
 from hmchain.canonical import digest
@@ -118,6 +125,8 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         parts: dict[str, Path | bytes] = {file.name: file for file in sorted(scratch.iterdir())}
         for role, kind in _KEYS.items():
             parts[role] = load_key(kind, key_file(place.keys, role), passphrase).secret_bytes()
+        for earlier in (load_key(WrappingKey, file, passphrase) for file in earlier_key_files(place.keys)):
+            parts[earlier_key_file(place.keys, earlier).name] = earlier.secret_bytes()
         clean_files.write(path, seal_stream(_content(place.organisation, parts), key, _CONTEXT), durable=True)
 
 
@@ -143,7 +152,10 @@ def restore(
     with _scratch(place.path) as scratch:
         manifest, secrets = _unpack(path, key, scratch)
         for role, kind in _KEYS.items():
-            _put_key(kind.from_secret_bytes(secrets[role]), place, role, passphrase)
+            _put_key(kind.from_secret_bytes(secrets.pop(role)), place, role, passphrase)
+        for earlier in map(WrappingKey.from_secret_bytes, secrets.values()):
+            if not (file := earlier_key_file(place.keys, earlier)).exists():
+                save_key(earlier, file, passphrase)
         for name in _PLAIN:
             if (scratch / name).exists() and not (place.path / name).exists():
                 rename(scratch / name, place.path / name)
@@ -210,11 +222,12 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         raise EOFError
     manifest = decoding.from_json(reader.read(length), Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
-    if not needed <= manifest.parts.keys() <= needed | {*_PLAIN, ACTIVITY}:
+    known = needed | {*_PLAIN, ACTIVITY} | {name for name in manifest.parts if is_earlier_key(name)}
+    if not needed <= manifest.parts.keys() <= known:
         raise EOFError
     secrets = {}
     for name, size in manifest.parts.items():
-        if name in _KEYS:
+        if name in _KEYS or is_earlier_key(name):
             secrets[name] = reader.read(size)
         else:
             clean_files.write(folder / name, reader.pieces(size), durable=True)

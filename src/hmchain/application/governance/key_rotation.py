@@ -1,8 +1,8 @@
 """Replace one of a hospital's keys: on the ledger, and then on disk.
 
 Whatever is cut short goes on when the same is asked for again. The new key's file is on disk before the ledger hears of
-it, the old one is given up only once nothing needs it any more: a validator's after the last block that it signs, a
-wrapping key's after the vault is in the new one's hands.
+it, the old one is given up only once nothing needs it any more: a validator's after the last block that it signs. A
+wrapping key is kept, once the vault is in the new one's hands, to open what others sealed to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.node import home
 from hmchain.application.node.link import connected
 from hmchain.application.site.hospital import HospitalFolder, alone, locate
-from hmchain.application.site.keyring import ROTATED_ROLES, key_file, next_key_file
+from hmchain.application.site.keyring import ROTATED_ROLES, keep_earlier, key_file, next_key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError, LedgerError
 from hmchain.files import rename
@@ -172,7 +172,9 @@ def _wait_for_signer(folder: NodeFolder, fresh: Key) -> None:
 def adopt(folder: NodeFolder, role: str, fresh: Key, passphrase: str | None) -> None:
     """Let everything use the new key, and give up the old one last, in one step."""
     if isinstance(fresh, WrappingKey):
-        _hand_over_vault(locate(folder.path), fresh, load_key(WrappingKey, key_file(folder.keys, role), passphrase))
+        old = load_key(WrappingKey, key_file(folder.keys, role), passphrase)
+        _hand_over_vault(locate(folder.path), fresh, old)
+        keep_earlier(folder.keys, old)
     elif role == VALIDATOR:
         home.make_home(folder, passphrase, validator=fresh)
     rename(next_key_file(folder.keys, role), key_file(folder.keys, role))

@@ -9,12 +9,11 @@ from enum import StrEnum
 from hmchain.application.learning.description import Description, OtherDescriptionError, require_sound
 from hmchain.application.learning.pinned import read_training
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import OpeningKeys
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.application.site.texts import Texts
 from hmchain.errors import HMChainError, InputError
-from hmchain.keys import WrappingKey, load_key
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.readers.studies import StudyProposal
 from hmchain.records.objects import ObjectStore
@@ -81,7 +80,7 @@ def texts_at(folder: NodeFolder, passphrase: Callable[[], str | None]) -> Texts:
     return Texts(
         HospitalFolder(organisation, folder.hospital(organisation), folder),
         lambda: exchanged_objects(folder),
-        lambda: load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase()),
+        OpeningKeys(folder.keys, passphrase),
     )
 
 
@@ -91,7 +90,7 @@ def texts_in(run: RunFolder, organisation: str, passphrase: Callable[[], str | N
     return Texts(
         folder,
         lambda: ObjectStore.directory(run.objects),
-        lambda: load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase()),
+        OpeningKeys(folder.keys, passphrase),
     )
 
 

@@ -211,7 +211,7 @@ class Hospital:
     @property
     def texts(self) -> Texts:
         """The descriptions of studies that it has read, or can."""
-        return Texts(self.folder, lambda: self.agent.objects, lambda: self.keys.wrapping)
+        return Texts(self.folder, lambda: self.agent.objects, self.keys.opening)
 
     def describe(self, study: str, description: Description) -> WordsPin:
         """Scientist: put a study's description where the members find it; `study_spec` takes what this returns.

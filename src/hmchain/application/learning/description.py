@@ -17,7 +17,7 @@ from hmchain.application.learning.pinned import WordsPin
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StudyError
-from hmchain.keys import Redacted, SecretKey, WrappedFor, WrappingKey, WrappingPublicKey, wrap_for, wrapped_to
+from hmchain.keys import Opener, Redacted, SecretKey, WrappedFor, WrappingPublicKey, wrap_for, wrapped_to
 from hmchain.plain import readable
 from hmchain.records.envelope import open_envelope, seal
 from hmchain.records.objects import address_of
@@ -128,10 +128,8 @@ def seal_description(
     return SealedWords(WordsPin(words.digest, address_of(data), len(data)), words, data)
 
 
-def open_description(
-    data: bytes, chain_id: str, study: str, organisation: str, key: WrappingKey, pin: WordsPin
-) -> Words:
-    """The description in an object, with a member's private key, held against what the study pins.
+def open_description(data: bytes, chain_id: str, study: str, organisation: str, key: Opener, pin: WordsPin) -> Words:
+    """The description in an object, with what opens for a member, held against what the study pins.
 
     Raises `OtherDescriptionError`, or `KeyMaterialError` if it was not sealed to this key.
     """

@@ -33,6 +33,7 @@ class Kind(Enum):
     AGENT = "what an agent keeps, sealed under its own key: it opens it, or refuses to begin"
     ENGINE = "CometBFT's own: it checks its blocks when it starts, `hmchain node status` names damage"
     SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
+    EARLIER_KEY = "wrapping keys that were replaced: they open what was sealed to them, and nothing new is"
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
     SENT = "what people sent that no block had decided: the ledger shows what became of it"
     CHALLENGE = "what a candidate's answer has to be: the ledger has it once it was proposed"
@@ -57,6 +58,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*/)?cache/.+", Kind.CACHED),
     (r"(?:hospitals/[^/]+/)?keys/(?:steward|scientist|agent|validator|wrapping)\.key", Kind.KEY),
     (r"keys/node\.key", Kind.NODE_KEY),
+    (r"(?:.*/)?keys/wrapping\.key\.earlier-[0-9a-f]+", Kind.EARLIER_KEY),
     (r"(?:.*/)?keys/.+", Kind.LOCAL_KEY),
     (r"(?:.*\.safetensors)", Kind.MODEL),
     (r"summary\.json", Kind.SUMMARY),

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.keys import SecretKey, SigningKey, StoredKey, WrappingKey, load_key, save_key
+from hmchain import files
+from hmchain.canonical import digest
+from hmchain.keys import (
+    Opener,
+    Redacted,
+    SecretKey,
+    SigningKey,
+    StoredKey,
+    UnwrapError,
+    WrappedKey,
+    WrappingKey,
+    load_key,
+    save_key,
+)
 from hmchain.ledger.contracts.members.membership import Member
 
 
@@ -21,12 +37,15 @@ class Keyring:
     """Opens what is wrapped to the organisation, its own records among it."""
     local: SecretKey
     """Seals what the agent keeps on its own disk."""
+    opening: Opener
+    """Opens what others sealed to the organisation, also to a wrapping key that it has replaced."""
 
     @classmethod
     def generate(cls) -> Keyring:
         """New keys."""
         signing = [SigningKey.generate() for _ in range(4)]
-        return cls(signing[0], signing[1], signing[2], signing[3], WrappingKey.generate(), SecretKey.generate())
+        wrapping = WrappingKey.generate()
+        return cls(signing[0], signing[1], signing[2], signing[3], wrapping, SecretKey.generate(), wrapping)
 
     @classmethod
     def load(cls, folder: Path, passphrase: str | None = None) -> Keyring:
@@ -34,7 +53,8 @@ class Keyring:
         signing = [load_key(SigningKey, key_file(folder, role), passphrase) for role in _SIGNING_ROLES]
         wrapping = load_key(WrappingKey, key_file(folder, "wrapping"), passphrase)
         local = load_key(SecretKey, key_file(folder, "local"), passphrase)
-        return cls(signing[0], signing[1], signing[2], signing[3], wrapping, local)
+        opening = OpeningKeys(folder, lambda: passphrase)
+        return cls(signing[0], signing[1], signing[2], signing[3], wrapping, local, opening)
 
     def save(self, folder: Path, passphrase: str | None = None) -> None:
         """Write each key to a file of its own. Raises `KeyFileError` rather than overwrite one."""
@@ -55,6 +75,36 @@ class Keyring:
         )
 
 
+class OpeningKeys(Redacted):
+    """What opens what others sealed to a hospital: its wrapping key, then those before it, which do nothing else.
+
+    Documents are sealed once, to the key that a reader has then. A key file is read once, and not before it is needed.
+    """
+
+    def __init__(self, folder: Path, passphrase: Callable[[], str | None]) -> None:
+        self._folder, self._passphrase = folder, passphrase
+        self._read: dict[Path, WrappingKey] = {}
+
+    def unwrap(self, wrapped: WrappedKey, info: bytes) -> bytes:
+        """Open a wrapped secret with whichever key does.
+
+        Raises `UnwrapError` if none does, `KeyFileError` or `WrongPassphraseError` for a file that cannot be read.
+        """
+        for key in self._keys():
+            with suppress(UnwrapError):
+                return key.unwrap(wrapped, info)
+        raise UnwrapError(
+            "a wrapped key opens with no wrapping key of this hospital",
+            f"put the one of that time into {self._folder}, from its backup: `{_EARLIER}*` are tried too",
+        )
+
+    def _keys(self) -> Iterator[WrappingKey]:
+        for path in (key_file(self._folder, "wrapping"), *earlier_key_files(self._folder)):
+            if path not in self._read:
+                self._read[path] = load_key(WrappingKey, path, self._passphrase())
+            yield self._read[path]
+
+
 _SIGNING_ROLES = ("steward", "scientist", "agent", "validator")
 ROTATED_ROLES = (*_SIGNING_ROLES, "wrapping")
 """The keys that the ledger knows, and that can be replaced there."""
@@ -73,6 +123,34 @@ def person_key_file(folder: Path, handle: str) -> Path:
 def next_key_file(folder: Path, role: str) -> Path:
     """Where a role's next key lies until the ledger has taken it up."""
     return folder / f"{role}.key.next"
+
+
+_EARLIER = "wrapping.key.earlier-"
+_EARLIER_DIGITS = 16
+
+
+def earlier_key_file(folder: Path, key: WrappingKey) -> Path:
+    """Where a wrapping key lies that another one has replaced on the ledger; its name follows from the key."""
+    public = key.public
+    return folder / f"{_EARLIER}{digest('hmchain wrapping key', public.mlkem, public.x25519).hex()[:_EARLIER_DIGITS]}"
+
+
+def earlier_key_files(folder: Path) -> list[Path]:
+    """The wrapping keys that a hospital had before: they open what was sealed to them, and nothing new is."""
+    put_aside = replaced_key_file(folder, "wrapping")
+    kept = sorted(path for path in folder.glob(f"{_EARLIER}*") if is_earlier_key(path.name))
+    return [*kept, put_aside] if put_aside.exists() else kept
+
+
+def is_earlier_key(name: str) -> bool:
+    """Whether a file of this name holds a wrapping key that was replaced."""
+    return re.fullmatch(rf"{re.escape(_EARLIER)}[0-9a-f]{{{_EARLIER_DIGITS}}}", name) is not None
+
+
+def keep_earlier(folder: Path, key: WrappingKey) -> None:
+    """Keep the wrapping key that is about to be replaced, sealed as its file is; on disk when this returns."""
+    current = files.read(key_file(folder, "wrapping"))
+    files.write_whole(earlier_key_file(folder, key), current, durable=True, mode=files.PRIVATE)
 
 
 def replaced_key_file(folder: Path, role: str) -> Path:

@@ -20,18 +20,18 @@ from hmchain.application.learning.pinned import WordsPin
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.canonical import NotCanonicalError, decode, encode
 from hmchain.files import PRIVATE, make_folder, write_whole
-from hmchain.keys import WrappingKey
+from hmchain.keys import Opener, Redacted
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.records.objects import ObjectStore
 
 
-@dataclass(frozen=True)
-class Texts:
-    """One hospital's descriptions. Neither store nor key is opened for what was read before."""
+@dataclass(frozen=True, repr=False)
+class Texts(Redacted):
+    """One hospital's descriptions. No store is opened for what was read before."""
 
     folder: HospitalFolder
     objects: Callable[[], ObjectStore]
-    key: Callable[[], WrappingKey]
+    key: Opener
 
     def kept(self, study: str, pin: WordsPin) -> Description | None:
         """The copy that was kept, if there is one and it is what the study pins."""
@@ -50,7 +50,7 @@ class Texts:
         if (known := self.kept(study, pin)) is not None:
             return known
         data = self.objects().get(pin.object, size=pin.size)
-        words = open_description(data, chain_id, study, self.folder.organisation, self.key(), pin)
+        words = open_description(data, chain_id, study, self.folder.organisation, self.key, pin)
         self._keep(study, words)
         return shown(words.description)
 

@@ -119,7 +119,7 @@ def _completed(prepared: Prepared, consortium: Consortium, content: Content) -> 
     if entry.status is Status.SUBMITTED:
         given_back = ReturnRequest(name, entry.version, entry.content, INCOMPLETE, b"")
         consortium.require(consortium.hospitals[second].as_steward(given_back))
-    papers = Documents(asker.folder, lambda: asker.agent.objects, lambda: asker.keys.wrapping)
+    papers = Documents(asker.folder, lambda: asker.agent.objects, asker.keys.opening)
     letter = text_document(_LETTER % utc(consortium.ledger.now_ms())[:10])
     digest = papers.put(consortium.ledger.chain_id, name, letter, membership.active_members(consortium.ledger.state))
     whole = replace(content, documents=(DocumentRef(DocumentKind.ETHICS, digest),))

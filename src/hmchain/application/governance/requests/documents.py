@@ -19,12 +19,12 @@ from typing import TypeVar
 
 from hmchain import files
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import OpeningKeys
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StorageError
-from hmchain.keys import Redacted, SecretKey, WrappedFor, WrappingKey, load_key, wrap_for, wrapped_to
+from hmchain.keys import Opener, Redacted, SecretKey, WrappedFor, wrap_for, wrapped_to
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.state import State
@@ -164,13 +164,13 @@ def readers_of(state: State, organisations: Iterable[str]) -> list[Member]:
     return [member for member in membership.active_members(state) if member.organisation in wanted]
 
 
-@dataclass(frozen=True)
-class Documents:
-    """The documents that one hospital makes and reads. Neither store nor key is opened before it is needed."""
+@dataclass(frozen=True, repr=False)
+class Documents(Redacted):
+    """The documents that one hospital makes and reads. The store is not opened before it is needed."""
 
     folder: HospitalFolder
     objects: Callable[[], ObjectStore]
-    key: Callable[[], WrappingKey]
+    key: Opener
 
     def put(self, chain_id: str, request: str, document: Document, readers: Iterable[Member]) -> bytes:
         """Seal a document of a request to readers and return its digest for the ledger.
@@ -210,7 +210,7 @@ class Documents:
         if mine is None:
             what = f"a document of {request} is not sealed to {self.folder.organisation}"
             raise NoReaderError(what, "its author chose its readers: ask for it, and it is attached anew for you")
-        key = SecretKey(self.key().unwrap(mine, _context(chain_id, request, self.folder.organisation)))
+        key = SecretKey(self.key.unwrap(mine, _context(chain_id, request, self.folder.organisation)))
         sealed = store.get(keys.object, size=keys.size)
         opened = _decoded(open_envelope(sealed, key, _context(chain_id, request)), _Sealed)
         _require_sound(opened.document)
@@ -256,7 +256,7 @@ def documents_at(folder: NodeFolder, passphrase: Callable[[], str | None]) -> Do
     return Documents(
         HospitalFolder(organisation, folder.hospital(organisation), folder),
         lambda: exchanged_objects(folder),
-        lambda: load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase()),
+        OpeningKeys(folder.keys, passphrase),
     )
 
 

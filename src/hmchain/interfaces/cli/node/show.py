@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from hmchain.application.governance import key_rotation
 from hmchain.application.governance.key_rotation import KeyRotation
 from hmchain.application.node.ledger_export import RUNNING, ExportedLedger
 from hmchain.application.node.status import NodeAudit, NodeStatus
@@ -18,7 +19,8 @@ from hmchain.interfaces.cli.network.show import rules_words
 AFTER_ROTATION = {
     "agent": "A running agent takes it up by itself.",
     "validator": "The node takes it up by itself; its reputation and power are those of before.",
-    "wrapping": "A running agent takes it up by itself. Back up the vault anew: its old backups need the old key.",
+    "wrapping": "A running agent takes it up by itself. The old one stays as wrapping.key.earlier-*: it opens what\n"
+    "others sealed to it, documents of requests above all. Back up the vault anew: its old backups need the old key.",
 }
 
 
@@ -130,7 +132,8 @@ def show_rotated(done: KeyRotation, role: str, folder: NodeFolder) -> None:
     """Say which key is new, and what to do now."""
     output.say(f"The {role} of {done.organisation} has a new key: {done.key.hex()}")
     output.say(AFTER_ROTATION.get(role, "The old one is refused from now on."))
-    output.say(f"Back up {folder.keys} anew; older copies of this key are worth nothing.")
+    worth = "" if role == key_rotation.WRAPPING else "; older copies of this key are worth nothing"
+    output.say(f"Back up {folder.keys} anew{worth}.")
 
 
 def show_backup(kept: dict[str, Any]) -> None:

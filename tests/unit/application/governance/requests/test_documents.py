@@ -45,7 +45,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 def of(bed: Bed, name: str) -> Documents:
     hospital = bed.consortium.hospitals[name]
-    return Documents(hospital.folder, lambda: bed.consortium.objects, lambda: hospital.keys.wrapping)
+    return Documents(hospital.folder, lambda: bed.consortium.objects, hospital.keys.opening)
 
 
 def put(bed: Bed, document: Document, *readers: str) -> bytes:
@@ -64,7 +64,7 @@ def test_its_readers_read_it_and_no_other_member_does(bed: Bed) -> None:
         assert of(bed, name).read(CHAIN, REQUEST, digest).text == "Do early changes tell who will relapse?"
     with pytest.raises(NoReaderError, match="not sealed to north"):
         of(bed, "north").read(CHAIN, REQUEST, digest)
-    thief = Documents(bed.consortium.hospitals["east"].folder, lambda: bed.consortium.objects, WrappingKey.generate)
+    thief = Documents(bed.consortium.hospitals["east"].folder, lambda: bed.consortium.objects, WrappingKey.generate())
     with pytest.raises(UnwrapError):
         thief.read(CHAIN, REQUEST, digest)
     assert b"relapse?" not in stored(bed)
