@@ -313,12 +313,14 @@ class Bed:
         self.adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
         return place
 
-    def lose_files(self, name: str) -> None:
-        """A hospital's agent loses its file and its cache."""
+    def lose_files(self, name: str, put_back: bytes = b"") -> None:
+        """A hospital's agent loses its file and its cache; an older file is put back if one is given."""
         self.consortium.close()
         folder = self.directory / "hospitals" / name
         for path in folder.glob("agent.db*"):
             path.unlink()
+        if put_back:
+            (folder / "agent.db").write_bytes(put_back)
         shutil.rmtree(folder / "cache", ignore_errors=True)
         self.adopt(Consortium.open(self.directory, clock_ms=self.clock, learn=self.learn))
 

@@ -120,7 +120,7 @@ class Agent:
 
     @property
     def coins(self) -> SecretKey:
-        """The hospital's secret for all that training and counting leave to chance."""
+        """The hospital's secret for all that training leaves to chance."""
         return rounding_secret(self.store, self.random)
 
     def _act(self, study: Study) -> list[contracts.Body]:

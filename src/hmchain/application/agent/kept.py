@@ -73,7 +73,7 @@ class Patience(Record, frozen=True):
 
 
 class RoundingSecret(Redacted, Record, frozen=True):
-    """From which batches, augmentation, stochastic rounding and count noise are drawn."""
+    """From which batches, augmentation and stochastic rounding are drawn."""
 
     raw: bytes
 
@@ -114,7 +114,7 @@ def patience_name(study: str, organisation: str) -> str:
 
 
 def rounding_secret(store: AgentStore, random: Random) -> SecretKey:
-    """The hospital's secret for all that training and counting leave to chance; drawn once, kept for good."""
+    """The hospital's secret for all that training leaves to chance; drawn once, kept for good."""
     found = store.get("rounding", RoundingSecret)
     if found is None:
         found = RoundingSecret(random(32))

@@ -17,24 +17,13 @@ from hmchain.application.agent.desk import RoundDesk
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.learning.masking import MaskSeeds, mask_update
 from hmchain.application.learning.quantise import quantise_and_mask
-from hmchain.application.learning.schedule import MILLION, generator
-from hmchain.canonical import Record, digest, encode
-from hmchain.keys import Redacted
+from hmchain.application.learning.schedule import MILLION
 from hmchain.ledger import sums, vectors
-from hmchain.ledger.arithmetic import I32, U32
+from hmchain.ledger.arithmetic import U32
 from hmchain.ledger.contracts.learning import participation
-
-COUNT_NOISE_EPSILON = 0.5
-"""Two-sided geometric noise on each class count, by each hospital: epsilon 0.5 for one record (Ghosh et al., 2009)."""
 
 Masking = Callable[[RoundDesk, MaskSeeds], U32]
 """Gives the vector of an attempt under its masks, (padded d,) uint32."""
-
-
-class NoisedCounts(Redacted, Record, frozen=True):
-    """Class counts of one dataset version with the one noise that they ever get."""
-
-    counts: tuple[int, ...]
 
 
 def make(desk: RoundDesk, masked: Masking) -> MaskedUpdate:
@@ -65,7 +54,7 @@ def make(desk: RoundDesk, masked: Masking) -> MaskedUpdate:
 def masked(desk: RoundDesk, seeds: MaskSeeds) -> U32:
     """What is summed in the round: people or class counts in round 0, after it what was trained."""
     if desk.entry.number == 0:
-        return mask_update(answers.vector(desk) if desk.study.spec.is_count else noised_counts(desk), seeds)
+        return mask_update(answers.vector(desk), seeds)
     spec = desk.study.spec
     start = desk.base().weight_bits.view(np.float32)[: spec.rule.size]
     fitted = desk.learner.trainer.fit(start, desk.entry.number - 1)
@@ -73,27 +62,6 @@ def masked(desk: RoundDesk, seeds: MaskSeeds) -> U32:
     clip_norm = spec.clip_norm_millionths / MILLION
     coins = desk.coins.derive("rounding", desk.name.encode(), *(number.to_bytes(8, "big") for number in desk.place)).raw
     return quantise_and_mask(fitted.weights - start, spec.rule, clip_norm, weight, coins, seeds)[0]
-
-
-def noised_counts(desk: RoundDesk) -> I32:
-    """Class counts of one's training data with noise, in whole counts.
-
-    One draw for a dataset version and its classes, in every attempt and in every study: the mean of several draws would
-    tell the counts. So the noise's epsilon is spent once, however often the counts are summed. What was drawn is kept,
-    since fewer records under the same noise would tell which ones were erased.
-    """
-    use, classes = desk.study.spec.use(desk.organisation), desk.study.spec.schema.classes
-    place = (use.dataset.encode(), use.version.to_bytes(8, "big"), encode(classes))
-    name = f"counts/{digest('hmchain counted', *place).hex()}"
-    if (drawn := desk.store.get(name, NoisedCounts)) is not None:
-        return np.array(drawn.counts, np.int32)
-    random = generator(desk.coins.derive("count noise", *place).raw)
-    p = 1 - np.exp(-COUNT_NOISE_EPSILON)
-    size = len(desk.learner.class_counts)
-    noise = random.geometric(p, size) - random.geometric(p, size)
-    counts = np.clip(desk.learner.class_counts + noise, 0, desk.study.rule(0).quantum).astype(np.int32)
-    desk.store.put(name, NoisedCounts(tuple(counts.tolist())))
-    return counts
 
 
 def _sum_key(desk: RoundDesk) -> bytes:

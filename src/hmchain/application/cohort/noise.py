@@ -3,8 +3,9 @@
 P(x) is proportional to exp(-epsilon |x|) over all integers, which makes a count of people differentially private
 (Ghosh, Roughgarden and Sundararajan, STOC 2009). Drawn as Canonne, Kamath and Steinke do (The Discrete Gaussian for
 Differential Privacy, NeurIPS 2020, algorithms 1 and 2), without a float, whose gaps would tell counts (Mironov, CCS
-2012). The chance is a key stream under the hospital's secret and the statement: the same statement, the same noise, in
-whatever study and beside whichever hospitals it is summed; so no mean over many answers tells more than one.
+2012). The chance is a key stream under the hospital's secret, the statement and the records that were counted: the same
+statement, the same noise, in whatever study and beside whichever hospitals it is summed; so no mean over many answers
+tells more than one. Fewer records are another draw: under the same one their difference would be those that are gone.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ MILLION = 1_000_000
 _WORD_BITS = 64
 
 
-def noise(secret: SecretKey, statement: bytes, epsilon_millionths: int) -> int:
-    """The noise of a statement: of mean 0 and scale 1/epsilon."""
-    return discrete_laplace(Chance(secret.derive("hmchain count noise", statement)), epsilon_millionths, MILLION)
+def noise(secret: SecretKey, statement: bytes, records: bytes, epsilon_millionths: int) -> int:
+    """The noise of a statement over records of this digest: of mean 0 and scale 1/epsilon."""
+    chance = Chance(secret.derive("hmchain count noise", statement, records))
+    return discrete_laplace(chance, epsilon_millionths, MILLION)
 
 
 class Chance:

@@ -15,6 +15,7 @@ from hmchain.application.cohort.counting import count_people
 from hmchain.application.hospital.authority import require_authorised
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.trainers.worker import PATIENCE_SECONDS, StillAtWorkError
+from hmchain.canonical import digest
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import counting
 from hmchain.ledger.contracts.learning.studies import StudySpec
@@ -33,7 +34,6 @@ class PeopleCounter:
     """A `Learner` that learns nothing: its only class is the people of whom the query is true."""
 
     has_read = False
-    data = b""
 
     def __init__(self, hospital: Hospital, spec: StudySpec) -> None:
         """Raises `UnpinnedError` unless the study is the one that its plan gives."""
@@ -45,15 +45,23 @@ class PeopleCounter:
         derived = counting.spec_of(spec.name, spec.purpose, spec.training, spec.uses, spec.colluders, spec.deadlines)
         if derived != spec:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
-        self._counting: Future[int] | None = None
+        self._counting: Future[tuple[int, bytes]] | None = None
         self._failed: tuple[float, BaseException] | None = None
 
     @property
     def class_counts(self) -> npt.NDArray[np.int64]:
         """The number of people, counted once; it stays in this process. Raises as `read`."""
+        return np.array([self._counted()[0]], np.int64)
+
+    @property
+    def data(self) -> bytes:
+        """Digest of the records that were counted. Raises as `read`."""
+        return self._counted()[1]
+
+    def _counted(self) -> tuple[int, bytes]:
         self.read()
         assert self._counting is not None
-        return np.array([self._counting.result()], np.int64)
+        return self._counting.result()
 
     def read(self) -> None:
         """Count, in a thread of its own, of records that were found to be those that were published.
@@ -80,12 +88,15 @@ class PeopleCounter:
             hospital.vault, hospital.store, hospital.node.state, use.organisation, use.dataset, use.version
         )
 
-    def _count(self, counted: Future[int]) -> None:
+    def _count(self, counted: Future[tuple[int, bytes]]) -> None:
         """Count with a handle on the vault of the thread's own."""
         hospital, use = self._hospital, self._spec.use(self._hospital.organisation)
         try:
             with Vault.look(hospital.folder.vault, hospital.folder.store(), hospital.keys.wrapping) as vault:
-                counted.set_result(count_people(vault, use.dataset, use.version, self._plan.query))
+                before = vault.leaves(use.dataset, use.version)
+                people = count_people(vault, use.dataset, use.version, self._plan.query)
+                after = vault.leaves(use.dataset, use.version)  # what is erased meanwhile makes them other records
+                counted.set_result((people, digest("hmchain counted records", *before, *after)))
         except BaseException as error:
             counted.set_exception(error)
 

@@ -21,6 +21,7 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.site.hospital import Records, locate, open_records, read_records
 from hmchain.canonical import digest
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
+from hmchain.keys import SecretKey
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue, HeldItem, Version
 from hmchain.records.catalogue.entries import PENDING
@@ -81,7 +82,7 @@ def travel(prepared: Prepared, consortium: Consortium, passphrase: str | None, p
     arrivals = [_arrival(prepared, name, passphrase) for name in prepared.names]
     for arrival in arrivals:
         hospital = consortium.hospitals[arrival.hospital]
-        seed_rounding(hospital.store, prepared.settings.seed, arrival.hospital)
+        seed_chance(hospital.store, prepared.settings.seed, arrival.hospital)
         steward = LedgerUser(arrival.hospital, hospital.keys.steward, consortium.ledger)
         publication.publish(steward, arrival.images, prepared.schema)
     return arrivals
@@ -177,11 +178,12 @@ def steward_of(name: str) -> str:
     return f"steward of {name} (simulated)"
 
 
-def seed_rounding(hospital_store: AgentStore, seed: int, organisation: str) -> None:
-    """Draw the coins of stochastic rounding from the run's seed, so that a run can be repeated bit by bit."""
+def seed_chance(hospital_store: AgentStore, seed: int, organisation: str) -> None:
+    """Draw batches, rounding and the noise of counts from the run's seed, so that a run can be repeated bit by bit."""
+    raw = digest("hmchain demo rounding", seed.to_bytes(8, "big"), organisation.encode())
     if hospital_store.get("rounding", RoundingSecret) is None:
-        raw = digest("hmchain demo rounding", seed.to_bytes(8, "big"), organisation.encode())
         hospital_store.put("rounding", RoundingSecret(raw))
+    hospital_store.lasting = SecretKey(raw).derive("hmchain demo noise")
 
 
 def _joined_over_pictures(prepared: Prepared, progress: Progress) -> Callable[[str], Progress]:

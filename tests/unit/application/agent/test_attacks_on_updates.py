@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hmchain.application.agent import contents, updates
+from hmchain.application.agent import answers, contents, updates
 from hmchain.application.agent.desk import RoundDesk
 from hmchain.application.agent.faults import AgentBehaviour
 from hmchain.application.agent.phases import commit
 from hmchain.ledger import sums, vectors
 from hmchain.ledger.arithmetic import I32
-from hmchain.ledger.contracts.learning import summing
+from hmchain.ledger.contracts.learning import rounds, studies, summing
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Attest, CommitUpdate
 from hmchain.ledger.contracts.learning.rounds import Phase
@@ -24,7 +25,7 @@ from hmchain.ledger.sums import Summand, SummedSet
 from hmchain.ledger.transactions import Refusal
 from hmchain.records import envelope
 from support.coalition import Eavesdropper
-from support.study_bed import F32, STUDY, Bed, DummyTrainer
+from support.study_bed import F32, STUDY, Bed, DummyTrainer, another
 
 
 @pytest.fixture
@@ -102,14 +103,42 @@ def test_r2_an_erasure_between_two_attempts_is_not_the_difference_of_two_sums(be
 def test_r2_an_erasure_is_not_the_difference_of_two_studies_class_counts(bed: Bed) -> None:
     """Both have the same noise: with other counts in it, what is left is the erased record's class."""
     bed.until(1, Phase.COMMIT)
-    first = noised_counts(bed, "north")
+    first = class_counts(bed, "north")
     erase(bed, "north")
     assert list(bed.desk("north").learner.class_counts) == [96, 50]
-    assert np.array_equal(first, noised_counts(bed, "north"))
+    assert np.array_equal(first, class_counts(bed, "north"))
 
 
-def noised_counts(bed: Bed, name: str) -> I32:
-    return updates.noised_counts(bed.desk(name))
+def test_r2_neither_a_lost_file_nor_an_older_one_draws_the_noise_of_class_counts_again(tmp_path: Path) -> None:
+    """The mean of several draws would be the count, and each proposal after a loss would be one for nothing."""
+    bed = Bed.found(tmp_path)
+    spec = bed.prepare(rounds_=1)
+    older = (tmp_path / "hospitals" / "north" / "agent.db").read_bytes()
+    bed.approve()
+    said = sum_of_classes(bed, STUDY)
+    bed.lose_files("north", put_back=older)
+    bed.lose_files("south")
+    for name in ("north", "south"):
+        bed.agent(name).random = random.Random(name).randbytes
+    bed.ask(another(spec, "again"))
+    bed.approve(study="again")
+    assert sum_of_classes(bed, "again") == said
+    bed.close()
+
+
+def sum_of_classes(bed: Bed, study: str) -> bytes:
+    """Root of the sum of everybody's class counts; the study is run to its end."""
+    bed.run(lambda: studies.require_study(bed.state, study).status is Status.FINISHED)
+    entry = rounds.round_(bed.state, study, 0)
+    assert entry is not None
+    assert entry.posted is not None
+    assert entry.frozen == bed.names
+    return entry.posted.sum_root
+
+
+def class_counts(bed: Bed, name: str) -> I32:
+    """What a hospital says of its classes."""
+    return answers.vector(bed.desk(name))
 
 
 def erase(bed: Bed, name: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent import answers
-from hmchain.application.agent.answers import NoisedPeople
+from hmchain.application.agent.answers import Noised
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.cohort.noise import noise
@@ -64,12 +64,13 @@ def test_the_people_of_all_hospitals_but_the_smallest_are_summed(bed: Bed) -> No
     assert entry.frozen == LARGE
     said = 0
     for name in LARGE:
-        ((_, drawn),) = bed.agent(name).store.all("people/", NoisedPeople)
+        ((_, drawn),) = bed.agent(name).store.all("said/", Noised)
         version = datasets.version(bed.state, name, DATASET, 1)
         assert version is not None
         statement = queries.statement(queries.plan_of(study.spec.training), name, version.root)
-        assert drawn.people == WOMEN[name] + noise(bed.agent(name).store.lasting, statement, 500_000)
-        said += drawn.people
+        records = PeopleCounter(bed.everyone[name], study.spec).data
+        assert drawn.number == WOMEN[name] + noise(bed.agent(name).store.lasting, statement, records, 500_000)
+        said += drawn.number
     assert cohort_bed.result(bed, FIRST) == said
     assert models.model(bed.state, FIRST) is None
 
@@ -81,7 +82,7 @@ def test_a_count_below_a_threshold_is_refused_before_anything_is_computed(bed: B
     assert [update.organisation for update in rounds.contributions(bed.state, entry)] == list(LARGE)
     assert ("count.sat_out", "south") in bed.kinds("count.sat_out")
     south = bed.agent("south")
-    assert not list(south.store.all("people/", NoisedPeople))
+    assert not list(south.store.all("said/", Noised))
     assert made(bed, FIRST) == []
     sent = [line.deed.what for line in read_lines(bed.everyone["south"].folder.activity) if line.deed.study == FIRST]
     assert What.STUDY_KEYS in sent

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
+from hmchain.application.agent.answers import class_statement
 from hmchain.application.cohort.noise import margin_95, noise
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.data.queries import CountPlan, Sex, SexIs, statement
@@ -14,7 +15,7 @@ ROOT = bytes(32)
 
 
 def drawn(epsilon_millionths: int, count: int) -> list[int]:
-    return [noise(SECRET, number.to_bytes(8, "big"), epsilon_millionths) for number in range(count)]
+    return [noise(SECRET, number.to_bytes(8, "big"), b"", epsilon_millionths) for number in range(count)]
 
 
 def test_it_is_distributed_as_a_discrete_laplace_variable() -> None:
@@ -31,7 +32,7 @@ def test_asking_ten_times_does_not_average_the_noise_away() -> None:
     """The same statement has one noise, and another hospital, question, version or epsilon has another."""
     plan = CountPlan(SexIs(Sex.FEMALE), 100_000)
     said = [statement(plan, "north", ROOT) for _ in range(10)]
-    assert len({noise(SECRET, each, 100_000) for each in said}) == 1
+    assert len({noise(SECRET, each, b"all", 100_000) for each in said}) == 1
     others = {
         statement(plan, "south", ROOT),
         statement(plan, "north", bytes(31) + b"\1"),
@@ -39,8 +40,15 @@ def test_asking_ten_times_does_not_average_the_noise_away() -> None:
         statement(CountPlan(SexIs(Sex.FEMALE), 100_001), "north", ROOT),
     }
     assert len(others | {said[0]}) == 5
-    assert len({noise(SECRET, each, 10_000) for each in others | {said[0]}}) > 2
-    assert len({noise(SecretKey(bytes([number] * 32)), said[0], 10_000) for number in range(8)}) > 2
+    assert len({noise(SECRET, each, b"all", 10_000) for each in others | {said[0]}}) > 2
+    assert len({noise(SecretKey(bytes([number] * 32)), said[0], b"all", 10_000) for number in range(8)}) > 2
+
+
+def test_fewer_records_under_a_statement_have_another_noise() -> None:
+    """Under the same noise two answers of a file that was put back between them would differ by who was erased."""
+    said = class_statement("north", 0)
+    assert len({noise(SECRET, said, bytes([left]), 10_000) for left in range(8)}) > 2
+    assert len({said, class_statement("north", 1), class_statement("south", 0)}) == 3
 
 
 def test_a_sum_is_off_by_more_than_its_margin_one_time_in_twenty() -> None:
