@@ -1,6 +1,6 @@
 """The form of a request: what its applicant says in words, with the fields of an EHDS permit application.
 
-Article numbers are of Regulation (EU) 2025/327, the European Health Data Space.
+Articles, paragraphs and letters are of Regulation (EU) 2025/327, the European Health Data Space (OJ L, 5.3.2025).
 """
 
 from __future__ import annotations
@@ -60,27 +60,31 @@ class FormField:
 
 FIELDS = (
     FormField("title", "what this is, in one line", needed=True),
-    FormField("use", "what you want to find out and how, for people who know nothing of it yet", "67(2)", needed=True),
+    FormField(
+        "use", "what you want to find out and how, for people who know nothing of it yet", "67(2)(c)", needed=True
+    ),
     FormField("contact", "who answers questions, and how they are reached", needed=True),
     FormField(
-        "benefit", "what good is expected of it, for whom, and why that is in the public interest", "67(2), 53(1)"
+        "benefit", "what good is expected of it, for whom, and why that is in the public interest", "67(2)(c), 53(1)"
     ),
-    FormField("applicant", "who you are: your organisation, its tasks, your function in it", "67(2)"),
-    FormField("user_organisations", "all organisations whose people will use the data or its results", "67(2)"),
-    FormField("staff", "who will have access, by name and function", "67(2)"),
-    FormField("data", "which data you need: of whom, from when to when, in which form, from which sources", "67(2)"),
+    FormField("applicant", "who you are: your organisation, its tasks, your function in it", "67(2)(a), 68(1)(d)"),
+    FormField("user_organisations", "all organisations whose people will use the data or its results", "67(2)(a)"),
+    FormField("staff", "who will have access, by name and function", "67(2)(a), 68(10)(d)"),
+    FormField("data", "which data you need: of whom, from when to when, in which form, from which sources", "67(2)(d)"),
     FormField(
-        "form_of_data", "anonymised or pseudonymised; if pseudonymised, why anonymised data will not do", "67(2), 66"
+        "form_of_data",
+        "anonymised or pseudonymised; if pseudonymised, why anonymised data will not do",
+        "67(2)(e), 66(2)-(3), 68(1)(c)",
     ),
-    FormField("own_data", "data of your own that you bring together with these", "67(2)"),
-    FormField("legal_basis", "the legal basis of the processing (GDPR, Art. 6 and 9; national law)", "67(4)"),
-    FormField("ethics", "ethics assessment: committee, number, or why none is needed", "67(2)"),
-    FormField("safeguards", "what prevents misuse, and that anybody is identified again", "67(2), 71"),
-    FormField("opt_outs", "if data of people who opted out are asked for: the law that allows it", "71(4)"),
-    FormField("period", "how long the data are needed, and why so long", "67(2), 68"),
-    FormField("tools", "software and computing that are needed", "67(2), 73"),
+    FormField("own_data", "data of your own that you bring together with these", "67(2)(f)"),
+    FormField("legal_basis", "the legal basis of the processing (GDPR, Art. 6 and 9; national law)", "67(4), 68(1)(c)"),
+    FormField("ethics", "ethics assessment: committee, number, or why none is needed", "67(2)(j), 68(1)(f)"),
+    FormField("safeguards", "what prevents misuse, and that anybody is identified again", "67(2)(g), 68(1)(e), 61(3)"),
+    FormField("opt_outs", "if data of people who opted out are asked for: the law that allows it", "67(2)(k), 71(4)"),
+    FormField("period", "how long the data are needed, and why so long", "67(2)(h), 68(12)"),
+    FormField("tools", "software and computing that are needed", "67(2)(i), 73"),
     FormField("publication", "what will be published, where, and when (18 months at most)", "61(4)"),
-    FormField("retention", "what is kept afterwards, where, how long, and when it is deleted", "68"),
+    FormField("retention", "what is kept afterwards, where, how long, and when it is deleted", "68(12)"),
     FormField("funding", "who pays for it, and what interests they have"),
 )
 """All questions, in the order in which a person answers them."""

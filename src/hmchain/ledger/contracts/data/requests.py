@@ -55,7 +55,7 @@ class DocumentKind(StrEnum):
     """What a document is; what stands in it is on no ledger."""
 
     FORM = "form"
-    """What people write: title, the fields of an EHDS application, contact."""
+    """What people write: title, contact, the fields of an EHDS application (Regulation (EU) 2025/327, Art. 67(2))."""
     PROTOCOL = "protocol"
     ETHICS = "ethics"
     DPIA = "dpia"
