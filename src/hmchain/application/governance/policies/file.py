@@ -117,8 +117,7 @@ def _chosen(file: PolicyFile) -> Chosen:
     found += [(name, tuple(sorted(values))) for name, values in _lists(file) if values]
     for condition in sorted(named & set(_OF_CONDITIONS)):
         found += _OF_CONDITIONS[condition](file)
-    if file.regions:
-        found.append(("region-unsaid", ()))
+    found += [(unsaid, ()) for unsaid, names in _unsaid(file) if names]
     if file.rounds:
         found.append(("rounds", (file.rounds,)))
     if file.person_looks:
@@ -149,6 +148,11 @@ def _lists(file: PolicyFile) -> Iterable[tuple[str, Sequence[str]]]:
         ("kinds", file.kinds), ("regions", file.regions), ("people", file.people), ("fields", file.fields),
         ("institutions", file.institutions), ("labels", file.labels), ("code", codes),
     )  # fmt: skip
+
+
+def _unsaid(file: PolicyFile) -> tuple[tuple[str, Sequence[str]], ...]:
+    """Lists that a request which names nothing would pass, though it asks for everything."""
+    return (("region-unsaid", file.regions), ("field-unsaid", file.fields), ("label-unsaid", file.labels))
 
 
 def _needing(field: str, rules: Chosen, short: str) -> Callable[[PolicyFile], Chosen]:

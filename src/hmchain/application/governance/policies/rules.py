@@ -105,6 +105,11 @@ def _others(kind: str, name: str) -> Condition:
     return condition
 
 
+def _unsaid(name: str) -> Condition:
+    """Nothing is named, so that no list of what may be asked for denies anything."""
+    return lambda _: _one("isEmpty", _asked(name))
+
+
 def _missing(name: str, value: Json) -> Condition:
     return lambda _: _one("!", _two("contains", _asked(name), value))
 
@@ -151,7 +156,7 @@ _ALL = (
          "No commercial use.", "commercial use is not permitted"),
     Rule("regions", "forbid", _others("", "regions"),
          "Results may go to {} alone.", "results would go to a country that is not permitted"),
-    Rule("region-unsaid", "look", lambda _: _one("isEmpty", _asked("regions")),
+    Rule("region-unsaid", "look", _unsaid("regions"),
          "A request that names no country waits for a person.", "it names no country to which results go"),
     Rule("people", "forbid", _others("Person", "people"),
          "Only these people may ask for it: {}.", "somebody of the request is not among the people who may ask"),
@@ -168,8 +173,14 @@ _ALL = (
          "the purpose is wide enough to take in ancestry"),
     Rule("fields", "forbid", _others("", "fields"),
          "Only these fields may be asked for: {}.", "a field is asked for that may not be"),
+    Rule("field-unsaid", "look", _unsaid("fields"),
+         "A request that names no fields asks for all of them, and waits for a person.",
+         "it names no fields, and so asks for all of them"),
     Rule("labels", "forbid", _others("", "labels"),
          "Only these labels may be asked for: {}.", "a label is asked for that may not be"),
+    Rule("label-unsaid", "look", _unsaid("labels"),
+         "A request that names no labels asks for all of them, and waits for a person.",
+         "it names no labels, and so asks for all of them"),
     Rule("rounds", "forbid", lambda values: _two(">", _asked("rounds"), {"Value": values[0]}),
          "At most {} rounds.", "it asks for more rounds than are permitted"),
     Rule(policies.PERSON_LOOKS, "look", None,

@@ -74,6 +74,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], Answer, str]] = [
     ({"kinds": ["count"]}, {}, Answer.NO, "kinds"),
     ({"fields": ["age"]}, {"fields": ("age", "sex")}, Answer.NO, "fields"),
     ({"labels": ["glioma"]}, {"labels": ("grade",)}, Answer.NO, "labels"),
+    ({"fields": ["age"]}, {"fields": ()}, Answer.LOOK, "field-unsaid"),
+    ({"labels": ["glioma"]}, {"labels": ()}, Answer.LOOK, "label-unsaid"),
     ({"rounds": 59}, {}, Answer.NO, "rounds"),
     ({"codes": ["11" * 32]}, {}, Answer.LOOK, "code"),
     ({"codes": ["00" * 32]}, {}, Answer.YES, "uses"),
