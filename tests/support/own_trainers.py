@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from hmchain.application.learning.trainer_study import TrainerPlan, start
+from hmchain.application.learning.trainers.allowance import NOTHING, Allowance
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own_child import Begin
 from hmchain.application.learning.trainers.source import read_source
@@ -60,3 +61,8 @@ def beginning(source_text: str) -> tuple[Begin, Vector]:
     source = read_source(source_text)
     made = start(source, SCHEMA, TrainerPlan.of(1, {"steps": 1, "rate": 0.1}), bytes(32), "risk")
     return Begin(source, SCHEMA, made.options, made.layers, sys.path), made.initial
+
+
+def unlimited() -> Allowance:
+    """A machine of which a study may take what it will."""
+    return Allowance(None, NOTHING, lambda used: None)

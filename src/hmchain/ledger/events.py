@@ -251,6 +251,12 @@ class CountSatOut(StudyAct, frozen=True, tag="count.sat_out"):
     """A hospital has too few people for this count to say how many."""
 
 
+class StudyLeft(StudyAct, frozen=True, tag="study.left"):
+    """A hospital takes no further part: the study used up what was asked of its machine."""
+
+    reason: str
+
+
 class StudyJoined(StudyAct, frozen=True, tag="study.joined"):
     """An agent takes part."""
 

@@ -303,6 +303,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "not_running": ("the study is not running", "wait, or resume it"),
     "not_open": ("the study has no round yet", "wait until it opens"),
     "already_joined": ("joined before", "once is enough"),
+    "already_left": ("the hospital left this study before", "once is enough"),
     "already_agreed": ("pair secrets were sent before", "once is enough"),
     "wrong_seed": ("a seed is not the one that was bound", "send the bound one"),
     "wrong_count": ("not one item for each that is needed", "send all, in order"),

@@ -15,13 +15,13 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import assert_never
 
-from hmchain.application.agent import answers, closing
+from hmchain.application.agent import allowances, answers, closing
 from hmchain.application.agent.desk import Desk, RoundDesk
 from hmchain.application.agent.exchange import Exchange
 from hmchain.application.agent.kept import rounding_secret
 from hmchain.application.agent.own_word import is_own_word, warnings
 from hmchain.application.agent.participant import Participant
-from hmchain.application.agent.phases import HONEST, Phases, lapse
+from hmchain.application.agent.phases import HONEST, Phases, lapse, leave
 from hmchain.application.agent.phases.confirm import deny
 from hmchain.application.agent.phases.join import is_due
 from hmchain.application.agent.pins import (
@@ -34,6 +34,7 @@ from hmchain.application.agent.pins import (
 from hmchain.application.agent.protocols import Learner, LearnerFactory, Leaving, Outgoing, Random
 from hmchain.application.agent.store import AgentStore
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
+from hmchain.application.learning.trainers.allowance import Allowance, UsedUpError
 from hmchain.application.learning.trainers.worker import StillAtWorkError, TrainerEndedError
 from hmchain.canonical import encode
 from hmchain.errors import HMChainError
@@ -83,6 +84,7 @@ class Agent:
         self.keys = StudyKeyStore(self.store)
         """The secrets of its studies."""
         self._learners: dict[str, Learner] = {}
+        self._allowances: dict[str, Allowance] = {}
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
         self._finished: set[str] = set()
@@ -106,6 +108,7 @@ class Agent:
         bodies: list[contracts.Body] = []
         for study in self.open_studies():
             with self._waiting(study):
+                bodies += leave.leave(self._desk(study))
                 bodies += self._act(study) or self.phases.lapse(self._desk(study))
         return [signed(self.signer, self.node, body, self.random) for body in bodies]
 
@@ -166,6 +169,9 @@ class Agent:
             pass
         except TrainerEndedError:  # it is among the news, and holds up nobody
             self.troubles.pop(study.spec.name, None)
+        except UsedUpError as error:
+            self.troubles.pop(study.spec.name, None)
+            self.refusals[study.spec.name] = str(error)
         except HMChainError as error:  # an object out of reach, a full disk
             self.troubles[study.spec.name] = str(error)
         except Exception as error:  # a participant may send what no line here foresees
@@ -240,7 +246,8 @@ class Agent:
         state, now_ms = self.node.state, self.node.now_ms()
         for study in self._mine:
             learner = self._learners.get(study.spec.name)
-            if learner is not None and permitted.has_left(state, study, self.organisation, now_ms):
+            is_used_up = bool(self.allowance(study.spec).over)
+            if learner is not None and (is_used_up or permitted.has_left(state, study, self.organisation, now_ms)):
                 learner.let_go()
 
     def _warn(self) -> None:
@@ -263,7 +270,10 @@ class Agent:
         return participant
 
     def _desk(self, study: Study) -> Desk:
-        return Desk(self.organisation, self.node, self.keys, self.random, study, confirmed=self.confirmed)
+        return Desk(
+            self.organisation, self.node, self.keys, self.random, study,
+            confirmed=self.confirmed, allowance=self.allowance(study.spec),
+        )  # fmt: skip
 
     def _round_desk(self, study: Study) -> RoundDesk | None:
         name, learner = study.spec.name, self.learner(study.spec)
@@ -278,7 +288,8 @@ class Agent:
         entry = rounds.current(self.node.state, study)
         return RoundDesk(
             self.organisation, self.node, self.keys, self.random, study,
-            entry, self.exchange(name), self.store, learner, self.coins, confirmed=self.confirmed,
+            entry, self.exchange(name), self.store, learner, self.coins,
+            confirmed=self.confirmed, allowance=self.allowance(study.spec),
         )  # fmt: skip
 
     def exchange(self, study: str) -> Exchange:
@@ -290,6 +301,12 @@ class Agent:
             taking_part = self._participants.get(study)
             self.leaving(what, study, taking_part.desk.entry.number if taking_part else 0, size)
 
+    def allowance(self, spec: StudySpec) -> Allowance:
+        """What a study may take of this machine, and what it has taken, here and before a restart."""
+        if spec.name not in self._allowances:
+            self._allowances[spec.name] = allowances.opened(self.store, self.node.state, spec)
+        return self._allowances[spec.name]
+
     def learner(self, spec: StudySpec) -> Learner | None:
         """The learner of a study, made once; None if the study pins anything that is not ours."""
         if spec.name not in self._learners and spec.name not in self.refusals:
@@ -300,6 +317,8 @@ class Agent:
                     if not spec.is_count:
                         require_first_model(spec, learner)
                 self._learners[spec.name] = learner
+                if said := self.allowance(spec).words:  # before this agent was started
+                    self.refusals[spec.name] = said
             except (UnpinnedError, TooFewColludersError) as error:
                 self.refusals[spec.name] = str(error)
         return self._learners.get(spec.name)

@@ -24,6 +24,7 @@ from hmchain.application.learning.aggregation import Aggregate, Base, Part, Root
 from hmchain.application.learning.masking import MaskSeeds
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_fixed
+from hmchain.application.learning.trainers.allowance import Allowance
 from hmchain.errors import HMChainError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic
@@ -46,6 +47,8 @@ class Desk:
     study: Study
     confirmed: Collection[bytes] = field(default=(), kw_only=True)
     """Keys that others gave the organisation and that its operator confirmed here."""
+    allowance: Allowance | None = field(default=None, kw_only=True)
+    """What the study may take of this machine."""
 
     @property
     def state(self) -> State:
@@ -78,7 +81,12 @@ class Desk:
 
     @property
     def is_authorised(self) -> bool:
-        """Whether the hospital's permit, or its steward's approval, is in force, and is the hospital's own word."""
+        """Whether the hospital's permit, or its steward's approval, is in force, and is the hospital's own word.
+
+        It is over here where the study took all of this machine that its request asked for.
+        """
+        if self.allowance is not None and self.allowance.over:
+            return False
         if not is_own_word(self.state, self.organisation, self.confirmed):
             return False
         specification, now_ms = self.study.progress.specification, self.node.now_ms()

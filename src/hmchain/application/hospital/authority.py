@@ -16,7 +16,7 @@ _HINT = "its hospital allows it again, or it takes no further part"
 
 def is_authorised(hospital: Hospital, spec: StudySpec) -> bool:
     """Whether the hospital allows a study what it asks for, as its own node has the ledger now, by its own word."""
-    if not hospital.agent.hears_its_own:
+    if not hospital.agent.hears_its_own or hospital.agent.allowance(spec).over:
         return False
     return approvals.authorised(hospital.node.state, hospital.organisation, spec.digest, hospital.node.now_ms())
 

@@ -16,6 +16,7 @@ from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
+from hmchain.processes import own_memory_bytes
 
 
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
@@ -33,7 +34,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         initial_vector,
         prediction_prior,
     )
-    from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
+    from hmchain.application.learning.trainers.held_cnn import HeldCNNTrainer
 
     if spec.code != code_digest():
         raise UnpinnedError(f"study {spec.name} pins other training code than is installed", "install that version")
@@ -58,6 +59,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
 
     def load() -> LearnerData:
         require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
+        before_bytes = own_memory_bytes()
         cohort = hospital.cohort(use.dataset, use.version)
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
@@ -66,7 +68,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
             what = f"study {spec.name} draws too many of the images of {use.dataset} in a round"
             raise UnpinnedError(what, "fewer steps, and augmentation: what is sent must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
-        trainer = CNNTrainer(cohort, plan, arch, secret.raw)
+        trainer = HeldCNNTrainer(cohort, plan, arch, secret.raw, hospital.agent.allowance(spec), before_bytes)
 
         def use_counts(counts: npt.NDArray[np.int64]) -> None:
             trainer.prior = prediction_prior(plan, counts)

@@ -127,6 +127,7 @@ def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
         examples,
         secret.raw,
         spec.deadlines,
+        hospital.agent.allowance(spec),
         lambda text: hospital.agent.news.append(f"study {spec.name}: {text}"),
     )
     return LearnerData(

@@ -42,7 +42,7 @@ from hmchain.application.models import inference, registry
 from hmchain.clock import now_ms
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, Status
-from support.own_trainers import SCHEMA, TITLES, altered, beginning, block, logistic, rows
+from support.own_trainers import SCHEMA, TITLES, altered, beginning, block, logistic, rows, unlimited
 
 STUDY = "risk"
 YEWS = 48
@@ -315,7 +315,7 @@ def answered(ask: Callable[[], T]) -> T:
 def apart(source_text: str, deadlines: Deadlines = DEADLINES) -> tuple[OwnTrainer, Vector]:
     begin, initial = beginning(source_text)
     held = Examples(rows(32, 1).values, rows(32, 1).labels)
-    return OwnTrainer(begin, dict.fromkeys(SPLITS, held), bytes(32), deadlines), initial
+    return OwnTrainer(begin, dict.fromkeys(SPLITS, held), bytes(32), deadlines, unlimited()), initial
 
 
 @pytest.mark.process

@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError, TrainingPlan, default_plan
-from hmchain.application.learning.trainers import cnn, cnn_trainer, local
+from hmchain.application.learning.trainers import cnn, cnn_trainer, held_cnn, local
+from hmchain.application.learning.trainers.allowance import HOURS, NOTHING, Allowance, UsedUpError
 from hmchain.canonical import decode, encode
+from hmchain.ledger.contracts.data.requests import Resources
 
 ARCH = cnn.Architecture.for_images(16, 16, channels=1, classes=2, filters=8)
 
@@ -56,6 +58,34 @@ def test_a_rebuilt_agent_trains_the_same_update() -> None:
     rebuilt = cnn_trainer.CNNTrainer(bright_and_dark(), plan(), ARCH, seed=SEED)
     assert np.array_equal(rebuilt.fit(first, 1).weights, expected)
     assert np.array_equal(warm.fit(first, 1).weights, expected)
+
+
+def held(memory_mib: int) -> tuple[held_cnn.HeldCNNTrainer, Allowance]:
+    allowance = Allowance(Resources(4, 1, memory_mib), NOTHING, lambda used: None)
+    trainer = held_cnn.HeldCNNTrainer(bright_and_dark(), plan(), ARCH, SEED, allowance, before_bytes=0)
+    return trainer, allowance
+
+
+def test_a_trainer_that_is_held_to_what_was_asked_for_trains_the_same_or_gives_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plain = cnn_trainer.CNNTrainer(bright_and_dark(), plan(), ARCH, SEED).fit(START, 0).weights
+    trainer, allowance = held(1 << 20)
+    assert np.array_equal(trainer.fit(START, 0).weights, plain)
+    began_ms = allowance.used.work_ms
+
+    def hours_pass(images: torch.Tensor, random: np.random.Generator) -> torch.Tensor:
+        allowance.add(3_600_000, 0, HOURS)
+        return images
+
+    monkeypatch.setattr(cnn_trainer, "augment", hours_pass)
+    with pytest.raises(UsedUpError, match="1 hour of this hospital's machine, and that is used up"):
+        trainer.fit(START, 0)  # it ends before the first step
+    assert began_ms + 3_600_000 <= allowance.used.work_ms
+    monkeypatch.undo()
+    monkeypatch.setattr(held_cnn, "own_memory_bytes", lambda: 1 + (1 << 30))
+    with pytest.raises(UsedUpError, match="asked for 1 GiB of memory and took more"):
+        held(1 << 10)[0].fit(START, 0)
 
 
 def test_rounds_and_seeds_differ() -> None:

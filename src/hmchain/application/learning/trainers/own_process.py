@@ -20,7 +20,7 @@ from hmchain import decoding
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Score, Train
 from hmchain.application.learning.trainers.worker import TrainerEndedError, TrainerError
-from hmchain.processes import child_environment, kill_descendants
+from hmchain.processes import child_environment, kill_descendants, memory_bytes
 
 CHILD = (sys.executable, "-P", "-c", "from hmchain.application.learning.trainers.own_child import main; main()")
 """The command of such a process, which takes the number of its end of the line."""
@@ -58,6 +58,11 @@ class TrainerProcess:
         """End the process, from another thread than the one that asks; what was asked fails."""
         if self._child is not None:
             self._child.end()
+
+    def memory_bytes(self) -> int:
+        """Memory that the process holds with all that it started, or held once; 0 if there is none."""
+        child = self._child
+        return 0 if child is None else memory_bytes(child.number)
 
     def _ask(self, asked: Train | Score, doing: str, limit_seconds: float) -> Answer:
         try:
@@ -108,6 +113,11 @@ class _Child:
         self._killing = Lock()
         self.ended = Event()
         """Set once somebody ended it."""
+
+    @property
+    def number(self) -> int:
+        """The process's."""
+        return self._process.pid
 
     def ask(self, requests: Iterable[object], bytes_max: int, limit_seconds: float) -> bytes:
         """What it answers to the last request. Raises `EOFError` or `OSError`: `TimeoutError` if it was late.

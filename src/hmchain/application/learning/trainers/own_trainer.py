@@ -10,6 +10,7 @@ import numpy as np
 from blake3 import blake3
 
 from hmchain.application.learning.schedule import generator
+from hmchain.application.learning.trainers.allowance import Allowance, Work
 from hmchain.application.learning.trainers.local import FitResult, Scores, Split, Vector
 from hmchain.application.learning.trainers.own import drawn
 from hmchain.application.learning.trainers.own_child import Begin, Score, Train
@@ -36,20 +37,23 @@ class OwnTrainer:
         examples: Mapping[Split, Examples],
         seed: bytes,
         deadlines: Deadlines,
+        allowance: Allowance,
         tell: Callable[[str], object] = _to_nobody,
     ) -> None:
-        """`seed` is the hospital's secret; nothing may take longer than the study gives the phase it is asked in.
+        """`seed` is the hospital's secret; nothing may take longer than the study gives the phase it is asked in, nor
+        more than the `allowance` has left.
 
         `tell` is told of what was ended, once, by whatever thread.
         """
         self._examples, self._seed = examples, seed
         self._train_seconds, self._score_seconds = deadlines.commit_ms / 1000, deadlines.gate_ms / 1000
         self._process = TrainerProcess(begin)
+        self._allowance, self._work = allowance, Work(self._process.memory_bytes, self._process.end)
         self._name, self._tell = str(begin.source), tell
         self._worker = Worker(self._name, self._end_late)
 
     def fit(self, weights: Vector, round: int) -> FitResult:
-        """Train on the round's records. Raises `TrainerError`, or `StillAtWorkError` until it is done."""
+        """Train on the round's records. Raises `TrainerError` or `UsedUpError`; `StillAtWorkError` until it is done."""
         started = time.perf_counter()
         key = ("train", round, _mark(weights))
         vector = self._worker.ask(
@@ -74,7 +78,8 @@ class OwnTrainer:
 
     def _told(self, ask: Callable[[A, float], T], asked: A, limit_seconds: float) -> T:
         try:
-            return ask(asked, limit_seconds)
+            with self._allowance.at_work(self._work):
+                return ask(asked, limit_seconds)
         except TrainerEndedError as error:
             self._tell(str(error))
             raise

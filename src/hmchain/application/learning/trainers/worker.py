@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Self, TypeVar, cast
 
 from hmchain.application.learning.quantise import UpdateError
+from hmchain.application.learning.trainers.allowance import UsedUpError
 from hmchain.application.learning.trainers.source import place_of
 from hmchain.errors import StudyError
 
@@ -59,7 +60,8 @@ class Worker:
         self._ended: tuple[Hashable, TrainerEndedError] | None = None
 
     def ask(self, doing: str, key: Hashable, work: Callable[[], T]) -> T:
-        """What `work` returns, once. Raises `StillAtWorkError`, `TrainerBusyError`, or `TrainerError` if it failed.
+        """What `work` returns, once. Raises `StillAtWorkError` or `TrainerBusyError`; `TrainerError` or `UsedUpError`
+        if it failed.
 
         What took too long is not tried again.
         """
@@ -123,9 +125,9 @@ def of_others(name: str, doing: str, call: Callable[[], T]) -> T:
         raise _untold(name, doing, error) from None
 
 
-def failed(name: str, doing: str, error: BaseException) -> TrainerError:
+def failed(name: str, doing: str, error: BaseException) -> TrainerError | UsedUpError:
     """The error to tell: one of our checks, or kind and place alone, since a text may quote a patient's data."""
-    if isinstance(error, TrainerError):
+    if isinstance(error, TrainerError | UsedUpError):
         return error
     return _untold(name, doing, error)
 

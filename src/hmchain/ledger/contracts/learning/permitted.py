@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hmchain.canonical import Record
 from hmchain.ledger import events
-from hmchain.ledger.context import Context, require
+from hmchain.ledger.context import AGENT, Context, require
 from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.requests import Kind, Request
 from hmchain.ledger.contracts.learning import rounds, studies
@@ -29,7 +29,30 @@ class ProposeUnderPermit(Record, frozen=True, tag="propose_under_permit"):
     request: str
 
 
-Bodies = ProposeUnderPermit
+class LeaveStudy(Record, frozen=True, tag="leave_study"):
+    """Transaction (agent): its hospital takes no further part, since the study used up what was asked of its machine.
+
+    What an agent measures nobody else can check; who says so takes no part, and that is all it does.
+    """
+
+    study: str
+    reason: str
+    """One of `LEAVING`."""
+
+
+Bodies = ProposeUnderPermit | LeaveStudy
+
+LEAVING = ("hours", "memory")
+"""What of `requests.Resources` an agent may have measured the end of."""
+
+
+class Left(Record, frozen=True):
+    """A hospital that left a study, for good."""
+
+    study: str
+    organisation: str
+    reason: str
+    height: int
 
 
 class Under(Record, frozen=True):
@@ -43,6 +66,8 @@ _UNDER = Table("studies_under_permits", Under)
 """By digest of the specification: all that asks for a permission has that."""
 _STUDIES = Table("studies_of_requests", Under)
 """By request and study."""
+_LEFT = Table("left_studies", Left)
+"""By study and organisation."""
 
 
 def under(state: State, specification: bytes) -> Under | None:
@@ -63,9 +88,14 @@ def is_unused(state: State, request: str) -> bool:
 def authorised(state: State, organisation: str, found: Under, time_ms: int) -> bool:
     """Whether the permit allows, at this block time, what a study asks of the organisation's data."""
     study = studies.study(state, found.study)
-    if study is None or organisation not in study.spec.participants:
+    if study is None or organisation not in study.spec.participants or left(state, found.study, organisation):
         return False
     return _allows(state, found.request, study.spec, study.spec.use(organisation), time_ms, is_begun=True)
+
+
+def left(state: State, study: str, organisation: str) -> Left | None:
+    """How a hospital left a study; None if it did not."""
+    return _LEFT.get(state, study, organisation)
 
 
 def require_permit(context: Context, study: Study) -> None:
@@ -78,18 +108,20 @@ def require_permit(context: Context, study: Study) -> None:
 
 def is_lost(state: State, study: Study, time_ms: int) -> bool:
     """Whether a study that is not over has lost so many permits for good that it can never open, or sum again."""
-    found = under(state, study.progress.specification)
-    if found is None or study.status in studies.OVER:
+    if under(state, study.progress.specification) is None or study.status in studies.OVER:
         return False
-    over = sum(permits.is_over(state, found.request, name, time_ms) for name in study.spec.participants)
+    over = sum(has_left(state, study, name, time_ms) for name in study.spec.participants)
     needed = len(study.spec.uses) if study.status in studies.OPENING else study.spec.threshold
     return len(study.spec.uses) - over < needed
 
 
 def has_left(state: State, study: Study, organisation: str, time_ms: int) -> bool:
-    """Whether a participant's permit is over for good: then its machine holds none of its records for the study."""
+    """Whether a participant's permit is over for good, or it left: its machine holds no records for the study then."""
     found = under(state, study.progress.specification)
-    return found is not None and permits.is_over(state, found.request, organisation, time_ms)
+    if found is None:
+        return False
+    is_over = permits.is_over(state, found.request, organisation, time_ms)
+    return is_over or left(state, study.spec.name, organisation) is not None
 
 
 def is_spent(state: State, study: Study, time_ms: int) -> bool:
@@ -159,9 +191,22 @@ def _has_opened(state: State, name: str) -> bool:
     return not never
 
 
+def _leave(context: Context, body: LeaveStudy) -> None:
+    context.require_role(AGENT)
+    study, organisation = studies.require_study(context.state, body.study), context.sender.organisation
+    require(organisation in study.spec.participants, "not_a_participant")
+    require(under(context.state, study.progress.specification) is not None, "not_approved")
+    require(study.status not in studies.OVER, "study_closed")
+    require(left(context.state, body.study, organisation) is None, "already_left")
+    require(body.reason in LEAVING, "bad_reason")
+    entry = Left(body.study, organisation, body.reason, context.height)
+    _LEFT.put(context.state, entry, body.study, organisation)
+    context.emit(events.StudyLeft(body.study, organisation, body.reason))
+
+
 def _permit_needed(context: Context, body: ProposeStudy) -> None:
     """Refuse a study without a request, which the rules before took."""
     raise Refusal("permit_needed")
 
 
-HANDLERS = {ProposeUnderPermit: _propose, ProposeStudy: _permit_needed}
+HANDLERS = {ProposeUnderPermit: _propose, LeaveStudy: _leave, ProposeStudy: _permit_needed}

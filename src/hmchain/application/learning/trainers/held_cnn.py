@@ -1,0 +1,51 @@
+"""FL-CNN in the agent's own process, held to what its study asked of this machine."""
+
+from __future__ import annotations
+
+import numpy.typing as npt
+from torch import Tensor
+
+from hmchain.application.learning.schedule import TrainingPlan
+from hmchain.application.learning.trainers.allowance import Allowance, Work
+from hmchain.application.learning.trainers.cnn import Architecture, Vector
+from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
+from hmchain.application.learning.trainers.local import Cohort, FitResult, Scores, Split
+from hmchain.processes import own_memory_bytes
+
+
+def _by_itself() -> None:
+    """It looks between two steps whether it is to end: no thread can end another one."""
+
+
+class HeldCNNTrainer(CNNTrainer):
+    """Trains and scores as `CNNTrainer` does, to the same numbers, as long as there is an allowance for it."""
+
+    def __init__(
+        self,
+        cohort: Cohort,
+        plan: TrainingPlan,
+        arch: Architecture,
+        seed: bytes,
+        allowance: Allowance,
+        before_bytes: int,
+        prior: npt.ArrayLike | None = None,
+    ) -> None:
+        """`before_bytes` is what this process held before it read the study's records: the agent's own."""
+        self._allowance = allowance
+        self._work = Work(lambda: max(0, own_memory_bytes() - before_bytes), _by_itself)
+        super().__init__(cohort, plan, arch, seed, prior)
+
+    def fit(self, weights: Vector, round: int) -> FitResult:
+        """Do the round's steps. Raises `UsedUpError`."""
+        with self._allowance.at_work(self._work):
+            return super().fit(weights, round)
+
+    def evaluate(self, weights: Vector, split: Split) -> Scores:
+        """Score `weights` on the hospital's own images. Raises `UsedUpError`."""
+        with self._allowance.at_work(self._work):
+            return super().evaluate(weights, split)
+
+    def _step(self, start: Tensor, velocity: Tensor, learning_rate: float) -> None:
+        if self._allowance.over:
+            self._allowance.require()
+        super()._step(start, velocity, learning_rate)
