@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
-from hmchain.ledger import contracts
+from hmchain.ledger import contracts, purposes
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.context import Acting, Context, Credential
 from hmchain.ledger.contracts.data import permits, policies, requests
@@ -38,6 +38,11 @@ UNTIL_MS = START_MS + 300 * DAY_MS
 REQUEST = "lungs"
 BRAIN = "brain"
 CODE = bytes(range(32))
+MANY_DISEASES: dict[str, Any] = {
+    "purposes": (purposes.DISEASE_SPECIFIC,),
+    "diseases": tuple(sorted(purposes.diseases())[: policies.JUDGED_MAX]),
+}
+"""As much to judge in a request as there may be."""
 
 
 def ref(text: str) -> PersonRef:

@@ -234,7 +234,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "accept it first, or write a remark",
     ),
     "already_answered": ("the sender has answered", "write a remark"),
-    "too_many_at_once": ("an organisation submitted 4 requests in this block, or sent 32 yeses", "send it again"),
+    "too_many_at_once": ("an organisation had policies judge as much as it may in one block", "send it again"),
     "too_many_remarks": ("an organisation has 64 remarks beside this request", "put what is left into one document"),
     "already_noted": ("notice of this version's end was given", "once is enough"),
     "not_near_its_end": ("nothing of the request ends within 30 days", "wait"),

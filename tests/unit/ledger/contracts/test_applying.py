@@ -34,7 +34,7 @@ from hmchain.ledger.contracts.data.deciding import ApproveRequest, ReturnRequest
 from hmchain.ledger.contracts.data.requests import DatasetVersion, DocumentKind, DocumentRef, Kind, Resources, Status
 from hmchain.ledger.contracts.data.reviewing import RemarkRequest
 from hmchain.ledger.contracts.members import membership, people
-from support.request_bench import BRAIN, CODE, REQUEST, UNTIL_MS, RequestBench, content, ref
+from support.request_bench import BRAIN, CODE, MANY_DISEASES, REQUEST, UNTIL_MS, RequestBench, content, ref
 
 APPLICANT = "a/scientist"
 DATASETS = (DatasetVersion("a", BRAIN, 1), DatasetVersion("b", BRAIN, 1))
@@ -205,14 +205,15 @@ def test_a_request_is_not_submitted_for_ever(bench: RequestBench) -> None:
 
 def test_a_block_has_so_many_submissions_of_an_organisation(bench: RequestBench) -> None:
     """Each is judged by the policies of all its datasets: a flood of them would hold up every node."""
-    names = [f"r{number}" for number in range(applying.SUBMISSIONS_A_BLOCK_MAX + 1)]
+    large = content(*"abcd", **MANY_DISEASES)
+    names = [f"r{number}" for number in range(contents.DATASETS_MAX // 4 + 1)]
     for name in names:
-        bench.must(APPLICANT, CreateRequest(name), SaveDraft(name, content("a")))
-    bench.must("b/scientist", CreateRequest("other"), SaveDraft("other", content("a")))
-    submitted = [bench.do(APPLICANT, SubmitRequest(name, content("a").digest), blocks=0) for name in names]
-    assert submitted == ["ok"] * applying.SUBMISSIONS_A_BLOCK_MAX + ["too_many_at_once"]
-    assert bench.do("b/scientist", SubmitRequest("other", content("a").digest), blocks=0) == "ok"
-    bench.must(APPLICANT, SubmitRequest(names[-1], content("a").digest))
+        bench.must(APPLICANT, CreateRequest(name), SaveDraft(name, large))
+    bench.must("b/scientist", CreateRequest("other"), SaveDraft("other", large))
+    submitted = [bench.do(APPLICANT, SubmitRequest(name, large.digest), blocks=0) for name in names]
+    assert submitted == ["ok"] * (len(names) - 1) + ["too_many_at_once"]
+    assert bench.do("b/scientist", SubmitRequest("other", large.digest), blocks=0) == "ok"
+    bench.must(APPLICANT, SubmitRequest(names[-1], large.digest))
 
 
 def test_what_is_closed_stays_closed_and_can_be_copied(bench: RequestBench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hmchain.canonical import Record
-from hmchain.ledger.contracts.data import deciding, policies, requests
+from hmchain.ledger.contracts.data import contents, policies, requests
 from hmchain.ledger.contracts.data.applicants import AcceptLicences, AddMember, InviteMember, JoinRequest, RemoveMember
 from hmchain.ledger.contracts.data.applying import CopyRequest, CreateRequest, SaveDraft, SubmitRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
@@ -25,7 +25,18 @@ from hmchain.ledger.contracts.data.policies import ConfirmPolicy, SetPolicy
 from hmchain.ledger.contracts.data.requests import DatasetVersion, Decided, Status
 from hmchain.ledger.contracts.members import people
 from support.policy_bed import ANYTHING, compiled
-from support.request_bench import BRAIN, CODE, DAY_MS, REQUEST, UNTIL_MS, RequestBench, content, ref, terms
+from support.request_bench import (
+    BRAIN,
+    CODE,
+    DAY_MS,
+    MANY_DISEASES,
+    REQUEST,
+    UNTIL_MS,
+    RequestBench,
+    content,
+    ref,
+    terms,
+)
 
 APPLICANT = "a/scientist"
 AUTOMATIC = compiled(anything=ANYTHING)
@@ -328,9 +339,9 @@ def test_nobody_approves_against_the_policy(bench: RequestBench) -> None:
 @pytest.mark.parametrize(("answer", "code"), [(AUTOMATIC, "ok"), (NEVER, "policy_denies")])
 def test_a_flood_of_yeses_has_policies_judge_so_often_in_a_block(bench: RequestBench, answer: bytes, code: str) -> None:
     """Each costs as much as a submission's; those that are refused for what the policy says count too."""
-    names = [f"request-{number:02}" for number in range(deciding.APPROVALS_A_BLOCK_MAX + 1)]
+    names = [f"request-{number:02}" for number in range(contents.DATASETS_MAX + 1)]
     for number, name in enumerate(names):
-        bench.submit("b", "c", name=name, by=f"{'ad'[number % 2]}/scientist")
+        bench.submit("b", "c", name=name, by=f"{'ad'[number % 2]}/scientist", **MANY_DISEASES)
     bench.policy("b", cedar=answer)
     yeses = [approve(bench, name) for name in names]
     bench.height += 1

@@ -13,12 +13,11 @@ from hmchain.canonical import Record
 from hmchain.ledger import reputation
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require, require_name
-from hmchain.ledger.contracts.data import attachments, contents, datasets, judging, requests, shares
+from hmchain.ledger.contracts.data import attachments, contents, datasets, judging, requests
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Entry, Request, Status, Submission
-from hmchain.ledger.contracts.data.shares import Lately
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
-from hmchain.ledger.state import State, Table
+from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 OPEN_OF_ORGANISATION_MAX = 128
@@ -26,8 +25,6 @@ OPEN_OF_PERSON_MAX = 32
 """Requests that are not closed, so that no member floods the others with work."""
 VERSIONS_MAX = 32
 """Of one request: each is judged and decided anew by every hospital that it names."""
-SUBMISSIONS_A_BLOCK_MAX = 4
-"""Of one organisation: each has the policies of up to 32 datasets judge it."""
 LIFE_MS_MAX = 10 * 366 * 86_400_000
 """How far ahead the end of a use may be asked for."""
 CLOSE_REASONS = ("finished", "withdrawn", "superseded", "applicant-gone", "other")
@@ -97,10 +94,6 @@ Bodies = (
     | TakeBackRequest
     | CloseRequest
 )
-
-
-_LATELY = Table("submitted_lately", Lately)
-"""By organisation."""
 
 
 # -- whose word it is --------------------------------------------------------------------------------------------------
@@ -212,7 +205,7 @@ def _submit(context: Context, body: SubmitRequest) -> None:
     require(body.content == content.digest, "wrong_content")
     require(entry.version < VERSIONS_MAX, "too_many_versions")
     _require_possible(context, content)
-    shares.take(context, _LATELY, SUBMISSIONS_A_BLOCK_MAX)
+    judging.take_share(context, content, len(content.datasets))
     version = entry.version + 1
     submitted = replace(entry, status=Status.SUBMITTED, version=version, content=body.content, height=context.height)
     requests.put(state, submitted)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
-from hmchain.ledger.contracts.data import attachments, datasets, judging, policies, requests, shares
+from hmchain.ledger.contracts.data import attachments, datasets, judging, policies, requests
 from hmchain.ledger.contracts.data.policies import Answer
 from hmchain.ledger.contracts.data.requests import (
     Content,
@@ -25,7 +25,6 @@ from hmchain.ledger.contracts.data.requests import (
     Status,
     Submission,
 )
-from hmchain.ledger.contracts.data.shares import Lately
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -40,8 +39,6 @@ PROCESSING = (
 """How far a hospital is; empty for nothing said."""
 LICENCES_MAX = 16
 """Terms of one hospital for one dataset, those of its policy among them."""
-APPROVALS_A_BLOCK_MAX = 32
-"""Of one organisation: each has a policy judge, whatever comes of it."""
 NOTICE_MS = 30 * 86_400_000
 """So long before the end the applicant may be told of it."""
 
@@ -134,8 +131,6 @@ class Vote(Record, frozen=True):
 
 _VOTES = Table("request_votes", Vote)
 """By request, version, hospital, dataset and person."""
-_LATELY = Table("approved_lately", Lately)
-"""By organisation: whoever sends a yes that a policy is to judge."""
 
 
 def votes(state: State, word: Handling) -> list[Vote]:
@@ -224,7 +219,7 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     require(person not in standing or len(standing) >= policy.approvers, "already_approved")
     require(body.until_ms <= judging.longest_ms(policy, case.content, context.time_ms), "until_too_late")
     licences = _joined(case.word.licences, policy.licences)
-    shares.take(context, _LATELY, APPROVALS_A_BLOCK_MAX)
+    judging.take_share(context, case.content, 1)
     verdict = judging.judge(state, policy, case.made, case.content, case.use)  # last: it costs most
     if verdict.answer is Answer.NO:
         raise Refusal("policy_denies", kept=True)  # it cost as much, and so counts

@@ -1,12 +1,18 @@
-"""What hospitals' policies say of a request, and where it stands with each hospital from its submission on."""
+"""What hospitals' policies say of a request, and where it stands with each hospital from its submission on.
+
+A policy may be made to be slow, and every node has it judge in the same block. So an organisation has a share of a
+block's judging.
+"""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
+from hmchain.canonical import Record
+from hmchain.ledger import purposes
 from hmchain.ledger import request_events as events
-from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import datasets, obligations, permits, policies, requests
+from hmchain.ledger.context import Context, require
+from hmchain.ledger.contracts.data import contents, datasets, obligations, permits, policies, requests
 from hmchain.ledger.contracts.data.policies import Answer, Asked, Policy, Verdict
 from hmchain.ledger.contracts.data.requests import (
     Content,
@@ -19,7 +25,31 @@ from hmchain.ledger.contracts.data.requests import (
 )
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.reputation import DAY_MS
-from hmchain.ledger.state import State
+from hmchain.ledger.state import State, Table
+
+JUDGED_A_BLOCK_MAX = contents.DATASETS_MAX * (1 + policies.JUDGED_MAX)
+"""Of one organisation: what the largest submission costs. A judgement costs 1, and 1 for each use and disease in it."""
+
+
+class Lately(Record, frozen=True):
+    """What an organisation had policies judge in the last block in which it did."""
+
+    height: int
+    cost: int
+
+
+_LATELY = Table("judged_lately", Lately)
+"""By organisation."""
+
+
+def take_share(context: Context, content: Content, datasets: int) -> None:
+    """Charge the sender's organisation for judging a content of so many datasets; refuse (`too_many_at_once`)."""
+    organisation, last = context.sender.organisation, _LATELY.get(context.state, context.sender.organisation)
+    cases = purposes.cases(content.purposes, content.diseases)
+    cost = datasets * (1 + min(len(cases), policies.JUDGED_MAX))
+    cost += last.cost if last is not None and last.height == context.height else 0
+    require(cost <= JUDGED_A_BLOCK_MAX, "too_many_at_once")
+    _LATELY.put(context.state, Lately(context.height, cost), organisation)
 
 
 def open_handling(context: Context, made: Submission, content: Content, use: DatasetVersion) -> None:
