@@ -43,6 +43,7 @@ from hmchain.ledger import contracts
 from hmchain.ledger.contracts.learning import opening, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.studies import Status, Study, StudySpec
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.ledger import Node, Signer, signed
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
@@ -141,7 +142,7 @@ class Agent:
             case Status.PAUSED:
                 return []
             case Status.FINISHED:
-                return self._leave(study, closing.finish)
+                return self._leave(study, closing.discard if self._is_spent(study) else closing.finish)
             case Status.REFUSED | Status.CLOSED:
                 return self._leave(study, closing.discard)
             case _:
@@ -221,10 +222,10 @@ class Agent:
     def _leave(self, study: Study, close: Closing) -> list[contracts.Body]:
         """A study is over: erase and withdraw what it leaves here."""
         name = study.spec.name
-        if self.keys.object_key(name) is not None:
+        if name in self.keys.studies():
             close(self.node.state, study, self.store, self.keys, self.exchange(name))
-            if study.status is Status.FINISHED:
-                self._finished.add(name)
+        if self.keys.object_key(name) is not None:
+            self._finished.add(name)
         self.keys.forget_drawn(name)
         self._participants.pop(name, None)
         if (learner := self._learners.pop(name, None)) is not None:
@@ -234,12 +235,20 @@ class Agent:
 
     def _erase_spent(self) -> None:
         """Erase the keys of finished studies whose permits are over."""
-        state, now_ms = self.node.state, self.node.now_ms()
         for name in sorted(self._finished):
-            study = studies.study(state, name)
-            if study is not None and permitted.is_spent(state, study, now_ms):
-                closing.discard(state, study, self.store, self.keys, self.exchange(name))
-                self._finished.discard(name)
+            study = studies.study(self.node.state, name)
+            if study is not None and self._is_spent(study):
+                with self._waiting(study):
+                    closing.discard(self.node.state, study, self.store, self.keys, self.exchange(name))
+                    self._finished.discard(name)
+                    self.troubles.pop(name, None)
+
+    def _is_spent(self, study: Study) -> bool:
+        """Whether all of a study's permits are over, by the members' time: no erased key comes back.
+
+        A machine whose clock is ahead for a moment destroys nothing.
+        """
+        return permitted.is_spent(self.node.state, study, standings.time_ms(self.node.state))
 
     def _let_go(self) -> None:
         """Hold no records for studies that may not use them any more, though their sums are still owed seeds."""
@@ -248,7 +257,8 @@ class Agent:
             learner = self._learners.get(study.spec.name)
             is_used_up = bool(self.allowance(study.spec).over)
             if learner is not None and (is_used_up or permitted.has_left(state, study, self.organisation, now_ms)):
-                learner.let_go()
+                with self._waiting(study):
+                    learner.let_go()
 
     def _warn(self) -> None:
         """Tell people, once, of a steward's key that others give their hospital."""

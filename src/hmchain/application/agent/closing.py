@@ -3,10 +3,13 @@
 A final round's seeds must be beyond anyone's reach, and neither the store nor an agent's file may grow with the number
 of rounds, but for what the hospital itself measured (`kept.Score`, a hundred bytes a round). What there is to remove is
 found in the agent's own file and cache, never remembered in between: so it works as well for an agent that was started
-a moment ago, and doing it twice does no harm.
+a moment ago, and doing it twice does no harm. Secrets go first: a store that is away, or lets nobody delete, keeps none
+of them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from hmchain.application.agent import repair
 from hmchain.application.agent.exchange import Exchange
@@ -23,20 +26,19 @@ def close_rounds(
     state: State, study: str, before: int, store: AgentStore, keys: StudyKeyStore, exchange: Exchange
 ) -> None:
     """Close every round below `before`: all of them are final."""
-    needed = _needed(state, study, before)
     with store.batch():
         _judge_best(state, study, before, store)
-        for name, made in store.all(f"{study}/masked/", MaskedUpdate):
-            if made.round < before:
-                exchange.withdraw(made.object)
-                store.erase(name)
-            else:
-                needed.add(made.object)  # bound by the ledger or about to be
-        for name, own in store.all(f"{study}/object/", OwnObject):
-            if own.round < before and own.object not in needed:
-                exchange.withdraw(own.object)
-                store.erase(name)
         keys.finish_round(study, before)
+    needed, over = _needed(state, study, before), dict[str, bytes]()
+    for name, made in store.all(f"{study}/masked/", MaskedUpdate):
+        if made.round < before:
+            over[name] = made.object
+        else:
+            needed.add(made.object)  # bound by the ledger or about to be
+    for name, own in store.all(f"{study}/object/", OwnObject):
+        if own.round < before and own.object not in needed:
+            over[name] = own.object
+    _withdraw(over, store, exchange)
     exchange.keep_only(needed)
 
 
@@ -51,14 +53,23 @@ def discard(state: State, study: Study, store: AgentStore, keys: StudyKeyStore, 
     """Nothing came of a study: erase all its secrets, and withdraw every object of one's own."""
     name = study.spec.name
     with store.batch():
-        for _, made in store.all(f"{name}/masked/", MaskedUpdate):
-            exchange.withdraw(made.object)
-        for _, own in store.all(f"{name}/object/", OwnObject):
-            exchange.withdraw(own.object)
-        for prefix in (f"{name}/masked/", f"{name}/object/", f"{name}/gate/", best_name(name)):
+        for prefix in (f"{name}/gate/", best_name(name)):
             store.erase(prefix)
         keys.forget(name)
+    objects = {entry: made.object for entry, made in store.all(f"{name}/masked/", MaskedUpdate)}
+    objects |= {entry: own.object for entry, own in store.all(f"{name}/object/", OwnObject)}
+    _withdraw(objects, store, exchange)
     exchange.keep_only(())
+
+
+def _withdraw(objects: Mapping[str, bytes], store: AgentStore, exchange: Exchange) -> None:
+    """Take objects of one's own, by the names of their entries, out of the store, and then forget them."""
+    for address in objects.values():
+        exchange.withdraw(address)
+    if objects:
+        with store.batch():
+            for name in objects:
+                store.erase(name)
 
 
 def _judge_best(state: State, study: str, before: int, store: AgentStore) -> None:

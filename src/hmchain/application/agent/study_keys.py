@@ -16,6 +16,9 @@ from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey
 from hmchain.ledger.contracts.learning import opening
 from hmchain.ledger.contracts.learning.opening import HALF_BYTES, Agreement, Join
 
+_LEFT = (["drawn"], ["keys"], ["masked"], ["object"])
+"""What names of a study's entries have behind its own, where something is left to erase or to withdraw."""
+
 
 class PairAgreementError(StudyError):
     """Another participant's half of a pair secret does not open."""
@@ -144,9 +147,9 @@ class StudyKeyStore:
         self._keys: dict[str, StudyKeys] = {}
 
     def studies(self) -> list[str]:
-        """The studies of which there are secrets here."""
-        parted = (name.rpartition("/") for name in self._store.names())
-        return sorted({study for study, _, kind in parted if kind in ("drawn", "keys")})
+        """The studies of which there are secrets here, or objects of one's own to withdraw."""
+        parted = (name.split("/") for name in self._store.names())
+        return sorted({study for study, *kind in parted if kind[:1] in _LEFT})
 
     def drawn(self, study: str, participants: int, random: Random) -> JoinSecrets:
         """The secrets for joining, drawn once and the same after every restart."""
@@ -198,7 +201,7 @@ class StudyKeyStore:
 
     def finish_round(self, study: str, next_round: int) -> None:
         """A round is final: erase everything from which its seeds could be made."""
-        found = self._keys.get(study) or self._store.get(f"{study}/keys", StudyKeys)
+        found = self._store.get(f"{study}/keys", StudyKeys)  # what is known here may not have reached the disk
         if found is not None and found.own.round < next_round:
             self._keys[study] = found.advanced(next_round)
             self._store.note(f"{study}/keys", self._keys[study])

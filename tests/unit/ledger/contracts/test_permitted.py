@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent.protocols import ReadyLearner
+from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.site.activity import What, read_lines
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data import requests
@@ -23,6 +24,8 @@ from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import DatasetUse, ProposeStudy, Status, StudySpec
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.engines.ledger import OwnNode
+from hmchain.records.objects import ObjectStore, StoreUnavailableError
 from support.study_bed import DEADLINES, START_MS, STUDY, YEAR_MS, Bed, another, make_spec
 
 
@@ -353,6 +356,47 @@ def test_the_keys_of_a_finished_study_go_when_its_request_ends(bed: Bed) -> None
         left = [name.split("/")[1] for name in bed.agent(name).store.names() if name.startswith(f"{STUDY}/")]
         assert set(left) == {"acts", "score"}, "what it did, and its own scores"
     assert not list(bed.consortium.objects.list())
+
+
+def test_a_store_that_lets_nobody_delete_keeps_no_key_of_what_is_over(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others run it: the agents go on, the keys go, and the objects go once they can, whoever is started again."""
+
+    def refuse(store: ObjectStore, digest: bytes) -> None:
+        raise StoreUnavailableError("the object store refuses our credentials", "check what they may do")
+
+    bed.approve()
+    bed.until(1, Phase.GATE_COMMIT)
+    with monkeypatch.context() as locked:
+        locked.setattr(ObjectStore, "delete", refuse)
+        bed.run(lambda: bed.round.number == 2)
+        bed.step()
+        kept = [StudyKeyStore(bed.agent(name).store).require(STUDY) for name in bed.names]
+        assert all(keys.own.round == 2 for keys in kept), "no seed of the round before can be made again"
+    bed.run()
+    bed.step()
+    with monkeypatch.context() as locked:
+        locked.setattr(ObjectStore, "delete", refuse)
+        bed.close_request()
+        bed.step()
+        assert all(bed.agent(name).study_key(STUDY) is None for name in bed.names)
+        assert any(STUDY in bed.agent(name).troubles for name in bed.names)
+    bed.reopen()
+    bed.step()
+    assert not list(bed.consortium.objects.list())
+
+
+def test_a_clock_that_is_ahead_for_a_moment_destroys_no_key(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.approve()
+    bed.run()
+    bed.step()
+    bed.revoke("west")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(OwnNode, "now_ms", lambda node: START_MS + 9 * YEAR_MS)
+        assert bed.agent("east").step() == []
+    bed.step()
+    assert bed.agent("east").study_key(STUDY) is not None
 
 
 def test_one_hospital_that_leaves_takes_no_keys_from_the_others(bed: Bed) -> None:
