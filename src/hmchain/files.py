@@ -14,9 +14,10 @@ import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from itertools import count
 from pathlib import Path
-from typing import IO, BinaryIO, TypeVar
+from typing import IO, TypeVar
 
 import msgspec
 
@@ -53,7 +54,7 @@ class TooLargeError(OSError):
         super().__init__(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file to be read. Raises `OSError`, and `NoRegularFileError` where another open would hang."""
     try:
         return open(path, "rb", opener=_regular)

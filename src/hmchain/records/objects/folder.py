@@ -1,11 +1,13 @@
 """Objects as files of a directory.
 
 obstore reaches directories too, but it never syncs, and streams at a fifth of what the disk gives. A file is written
-under a passing name, synced, and only then renamed: under a digest's name there is never half an object.
+under a passing name, synced, and only then renamed: under a digest's name there is never half an object. All members
+may write there: what lies under a name is not read beyond what is looked for, and what is no file is damaged.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import time
@@ -14,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from hmchain.files import make_folder, sync, sync_open
+from hmchain.files import NoRegularFileError, make_folder, open_regular, sync, sync_open
 from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
@@ -61,13 +63,13 @@ class Folder:
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         """As `Backend.read`."""
-        with (self.path / name).open("rb") as file:
+        with _opened(self.path / name) as file:
             return file.read() if limit is None else file.read(limit)
 
     def stream(self, name: str) -> Iterator[Buffer]:
         """As `Backend.stream`: all pieces are views of one buffer."""
         buffer = bytearray(_READ_BYTES)
-        with (self.path / name).open("rb", buffering=0) as file, memoryview(buffer) as view:
+        with _opened(self.path / name) as file, memoryview(buffer) as view:
             while count := file.readinto(buffer):
                 yield view[:count]
 
@@ -117,8 +119,9 @@ class Folder:
                 list(threads.map(sync, several))
 
     def _holds(self, name: str, data: Buffer) -> bool:
+        size = memoryview(data).nbytes
         try:
-            return self.read(name) == data
+            return self.size(name) == size and self.read(name, size) == data
         except FileNotFoundError:
             return False
 
@@ -128,6 +131,14 @@ class Folder:
             with suppress(FileNotFoundError):
                 if entry.stat().st_mtime < oldest:
                     Path(entry.path).unlink()
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
+    """A file to be read; empty where another thing lies there: whoever opens a pipe may wait for ever."""
+    try:
+        return open_regular(path)
+    except NoRegularFileError:
+        return io.BytesIO()
 
 
 class StagedFile:

@@ -20,6 +20,7 @@ from hmchain.records.objects import (
     StoreUnavailableError,
     TamperedObjectError,
 )
+from hmchain.records.objects.folder import Folder
 
 
 def file_of(folder: Path, digest: bytes) -> Path:
@@ -49,6 +50,28 @@ def test_an_object_torn_by_a_crash_is_healed_by_the_next_put(tmp_path: Path) -> 
     file_of(tmp_path, digest).write_bytes(b"torn")
     assert store.put_stream([b"ciphertext"]) == digest
     assert store.get(digest) == b"ciphertext"
+
+
+def test_what_a_member_laid_under_a_name_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are on the ledger before their objects are in the store: a pipe waits for ever, a hole fills the memory."""
+    store = ObjectStore.directory(tmp_path)
+    digest = store.put(b"ciphertext")
+    path, read = file_of(tmp_path, digest), Folder.read
+
+    def bounded(folder: Folder, name: str, limit: int | None = None) -> bytes:
+        assert limit is not None and limit <= 10
+        return read(folder, name, limit)
+
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(TamperedObjectError):
+        store.get(digest, size=store.size(digest))
+    with pytest.raises(TamperedObjectError):
+        list(store.get_stream(digest))
+    assert store.put(b"ciphertext") == digest and store.get(digest) == b"ciphertext"
+    os.truncate(path, 1 << 40)
+    monkeypatch.setattr(Folder, "read", bounded)
+    assert store.put(b"ciphertext") == digest and store.get(digest, size=10) == b"ciphertext"
 
 
 def test_what_a_dead_process_left_under_a_passing_name_goes_after_a_day(tmp_path: Path) -> None:
