@@ -13,6 +13,7 @@ from typing import Protocol
 from hmchain.clock import now_ms
 from hmchain.errors import LedgerError
 from hmchain.ledger.blocks import Block, BlockResult
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 from hmchain.ledger.engines.cometbft.storage import STATE
@@ -71,7 +72,6 @@ class CometLedger:
         chain = client.status().node_info.network
         if chain != self.chain_id:
             raise OtherChainError(f"the node is of chain {chain}, not {self.chain_id}", "name this network's node")
-        self._time_ms = genesis.time_ms
         self._waiting: dict[bytes, float] = {}
 
     # -- reading -------------------------------------------------------------------------------------------------------
@@ -86,8 +86,11 @@ class CometLedger:
         return self._source.state_of(organisation)
 
     def now_ms(self) -> int:
-        """The time the next block would have, as nearly as a clock tells."""
-        return max(self._clock_ms(), self._time_ms + 1)
+        """The time the next block would have, as nearly as a clock tells; never one that the members have behind them.
+
+        What is over stays so where a clock was set back, for whoever was started again since, too.
+        """
+        return max(self._clock_ms(), self.genesis.time_ms + 1, standings.time_ms(self.state) + 1)
 
     @property
     def waiting(self) -> bool:
@@ -130,7 +133,6 @@ class CometLedger:
         if stored is None:
             return None
         block, result = stored.block, stored.result
-        self._time_ms = block.header.time_ms
         for receipt in result.receipts:
             self._waiting.pop(receipt.transaction, None)
         return block, result
