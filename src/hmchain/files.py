@@ -13,7 +13,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from itertools import count
 from pathlib import Path
@@ -107,12 +107,7 @@ def replacing(path: Path, *, durable: bool, mode: int = _ANYBODY, new: bool = Fa
     partial = path.with_name(path.name + PARTIAL)
     if durable:
         make_folder(path.parent)
-    try:
-        _make(partial, mode)
-    except FileExistsError:  # of a process that died
-        partial.unlink(missing_ok=True)
-        _make(partial, mode)
-    is_named = False
+    is_named, handle = False, _alone(partial, mode)
     try:
         yield partial
         if durable:
@@ -125,12 +120,52 @@ def replacing(path: Path, *, durable: bool, mode: int = _ANYBODY, new: bool = Fa
     finally:
         if not is_named:
             partial.unlink(missing_ok=True)
+        os.close(handle)
     if durable:
         sync(path.parent)
 
 
-def _make(path: Path, mode: int) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+def _alone(partial: Path, mode: int) -> int:
+    """Make an empty file and hold it: who else writes the same is waited for, and what a dead process left goes."""
+    while True:
+        try:
+            handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except FileExistsError:
+            _clear(partial)
+            continue
+        _wait_for(handle)
+        if _is(handle, partial):
+            return handle
+        os.close(handle)
+
+
+def _clear(partial: Path) -> None:
+    try:
+        handle = os.open(partial, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return
+    except OSError:  # a link, or what nobody may read
+        partial.unlink(missing_ok=True)
+        return
+    try:
+        _wait_for(handle)
+        if _is(handle, partial):
+            partial.unlink(missing_ok=True)
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    with suppress(OSError):  # a file system without locks: the last one to write wins, or fails
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _is(handle: int, path: Path) -> bool:
+    """Whether an open file still bears a name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def rename(source: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -53,6 +54,20 @@ def test_what_a_dead_process_left_gives_way(tmp_path: Path) -> None:
     (tmp_path / "file.part").symlink_to(elsewhere)
     files.write_whole(tmp_path / "file", b"whole", durable=True)
     assert (tmp_path / "file").read_bytes() == b"whole" and elsewhere.read_bytes() == b"untouched"
+
+
+def test_two_that_write_one_file_at_once_write_it_one_after_the_other(tmp_path: Path) -> None:
+    """A command and an agent, or two commands: neither takes away what the other has half written."""
+    path, seen = tmp_path / "file", set()
+
+    def write(letter: bytes) -> None:
+        for _ in range(100):
+            files.write_whole(path, [letter * 1000] * 3, durable=False)
+            seen.add(path.read_bytes())
+
+    with ThreadPoolExecutor(2) as writers:
+        list(writers.map(write, (b"a", b"b")))
+    assert seen <= {b"a" * 3000, b"b" * 3000} and list(tmp_path.iterdir()) == [path]
 
 
 def test_one_holds_a_lock_and_others_hear_who(tmp_path: Path) -> None:
