@@ -95,6 +95,35 @@ def _is_path(path: Path) -> bool:
     return "from pathlib import Path" in path.read_text()
 
 
+def test_the_ledger_core_iterates_no_set() -> None:
+    """Two machines may go through the same set in two orders. What sorts or only counts may take one."""
+    found = [
+        f"{name_of(path)}:{part.lineno} goes through {ast.unparse(part)}"
+        for path in ledger_core()
+        for node in nodes(path)
+        for part in _gone_through(node)
+        if _is_set(part)
+    ]
+    assert not found, f"sort it, or go through what the set was made of: {found}"
+
+
+def _gone_through(node: ast.AST) -> list[ast.expr]:
+    """What a loop, or a list or table made of a loop, goes through in its order."""
+    if isinstance(node, ast.For):
+        return [node.iter]
+    if isinstance(node, ast.ListComp | ast.DictComp):
+        return [part.iter for part in node.generators]
+    ordered = isinstance(node, ast.Call) and ast.unparse(node.func) in ("tuple", "list", "enumerate", "next", "iter")
+    return node.args if ordered and isinstance(node, ast.Call) else []
+
+
+def _is_set(node: ast.expr) -> bool:
+    if isinstance(node, ast.BinOp):
+        return _is_set(node.left) or _is_set(node.right)
+    made = isinstance(node, ast.Call) and ast.unparse(node.func) in ("set", "frozenset")
+    return made or isinstance(node, ast.Set | ast.SetComp)
+
+
 def test_files_are_synced_and_databases_opened_in_one_place() -> None:
     found = [
         f"{name_of(path)} calls {call}...): hmchain.{owner} does it, for all in one way"

@@ -44,6 +44,8 @@ BITS_MIN, BITS_MAX = 2, 24
 """Up to 24 bits every quantised value is exact in float32."""
 START_LIMIT = 1 << 61
 """A study's first model lies within (exclusive): 2^29 as a real number."""
+MILLION = 1_000_000
+"""Epsilons, and values of measurements, are counted in millionths."""
 
 _AES_BLOCKS_IN_CHUNK = MASK_CHUNK_BYTES // 16
 _INT64_LIMIT = 1 << 63

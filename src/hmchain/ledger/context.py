@@ -12,7 +12,9 @@ from hmchain.ledger.transactions import Refusal
 
 STEWARD, SCIENTIST, AGENT, VALIDATOR = "steward", "scientist", "agent", "validator"
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
+NAME = r"[a-z0-9][a-z0-9._-]{0,47}"
+"""The form of names; `is_name` says it in words."""
+_NAME = re.compile(NAME)
 
 
 class Credential(Record, frozen=True):

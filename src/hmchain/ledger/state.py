@@ -270,8 +270,8 @@ class State:
             self._cache.clear()
             self._decoded.clear()
         self._cache.update(self._overlay)
-        for table in {_table(key) for key in self._overlay}:
-            self._scanned.pop(table, None)
+        for key in self._overlay:
+            self._scanned.pop(_table(key), None)
         self._overlay.clear()
         self._touched.clear()
         self._undo.clear()

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hmchain.errors import InputError
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.data.queries import (
     CLAUSES_MAX,
     CODES,
     DEPTH_MAX,
-    VALUE_ONE,
     AgeIn,
     All,
     Any,
@@ -203,7 +203,7 @@ class _Reader:
             raise self._wrong(token, f"a range of {of} such as 50..79, 50.. or ..79")
         if found[2] is None:
             ends = [found[1], found[1]]
-        least, most = (None if end is None else int(Decimal(end) * (1 if whole else VALUE_ONE)) for end in ends)
+        least, most = (None if end is None else int(Decimal(end) * (1 if whole else MILLION)) for end in ends)
         if least is not None and most is not None and least > most:
             raise self._wrong(token, "the lower end of the range first")
         if whole and max(least or 0, most or 0) > queries.AGE_MAX:
@@ -279,7 +279,7 @@ def _what(had: Had) -> list[str]:
         return ["modality", had.modality, *([f"of {code_text(had.code)}"] if had.code else [])]
     said = [had.kind.value, code_text(had.code)]
     if had.value is not None:
-        said += [span_text(had.value, VALUE_ONE), *([had.unit] if had.unit else [])]
+        said += [span_text(had.value, MILLION), *([had.unit] if had.unit else [])]
     return said
 
 

@@ -17,8 +17,8 @@ from math import exp, gcd
 import numpy as np
 
 from hmchain.keys import SecretKey
+from hmchain.ledger.arithmetic import MILLION
 
-MILLION = 1_000_000
 _WORD_BITS = 64
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data.queries import (
-    VALUE_ONE,
     AgeIn,
     All,
     Any,
@@ -105,7 +105,7 @@ def _is_of(code: Code, wanted: Code) -> bool:
 
 
 def _is_measured(fact: Fact, span: Span, unit: str) -> bool:
-    return fact.value is not None and (not unit or fact.unit == unit) and _within(fact.value, span, VALUE_ONE)
+    return fact.value is not None and (not unit or fact.unit == unit) and _within(fact.value, span, MILLION)
 
 
 def _may_lie(days: Days | None, span: Span) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hmchain.application.cohort.grammar import code_text, day_text, number_text
-from hmchain.ledger.contracts.data.queries import VALUE_ONE, AgeIn, All, Any, Clause, Had, Kind, Not, SexIs, Span
+from hmchain.ledger.arithmetic import MILLION
+from hmchain.ledger.contracts.data.queries import AgeIn, All, Any, Clause, Had, Kind, Not, SexIs, Span
 
 _EVENTS = {
     Kind.CONDITION: "with a diagnosis of",
@@ -44,7 +45,7 @@ def _event(had: Had) -> str:
     else:
         said = f"{_EVENTS[had.kind]} {code_text(had.code)}"
     if had.value is not None:
-        said += f" {_between(had.value, VALUE_ONE)}" + (f" {had.unit}" if had.unit else "")
+        said += f" {_between(had.value, MILLION)}" + (f" {had.unit}" if had.unit else "")
     if had.days is not None:
         said += "".join(
             f" {word} {day_text(day)}"

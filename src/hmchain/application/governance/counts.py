@@ -15,12 +15,13 @@ from hmchain.application.governance.requests.content import content_of
 from hmchain.application.governance.requests.file import QueryAsked, RequestFile
 from hmchain.canonical import digest, encode
 from hmchain.errors import InputError, StudyError
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import datasets, permits, queries, requests
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.requests import Content, Decided, Kind, Status
 from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.learning.counting import ProposeCount, is_countable
-from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN, Deadlines, Study
+from hmchain.ledger.contracts.learning.studies import Deadlines, Study
 from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.state import State
@@ -123,7 +124,7 @@ def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
 
 def _require_a_sum(state: State, content: Content) -> None:
     """Raise `CountArgumentError` before anybody is asked for what can never be a count."""
-    least = max(PARTICIPANTS_MIN, content.colluders + 2)
+    least = studies.participants_min(content.colluders)
     if len(content.datasets) < least:
         what = f"a sum needs {least} hospitals, and {len(content.datasets)} would be asked"
         raise CountArgumentError(what, "name more by --dataset: `hmchain cohort datasets` lists what members have")
@@ -174,7 +175,7 @@ def standing(state: State, name: str) -> CountStanding:
         is_unused=is_unused,
         query=written(plan.query),
         words=words(plan.query),
-        epsilon=plan.epsilon_millionths / 1_000_000,
+        epsilon=plan.epsilon_millionths / MILLION,
         status=_status(study, waits=bool(by[Decided.WAITING])),
         reason=study.progress.reason if study is not None and study.status is not StudyStatus.FINISHED else "",
         allowed_by=by[Decided.APPROVED],
@@ -217,7 +218,7 @@ def propose(user: LedgerUser, name: str) -> CountStanding:
     allowed = len(permit.allowed) if permit is not None else 0
     entry = requests.require_request(user.state, name)
     content = requests.content(user.state, name, entry.version)
-    least = max(PARTICIPANTS_MIN, content.colluders + 2 if content is not None else 0)
+    least = studies.participants_min(content.colluders if content is not None else 0)
     if allowed < least:
         what = f"{allowed} hospitals allow {name}, and a sum needs {least}"
         raise CountNotAllowedError(what, f"`hmchain request show {name}` says who decided what")

@@ -15,7 +15,7 @@ from hmchain.ledger.contracts.data.deciding import ApproveRequest, RejectRequest
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
-from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN, DatasetUse, StudySpec
+from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
 from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.readers.studies import StudyRequest
 from hmchain.ledger.state import State
@@ -63,7 +63,7 @@ def propose(user: LedgerUser, name: str, trainer: str = "") -> None:
     permit = permits.permit(user.state, name, user.ledger.now_ms())
     uses = [DatasetUse(use.organisation, use.dataset, use.version) for use in permit.allowed] if permit else []
     allowed = studies.of_plan(content.plan, name, tuple(uses))
-    if allowed is None or len(allowed.uses) < max(PARTICIPANTS_MIN, allowed.colluders + 2):
+    if allowed is None or len(allowed.uses) < studies.participants_min(allowed.colluders):
         hint = f"`hmchain request show {name}` shows who decided what; ask others, or for something else"
         raise StudyNotAllowedError(f"too few hospitals allow {name} for a study", hint)
     user.send(ProposeUnderPermit(under_permit(user.state, allowed, trainer), entry.name))

@@ -19,6 +19,7 @@ from hmchain.application.models.export import ExportPlace, objects_of, study_key
 from hmchain.errors import AuditError, InputError, StudyError
 from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic, vectors
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import permitted, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Round, Verdict
@@ -152,7 +153,7 @@ def of_mean(state: State, study: Study, mean: int) -> CountResult:
         words=words(plan.query),
         people=summed_counts([mean], len(entry.frozen))[0],
         margin=margin_95(plan.epsilon_millionths, len(entry.frozen)),
-        epsilon=plan.epsilon_millionths / 1_000_000,
+        epsilon=plan.epsilon_millionths / MILLION,
         hospitals=entry.frozen,
         asked=study.spec.participants,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import SCIENTIST
 from hmchain.ledger.contracts.data import budgets, datasets, policies, requests
 from hmchain.ledger.contracts.data.budgets import Charge
@@ -15,7 +16,6 @@ from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.state import State
 
-MILLION = 1_000_000
 _MEDIA = {
     "application/dicom": "DICOM objects",
     "application/fhir+json": "FHIR resources",

@@ -12,8 +12,7 @@ from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import deciding, permits, requests, reviewing
 from hmchain.ledger.contracts.data.requests import Decided, Kind, Request, Status
 from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
-from hmchain.ledger.contracts.learning import permitted
-from hmchain.ledger.contracts.learning.studies import PARTICIPANTS_MIN
+from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import notices
@@ -104,15 +103,6 @@ def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
             yield Todo(notice.request, "applicant", words, command, notice.at_ms, _is_late(notice))
 
 
-def _may_begin(state: State, entry: Request, time_ms: int) -> bool:
-    """Whether a study that was asked for is allowed, awaits nobody's word, and was not begun."""
-    permit = permits.permit(state, entry.name, time_ms)
-    if permit is None or permit.kind is not Kind.TRAIN or permitted.studies_of(state, entry.name):
-        return False
-    words = requests.handlings(state, entry.name, entry.version)
-    return all(word.status is not Decided.WAITING for word in words)
-
-
 def _is_late(notice: Notice) -> bool:
     return notice.subject is Subject.OVERDUE
 
@@ -138,13 +128,17 @@ def _is_to_propose(state: State, entry: Request) -> bool:
 
 def _proposal(state: State, entry: Request, time_ms: int) -> Todo:
     """The study to propose, or what to do where too few allow it."""
-    permit, content = permits.permit(state, entry.name, time_ms), requests.content(state, entry.name, entry.version)
-    allow = len(permit.allowed) if permit else 0
-    if content is None or allow < max(PARTICIPANTS_MIN, content.colluders + 2):
-        words = f"too few allow it for a study ({allow}): see why, change it and submit it again, or close it"
+    if not _allow_enough(state, entry, time_ms):
+        words = "too few allow it for a study: see why, change it and submit it again, or close it"
         return Todo(entry.name, "applicant", words, f"request show {entry.name}")
     words = "it is allowed: propose the study of those who allow it"
     return Todo(entry.name, "applicant", words, f"study propose {entry.name}")
+
+
+def _allow_enough(state: State, entry: Request, time_ms: int) -> bool:
+    permit, content = permits.permit(state, entry.name, time_ms), requests.content(state, entry.name, entry.version)
+    allowed = len(permit.allowed) if permit is not None else 0
+    return content is not None and allowed >= studies.participants_min(content.colluders)
 
 
 def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
@@ -221,7 +215,8 @@ def steps(state: State, name: str, organisation: str) -> tuple[tuple[str, str], 
         found.append(("take it back, for good", f"request revoke {name} --reason CODE"))
     if asks and shown.status in (Status.DRAFT, Status.RETURNED):
         found.append(("hand it in", "request submit FILE"))
-    if asks and _may_begin(state, requests.require_request(state, name), standings.time_ms(state)):
+    entry = requests.require_request(state, name)
+    if asks and _is_to_propose(state, entry) and _allow_enough(state, entry, standings.time_ms(state)):
         found.append(("begin the study", f"study propose {name}"))
     if asks and shown.status == Status.SUBMITTED:
         found.append(("change it", f"request takeback {name}"))

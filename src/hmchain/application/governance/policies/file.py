@@ -13,10 +13,10 @@ import msgspec
 
 from hmchain.application.governance.policies.rules import RULES, Json, Values, made
 from hmchain.application.governance.purposes import PURPOSES, diseases
-from hmchain.application.learning.schedule import MILLION
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger import purposes
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import Duty, Terms

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cedarpy
 
 from hmchain.application.governance.policies.rules import RULES, Json, sentence
-from hmchain.application.learning.schedule import MILLION
 from hmchain.canonical import Record
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import cedar
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy, Terms
 from hmchain.ledger.transactions import Refusal

@@ -24,6 +24,7 @@ from hmchain.application.governance.requests.file import RequestFile, RequestFil
 from hmchain.application.governance.requests.form import as_document
 from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError, StorageError
 from hmchain.ledger.context import SCIENTIST, STEWARD, is_name
 from hmchain.ledger.contracts.data import datasets, requests
@@ -87,12 +88,6 @@ class Renewed:
     view: RequestView
     left_out: tuple[str, ...]
     """Kinds of documents that could not be copied."""
-
-
-class PersonNameError(InputError):
-    """A text names no person."""
-
-    code = "person_name"
 
 
 def person_named(text: str, organisation: str) -> PersonRef:

@@ -18,10 +18,10 @@ from hmchain.application.governance.purposes import PURPOSES, diseases, terms
 from hmchain.application.governance.requests.form import Form, form_of
 from hmchain.application.governance.study_file import Proposal, beside
 from hmchain.application.governance.study_file import require_sound as require_sound_study
-from hmchain.application.learning.schedule import MILLION
 from hmchain.clock import DAY_MS
 from hmchain.errors import InputError
 from hmchain.files import read_toml
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, REGION, ROUNDS_MAX
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan

@@ -9,10 +9,10 @@ from hmchain.application.governance.policies.rules import reason_words as words_
 from hmchain.application.governance.purposes import disease_words, purpose_words
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of_study
-from hmchain.application.learning.schedule import MILLION
 from hmchain.canonical import decode
 from hmchain.clock import utc
 from hmchain.errors import HMChainError
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data.queries import plan_of as count_plan
 from hmchain.ledger.contracts.data.requests import Content, Kind
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec

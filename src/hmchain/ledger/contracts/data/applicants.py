@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
-from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require, require_digest
+from hmchain.ledger.context import SCIENTIST, Context, require, require_digest
 from hmchain.ledger.contracts.data import applying, requests, reviewing
 from hmchain.ledger.contracts.data.requests import Accepted, Entry, Request, Status
 from hmchain.ledger.contracts.members import people
@@ -132,9 +132,7 @@ def _join(context: Context, entry: Request, person: PersonRef) -> None:
 
 def _remove(context: Context, body: RemoveMember) -> None:
     entry, sender = requests.require_request(context.state, body.request), context.sender
-    in_charge = STEWARD in sender.roles or people.is_officer(sender)
-    own = people.sender(sender) == body.person or (in_charge and sender.organisation == body.person.organisation)
-    if not own:
+    if people.sender(sender) != body.person and not people.speaks_for(sender, body.person.organisation):
         applying.require_answerable(context, body.request, *_OPEN)
     require(body.person in entry.members, "no_such_person")
     members = tuple(person for person in entry.members if person != body.person)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.canonical import Record
-from hmchain.ledger import reputation
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import SCIENTIST, STEWARD, Context, require, require_name
 from hmchain.ledger.contracts.data import attachments, contents, datasets, judging, requests
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Entry, Request, Status, Submission
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.reputation import DAY_MS, faults_tolerated
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
@@ -25,7 +25,7 @@ OPEN_OF_PERSON_MAX = 32
 """Requests that are not closed, so that no member floods the others with work."""
 VERSIONS_MAX = 32
 """Of one request: each is judged and decided anew by every hospital that it names."""
-LIFE_MS_MAX = 10 * 366 * 86_400_000
+LIFE_MS_MAX = 10 * 366 * DAY_MS
 """How far ahead the end of a use may be asked for."""
 CLOSE_REASONS = ("finished", "withdrawn", "superseded", "applicant-gone", "other")
 
@@ -116,13 +116,11 @@ def require_answerable(context: Context, name: str, *statuses: Status) -> Reques
 
 
 def _answers(context: Context, entry: Request) -> bool:
-    sender = context.sender
-    if people.sender(sender) == entry.applicant:
+    sender, own = context.sender, entry.applicant.organisation
+    if people.sender(sender) == entry.applicant or people.speaks_for(sender, own):
         return True
-    if sender.organisation == entry.applicant.organisation:
-        return STEWARD in sender.roles or people.is_officer(sender)
     asked = bool(requests.handlings(context.state, entry.name, entry.version, sender.organisation))
-    alone = not membership.is_active(context.state, entry.applicant.organisation)
+    alone = not membership.is_active(context.state, own)
     return alone and asked and STEWARD in sender.roles
 
 
@@ -227,7 +225,7 @@ def _require_possible(context: Context, content: Content) -> None:
     """Refuse what hospitals could not say yes to now."""
     state = context.state
     require(context.time_ms < content.until_ms <= context.time_ms + LIFE_MS_MAX, "bad_until")
-    most = reputation.faults_tolerated(len(membership.active_members(state)))
+    most = faults_tolerated(len(membership.active_members(state)))
     require(content.colluders <= most, "bad_colluders")
     for use in content.datasets:
         require(membership.is_active(state, use.organisation), "not_a_member")

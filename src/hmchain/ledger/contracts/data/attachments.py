@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
-from hmchain.ledger.context import STEWARD, Context, require, require_digest
+from hmchain.ledger.context import Context, require, require_digest
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -83,9 +83,8 @@ def _redact(context: Context, body: RedactDocument) -> None:
         raise Refusal("no_such_document")
     require(not known.redacted, "redacted")
     sender = context.sender
-    in_charge = STEWARD in sender.roles or people.is_officer(sender)
-    own = sender.organisation == known.by.organisation and in_charge
-    require(own or people.sender(sender) == known.by, "not_its_author")
+    own = people.sender(sender) == known.by or people.speaks_for(sender, known.by.organisation)
+    require(own, "not_its_author")
     redacted = replace(known, redacted=context.height)
     _ATTACHMENTS.put(context.state, redacted, body.request, body.document)
     context.emit(events.DocumentRedacted(body.request, sender.organisation, sender.person, body.document))

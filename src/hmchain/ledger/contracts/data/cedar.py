@@ -22,7 +22,7 @@ import cedarpy
 import msgspec
 
 from hmchain import decoding
-from hmchain.ledger.context import is_name, require
+from hmchain.ledger.context import NAME, is_name, require
 from hmchain.ledger.transactions import Refusal
 
 BYTES_MAX = 12 * 1024
@@ -38,17 +38,18 @@ ASKED = (
 )  # fmt: skip
 """What a policy may read of `context.asked`: all of it is always there."""
 
-_PERSON = r"[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}"
+_WITHIN = rf"{NAME}/{NAME}"
+"""A person or dataset of an organisation."""
 _TYPES = {
     "Action": re.compile(r"[a-z]{1,20}"),
-    "Dataset": re.compile(_PERSON),
+    "Dataset": re.compile(_WITHIN),
     "Disease": re.compile(r"MONDO:[0-9]{7}"),
-    "Organisation": re.compile(r"[a-z0-9][a-z0-9._-]{0,47}"),
-    "Person": re.compile(_PERSON),
+    "Organisation": re.compile(NAME),
+    "Person": re.compile(_WITHIN),
     "Purpose": re.compile(r"DUO:[0-9]{7}"),
     "Role": re.compile(r"[a-z]{1,20}"),
 }
-_TEXT = re.compile(r"|[a-z0-9][a-z0-9._-]{0,47}|[A-Z]{2}|[0-9a-f]{64}")
+_TEXT = re.compile(rf"|{NAME}|[A-Z]{{2}}|[0-9a-f]{{64}}")
 """A name, a region, a digest, or nothing."""
 _ONE = ("!", "isEmpty")
 _TWO = ("!=", "&&", "<", "<=", "==", ">", ">=", "contains", "containsAll", "containsAny", "in", "||")

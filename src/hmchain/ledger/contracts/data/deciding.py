@@ -26,6 +26,7 @@ from hmchain.ledger.contracts.data.requests import (
     Submission,
 )
 from hmchain.ledger.contracts.members import people
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
@@ -39,7 +40,7 @@ PROCESSING = (
 """How far a hospital is; empty for nothing said."""
 LICENCES_MAX = 16
 """Terms of one hospital for one dataset, those of its policy among them."""
-NOTICE_MS = 30 * 86_400_000
+NOTICE_MS = 30 * DAY_MS
 """So long before the end the applicant may be told of it."""
 
 
@@ -234,9 +235,9 @@ def _approve(context: Context, body: ApproveRequest) -> None:
     )  # fmt: skip
     requests.put_handling(state, word)
     if (word.policy, word.answer, word.reasons) != (case.word.policy, case.word.answer, case.word.reasons):
-        judging.said(context, word)
+        judging.tell_answer(context, word)
     if complete:
-        judging.approved(context, word, policy, person.person)
+        judging.take_effect(context, word, policy, person.person)
     else:
         context.emit(events.ApprovalGiven(*_place(word), person.person))
 

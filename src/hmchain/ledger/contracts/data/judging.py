@@ -87,9 +87,9 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         until_ms = longest_ms(policy, content, context.time_ms)
         word = replace(word, status=Decided.APPROVED, since_ms=context.time_ms, until_ms=until_ms)
     requests.put_handling(state, word)
-    said(context, word)
+    tell_answer(context, word)
     if word.status is Decided.APPROVED:
-        approved(context, word, policy, "")
+        take_effect(context, word, policy, "")
 
 
 def _end_before(context: Context, word: Handling) -> None:
@@ -141,8 +141,8 @@ def longest_ms(policy: Policy, content: Content, time_ms: int) -> int:
     return min(content.until_ms, time_ms + policy.days_max * DAY_MS) if policy.days_max else content.until_ms
 
 
-def said(context: Context, word: Handling) -> None:
-    """Emit what the policy said."""
+def tell_answer(context: Context, word: Handling) -> None:
+    """Emit what the policy answered."""
     context.emit(
         events.RequestJudged(
             word.request, word.organisation, word.dataset, word.version, word.policy, word.answer, word.reasons
@@ -150,8 +150,8 @@ def said(context: Context, word: Handling) -> None:
     )
 
 
-def approved(context: Context, word: Handling, policy: Policy, person: str) -> None:
-    """Emit that a hospital's yes is complete, and let begin what is owed for it."""
+def take_effect(context: Context, word: Handling, policy: Policy, person: str) -> None:
+    """Let a hospital's yes, now complete, take effect: emit it, and let begin what is owed for it."""
     place = (word.request, word.organisation, word.dataset, word.version)
     context.emit(events.RequestApproved(*place, person, word.until_ms))
     for duty in policy.duties:

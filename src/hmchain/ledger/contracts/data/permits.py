@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hmchain.canonical import digest
 from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import datasets, requests
-from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Request, Status, Submission
+from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status, Submission
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
@@ -45,6 +45,15 @@ class Permit:
     """The applicant and the members who were decided on and still take part, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class _InForce:
+    """What hospitals' decisions are about."""
+
+    entry: Request
+    submitted: Submission
+    content: Content
+
+
 def plan_digest(plan: bytes) -> bytes:
     """The name of what is to be computed (32 bytes)."""
     return digest("hmchain plan", plan)
@@ -52,21 +61,19 @@ def plan_digest(plan: bytes) -> bytes:
 
 def permit(state: State, request: str, time_ms: int) -> Permit | None:
     """What a request allows at a block time; None if that is nothing."""
-    entry = requests.request(state, request)
-    submitted = _in_force(state, entry)
-    if entry is None or submitted is None:
+    found = _in_force(state, request)
+    if found is None:
         return None
-    content = requests.content(state, request, entry.version)
-    words = requests.handlings(state, request, entry.version)
+    entry, content = found.entry, found.content
     allowed = tuple(
         Allowed(word.organisation, word.dataset, use.version, word.until_ms)
-        for use, word in zip(content.datasets if content else (), words, strict=True)
-        if _holds(state, submitted, word, use.version, time_ms)
+        for use, word in zip(content.datasets, requests.handlings(state, request, entry.version), strict=True)
+        if _holds(state, found, word, use.version, time_ms)
     )
-    if content is None or not allowed:
+    if not allowed:
         return None
-    persons = _people(state, entry, submitted)
-    return Permit(request, entry.version, content.kind, content.purposes, plan_digest(content.plan), allowed, persons)
+    plan, persons = plan_digest(content.plan), _people(state, found)
+    return Permit(request, entry.version, content.kind, content.purposes, plan, allowed, persons)
 
 
 def authorised(
@@ -88,19 +95,16 @@ def authorised(
     without them.
     `plan` is the encoding of what is to be computed, as the request's content has it.
     """
-    entry = requests.request(state, request)
-    submitted = _in_force(state, entry)
-    if entry is None or submitted is None:
+    found = _in_force(state, request)
+    word = requests.handling(state, found.entry, organisation, dataset) if found is not None else None
+    if found is None or word is None:
         return False
-    content = requests.content(state, request, entry.version)
-    word = requests.handling(state, entry, organisation, dataset)
-    if content is None or word is None:
-        return False
+    content = found.content
     # Policies judged the uses; what else is named are conditions of them.
     for_it = purpose in content.purposes and purposes.is_use(purpose)
     asked = (content.kind, content.plan) == (kind, plan) and for_it
     named = requests.DatasetVersion(organisation, dataset, version) in content.datasets
-    return asked and named and _holds(state, submitted, word, version, time_ms, is_begun=is_begun)
+    return asked and named and _holds(state, found, word, version, time_ms, is_begun=is_begun)
 
 
 def is_over(state: State, request: str, organisation: str, time_ms: int) -> bool:
@@ -125,41 +129,41 @@ def has_ended(word: Handling, time_ms: int) -> bool:
 
 def persons(state: State, request: str) -> tuple[PersonRef, ...]:
     """Whose use of it hospitals decided on: applicant and members of the last submission who still take part."""
+    found = _in_force(state, request)
+    return _people(state, found) if found is not None else ()
+
+
+def _in_force(state: State, request: str) -> _InForce | None:
+    """The last submission of a request, if whoever made it still asks."""
     entry = requests.request(state, request)
-    submitted = _in_force(state, entry)
-    return () if entry is None or submitted is None else _people(state, entry, submitted)
-
-
-def _in_force(state: State, entry: Request | None) -> Submission | None:
-    """The submission that decisions are about, if whoever made it still asks."""
     if entry is None or entry.status not in (Status.SUBMITTED, Status.RETURNED):
         return None
-    submitted = requests.submission(state, entry.name, entry.version)
-    stands = submitted is not None and submitted.applicant == entry.applicant
-    return submitted if stands and people.is_active(state, entry.applicant) else None
+    submitted = requests.submission(state, request, entry.version)
+    content = requests.content(state, request, entry.version)
+    if submitted is None or content is None or submitted.applicant != entry.applicant:
+        return None
+    return _InForce(entry, submitted, content) if people.is_active(state, entry.applicant) else None
 
 
 def _holds(
-    state: State, submitted: Submission, word: Handling, version: int, time_ms: int, *, is_begun: bool = False
+    state: State, found: _InForce, word: Handling, version: int, time_ms: int, *, is_begun: bool = False
 ) -> bool:
     if word.status is not Decided.APPROVED or time_ms > word.until_ms:
         return False
-    if not membership.is_active(state, word.organisation) or not _accepted_by_all(state, submitted, word):
+    if not membership.is_active(state, word.organisation) or not _accepted_by_all(state, found, word):
         return False
     published = datasets.version(state, word.organisation, word.dataset, version)
     return published is not None and (is_begun or not published.withdrawn)
 
 
-def _accepted_by_all(state: State, submitted: Submission, word: Handling) -> bool:
+def _accepted_by_all(state: State, found: _InForce, word: Handling) -> bool:
     """Whether the applicant and every member who still counts accepted the terms of a hospital's yes."""
-    entry = requests.request(state, word.request)
-    return entry is not None and all(
-        set(word.licences) <= set(requests.accepted(state, word.request, person))
-        for person in _people(state, entry, submitted)
-    )
+    accepted = (requests.accepted(state, word.request, person) for person in _people(state, found))
+    return all(set(word.licences) <= set(each) for each in accepted)
 
 
-def _people(state: State, entry: Request, submitted: Submission) -> tuple[PersonRef, ...]:
+def _people(state: State, found: _InForce) -> tuple[PersonRef, ...]:
     """Who was decided on, still takes part, and counts now; in order."""
-    members = (person for person in submitted.members if person in entry.members)
-    return tuple(person for person in sorted((submitted.applicant, *members)) if people.is_active(state, person))
+    members = (person for person in found.submitted.members if person in found.entry.members)
+    asking = sorted((found.submitted.applicant, *members))
+    return tuple(person for person in asking if people.is_active(state, person))

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from hmchain.canonical import Record, decode, digest, encode
 from hmchain.errors import HMChainError
+from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import require, require_digest
 from hmchain.ledger.transactions import Refusal
 
@@ -19,12 +20,10 @@ DEPTH_MAX = 6
 """How deep `and`, `or` and `not` may stand in each other."""
 CLAUSES_MAX = 32
 QUERY_BYTES_MAX = 2048
-VALUE_ONE = 1_000_000
-"""Values of measurements are counted in millionths."""
 VALUE_MAX = 10**15
 AGE_MAX = 150
 DAY_FIRST, DAY_LAST = 1850_01_01, 2199_12_31
-EPSILON_MIN_MILLIONTHS, EPSILON_MAX_MILLIONTHS = 10_000, 1_000_000
+EPSILON_MIN_MILLIONTHS, EPSILON_MAX_MILLIONTHS = MILLION // 100, MILLION
 """Of one count: 0.01 to 1 for one person."""
 PEOPLE = "people"
 """The unit that is counted: a person once a hospital."""

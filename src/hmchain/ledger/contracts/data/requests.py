@@ -322,7 +322,8 @@ def involving(state: State, person: PersonRef) -> list[str]:
 def put(state: State, entry: Request) -> None:
     """Write a request, and who takes part in it where a person can be looked up."""
     before = request(state, entry.name)
-    for person in set(entry.involved) - set(before.involved if before else ()):
+    known = before.involved if before is not None else ()
+    for person in (each for each in entry.involved if each not in known):
         INVOLVED.put(state, Entry(entry.name), person.organisation, person.person, entry.name)
     REQUESTS.put(state, entry, entry.name)
 

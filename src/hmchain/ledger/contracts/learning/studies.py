@@ -347,6 +347,11 @@ def propose(context: Context, spec: StudySpec, rounds_min: int = 1) -> None:
     context.emit(events.StudyProposed(spec.name, context.sender.organisation))
 
 
+def participants_min(colluders: int) -> int:
+    """The fewest hospitals of a sum that withstands so many colluders."""
+    return max(PARTICIPANTS_MIN, colluders + 2)
+
+
 def _check_colluders(state: State, spec: StudySpec) -> None:
     members = len(membership.active_members(state))
     require(0 <= spec.colluders <= reputation.faults_tolerated(members), "bad_colluders")

@@ -16,10 +16,11 @@ from hmchain.ledger.blocks import TimeMs
 from hmchain.ledger.context import STEWARD, Context, Credential, require
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import OFFICES, PEOPLE_MAX, Person, PersonRef, Status
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
-CHANGE_LIFE_MS = 14 * 24 * 60 * 60 * 1000
+CHANGE_LIFE_MS = 14 * DAY_MS
 """A change that no second officer confirmed by then has lapsed."""
 CHANGES_MAX = 32
 """Changes of one organisation that wait at a time."""

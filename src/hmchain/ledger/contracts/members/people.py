@@ -184,6 +184,11 @@ def is_officer(sender: Credential | Acting) -> bool:
     return OFFICER in sender.roles or (isinstance(sender, Credential) and sender.role == STEWARD)
 
 
+def speaks_for(sender: Credential | Acting, organisation: str) -> bool:
+    """Whether the sender is a steward or officer of the organisation."""
+    return sender.organisation == organisation and (STEWARD in sender.roles or is_officer(sender))
+
+
 def officers(state: State, organisation: str) -> list[str]:
     """The officers by name. A suspended one counts: nobody makes himself the only one by suspending the others."""
     named = [each.person for each in people(state, organisation) if OFFICER in each.roles and each.status in ENROLLED]

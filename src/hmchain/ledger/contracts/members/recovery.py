@@ -2,7 +2,7 @@
 
 The vote takes effect after a waiting time in which the old key, or any officer of the organisation, objects. What this
 gives is the organisation's word on the ledger, and not its data: the hospital's own machine obeys nothing that is
-decided after it until its operator has confirmed the new key there (`office_keys.recovered`).
+decided after it until its operator has confirmed the new key there (`recovered`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from hmchain.canonical import Record, digest
 from hmchain.ledger.blocks import Height, TimeMs
 from hmchain.ledger.context import require
 from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
 
 WAIT_NOTICES = 7
 """The waiting time is at least so many times the notice that the genesis demands: 7 days, and no ballot shortens it."""
-WAIT_MS_MAX = 90 * 24 * 60 * 60 * 1000
+WAIT_MS_MAX = 90 * DAY_MS
 
 
 class Recover(Record, frozen=True, tag="recover"):
