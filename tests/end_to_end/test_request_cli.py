@@ -75,9 +75,13 @@ def test_a_request_is_asked_returned_decided_and_closed(
     file.write_text(file.read_text().replace("Do early", "In adults, do early"))
     assert answer("request", "submit", "relapse.toml", *north)["version"] == 2
     until(lambda: "In adults" in hmchain("request", "show", "relapse", *south), "the new version at South's node")
-    assert "it opens what others" in hmchain("node", "rotate-key", "wrapping", "--yes", *south)
+    assert "stays as wrapping.key.earlier-*" in hmchain("node", "rotate-key", "wrapping", "--yes", *south)
     assert "In adults" in hmchain("request", "show", "relapse", *south), "sealed to the key before"
+    (tmp_path / "terms.txt").write_text("Do not try to find anybody.")
+    hmchain("request", "licences", "relapse", "terms.txt", "--yes", *south)
     assert "may be used for relapse" in hmchain("request", "approve", "relapse", "--yes", *south)
+    until(lambda: "find anybody." in hmchain("request", "terms", "relapse", *north), "South's terms at North's node")
+    assert "1 terms of relapse are accepted" in hmchain("request", "accept", "relapse", "--yes", *north)
     hmchain("request", "reject", "relapse", "--reason", "privacy", "--yes", *east)
     words = answer("request", "show", "relapse", *north)["view"]["decisions"]
     until(lambda: "rejected" in hmchain("request", "show", "relapse", *north), "East's word at North's node")

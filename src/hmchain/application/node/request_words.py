@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hmchain.canonical import Record
 from hmchain.clock import utc
 from hmchain.ledger.contracts.data import applicants, applying, attachments, deciding, obligations, reviewing
@@ -57,7 +59,7 @@ def _of_people(body: Record) -> str:
         case applicants.ChangeApplicant():
             return f"let {body.applicant} answer for request {body.request}"
         case applicants.AcceptLicences():
-            return f"keep to {len(body.licences)} terms of request {body.request}"
+            return f"keep to the terms {_digests(body.licences)} of request {body.request}"
         case applicants.JoinRequest():
             return f"take part in request {body.request}"
     return ""
@@ -76,7 +78,7 @@ def _of_hospital(body: Record) -> str:
         case deciding.VoteRequest():
             return f"vote to {body.vote} request {body.request} for {body.dataset}"
         case deciding.AddLicences():
-            return f"ask for {len(body.licences)} more terms in request {body.request} for {body.dataset}"
+            return f"ask for the terms {_digests(body.licences)} in request {body.request} for {body.dataset}"
         case deciding.SetProcessing():
             return f"say of request {body.request} for {body.dataset}: {body.processing or 'nothing'}"
     return ""
@@ -118,3 +120,7 @@ def _of_duty(body: Record) -> str:
         case obligations.WaiveDuty():
             return f"waive {body.duty} of request {body.request}"
     return ""
+
+
+def _digests(licences: Iterable[bytes]) -> str:
+    return ", ".join(digest.hex()[:12] for digest in licences)

@@ -13,7 +13,7 @@ class Kind(Enum):
     LEDGER = "the log of blocks, its genesis and its headers"
     STATE = "a state"
     NODE_LEDGER = "another node's copy of the ledger"
-    OBJECT = "what hospitals exchange, sealed"
+    OBJECT = "what hospitals exchange, sealed, and terms that they ask for, in clear"
     CACHED = "objects that an agent keeps"
     KEY = "a private key"
     NODE_KEY = "the key that proves a node's connections"

@@ -43,7 +43,8 @@ _OTHERS = {
     **dict.fromkeys(
         ("network init", "sign show", "sign attach", "policy new", "policy test", "policy codes"), Takes.NOTHING
     ),
-    **dict.fromkeys(("study status", "study list", "study show", "request list", "request show"), Takes.RUN),
+    **dict.fromkeys(("study status", "study list", "study show"), Takes.RUN),
+    **dict.fromkeys(("request list", "request show", "request terms"), Takes.RUN),
     **dict.fromkeys(("policy show", "policy history", "policy diff"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
@@ -56,6 +57,7 @@ ABOUT_ONE = (
     "policy history",
     "policy diff",
     "request show",
+    "request terms",
     "uses why",
     "ledger tx",
     "ledger proof",

@@ -61,6 +61,20 @@ class HospitalWord:
 
 
 @dataclass(frozen=True)
+class AskedTerms:
+    """Terms that hospitals ask for, and how it stands with those whom they bind: the applicant and every member."""
+
+    digest: bytes
+    by: tuple[str, ...]
+    """As `HOSPITAL/DATASET`."""
+    due: bool
+    """Whether one of them has said yes, which allows nothing before all have accepted."""
+    accepted: tuple[str, ...]
+    open_to: tuple[str, ...]
+    """Who has yet to accept them."""
+
+
+@dataclass(frozen=True)
 class RequestDocument:
     """A document that stands with a request."""
 
@@ -162,6 +176,27 @@ def require_request(state: State, name: str) -> Request:
     return found
 
 
+def terms(state: State, name: str) -> tuple[AskedTerms, ...]:
+    """All terms that a request's hospitals ask for now, in order of digest. Raises `UnknownRequestError`."""
+    return tuple(_terms(state, require_request(state, name)))
+
+
+def _terms(state: State, entry: Request) -> Iterator[AskedTerms]:
+    handled = requests.handlings(state, entry.name, entry.version)
+    words = [word for word in handled if word.status in (Decided.WAITING, Decided.APPROVED)]
+    bound = [person for person in sorted({entry.applicant, *entry.members}) if people.is_active(state, person)]
+    kept = {person: set(requests.accepted(state, entry.name, person)) for person in bound}
+    for digest in sorted({licence for word in words for licence in word.licences}):
+        asking = [word for word in words if digest in word.licences]
+        yield AskedTerms(
+            digest,
+            tuple(f"{word.organisation}/{word.dataset}" for word in asking),
+            any(word.status is Decided.APPROVED for word in asking),
+            tuple(str(person) for person in bound if digest in kept[person]),
+            tuple(str(person) for person in bound if digest not in kept[person]),
+        )
+
+
 def _way_out(near: list[str]) -> str:
     return f"{f'did you mean {near[0]}? ' if near else ''}`hmchain request list` shows all that there are"
 
@@ -244,9 +279,6 @@ def _said(state: State, entry: Request) -> Iterator[Word]:
 
 def _unaccepted(state: State, entry: Request) -> Iterator[tuple[str, tuple[bytes, ...]]]:
     """Of whoever counts now, in order."""
-    words = requests.handlings(state, entry.name, entry.version)
-    terms = {licence for word in words if word.status is Decided.APPROVED for licence in word.licences}
-    for person in sorted({entry.applicant, *entry.members}):
-        left = tuple(sorted(terms - set(requests.accepted(state, entry.name, person))))
-        if left and people.is_active(state, person):
-            yield str(person), left
+    due = [each for each in _terms(state, entry) if each.due]
+    for person in sorted({person for each in due for person in each.open_to}):
+        yield person, tuple(each.digest for each in due if person in each.open_to)

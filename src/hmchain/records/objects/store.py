@@ -45,7 +45,7 @@ class ObjectStore:
 
         An S3 server and its keys come from `credentials`, a TOML file of mode 0600, or else from the environment as
         other S3 clients find them (`AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`).
-        `endpoint` names the server in place of both; it may be http, since all that travels is encrypted already.
+        `endpoint` names the server in place of both; it may be http, since all that is secret is encrypted already.
         Nothing is asked of the server yet; see `check`. Raises `LocationError`, `StoreCredentialsError`, or
         `StoreUnavailableError` if a directory cannot be made.
         """

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.site.node import exchanged_objects
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
+from hmchain.records.objects import address_of
 from support.desk_at_node import DeskAtNode
 
 REQUEST = """
@@ -107,8 +109,13 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     assert "Version 1" in desk.gives("a", "policy", "set", "brain.toml", "--yes"), "the very same is not sent again"
     path = here / "brain.toml"
     text = path.read_text().replace("conditions = []", 'conditions = ["NCU"]').replace("approvers = 1", "approvers = 2")
+    (here / "terms.txt").write_text("Do not try to find anybody.")
+    text = text.replace("licences = []", 'licences = ["terms.txt"]')
     path.write_text(text)
     assert desk.tells("a", "policy", "set", "brain.toml", "--yes")["set"]["version"] == 2
+    digest = address_of(b"Do not try to find anybody.")
+    assert exchanged_objects(desk.folder("a")).get(digest) == b"Do not try to find anybody.", "for members to read"
+    assert f"accepts the terms {digest.hex()[:12]}" in desk.gives("b", "policy", "show", "brain", "--of", "a")
     path.write_text(text.replace("NCU", "NPUNCU"))
     waits = desk.gives("a", "policy", "set", "brain.toml", "--yes")
     assert "1 of 2 persons stand behind it; version 2 holds until then" in waits

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from hmchain.application.governance import licences
 from hmchain.application.governance.requests import applying
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
 from hmchain.application.governance.requests.reading import Reading, in_words, save
 from hmchain.files import NoRegularFileError
+from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import Speaker
@@ -24,6 +26,7 @@ from hmchain.interfaces.cli.staff.view import show_powers
 from hmchain.ledger.readers.powers import all_powers
 from hmchain.ledger.readers.request_steps import inbox_of, steps
 from hmchain.ledger.readers.requests import requests_of
+from hmchain.records.objects import address_of
 from support.printed_commands import fault
 from support.request_bed import FILE, NAME, RequestBed
 
@@ -118,12 +121,44 @@ def test_what_people_say_beside_it(bed: RequestBed, run: Run, monkeypatch: pytes
     terms = bed.place / "terms.txt"
     terms.write_text("Do not try to find anybody.")
     run("east/steward", "licences", NAME, str(terms))
-    assert "neither a file nor a digest" in run("east/steward", "licences", NAME, "terms", status=2)
+    assert "cannot be read" in run("east/steward", "licences", NAME, "terms", status=2)
     run("east/steward", "approve", NAME)
     other = bed.place / "other.txt"
     other.write_text("Do what you like.")
     assert "is none of the terms" in run("west/scientist", "accept", NAME, str(other), status=2)
     assert "1 terms of relapse are accepted" in run("west/scientist", "accept", NAME, str(terms))
+
+
+def test_terms_are_read_before_they_are_accepted(bed: RequestBed, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the members' store, whoever put them there; what is not there, or is another text, is named."""
+    run("west/scientist", "submit", write(bed))
+    terms, at = bed.place / "terms.txt", ("--dir", str(bed.bed.directory))
+    terms.write_text("Do not try to find anybody.\naccepted by everybody\u202e")
+    assert "has no file of the terms 0707" in run("north/steward", "licences", NAME, "07" * 32)
+    assert "has no file" not in run("east/steward", "licences", NAME, str(terms))
+    said = run("west/scientist", "terms", NAME, "--output", str(bed.place / "out"), *at, yes=False)
+    assert "east/brain" in said and "Do not try to find anybody." in said and "\u202e" not in said
+    assert "\naccepted by everybody" not in said, "no line of theirs passes for ours"
+    assert "CANNOT BE READ: the members' store does not have their file" in said
+    (saved,) = (bed.place / "out").iterdir()
+    assert saved.suffix == ".txt" and saved.read_bytes() == terms.read_bytes()
+    refused = run("west/scientist", "accept", NAME, status=2)
+    assert "the terms 070707070707 of north/brain cannot be read" in refused and "--unread" in refused
+    digest = address_of(terms.read_bytes())
+    bed.bed.consortium.directory.joinpath("objects", digest.hex()[:2], digest.hex()).write_text("Do what you like.")
+    told = run("west/scientist", "terms", NAME, "--json", *at, yes=False)
+    assert {each["wording"]["found"] for each in told} == {"missing", "changed"}
+    assert "is not what the ledger names" in run("west/scientist", "terms", NAME, *at, yes=False)
+    typed = iter(["n", "y"])
+    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr(asking, "_answer", lambda question: next(typed))
+    seen = run("west/scientist", "accept", NAME, str(terms), status=2, yes=False)
+    assert "Do not try to find anybody." in seen, "of one's own file"
+    run("east/steward", "licences", NAME, str(terms))
+    assert "Do not try to find anybody." in run("west/scientist", "terms", NAME, *at, yes=False), "mended"
+    assert "2 terms of relapse are accepted" in run("west/scientist", "accept", NAME, yes=False)
+    told = run("west/scientist", "terms", NAME, "--json", *at, yes=False)
+    assert [(each["asked"]["accepted"], each["asked"]["open_to"]) for each in told] == [(["west/scientist"], [])] * 2
 
 
 def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:
@@ -191,4 +226,4 @@ def test_a_letter_without_end_and_terms_that_cannot_be_read_are_refused(tmp_path
         file.truncate(FILE_BYTES_MAX + 1)
     for terms in (str(tmp_path / "huge.pdf"), str(tmp_path), "x" * 5000, "a\0b", "no digest", "ab"):
         with pytest.raises(DocumentError):
-            applying.terms_digest(terms)
+            licences.named(terms)

@@ -11,8 +11,11 @@ from pathlib import Path
 import cedarpy
 import msgspec
 
+from hmchain.application.governance import licences
+from hmchain.application.governance.licences import Licence
 from hmchain.application.governance.policies.rules import RULES, Json, Values, made
 from hmchain.application.governance.purposes import PURPOSES, diseases
+from hmchain.application.governance.requests.documents import DocumentError
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger import purposes
@@ -62,7 +65,7 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     epsilon: float = 1.0
     duties: dict[str, int] = {}
     licences: list[str] = []
-    """Digests of terms that each applicant accepts."""
+    """Terms that each applicant accepts: files beside this one, or digests of files that the members have."""
     rules: dict[str, str] = {}
     """Rules of one's own, in Cedar, by name."""
 
@@ -80,8 +83,20 @@ def load_policy(path: Path) -> PolicyFile:
         raise PolicyFileError(f"{path} cannot be read: {error.strerror}", hint) from error
 
 
-def terms_of(file: PolicyFile) -> Terms:
-    """The policy that the answers make. Raises `PolicyFileError` for one that is unknown or contradicts another."""
+def licences_of(file: PolicyFile, folder: Path = Path()) -> tuple[Licence, ...]:
+    """The terms that a policy asks for, in order; paths are from a folder. Raises `PolicyFileError`."""
+    try:
+        found = {each.digest: each for each in (licences.named(text, folder) for text in file.licences)}
+    except DocumentError as error:
+        raise PolicyFileError(f"'licences' names what are no terms: {error.what}", error.hint) from error
+    return tuple(found[digest] for digest in sorted(found))
+
+
+def terms_of(file: PolicyFile, folder: Path = Path()) -> Terms:
+    """The policy that the answers make; paths are from a folder.
+
+    Raises `PolicyFileError` for an answer that is unknown or contradicts another.
+    """
     policies_by_id = made(_chosen(file)) | {name: _own(name, text) for name, text in sorted(file.rules.items())}
     duties = _duties(file)
     found = Terms(
@@ -93,7 +108,7 @@ def terms_of(file: PolicyFile) -> Terms:
         days_max=file.days,
         epsilon_max_millionths=round(file.epsilon * MILLION),
         duties=tuple(Duty(kind, days) for kind, days in sorted(duties.items())),
-        licences=tuple(sorted(_digest("licences", text) for text in file.licences)),
+        licences=tuple(each.digest for each in licences_of(file, folder)),
     )
     try:
         policies.require_sound(found)

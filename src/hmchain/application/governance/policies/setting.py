@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.governance import licences
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.policies.file import load_policy, terms_of
+from hmchain.application.governance.policies.file import licences_of, load_policy, terms_of
 from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.policies.words import (
     Difference,
@@ -31,6 +33,7 @@ from hmchain.ledger.contracts.data.policies import (
 )
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.state import State
+from hmchain.records.objects import ObjectStore
 
 
 class NoPolicyError(InputError):
@@ -113,7 +116,16 @@ def own_hospital(place: Path) -> str:
 def of_file(path: Path) -> tuple[str, Terms]:
     """The dataset and the policy of a file. Raises `PolicyFileError`."""
     file = load_policy(path)
-    return file.dataset, terms_of(file)
+    return file.dataset, terms_of(file, path.parent)
+
+
+def hand_out_terms(path: Path, objects: Callable[[], ObjectStore]) -> tuple[bytes, ...]:
+    """Put the files of terms that a policy's file names where the members read them; no store is opened for none.
+
+    Returns the digests of terms that nobody can read there. Raises `PolicyFileError` or `StorageError`.
+    """
+    named = licences_of(load_policy(path), path.parent)
+    return licences.put(objects(), named) if named else ()
 
 
 def in_words(terms: Terms, dataset: str) -> PolicyView:

@@ -51,6 +51,8 @@ QUESTIONS = (
     Question("days", "Longest time of an approval in days", "longest time of an approval; 0 for any"),
     Question("epsilon", "Privacy budget of all counts together (0: no counts)",
              "privacy budget of all counts together; 0 for no counts"),
+    Question("licences", "Files of terms that whoever asks accepts first (beside the policy; empty for none)",
+             "terms that whoever asks accepts first: files beside this one, which the members then read"),
 )  # fmt: skip
 """In the order in which they are asked."""
 
@@ -68,7 +70,6 @@ _LISTS = """
 # labels = ["diagnosis"]         # labels that alone may be asked for; who names none waits for a person
 # codes = ["<64 hex digits>"]    # code that was looked at; other code waits for a person
 # rounds = 600                   # most rounds of a study
-# licences = ["<64 hex digits>"] # digests of terms that each applicant accepts
 """
 
 
@@ -103,13 +104,13 @@ def usual(file: PolicyFile, question: Question) -> str:
     return ", ".join(value) if isinstance(value, list | tuple) else f"{value:g}"
 
 
-def answered(file: PolicyFile, question: Question, text: str) -> PolicyFile:
-    """The file with one more answer; an empty one lets stand what is there.
+def answered(file: PolicyFile, question: Question, text: str, folder: Path = Path()) -> PolicyFile:
+    """The file, which is to lie in a folder, with one more answer; an empty one lets stand what is there.
 
     Raises `PolicyFileError` for an answer that makes no policy, whatever the next ones are.
     """
     filled = _filled(file, question, text) if text else file
-    terms_of(_completed(filled) if question.entry in ("uses", "conditions") else filled)
+    terms_of(_completed(filled) if question.entry in ("uses", "conditions") else filled, folder)
     return filled
 
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 
 from msgspec.structs import replace
 
-from hmchain import files
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.content import content_of
 from hmchain.application.governance.requests.documents import (
-    FILE_BYTES_MAX,
     Document,
-    DocumentError,
     Documents,
     file_document,
     readers_of,
@@ -29,7 +24,6 @@ from hmchain.errors import InputError, StorageError
 from hmchain.ledger.context import SCIENTIST, STEWARD, is_name
 from hmchain.ledger.contracts.data import datasets, requests
 from hmchain.ledger.contracts.data.applicants import (
-    AcceptLicences,
     AddMember,
     ChangeApplicant,
     InviteMember,
@@ -54,8 +48,6 @@ from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import RequestView
 from hmchain.ledger.state import State
-
-_DIGEST_BYTES = 32
 
 
 class RequestTakenError(InputError):
@@ -302,44 +294,6 @@ def document_of(shown: RequestView, prefix: str) -> reader.RequestDocument:
     return found[0]
 
 
-# -- terms -------------------------------------------------------------------------------------------------------------
-
-
-def terms_digest(given: str) -> bytes:
-    """The digest of terms: of a file its SHA-256; else what 64 hex digits say. Raises `DocumentError`."""
-    try:
-        return sha256(files.read(Path(given), limit=FILE_BYTES_MAX)).digest()
-    except files.TooLargeError as error:
-        raise DocumentError(f"{given} is too large", f"terms have at most {FILE_BYTES_MAX >> 20} MiB") from error
-    except PermissionError as error:
-        raise DocumentError(f"{given} cannot be read", "check the path and its owner") from error
-    except OSError:
-        digest = _digest(given)
-    if len(digest) != _DIGEST_BYTES:
-        raise DocumentError(f"{given!r} is neither a file nor a digest", "name the file of the terms, or 64 hex digits")
-    return digest
-
-
-def _digest(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        return b""
-
-
-def terms_left(user: LedgerUser, name: str, read: Iterable[str] = ()) -> tuple[tuple[bytes, str], ...]:
-    """The terms that this person has yet to accept, each with the file of it among those that were `read`.
-
-    Raises `DocumentError` for a file that is none of them.
-    """
-    left = dict(view(user, name).unaccepted).get(str(me(user)), ())
-    known = {terms_digest(file): file for file in read}
-    if strange := [file for digest, file in known.items() if digest not in left]:
-        what = f"{strange[0]} is none of the terms that are asked for"
-        raise DocumentError(what, "ask the hospital for the very file: one changed letter makes another digest")
-    return tuple((digest, known.get(digest, "")) for digest in left)
-
-
 # -- its people --------------------------------------------------------------------------------------------------------
 
 
@@ -369,11 +323,4 @@ def change_applicant(user: LedgerUser, name: str, person: PersonRef) -> RequestV
     """Let a member answer for the request from now on."""
     reader.require_request(user.state, name)
     user.send(ChangeApplicant(name, person))
-    return view(user, name)
-
-
-def accept_licences(user: LedgerUser, name: str) -> RequestView:
-    """Accept all terms that hospitals ask of this person; where there are none left, nothing is sent."""
-    if left := terms_left(user, name):
-        user.send(AcceptLicences(name, tuple(digest for digest, _ in left)))
     return view(user, name)

@@ -139,7 +139,7 @@ def file_document(path: Path) -> Document:
         raise DocumentError(f"{path} cannot be read", "check the path and its owner") from error
     if not data:
         raise DocumentError(f"{path} is empty", "attach another file")
-    if (media := _media(data)) is None:
+    if (media := media_of(data)) is None:
         raise DocumentError(f"{path} is of no kind that can be attached", "attach a PDF, a text (UTF-8), a PNG or JPEG")
     return Document(media, readable(path.name, lines=False)[:NAME_CHARACTERS_MAX], data)
 
@@ -147,7 +147,7 @@ def file_document(path: Path) -> Document:
 _SMALLER = "save it with smaller pictures, or attach what matters of it"
 
 
-def _media(data: bytes) -> Media | None:
+def media_of(data: bytes) -> Media | None:
     """What a file holds; None for nothing that can be attached."""
     for begin, media in _BEGINS.items():
         if data.startswith(begin):
@@ -278,7 +278,7 @@ def _decoded(data: bytes, kind: type[T]) -> T:
 def _require_sound(document: Document) -> None:
     """Refuse what another program sealed under a false name, a program as a PDF; a text is harmless as it is shown."""
     is_shown = document.media in (Media.FORM, Media.TEXT)
-    if not (is_shown or _media(document.data) == document.media) or len(document.data) > FILE_BYTES_MAX:
+    if not (is_shown or media_of(document.data) == document.media) or len(document.data) > FILE_BYTES_MAX:
         raise _other()
 
 

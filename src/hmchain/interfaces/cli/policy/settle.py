@@ -11,6 +11,7 @@ from hmchain.application.governance.policies import setting, template
 from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError
 from hmchain.application.governance.policies.setting import PolicySet
 from hmchain.application.governance.policies.template import QUESTIONS, Question
+from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.interfaces.cli import asking, output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -19,6 +20,7 @@ from hmchain.interfaces.cli.options import DEFAULT_FOLDER, DatasetArgument, Pers
 from hmchain.interfaces.cli.people import open_steward
 from hmchain.interfaces.cli.policy import show as views
 from hmchain.interfaces.cli.policy.look import PolicyFileArgument
+from hmchain.interfaces.cli.request.terms_view import show_unread
 from hmchain.plain import plain
 
 app = typer.Typer()
@@ -39,7 +41,7 @@ def new(
     template.require_new(path)
     if asking.at_terminal():
         for question in QUESTIONS:
-            file = _answered(file, question)
+            file = _answered(file, question, path.parent)
     template.write(path, file)
     output.show(
         {"file": path},
@@ -48,12 +50,12 @@ def new(
     )  # fmt: skip
 
 
-def _answered(file: PolicyFile, question: Question) -> PolicyFile:
+def _answered(file: PolicyFile, question: Question, folder: Path) -> PolicyFile:
     """The file with one more answer; what cannot be is said, and asked again."""
     while True:
         text = asking.read_line(f"{question.text} [{template.usual(file, question)}]")
         try:
-            return template.answered(file, question, text)
+            return template.answered(file, question, text, folder)
         except PolicyFileError as error:
             output.say(str(error), stderr=True)
 
@@ -63,18 +65,19 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
     """Steward: put a policy in force for a dataset of this hospital.
 
     Where the policy in force asks for two persons, another one confirms it. What was approved before stays approved;
-    approvals that it would not give are listed.
+    approvals that it would not give are listed. Files of terms that it names go into the store that members share, in
+    clear: who is to accept them reads them there.
     """
     dataset, terms = setting.of_file(file)
     with open_steward(node, yes=yes) as steward:
         time_ms = steward.ledger.now_ms()
         change = setting.change(steward.state, steward.organisation, dataset, terms, time_ms)
-        if change.is_in_force:
-            done = setting.became(steward, dataset)
-        else:
+        if not change.is_in_force:
             confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
                     about=lambda: views.show_change(change))  # fmt: skip
-            done = setting.put(steward, dataset, terms)
+        unread = setting.hand_out_terms(file, lambda: exchanged_objects(NodeFolder(node)))
+        done = setting.became(steward, dataset) if change.is_in_force else setting.put(steward, dataset, terms)
+    show_unread(unread)
 
     def view(done: PolicySet) -> None:
         _show_done(done)

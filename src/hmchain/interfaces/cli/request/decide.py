@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from hmchain.application.governance import licences as terms_files
 from hmchain.application.governance.requests import applying, decisions
 from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
 from hmchain.application.governance.requests.reading import RequestInWords, in_words, require_read
@@ -18,6 +19,7 @@ from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadO
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, PersonArgument, RequestName, Speaker
 from hmchain.interfaces.cli.request.show import days_from, show_request
+from hmchain.interfaces.cli.request.terms_view import show_unread
 from hmchain.ledger.readers.requests import HospitalWord, RequestView
 
 app = typer.Typer()
@@ -223,16 +225,21 @@ def comment(
 @app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse terms.pdf"))
 def licences(
     request: RequestName,
-    terms: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of terms, or their SHA-256 digests.")],
+    terms: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of terms, or their digests (BLAKE3).")],
     of: OneDataset = "",
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
-    """Steward: ask that applicant and members accept more terms than the policy's; until then nothing is allowed."""
-    digests = [applying.terms_digest(each) for each in terms]
+    """Steward: ask that applicant and members accept more terms than the policy's; until then nothing is allowed.
+
+    Files go into the store that members share, in clear: who is to accept them reads them there.
+    """
+    named = [terms_files.named(each) for each in terms]
     with acting.steward(node, yes=yes) as who:
-        done = decisions.add_licences(who.user, applying.view(who.user, request), digests, of)
-    output.tell(done, f"{len(digests)} terms more. They are accepted with: `hmchain request accept {request}`")
+        unread = terms_files.put(who.papers.objects(), named)
+        done = decisions.add_licences(who.user, applying.view(who.user, request), [each.digest for each in named], of)
+    show_unread(unread)
+    output.tell(done, f"{len(named)} terms more. They are accepted with: `hmchain request accept {request}`")
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request state relapse in-ethics"))

@@ -1,8 +1,8 @@
-"""`hmchain request list|show|inbox|document`: what is asked, what waits for whom, and what was attached."""
+"""`hmchain request list|show|inbox|document|terms`: what is asked, what waits for whom, what there is to read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,18 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from hmchain.application.governance.requests import listing, reading
+from hmchain.application.governance.requests import acceptance, listing, reading
 from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.listing import ListedRequest
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOrRun, PersonOption, example
 from hmchain.interfaces.cli.request.acting import RequestName, papers_of
 from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
+from hmchain.interfaces.cli.request.terms_view import show_terms
 from hmchain.plain import plain, size
+from hmchain.records.objects import ObjectStore
 
 app = typer.Typer()
 
@@ -94,6 +96,26 @@ def document(
     output.show(saved, lambda found: output.say(f"{out} has it: {found.media}, {size(found.size)}, by {found.by}."))
 
 
+@app.command(cls=WriteCommand, epilog=example("hmchain request terms relapse --output terms"))
+def terms(
+    request: RequestName,
+    out: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="DIR", help="Write their files into this folder.", show_default="none"),
+    ] = None,
+    folder: NodeOrRun = None,
+) -> None:
+    """Show the terms that hospitals ask for: whose they are, what they say, and who has accepted them.
+
+    A hospital wrote them: open a file of theirs as you open mail.
+    """
+    with _place(folder) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        found = acceptance.in_words(ledger.verified.state, place.objects(), request)
+        saved = acceptance.save(place.objects(), found, out) if out is not None else ()
+    output.show(found, lambda found: show_terms(found, request, saved))
+
+
 @dataclass(frozen=True)
 class _Place:
     """A ledger that is meant, and whose it is: a node's hospital's, or nobody's."""
@@ -101,13 +123,19 @@ class _Place:
     ledger: Path
     organisation: str
     papers: Documents | None
+    objects: Callable[[], ObjectStore]
 
 
 @contextmanager
 def _place(folder: Path | None) -> Iterator[_Place]:
     node = NodeFolder(folder or DEFAULT_FOLDER)
     if node.toml.is_file():
-        yield _Place(node.ledger, node.settings().organisation, papers_of(node.path))
+        yield _Place(node.ledger, node.settings().organisation, papers_of(node.path), lambda: exchanged_objects(node))
         return
     with runs.opened(folder) as found:
-        yield _Place(found.ledger, "", None)
+        yield _Place(found.ledger, "", None, lambda: _objects_of(found.objects))
+
+
+def _objects_of(folder: Path) -> ObjectStore:
+    """What hospitals of a run exchanged; nothing, where there is a ledger alone."""
+    return ObjectStore.directory(folder) if folder.is_dir() else ObjectStore.memory()

@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.requests import applying
+from hmchain.application.governance.requests import acceptance, applying
 from hmchain.application.governance.requests.documents import file_document
 from hmchain.application.governance.requests.file import ATTACHED, end_of, load_request
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import PersonArgument, RequestName
+from hmchain.interfaces.cli.request.terms_view import show_terms
 from hmchain.ledger.readers.requests import RequestView, UnknownRequestError
 
 app = typer.Typer()
@@ -154,18 +155,27 @@ def handover(
 @app.command(cls=PersonCommand, epilog=example("hmchain request accept relapse"))
 def accept(
     request: RequestName,
-    read: Annotated[
-        list[Path] | None, typer.Argument(metavar="FILE...", help="The terms that you read: held against the digests.")
+    own: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE...", help="Files of them that hospitals gave you: held against the digests."),
     ] = None,
+    unread: UnreadOption = False,
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:
-    """Applicant or member: keep to the terms that hospitals ask for; before all do, nothing is allowed."""
+    """Applicant or member: keep to the terms that hospitals ask for; before all do, nothing is allowed.
+
+    They are shown first. Of terms that cannot be read, the question says so; --yes needs --unread then.
+    """
     with acting.scientist(node, yes=yes) as who:
-        left = applying.terms_left(who.user, request, map(str, read or ()))
-        terms = [(digest.hex(), name or "NOT AMONG THE FILES THAT YOU GAVE") for digest, name in left]
-        confirm(f"Keep to these {len(left)} terms?", yes=yes or not left, about=lambda: output.fields(terms))
-        done = applying.accept_licences(who.user, request)
+        left = acceptance.left(who.user, who.papers.objects(), request, own or ())
+        if yes and not unread:
+            acceptance.require_read(left, request)
+        lost = sum(each.is_lost for each in left)
+        unseen = f"{lost} of them CANNOT BE READ here. " if lost else ""
+        confirm(f"{unseen}Keep to these {len(left)} terms?", yes=yes or not left,
+                about=lambda: show_terms(left, request))  # fmt: skip
+        done = acceptance.accept(who.user, request, left)
     output.tell(done, f"{len(left)} terms of {request} are accepted." if left else "There are no terms left to accept.")
 
 

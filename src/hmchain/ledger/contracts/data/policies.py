@@ -87,7 +87,7 @@ class Terms(Record, frozen=True):
     """The whole privacy budget of counts over this dataset, in millionths; 0 for none."""
     duties: tuple[Duty, ...]
     licences: tuple[bytes, ...]
-    """Digests of the terms that the applicant and each member accept."""
+    """Digests of the terms that the applicant and each member accept: BLAKE3 of a file that the members' store has."""
 
     @property
     def digest(self) -> bytes:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from hmchain import decoding
+from hmchain.application.governance.policies import setting
 from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError, conditions, load_policy, terms_of
 from hmchain.application.governance.policies.rules import RULES, reason_words, sentence
 from hmchain.application.governance.policies.template import QUESTIONS, answered, begun, template
@@ -22,6 +23,7 @@ from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, judge
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.records.objects import ObjectStore
 from support.paths import REPOSITORY
 from support.policy_bed import ASKED
 
@@ -250,8 +252,17 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
     assert "It may be used for research on MONDO:0021042, glioma, and on whatever is a kind of it." in sentences(
         terms_of(file)
     )
+    days = next(question for question in QUESTIONS if question.entry == "days")
     with pytest.raises(PolicyFileError, match="is no answer"):
-        answered(file, QUESTIONS[-1], "a lot")
+        answered(file, days, "a lot")
+    with pytest.raises(PolicyFileError, match=r"missing\.pdf cannot be read"):
+        answered(file, QUESTIONS[-1], "missing.pdf", tmp_path)
+    (tmp_path / "terms.txt").write_text("Do not try to find anybody.")
+    path.write_text(template(answered(file, QUESTIONS[-1], "terms.txt", tmp_path)))
+    objects = ObjectStore.memory()
+    _, terms = setting.of_file(path)
+    assert setting.hand_out_terms(path, lambda: objects) == ()
+    assert objects.get(terms.licences[0]) == b"Do not try to find anybody.", "beside the policy, wherever one stands"
     path.write_text("colour = 1\n" + template(file))
     with pytest.raises(PolicyFileError, match="colour"):
         load_policy(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.governance.requests import applying, decisions, documents, reading
+from hmchain.application.governance.requests import acceptance, applying, decisions, documents, reading
 from hmchain.application.governance.requests.applying import NoSuchDocumentError, RequestTakenError
 from hmchain.application.governance.requests.checking import answers_to
 from hmchain.application.governance.requests.content import content_of
@@ -222,7 +222,9 @@ def test_terms_are_accepted_by_each_before_anything_is_allowed(bed: RequestBed) 
     decisions.add_licences(east, bed.submit(), [bytes([7]) * 32])
     shown = bed.approve("east/steward")
     assert shown.unaccepted == (("west/scientist", (bytes([7]) * 32,)),) and not shown.allows
-    accepted = applying.accept_licences(west, NAME)
+    objects = bed.bed.consortium.objects
+    accepted = acceptance.accept(west, NAME, acceptance.left(west, objects, NAME))
     assert not accepted.unaccepted and [word.organisation for word in accepted.allows] == ["east"]
     height = bed.bed.state.height
-    assert applying.accept_licences(west, NAME) == accepted and bed.bed.state.height == height
+    assert acceptance.accept(west, NAME, acceptance.left(west, objects, NAME)) == accepted
+    assert bed.bed.state.height == height

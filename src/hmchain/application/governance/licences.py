@@ -1,0 +1,123 @@
+"""Terms that hospitals ask to be accepted: files that lie in clear in the members' store, and their digests.
+
+Terms are no secret: whoever is to accept them reads them first. What the ledger has is the address of the file in the
+store, so nobody can show one text and have another one accepted, whoever put it there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from hmchain.application.governance.requests.documents import (
+    FILE_BYTES_MAX,
+    TEXT_CHARACTERS_MAX,
+    DocumentError,
+    Media,
+    file_document,
+    media_of,
+)
+from hmchain.errors import StorageError
+from hmchain.plain import readable
+from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError, address_of
+
+
+class OtherTermsError(StorageError):
+    """What lies in the members' store in the place of terms is not what the ledger names."""
+
+    code = "terms_other"
+
+
+class Found(StrEnum):
+    """How it stands with the file of terms."""
+
+    READ = "read"
+    MISSING = "missing"
+    """The members' store does not have it, or cannot be asked."""
+    CHANGED = "changed"
+    """What lies there is not what the ledger names."""
+
+
+@dataclass(frozen=True)
+class Licence:
+    """Terms that somebody names: by their file, or by the digest of a file that others have."""
+
+    digest: bytes
+    data: bytes = b""
+    """The file; empty where only its digest is known."""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What terms say, as far as they can be had."""
+
+    found: Found
+    media: str = ""
+    size: int = 0
+    text: str = ""
+    """Of terms that are a text, harmless on a terminal: what fits on one."""
+    more: int = 0
+    """Characters that do not."""
+    reason: str = ""
+    """Why they cannot be read."""
+
+
+def named(given: str, folder: Path = Path()) -> Licence:
+    """Terms by the path of their file, from a folder, or by 64 hex digits. Raises `DocumentError`."""
+    if re.fullmatch(r"[0-9a-f]{64}", given) is not None:
+        return Licence(bytes.fromhex(given))
+    if not given.isprintable():
+        raise DocumentError(f"{given!r} is neither a file nor a digest", "name the file of the terms")
+    data = file_document(folder / given).data
+    return Licence(address_of(data), data)
+
+
+def put(objects: ObjectStore, licences: Iterable[Licence]) -> tuple[bytes, ...]:
+    """Put the files of terms where the members read them, in the place of what is there and is not they.
+
+    Returns the digests of terms that nobody can read there. Raises `StorageError`.
+    """
+    held = tuple(licences)
+    for each in held:
+        if each.data and not objects.holds(each.digest, each.data):
+            objects.delete(each.digest)
+            objects.put(each.data, address=each.digest)
+    return tuple(each.digest for each in held if not each.data and not objects.exists(each.digest))
+
+
+def read(objects: ObjectStore, digest: bytes) -> bytes:
+    """The file of terms, held against its digest.
+
+    Raises `OtherTermsError`, `MissingObjectError` or another `StorageError`.
+    """
+    try:
+        if objects.size(digest) > FILE_BYTES_MAX:
+            raise _other(digest)
+        return objects.get(digest)
+    except TamperedObjectError as error:
+        raise _other(digest) from error
+
+
+def wording(objects: ObjectStore, digest: bytes, own: Licence | None = None) -> Wording:
+    """What terms say: of a person's own file, which is these very terms, or else from the members' store."""
+    try:
+        data = own.data if own is not None and own.data else read(objects, digest)
+    except OtherTermsError as error:
+        return Wording(Found.CHANGED, reason=str(error))
+    except MissingObjectError:
+        return Wording(Found.MISSING, reason="the members' store does not have their file")
+    except StorageError as error:
+        return Wording(Found.MISSING, reason=str(error))
+    media = media_of(data)
+    text = readable(data.decode(), lines=True) if media is Media.TEXT else ""
+    return Wording(
+        Found.READ, media or "", len(data), text[:TEXT_CHARACTERS_MAX], max(len(text) - TEXT_CHARACTERS_MAX, 0)
+    )
+
+
+def _other(digest: bytes) -> OtherTermsError:
+    what = f"what the members' store has as the terms {digest.hex()[:12]} is not what the ledger names"
+    return OtherTermsError(what, "do not accept it; ask the hospital for its file")
