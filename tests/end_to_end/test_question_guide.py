@@ -48,10 +48,13 @@ def test_every_block_says_who_gives_it(guide: list[Section]) -> None:
 
 def test_people_of_four_hospitals_go_from_a_question_to_a_model(office: Office) -> None:
     east, north = str(office.nodes["east"]), str(office.nodes["north"])
-    uses = answer("uses", "list", "--dataset", "scans", "--dir", east)["uses"]
-    (found,) = [each for each in uses if each["made"]]
+    report = answer("uses", "list", "--dataset", "scans", "--dir", east)
+    (found,) = [each for each in report["uses"] if each["made"]]
     assert (found["request"], found["said_by"]) == (REQUEST, ["east/s1", "east/s2"])
     assert answer("study", "status", "--study", REQUEST, "--dir", north)["status"] == "finished"
+    (used,) = answer("request", "show", REQUEST, "--dir", east)["machine"]
+    assert report["machine"] == [used] and used["work_ms"] > 0 and not used["over"], "by what east's agent measured"
+    assert answer("study", "show", REQUEST, "--dir", east)["machine"] == used
     for name in ("east", "north", "south"):
         assert (office.nodes[name] / "studies" / REQUEST / "model.safetensors").exists()
     assert not (office.nodes["west"] / "studies" / REQUEST).exists(), "West stayed out"

@@ -85,7 +85,8 @@ class Agent:
         self.keys = StudyKeyStore(self.store)
         """The secrets of its studies."""
         self._learners: dict[str, Learner] = {}
-        self._allowances: dict[str, Allowance] = {}
+        self.allowances: dict[str, Allowance] = {}
+        """Of the studies that it looked at, as far as it has: `allowance` gives that of any."""
         self._participants: dict[str, Participant] = {}
         self._closed: set[str] = set()
         self._finished: set[str] = set()
@@ -313,9 +314,9 @@ class Agent:
 
     def allowance(self, spec: StudySpec) -> Allowance:
         """What a study may take of this machine, and what it has taken, here and before a restart."""
-        if spec.name not in self._allowances:
-            self._allowances[spec.name] = allowances.opened(self.store, self.node.state, spec)
-        return self._allowances[spec.name]
+        if spec.name not in self.allowances:
+            self.allowances[spec.name] = allowances.opened(self.store, self.node.state, spec)
+        return self.allowances[spec.name]
 
     def learner(self, spec: StudySpec) -> Learner | None:
         """The learner of a study, made once; None if the study pins anything that is not ours."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hmchain.application.models.machine import MachineUse, used_here
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.clock import now_ms
@@ -40,6 +41,8 @@ class UsesReport:
     vouched: str
     """Whose signatures it rests on, or what is not signed yet."""
     uses: tuple[UseView, ...]
+    machine: tuple[MachineUse, ...] = ()
+    """At a node: what their studies took of the hospital's own machine."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,14 @@ def report(directory: Path, organisation: str = "", dataset: str = "", since_ms:
         at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
         found = [use for each in names for use in ledger.uses(at_ms, each, name)]
         return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+
+
+def with_machine(found: UsesReport, place: HospitalFolder) -> UsesReport:
+    """A report with what was measured at the hospital itself."""
+    names = dict.fromkeys(
+        each.study for use in found.uses if use.organisation == place.organisation for each in use.made
+    )
+    return replace(found, machine=tuple(used for name in names if (used := used_here(place, name)) is not None))
 
 
 def why(directory: Path, request: str) -> tuple[Explanation, ...]:

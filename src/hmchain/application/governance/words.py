@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from hmchain.application.learning.description import Description, OtherDescriptionError, require_sound
 from hmchain.application.learning.pinned import read_training
+from hmchain.application.models.machine import MachineUse
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import OpeningKeys
 from hmchain.application.site.node import NodeFolder, exchanged_objects
@@ -66,6 +67,8 @@ class StudyInWords:
 
     proposal: StudyProposal
     words: StudyWords
+    machine: MachineUse | None = None
+    """What it has taken of this hospital's machine."""
 
 
 class UnreadDescriptionError(InputError):

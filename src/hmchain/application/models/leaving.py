@@ -8,11 +8,13 @@ end and the writing.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.kept import Score, scores_prefix
-from hmchain.application.models import counts, export, scores
+from hmchain.application.learning.trainers.allowance import NOTHING, Used
+from hmchain.application.models import counts, export, machine, scores
 from hmchain.application.models.scores import ScoresFileError
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError
@@ -44,10 +46,13 @@ class Leaver:
     _next: dict[str, float] = field(default_factory=dict)
     """When a study may be looked at again."""
     _failed: dict[str, str] = field(default_factory=dict)
+    _used: dict[str, Used] = field(default_factory=dict)
+    """What was written of a study's use of the machine."""
     _height: int = -1
 
     def leave(self, state: State) -> None:
         """Write what is new since the last time; what cannot be written now is said, and tried again later."""
+        self._leave_used()
         if state.height == self._height and not self._next:
             return
         self._height = state.height
@@ -57,6 +62,15 @@ class Leaver:
                 self._try(state, study)
             elif study.status in OVER and name not in self._failed:
                 self._next.pop(name, None)
+
+    def _leave_used(self) -> None:
+        """What studies took of the machine; where a disk is full the next step writes it."""
+        for name, allowance in list(self.agent.allowances.items()):
+            if allowance.used not in (NOTHING, self._used.get(name)):
+                with suppress(OSError):
+                    found = allowance.used
+                    machine.save(self.folder.study(name).used, machine.of(name, allowance))
+                    self._used[name] = found
 
     def _is_due(self, study: Study) -> bool:
         name = study.spec.name

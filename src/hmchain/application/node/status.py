@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hmchain.application.models.machine import MachineUse, used_here
 from hmchain.application.node import pace, restoration, sent
 from hmchain.application.node.health import NetworkHealth, clock_words, judge, measure, members_of
 from hmchain.application.node.ledger_file import ledger_at
@@ -12,10 +13,12 @@ from hmchain.application.node.link import connected, require_own
 from hmchain.application.node.pace import Pace
 from hmchain.application.node.reading import open_ledger, verified_state
 from hmchain.application.node.sent import Sent
+from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder
 from hmchain.application.site.run import holds_ledger
 from hmchain.clock import utc
 from hmchain.errors import LedgerError
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.audit import NodeAudit, verify
@@ -84,6 +87,8 @@ class NodeStatus:
     """What is wrong with this machine's clock, as far as the other members' votes tell."""
     notices: tuple[Notice, ...] = ()
     """What its organisation should see to: duties that are due, permits that end."""
+    machine: tuple[MachineUse, ...] = ()
+    """What open studies have taken of this machine, where the hospital's agent runs on it."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), tuple(sorted(others)),
                 known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
-                damage=_damage(folder) or known.damage, rules=known.rules, notices=known.notices,
+                damage=_damage(folder) or known.damage, rules=known.rules, notices=known.notices, machine=known.machine,
             )  # fmt: skip
         require_own(folder, answer)
         known = _state_summary(folder, own, client)
@@ -132,7 +137,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         sync.catching_up, tuple(sorted(linked)), tuple(sorted(others - linked)), known.power,
         known.height, known.commitment, waiting, folder.runner() or "", block=block,
         log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules, health=known.health,
-        clock=clock, notices=known.notices,
+        clock=clock, notices=known.notices, machine=known.machine,
     )  # fmt: skip
 
 
@@ -152,6 +157,7 @@ class _StateSummary:
     rules: RulesView | None = None
     health: NetworkHealth | None = None
     notices: tuple[Notice, ...] = ()
+    machine: tuple[MachineUse, ...] = ()
 
 
 def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | None = None) -> _StateSummary:
@@ -164,9 +170,11 @@ def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | No
         power = standings.standing(state, organisation).power
         rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
         due = tuple(notices.for_organisation(state, standings.time_ms(state), organisation)) if state.height else ()
+        used = (used_here(locate(folder.path), name) for name in studies.open_studies(state, organisation))
         return _StateSummary(
-            state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due
-        )
+            state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due,
+            machine=tuple(each for each in used if each is not None),
+        )  # fmt: skip
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:

@@ -74,6 +74,11 @@ class StudyFolder:
         return self.path / "scores.json"
 
     @property
+    def used(self) -> Path:
+        """What it took of the hospital's machine."""
+        return self.path / "used.json"
+
+    @property
     def count(self) -> Path:
         """The sum of a count."""
         return self.path / "count.json"

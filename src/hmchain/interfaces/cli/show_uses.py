@@ -26,6 +26,7 @@ def show_uses(found: UsesReport) -> None:
         return
     alone = len({use.organisation for use in found.uses}) == 1
     output.table(_COLUMNS, [_row(use, alone=alone) for use in found.uses], drop=_DROP)
+    output.fields((f"{each.study} on this machine", each) for each in found.machine)
     output.say(f"As of {output.when(found.as_of_ms)[:16]} UTC; the ledger's state is {found.vouched}.")
 
 
@@ -33,6 +34,7 @@ def _row(use: UseView, *, alone: bool) -> tuple[object, ...]:
     """A use in a row; the hospital is named unless it is `alone` in the table."""
     why = use.reason or ", ".join(use.reasons)
     stands = f"{use.standing} ({why})" if why and not use.was_allowed else str(use.standing)
+    stands += "".join(f"; left {each.study}: {each.left} used up" for each in use.made if each.left)
     made = [f"{each.study} ({output.short(each.model)})" for each in use.made if each.model]
     return (
         use.request,

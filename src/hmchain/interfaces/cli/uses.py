@@ -60,6 +60,8 @@ def list_uses(
     """
     with runs.opened(folder) as place:
         found = uses.report(place.ledger, _own(place.path), dataset, milliseconds(since))
+    if _own(place.path):
+        found = uses.with_machine(found, hospital.locate(place.path))
     output.show(found, views.show_uses)
 
 

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets
-from hmchain.ledger.contracts.learning import conduct, models, opening, rounds, studies
+from hmchain.ledger.contracts.learning import conduct, models, opening, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.rounds import Phase, Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, standings
@@ -37,7 +37,7 @@ class Participant:
     records: int
     """Rounded, as published; 0 if the version is not published."""
     approval: str
-    """`approved`, `refused`, `revoked` or `undecided`."""
+    """`approved`, `refused`, `revoked` or `undecided`; `left` of who takes no further part, whatever was said."""
     expires_ms: int
     weight: int
     """1 to 256: of its update in the sum."""
@@ -178,14 +178,17 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
     use = study.spec.uses[study.order(organisation)]
     member = membership.membership(state, organisation)
     version = datasets.version(state, organisation, use.dataset, use.version)
-    said = permissions.permission(state, study, organisation)
+    said, left = (
+        permissions.permission(state, study, organisation),
+        permitted.left(state, study.spec.name, organisation),
+    )
     return Participant(
         organisation=organisation,
         title=member.member.title if member else "",
         dataset=use.dataset,
         version=use.version,
         records=version.count if version else 0,
-        approval=said.decision,
+        approval=f"left: {left.reason} used up" if left else said.decision,
         expires_ms=said.until_ms,
         weight=study.weight(organisation),
     )

@@ -8,7 +8,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hmchain.ledger.context import STEWARD
@@ -52,6 +52,8 @@ class MadeOfIt:
     """Finished rounds."""
     model: bytes
     """Root of the model that it made; empty if it made none."""
+    left: str = ""
+    """What was used up of the hospital's machine (`hours`, `memory`), so that it left the study; else empty."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ def _made_under(state: State, request: str, word: Handling) -> Iterator[MadeOfIt
     for name in permitted.studies_of(state, request):
         study = studies.require_study(state, name)
         if any((use.organisation, use.dataset) == (word.organisation, word.dataset) for use in study.spec.uses):
-            yield made_of(state, study)
+            left = permitted.left(state, name, word.organisation)
+            yield replace(made_of(state, study), left=left.reason if left else "")
 
 
 def _standing(state: State, time_ms: int, entry: Request, word: Handling) -> Standing:

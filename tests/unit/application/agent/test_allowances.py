@@ -15,10 +15,13 @@ from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.study_request import HOURS, MEMORY_MIB
 from hmchain.application.learning.trainers import allowance
 from hmchain.application.learning.trainers.allowance import Allowance, Work
+from hmchain.application.models.leaving import Leaver
+from hmchain.application.models.machine import used_here
 from hmchain.ledger.contracts.learning import permitted
 from hmchain.ledger.contracts.learning.permitted import LeaveStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status, StudySpec
+from hmchain.ledger.readers import uses
 from support.study_bed import F32, STUDY, Bed, DummyTrainer, initial
 
 HOUR_MS = 3_600_000
@@ -77,6 +80,11 @@ def test_a_hospital_whose_hours_are_used_up_leaves_and_the_study_goes_on(bed: Hu
     assert bed.trainers["west"].fitted == [0, 1]
     assert bed.kinds("study.left") == [("study.left", "west", allowance.HOURS)]
     assert "24 hours of this hospital's machine, and that is used up" in bed.agent("west").refusals[STUDY]
+    west, genesis = bed.consortium.hospitals["west"], bed.consortium.ledger.genesis
+    Leaver(west.folder, west.agent, genesis, print).leave(bed.state)
+    assert str(used_here(west.folder, STUDY)) == "24.0 h of 24 h, 0.0 of 4 GiB at most; it left: hours used up"
+    (use,) = uses.uses(bed.state, bed.now_ms, "west")
+    assert use.standing is uses.Standing.ALLOWED and [made.left for made in use.made] == [allowance.HOURS]
 
 
 def test_who_takes_more_memory_leaves_at_once_and_with_too_few_machines_left_the_study_ends(bed: HungryBed) -> None:

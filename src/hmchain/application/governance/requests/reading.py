@@ -19,7 +19,10 @@ from hmchain.application.governance.requests.documents import (
 from hmchain.application.governance.requests.form import Form, answered, from_document
 from hmchain.application.governance.requests.words import asked_terms, plan_terms, reason_words
 from hmchain.application.governance.terms import Term
+from hmchain.application.models.machine import MachineUse, used_here
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.contracts.learning import permitted
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.readers import notices
 from hmchain.ledger.readers import requests as reader
@@ -96,6 +99,8 @@ class RequestInWords:
     next: str
     steps: tuple[Term, ...]
     """What this hospital's people can do now, with the commands for it."""
+    machine: tuple[MachineUse, ...] = ()
+    """What its studies have taken of this hospital's machine."""
 
     @property
     def is_lost(self) -> bool:
@@ -148,7 +153,14 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
         reasons=tuple(map(reason_words, view.decisions)),
         next=next_words(state, view.request),
         steps=steps(state, view.request, own),
+        machine=() if papers is None else tuple(_used(state, view.request, papers.folder)),
     )
+
+
+def _used(state: State, request: str, folder: HospitalFolder) -> Iterator[MachineUse]:
+    for study in permitted.studies_of(state, request):
+        if (found := used_here(folder, study)) is not None:
+            yield found
 
 
 _BESIDE = ("form", "remark", "review", "decide", "decision")

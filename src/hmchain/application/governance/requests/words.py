@@ -46,7 +46,10 @@ def asked_terms(content: Content) -> tuple[Term, ...]:
         ("results go to", ", ".join(content.regions) or "no country that is named"),
         ("money", "somebody is to earn with it" if content.commercial else "nobody is to earn with it"),
         ("published", "results will be" if content.publishes else "nothing will be"),
-        ("machines", f"{resources.hours} hours and {resources.memory_mib / 1024:g} GiB of memory at most"),
+        (
+            "each machine",
+            f"{resources.hours} hours in all and {resources.memory_mib / 1024:g} GiB of memory at one time",
+        ),
         ("at worst", at_worst(content)),
     )
 

@@ -62,6 +62,7 @@ def show_status(found: NodeStatus) -> None:
         ("waiting", f"{found.waiting} transactions"),
         *(("sent", str(each)) for each in found.sent),
         *(("to see to", str(each)) for each in found.notices),
+        *((f"used by {each.study}", str(each)) for each in found.machine),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
         *_pace_rows(found),
         *((("last error", found.trouble),) if found.trouble else ()),

@@ -69,6 +69,7 @@ def show_request(shown: RequestInWords) -> None:
     ))  # fmt: skip
     output.heading("Asked, and bound by a decision")
     output.fields(shown.asked)
+    output.fields(("used here", f"{each.study}: {each}") for each in shown.machine)
     if shown.answers:
         output.heading("In the words of who asks")
         output.fields(shown.answers)

@@ -22,9 +22,11 @@ from hmchain.application.governance.words import (
     texts_at,
     texts_in,
 )
+from hmchain.application.models.machine import used_here
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.node.sent import Sent
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.application.site.texts import Texts
@@ -85,7 +87,8 @@ def show(study: StudyName, folder: NodeOrRun = None) -> None:
         output.vouch(ledger.verified)
         chain_id, found = ledger.genesis.chain_id, ledger.proposal(place.organisation, study)
     texts, spec = place.texts(found), found.specification
-    shown = StudyInWords(found, kept_words(None, spec) if texts is None else read_words(texts, chain_id, spec))
+    words = kept_words(None, spec) if texts is None else read_words(texts, chain_id, spec)
+    shown = StudyInWords(found, words, used_here(place.hospital, study) if place.hospital else None)
     asks = bool(place.organisation)
     output.show(shown, lambda shown: show_proposal(shown, asks=asks), lambda shown: _told(shown.proposal, shown))
 
@@ -229,6 +232,7 @@ class _Place:
 
     ledger: Path
     organisation: str
+    hospital: HospitalFolder | None
     texts: Callable[[StudyProposal], Texts | None]
     """Where the description of a study is looked for: at the node, or with whoever proposed it in the run."""
 
@@ -238,10 +242,10 @@ def _place(folder: Path | None) -> Iterator[_Place]:
     node = NodeFolder(folder or DEFAULT_FOLDER)
     if node.toml.is_file():
         texts = texts_at(node, passphrase)
-        yield _Place(node.ledger, texts.folder.organisation, lambda _: texts)
+        yield _Place(node.ledger, texts.folder.organisation, texts.folder, lambda _: texts)
         return
     with runs.opened(folder) as found:
-        yield _Place(found.ledger, "", lambda study: _texts_of(found, study.asked.proposer))
+        yield _Place(found.ledger, "", None, lambda study: _texts_of(found, study.asked.proposer))
 
 
 def _texts_of(run: Run, proposer: str) -> Texts | None:
@@ -261,7 +265,8 @@ def _confirm(node: Path, person: LedgerUser, found: StudyProposal, question: str
 def _told(value: StudyProposal | StudyRequest, shown: StudyInWords) -> dict[str, Any]:
     """JSON of a study, with its description and its purpose in words beside what the ledger has."""
     purpose = purpose_words(shown.proposal.specification.purpose)
-    return {**plain(value), "description": plain(shown.words), "purpose_words": purpose}
+    own = {"description": plain(shown.words), "purpose_words": purpose, "machine": plain(shown.machine)}
+    return {**plain(value), **own}
 
 
 def _listed(each: StudyInWords, undecided: tuple[Sent, ...]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def show_proposal(shown: StudyInWords, *, asks: bool = True) -> None:
     ))  # fmt: skip
     output.heading("Asked and answered")
     output.fields((*((("asks for", wants),) if asks else ()), ("said so far", _answers_by_name(asked))))
+    output.fields((("used here", shown.machine),) if shown.machine else ())
     output.heading("Pinned, and bound by an approval")
     output.fields((*terms(shown.proposal.specification), *_request(asked)))
     if shown.words.is_lost:

@@ -11,6 +11,7 @@ import typer
 
 from hmchain.application.agent.turns import PATIENCE_WORDS
 from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.models.machine import MachineUse, used_here
 from hmchain.application.models.results import own_scores
 from hmchain.application.models.scores import RoundScore, ScoresFileError, StudyScores
 from hmchain.application.node.health import NetworkHealth, network_health
@@ -56,6 +57,8 @@ class StudyHere:
     """Why they cannot be shown."""
     steps: tuple[Step, ...]
     """What can be done from here, with commands as they can be given here."""
+    machine: MachineUse | None = None
+    """At a node: what the study has taken of the hospital's machine."""
     health: NetworkHealth | None = None
     """At a running node: of its network, without which no study goes on."""
 
@@ -108,7 +111,8 @@ def study_here(
             own = own_scores(hospital, ledger, found.name)
         except ScoresFileError as error:  # all else is the ledger's, and stands
             lost = str(error)
-    return StudyHere(found, own, lost, tuple(steps), health)
+    used = used_here(hospital, found.name) if hospital else None
+    return StudyHere(found, own, lost, tuple(steps), used, health)
 
 
 def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
@@ -126,6 +130,7 @@ def _as_json(here: StudyHere) -> Any:
         "steps": plain(steps),
         "own": plain(here.own),
         "own_lost": here.own_lost,
+        "machine": plain(here.machine),
         "health": plain(here.health),
     }
 
@@ -164,6 +169,7 @@ def _show(here: StudyHere) -> None:
         ("rounds", f"{found.accepted + found.rejected} of {found.rounds}: {found.accepted} accepted, "
                    f"{found.rejected} rejected"),
         *(_round_fields(found.current, here) if found.current and found.status == "running" else ()),
+        *((("used here", here.machine),) if here.machine else ()),
         ("setbacks in a row", f"{found.setbacks} (two pause the study)"),
         ("purpose", purpose_words(found.purpose)),
         ("proposed by", found.proposer),
