@@ -11,11 +11,15 @@ import re
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from hmchain import decoding
 from hmchain.errors import InputError
 
 T = TypeVar("T")
+
+PADDED_BYTES = 1024
+"""A text's size is told to so much alone, where it is padded."""
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -27,6 +31,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields
     """
 
 
+R = TypeVar("R", bound=Record)
+
+
 class NotCanonicalError(InputError):
     """Bytes that are not the one encoding of a value of the expected type."""
 
@@ -36,6 +43,17 @@ class NotCanonicalError(InputError):
 def encode(value: Any) -> bytes:
     """Return the one encoding of `value` (a `Record`, or lists, tuples, ints, strings and bytes of them)."""
     return _encoder.encode(value)
+
+
+def padded(value: R) -> R:
+    """The record with its field `padding` filled until its encoding is whole kilobytes: for what is sealed next.
+
+    Bytes from 256 on take one more to say how many they are; so the last one is tried for, not counted.
+    """
+    lacking = -len(encode(replace(value, padding=b""))) % PADDED_BYTES
+    counts = (lacking, lacking - 1, lacking - 1 + PADDED_BYTES)
+    filled = (replace(value, padding=bytes(count)) for count in counts if count >= 0)
+    return next(each for each in filled if len(encode(each)) % PADDED_BYTES == 0)
 
 
 def decode(data: bytes, kind: type[T]) -> T:

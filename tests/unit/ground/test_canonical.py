@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hmchain.canonical import NotCanonicalError, Record, decode, decode_trusted, digest, encode
+from hmchain.canonical import PADDED_BYTES, NotCanonicalError, Record, decode, decode_trusted, digest, encode, padded
 
 
 class Sample(Record, frozen=True):
@@ -93,3 +93,15 @@ def test_random_bytes_never_do_harm(data: bytes) -> None:
 def test_digests_of_different_parts_differ(first: list[bytes], second: list[bytes]) -> None:
     assert (digest("label", *first) == digest("label", *second)) == (first == second)
     assert digest("label", *first) != digest("other", *first)
+
+
+class Note(Record, frozen=True):
+    text: bytes
+    padding: bytes = b""
+
+
+def test_a_padded_record_tells_no_more_of_its_size_than_kilobytes() -> None:
+    """Whatever it lacks: the padding's own length takes one byte more from 256 on."""
+    sizes = [len(encode(padded(Note(bytes(count))))) for count in range(2 * PADDED_BYTES)]
+    assert {size % PADDED_BYTES for size in sizes} == {0} and set(sizes) <= {1024, 2048, 3072}
+    assert padded(Note(b"x")).text == b"x" and padded(padded(Note(b"x"))) == padded(Note(b"x"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict, replace
 
 from hmchain.application.learning.pinned import WordsPin
-from hmchain.canonical import NotCanonicalError, Record, decode, encode
+from hmchain.canonical import NotCanonicalError, Record, decode, encode, padded
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StudyError
 from hmchain.keys import Opener, Redacted, SecretKey, WrappedFor, WrappingPublicKey, wrap_for, wrapped_to
@@ -26,7 +26,6 @@ TITLE_CHARACTERS_MAX, LINE_CHARACTERS_MAX, TEXT_CHARACTERS_MAX = 120, 300, 8_000
 OBJECT_BYTES_MAX = 4 << 20
 """A thousand members' wrapped keys, and the longest text, are about a third of it."""
 _SALT_BYTES, _DIGEST_BYTES = 32, 32
-_PADDED_BYTES = 1024
 _LABEL = "hmchain study description"
 
 
@@ -64,7 +63,7 @@ class Words(Redacted, Record, frozen=True):
 
     salt: bytes
     description: Description
-    padding: bytes
+    padding: bytes = b""
     """So that the object's size tells nearly nothing."""
 
     @property
@@ -121,7 +120,7 @@ def seal_description(
     """
     require_readable(description)
     salt = salt or secrets.token_bytes(_SALT_BYTES)
-    words = Words(salt, description, bytes(-len(encode(Words(salt, description, b""))) % _PADDED_BYTES))
+    words = padded(Words(salt, description))
     key = SecretKey.generate()
     readers = wrap_for(key.raw, members, lambda name: _context(chain_id, study, name))
     data = encode(_Sealed(readers, seal(encode(words), key, _context(chain_id, study))))

@@ -21,7 +21,7 @@ from hmchain import files
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import OpeningKeys
 from hmchain.application.site.node import NodeFolder, exchanged_objects
-from hmchain.canonical import NotCanonicalError, Record, decode, encode
+from hmchain.canonical import NotCanonicalError, Record, decode, encode, padded
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StorageError
 from hmchain.keys import Opener, Redacted, SecretKey, WrappedFor, wrap_for, wrapped_to
@@ -40,7 +40,6 @@ NAME_CHARACTERS_MAX = 120
 _KEYS_BYTES_MAX = 4 << 20
 """A thousand readers are about a third of it."""
 _SEALED_BYTES_MAX = FILE_BYTES_MAX + (1 << 20)
-_PADDED_BYTES = 1024
 _LABEL = "hmchain request document"
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]")
 """Letters that programs and archives have, and no text."""
@@ -105,7 +104,7 @@ class Document(Redacted, Record, frozen=True):
 
 class _Sealed(Redacted, Record, frozen=True):
     document: Document
-    padding: bytes
+    padding: bytes = b""
     """So that the object's size tells nearly nothing of a text."""
 
 
@@ -183,8 +182,7 @@ class Documents(Redacted):
         if (known := _remembered(remembered)) is not None and store.exists(known):
             return known
         key = SecretKey.generate()
-        padding = bytes(-len(encode(_Sealed(document, b""))) % _PADDED_BYTES)
-        sealed = seal(encode(_Sealed(document, padding)), key, _context(chain_id, request))
+        sealed = seal(encode(padded(_Sealed(document))), key, _context(chain_id, request))
         wrapped = wrap_for(
             key.raw,
             ((member.organisation, member.wrapping) for member in listed),
