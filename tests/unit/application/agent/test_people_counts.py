@@ -24,8 +24,9 @@ from hmchain.canonical import encode
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data import budgets, datasets, queries
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
-from hmchain.ledger.contracts.data.deciding import RevokeRequest
-from hmchain.ledger.contracts.data.requests import Kind
+from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
+from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
+from hmchain.ledger.contracts.data.requests import DatasetVersion, Kind
 from hmchain.ledger.contracts.learning import conduct, models, rounds, studies
 from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
@@ -35,6 +36,7 @@ from hmchain.ledger.reputation import Conduct
 from hmchain.records.objects import MissingObjectError
 from support import cohort_bed
 from support.cohort_bed import DATASET, FIRST, WOMEN
+from support.study_bed import SCHEMA as PICTURES
 from support.study_bed import Bed
 
 LARGE = ("east", "north", "west")
@@ -162,6 +164,17 @@ def test_no_count_without_a_permit(bed: Bed) -> None:
     assert cohort_bed.propose(bed, "second", FIRST) == "permit_used"
 
 
+def test_no_count_of_people_in_pictures(bed: Bed) -> None:
+    scans = tuple(DatasetVersion(name, "scans", 1) for name in LARGE)
+    for name in LARGE:
+        bed.require(name, "steward", RegisterDataset("scans", PICTURES))
+        bed.require(name, "steward", PublishVersion("scans", 1, bytes(32), 64))
+    asked = cohort_bed.ask(bed, "scans", "male", LARGE, approved_by=(), datasets=scans)
+    for name in LARGE:
+        bed.require(name, "steward", ApproveRequest("scans", 1, asked.digest, "scans", asked.until_ms))
+    assert cohort_bed.propose(bed, "scans") == "not_countable"
+
+
 def test_a_count_ends_where_a_permit_was_taken_back_and_opens_no_record(bed: Bed) -> None:
     content = cohort_bed.ask(bed, "revoked", "male", LARGE)
     assert cohort_bed.propose(bed, "revoked") == "ok"
@@ -209,7 +222,19 @@ def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:
         PeopleCounter(bed.everyone["east"], replace(spec, clip_norm_millionths=2))
 
 
-def test_sitting_out_is_for_whoever_is_asked_and_only_in_a_count(bed: Bed) -> None:
+def test_sitting_out_is_for_whoever_is_asked_and_has_not_answered(bed: Bed) -> None:
+    content = cohort_bed.ask(bed, "left", "male")
+    assert cohort_bed.propose(bed, "left") == "ok"
+    study = lambda: studies.require_study(bed.state, "left")  # noqa: E731
+    while study().status is not Status.RUNNING:
+        bed.step()
+    while rounds.contribution(bed.state, rounds.current(bed.state, study()), "north") is None:
+        bed.agent("north").publish()
+        assert set(bed.consortium.submit(*bed.agent("north").step())) <= {"ok"}
+    assert bed.submit("north", "agent", SitOut("left")) == "already_committed"
+    assert [bed.submit("south", "agent", SitOut("left")) for _ in range(2)] == ["ok", "not_approved"]
+    bed.require("west", "steward", RevokeRequest("left", 1, content.digest, DATASET, "other", b""))
+    assert bed.submit("west", "agent", SitOut("left")) == "not_approved"
     assert bed.submit("east", "agent", SitOut(FIRST)) == "not_running"
     assert bed.submit("east", "steward", SitOut(FIRST)) == "wrong_role"
     assert bed.submit("east", "agent", SitOut("nothing")) == "no_such_study"

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data import budgets
+from hmchain.ledger.contracts.learning import counting
 from hmchain.ledger.transactions import Refusal
 from support.ledger_network import CHAIN
 from support.request_bench import BRAIN, RequestBench, ref
@@ -35,6 +36,14 @@ def test_a_statement_is_paid_for_once_and_no_budget_is_exceeded(asked: list[tupl
         assert budgets.spent(bench.state, "a", BRAIN) == sum(paid.values()) <= TOTAL
     assert {each.statement[0] for each in budgets.charges(bench.state, "a", BRAIN)} == set(paid)
     assert budgets.spent(bench.state, "a", "other") == 0
+
+
+def test_a_hospital_says_how_many_of_as_many_people_as_its_policy_asks_for_and_never_of_fewer_than_ten() -> None:
+    bench = RequestBench("a")
+    assert counting.people_min(bench.state, "a", BRAIN) == counting.PEOPLE_MIN == 10
+    for minimum in (50, 3):
+        bench.policy("a", minimum_cohort=minimum)
+        assert counting.people_min(bench.state, "a", BRAIN) == max(10, minimum)
 
 
 def test_without_a_policy_that_sets_a_budget_nothing_is_paid() -> None:

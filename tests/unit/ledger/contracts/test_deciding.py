@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hmchain.canonical import Record
-from hmchain.ledger.contracts.data import contents, policies, requests
+from hmchain.ledger.contracts.data import contents, judging, policies, requests
 from hmchain.ledger.contracts.data.applicants import AcceptLicences, AddMember, InviteMember, JoinRequest, RemoveMember
 from hmchain.ledger.contracts.data.applying import CopyRequest, CreateRequest, SaveDraft, SubmitRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, WithdrawVersion
@@ -24,6 +24,7 @@ from hmchain.ledger.contracts.data.deciding import (
 from hmchain.ledger.contracts.data.policies import ConfirmPolicy, SetPolicy
 from hmchain.ledger.contracts.data.requests import DatasetVersion, Decided, Status
 from hmchain.ledger.contracts.members import people
+from hmchain.ledger.request_events import RequestJudged
 from support.policy_bed import ANYTHING, compiled
 from support.request_bench import (
     BRAIN,
@@ -160,14 +161,17 @@ def test_nobody_decides_on_a_copy_of_their_own_request(bench: RequestBench) -> N
     bench.approve("b", name="copy")
 
 
-def test_no_one_decides_alone_where_two_are_needed(bench: RequestBench) -> None:
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_no_one_decides_alone_where_two_are_needed(bench: RequestBench, earlier: int) -> None:
+    until_ms = [UNTIL_MS, UNTIL_MS]
+    until_ms[earlier] -= DAY_MS
     bench.policy("b", approvers=2)
     bench.enrol("b/s1", "steward")
     bench.submit("b")
-    bench.approve("b")
+    bench.approve("b", until_ms=until_ms[0])
     assert bench.allowed() == [] and bench.word("b").status is Decided.WAITING
     assert bench.do("b", approve(bench)) == "already_approved"
-    bench.approve("b/s1", until_ms=UNTIL_MS - DAY_MS)
+    bench.approve("b/s1", until_ms=until_ms[1])
     assert bench.word("b").approvals == (ref("b"), ref("b/s1"))
     assert bench.word("b").until_ms == UNTIL_MS - DAY_MS, "the earlier of both"
     assert bench.allowed() == ["b"]
@@ -356,6 +360,24 @@ def test_a_dataset_of_more_records_than_cedar_counts_is_judged(bench: RequestBen
     bench.policy("b", cedar=compiled(large="permit(principal, action, resource) when { context.asked.count > 3 };"))
     bench.submit("b", datasets=(DatasetVersion("b", BRAIN, 2),))
     assert bench.word("b").answer == "yes" and bench.word("b").status is Decided.WAITING
+
+
+def test_a_policy_is_asked_about_the_whole_request_in_days_begun(bench: RequestBench) -> None:
+    """A part of a day more than its longest time is too long."""
+    bench.submit("b", "c", until_ms=bench.ms + 10 * DAY_MS + 4)
+    made, asked = requests.submission(bench.state, REQUEST, 1), requests.content(bench.state, REQUEST, 1)
+    assert made is not None and asked is not None
+    found = judging.asked(bench.state, made, asked, asked.datasets[0])
+    assert (found.days, found.organisations, found.owner, found.count) == (11, ("b", "c"), "b", 512)
+
+
+def test_what_the_policy_of_now_says_is_told_and_its_terms_hold(bench: RequestBench) -> None:
+    """Whatever that of the submission said and asked for."""
+    bench.submit("b")
+    bench.policy("b", licences=(LICENCE,))
+    bench.approve("b")
+    assert (bench.word("b").policy, bench.word("b").licences) == (1, (LICENCE,)) and bench.allowed() == []
+    assert [event.policy for event in bench.events if isinstance(event, RequestJudged)] == [0, 1]
 
 
 def test_a_policy_that_is_replaced_explains_what_it_decided(bench: RequestBench) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hmchain.ledger.contracts.data import permits, requests
-from hmchain.ledger.contracts.data.applicants import ChangeApplicant, InviteMember, JoinRequest
+from hmchain.ledger.contracts.data.applicants import ChangeApplicant, InviteMember, JoinRequest, RemoveMember
 from hmchain.ledger.contracts.data.applying import CloseRequest, CopyRequest, CreateRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
@@ -76,6 +76,7 @@ def test_a_revocation_ends_one_hospital_s_part_for_good(bench: RequestBench) -> 
     bench.must(APPLICANT, TakeBackRequest(REQUEST))
     bench.submit("b", "c", by=APPLICANT)
     assert over(bench) and not over(bench, "c"), "no later version brings it back, so keys may be erased"
+    assert bench.word("b").decided_by == (ref("b"),), "who revoked it still did"
 
 
 def test_what_expired_does_not_come_back_with_a_later_version(bench: RequestBench) -> None:
@@ -120,6 +121,26 @@ def test_a_member_who_is_gone_neither_counts_nor_stands_in_the_way(bench: Reques
     membership.remove(bench.state, "d", bench.height)
     found = permits.permit(bench.state, REQUEST, bench.ms)
     assert found is not None and found.persons == (PersonRef("a", "s1"),)
+
+
+def test_who_leaves_a_request_may_use_nothing_of_it(bench: RequestBench) -> None:
+    bench.must("d/scientist", RemoveMember(REQUEST, ref("d/scientist")))
+    found = permits.permit(bench.state, REQUEST, bench.ms)
+    assert found is not None and found.persons == permits.persons(bench.state, REQUEST) == (ref(APPLICANT),)
+
+
+def test_of_two_datasets_of_a_hospital_one_ends_for_good_and_the_other_goes_on(bench: RequestBench) -> None:
+    bench.must("b", RegisterDataset("lung", SCHEMA), PublishVersion("lung", 1, bytes(32), 512))
+    both = {"kind": Kind.TRANSFER, "datasets": (DatasetVersion("b", BRAIN, 1), DatasetVersion("b", "lung", 1))}
+    bench.submit(name="two", by=APPLICANT, **both)
+    for dataset in (BRAIN, "lung"):
+        bench.must("b", ApproveRequest(**bench.about("two"), dataset=dataset, until_ms=UNTIL_MS))
+    bench.must("b", RevokeRequest(**bench.about("two"), dataset="lung", reason="consent", document=b""))
+    assert not over(bench, name="two") and bench.allowed("two") == ["b"]
+    bench.must(APPLICANT, TakeBackRequest("two"))
+    bench.submit(name="two", by=APPLICANT, **both)
+    stands = [word.status for word in requests.handlings(bench.state, "two", 2)]
+    assert stands == [requests.Decided.WAITING, requests.Decided.REVOKED]
 
 
 def test_who_joined_after_the_submission_was_decided_on_by_nobody(bench: RequestBench) -> None:

@@ -18,6 +18,7 @@ from hmchain.ledger.contracts.data.applying import SubmitRequest, TakeBackReques
 from hmchain.ledger.contracts.learning import approvals, models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
+from hmchain.ledger.contracts.learning.counting import SitOut
 from hmchain.ledger.contracts.learning.opening import JoinStudy, ResumeStudy
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
@@ -50,6 +51,8 @@ def allowed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 def test_a_study_runs_under_its_permit(bed: Bed) -> None:
     bed.approve()
+    bed.run(lambda: bed.study.status is Status.RUNNING)
+    assert bed.submit("east", "agent", SitOut(STUDY)) == "not_a_count"
     bed.run()
     assert bed.study.status == Status.FINISHED
     assert permitted.studies_of(bed.state, STUDY) == [STUDY]

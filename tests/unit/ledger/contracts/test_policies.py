@@ -66,10 +66,16 @@ def state() -> Iterator[State]:
 
 
 def sent(
-    state: State, body: Any, person: str = "a", organisation: str = "east", role: str = STEWARD, height: int = 2
+    state: State,
+    body: Any,
+    person: str = "a",
+    organisation: str = "east",
+    role: str = STEWARD,
+    height: int = 2,
+    time_ms: int = 0,
 ) -> list[Event] | str:
     """The events, or the code of the refusal."""
-    context = Context(state, "test", height, 0, Acting(organisation, person, (role,)))
+    context = Context(state, "test", height, time_ms, Acting(organisation, person, (role,)))
     mark = state.savepoint()
     try:
         policies.HANDLERS[type(body)](context, body)
@@ -138,6 +144,11 @@ def test_a_rule_that_cannot_be_evaluated_denies_instead_of_being_passed_over() -
 def test_bounds_hold_whatever_cedar_permits(bound: dict[str, int], asked: dict[str, int], reason: str) -> None:
     policy = replace(terms(anything=ANYTHING), **bound)
     assert judge(policy, dataclasses.replace(ASKED, **asked)) == Verdict(Answer.NO, (reason,))
+
+
+def test_what_is_just_at_a_bound_is_within_it() -> None:
+    bounds = {"colluders_min": ASKED.colluders, "minimum_cohort": ASKED.count, "days_max": ASKED.days}
+    assert judge(replace(terms(anything=ANYTHING), **bounds), ASKED).answer is Answer.YES
 
 
 @pytest.mark.parametrize("count", [(1 << 63) - 1, 1 << 63, (1 << 64) - 1])
@@ -339,6 +350,15 @@ def test_a_thief_s_word_for_a_policy_does_not_count_with_another_s_once_the_key_
     assert waiting is not None and waiting.persons == (PersonRef("east", "b"),)
     assert sent(state, ConfirmPolicy("brain", loose.digest), "b") == "same_person"
     assert sent(state, ConfirmPolicy("brain", loose.digest), "c") == [Event("policy.set", ("east", "brain", "2"))]
+
+
+def test_a_word_for_a_policy_after_the_key_was_cut_off_is_the_person_s_own(state: State) -> None:
+    sent(state, SetPolicy("brain", replace(TERMS, approvers=2)))
+    people.cut_off(state, PersonRef("east", "a"), 5)
+    loose = terms(anything=ANYTHING)
+    sent(state, SetPolicy("brain", loose), time_ms=6)
+    confirmed = sent(state, ConfirmPolicy("brain", loose.digest), "b", time_ms=7)
+    assert confirmed == [Event("policy.set", ("east", "brain", "2"))]
 
 
 def test_a_policy_that_waits_can_be_replaced_and_withdrawn(state: State) -> None:

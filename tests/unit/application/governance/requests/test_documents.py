@@ -23,7 +23,8 @@ from hmchain.application.governance.requests.documents import (
     readers_of,
     text_document,
 )
-from hmchain.canonical import encode
+from hmchain.canonical import Record, encode
+from hmchain.canonical import digest as digest_of
 from hmchain.keys import UnwrapError, WrappingKey
 from hmchain.ledger.contracts.members import membership
 from hmchain.plain import readable
@@ -58,6 +59,11 @@ def stored(bed: Bed) -> bytes:
     return b"".join(path.read_bytes() for path in paths if path.is_file())
 
 
+def sizes(bed: Bed) -> set[int]:
+    paths = bed.consortium.directory.joinpath("objects").rglob("*")
+    return {path.stat().st_size for path in paths if path.is_file()}
+
+
 def test_its_readers_read_it_and_no_other_member_does(bed: Bed) -> None:
     digest = put(bed, text_document("Do early changes tell who will relapse?"), "west", "east")
     for name in ("west", "east"):
@@ -80,13 +86,14 @@ def test_a_removed_organisation_gets_no_key_of_a_new_document(bed: Bed, monkeypa
 
 
 def test_a_redacted_attachment_opens_for_nobody_though_its_ciphertext_stays(bed: Bed) -> None:
-    before = stored(bed)
+    before, remembered = stored(bed), len(list(of(bed, "west").folder.documents.iterdir()))
     digest = put(bed, text_document("a name that should not be here"), "west", "east")
     of(bed, "west").destroy(CHAIN, REQUEST, digest)
     for name in ("west", "east"):
         with pytest.raises(MissingObjectError):
             of(bed, name).read(CHAIN, REQUEST, digest)
     assert len(stored(bed)) > len(before)
+    assert len(list(of(bed, "west").folder.documents.iterdir())) == remembered, "nor is there a trace of what it said"
     assert put(bed, text_document("a name that should not be here"), "west", "east") != digest
 
 
@@ -108,14 +115,48 @@ def test_a_guessable_comment_cannot_be_confirmed_from_the_ledger(bed: Bed) -> No
     others = {of(bed, name).put(CHAIN, REQUEST, text_document(YES), readers_of(bed.state, ["west"]))
               for name in bed.names}  # fmt: skip
     assert len(others) == len(bed.names)
-    ciphertexts = [path.stat().st_size for path in (bed.consortium.directory / "objects").rglob("*") if path.is_file()]
-    longer = put(bed, text_document("No, since the ethics letter says nothing of images."), "west")
-    assert bed.consortium.objects.size(longer) in ciphertexts, "what is said shows in no size"
+    known = sizes(bed)
+    put(bed, text_document("No, since the ethics letter says nothing of images."), "west")
+    assert sizes(bed) == known, "what is said shows in no size"
 
 
 def test_the_same_again_for_the_same_readers_is_the_same_digest(bed: Bed) -> None:
     """So a command that was cut short asks for no other when it is given again."""
-    assert put(bed, text_document(YES), "west", "east") == put(bed, text_document(YES), "west", "east")
+    digest = put(bed, text_document(YES), "west", "east")
+    assert put(bed, text_document(YES), "west", "east") == digest
+    bed.consortium.objects.delete(digest)
+    assert put(bed, text_document(YES), "west", "east") != digest, "one whose key is gone is sealed anew"
+
+
+def test_a_reader_with_another_key_is_another_reader(bed: Bed) -> None:
+    (east,) = readers_of(bed.state, ["east"])
+    renewed = replace(east, wrapping=WrappingKey.generate().public)
+    west = of(bed, "west")
+    assert len({west.put(CHAIN, REQUEST, text_document(YES), [member]) for member in (east, renewed)}) == 2
+
+
+class Keys(Record, frozen=True, tag="document keys"):
+    """What another program may write in the place of a document's keys."""
+
+    place: bytes
+    object: bytes
+    size: int
+    readers: tuple[bytes, ...]
+
+
+@pytest.mark.parametrize(("address", "size"), [(bytes(32), 1 << 40), (bytes(32), 0), (b"short", 7)])
+def test_keys_to_what_can_be_no_document_open_nothing(bed: Bed, address: bytes, size: int) -> None:
+    place = digest_of("hmchain request document", CHAIN.encode(), REQUEST.encode())
+    keys = bed.consortium.objects.put(encode(Keys(place, address, size, ())))
+    with pytest.raises(OtherDocumentError):
+        of(bed, "west").read(CHAIN, REQUEST, keys)
+
+
+def test_what_is_too_large_to_be_a_document_s_keys_is_not_read(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = bed.consortium.objects.put(bytes(5 << 20))
+    monkeypatch.setattr(bed.consortium.objects, "get", lambda *asked, **sized: pytest.fail("it is read"))
+    with pytest.raises(OtherDocumentError):
+        of(bed, "west").read(CHAIN, REQUEST, large)
 
 
 def test_a_document_of_one_request_passes_for_none_of_another(bed: Bed) -> None:
