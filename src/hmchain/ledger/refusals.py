@@ -236,6 +236,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "already_answered": ("the sender has answered", "write a remark"),
     "too_many_at_once": ("an organisation had policies judge as much as it may in one block", "send it again"),
     "too_many_remarks": ("an organisation has 64 remarks beside this request", "put what is left into one document"),
+    "too_much_evidence": (
+        "an organisation has shown 128 documents of what was done under this request",
+        "ask the hospital to confirm what it has, or to waive it",
+    ),
     "already_noted": ("notice of this version's end was given", "once is enough"),
     "not_near_its_end": ("nothing of the request ends within 30 days", "wait"),
     "takes_part": ("the person takes part already, or is invited", "nothing to do"),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from hmchain.clock import DAY_MS, utc
 from hmchain.ledger.contracts.data import obligations, permits, requests
 from hmchain.ledger.contracts.data.obligations import MORATORIUM, Obligation
+from hmchain.ledger.contracts.data.requests import Request
 from hmchain.ledger.state import State
 
 SOON_MS = 30 * DAY_MS
@@ -89,16 +90,20 @@ class Notice:
         return f"the permit for {about} ends on {day}"
 
 
-def duties(state: State, time_ms: int, organisation: str) -> list[DutyView]:
-    """All that was ever owed to a hospital, settled too: what is overdue first, then in order of time."""
-    found = [_view(each, time_ms) for each in obligations.obligations(state, organisation)]
+def duties(state: State, time_ms: int, organisation: str, request: str = "") -> list[DutyView]:
+    """All that was ever owed to a hospital, under one request if it is given, settled too: what is overdue comes first,
+    then in order of time."""
+    found = [_view(each, time_ms) for each in obligations.obligations(state, organisation, request)]
     return sorted(found, key=lambda duty: (duty.standing is not Standing.OVERDUE, duty.due_ms, duty.request))
 
 
 def for_hospital(state: State, time_ms: int, organisation: str, within_ms: int = SOON_MS) -> list[Notice]:
     """What a hospital should see to: what it is owed, and its own permits that end within a time."""
-    owed = _of_duties(obligations.owed(state, organisation, time_ms), time_ms, within_ms)
-    names = requests.asked_of(state, organisation)
+    owed = _of_duties(obligations.to_be_done(state, organisation), time_ms, within_ms)
+    asked = (
+        entry for entry in requests.living(state) if requests.handlings(state, entry.name, entry.version, organisation)
+    )
+    names = (entry.name for entry in asked)
     return _in_order([*owed, *_of_permits(state, names, time_ms, within_ms, organisation)])
 
 
@@ -106,9 +111,12 @@ def for_people(
     state: State, time_ms: int, organisation: str, person: str = "", within_ms: int = SOON_MS
 ) -> list[Notice]:
     """What those who asked should see to: a person, or all of an organisation."""
-    of = requests.INVOLVED.all(state, organisation, *((person,) if person else ()))
-    names = sorted({entry.request for entry in of})
-    owed = (duty for name in names for duty in _owed(state, name, time_ms))
+
+    def theirs(entry: Request) -> bool:
+        return any(each.organisation == organisation and person in ("", each.person) for each in entry.involved)
+
+    owed = [duty for duty in obligations.to_be_done(state) if theirs(requests.require_request(state, duty.request))]
+    names = [entry.name for entry in requests.living(state) if theirs(entry)]
     return _in_order([*_of_duties(owed, time_ms, within_ms), *_of_permits(state, names, time_ms, within_ms)])
 
 
@@ -116,13 +124,6 @@ def for_organisation(state: State, time_ms: int, organisation: str) -> list[Noti
     """What an organisation should see to: as a hospital, and as one whose people asked others."""
     own = for_hospital(state, time_ms, organisation)
     return _in_order(dict.fromkeys([*own, *for_people(state, time_ms, organisation)]))
-
-
-def _owed(state: State, request: str, time_ms: int) -> Iterator[Obligation]:
-    entry = requests.require_request(state, request)
-    content = requests.content(state, request, entry.version)
-    for hospital in sorted({use.organisation for use in content.datasets} if content else ()):
-        yield from (duty for duty in obligations.obligations(state, hospital, request) if duty.is_owed(time_ms))
 
 
 def _of_duties(owed: Iterable[Obligation], time_ms: int, within_ms: int) -> Iterator[Notice]:
@@ -137,7 +138,7 @@ def _subject(duty: Obligation, time_ms: int, within_ms: int) -> Subject | None:
         return Subject.TO_CONFIRM
     if duty.is_overdue(time_ms):
         return Subject.OVERDUE
-    return Subject.DUE if duty.kind != MORATORIUM and duty.due_ms <= time_ms + within_ms else None
+    return Subject.DUE if duty.due_ms <= time_ms + within_ms else None
 
 
 def _of_permits(

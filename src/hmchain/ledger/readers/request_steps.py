@@ -45,17 +45,17 @@ class Todo:
 
 def inbox(state: State, person: PersonRef) -> tuple[Todo, ...]:
     """What waits for a person: what is overdue first, then what has a date, then in order of request."""
-    return _in_order(_of(state, person, _living(state)))
+    return _in_order(_of(state, person, _Open.of(state, person.organisation)))
 
 
 def inbox_of(state: State, organisation: str) -> tuple[Todo, ...]:
     """What waits for anybody of an organisation, each thing once, with all who can do it."""
     offices = [PersonRef(organisation, office) for office in people.OFFICES]
     named = [each.ref for each in people.people(state, organisation)]
-    living, found = _living(state), dict[Todo, tuple[str, ...]]()
+    opened, found = _Open.of(state, organisation), dict[Todo, tuple[str, ...]]()
     for person in (*offices, *named):
         if people.is_active(state, person):
-            for each in _of(state, person, living):
+            for each in _of(state, person, opened):
                 found[each] = (*found.get(each, ()), person.person)
     return _in_order(replace(each, who=who) for each, who in found.items())
 
@@ -64,17 +64,26 @@ def _in_order(found: Iterable[Todo]) -> tuple[Todo, ...]:
     return tuple(sorted(found, key=lambda each: (not each.overdue, each.due_ms or _NEVER, each.request, each.words)))
 
 
-def _living(state: State) -> list[Request]:
-    """No index says who is invited or asked for a word: all that is open is looked at, once."""
-    return [entry for entry in requests.requests(state) if entry.status is not Status.CLOSED]
+@dataclass(frozen=True)
+class _Open:
+    """What everybody's list is made of, looked at once: no index says who is invited or asked for a word."""
+
+    living: list[Request]
+    due: list[Notice]
+    """What the hospital should see to."""
+    time_ms: int
+
+    @classmethod
+    def of(cls, state: State, organisation: str) -> _Open:
+        time_ms = standings.time_ms(state)
+        return cls(requests.living(state), notices.for_hospital(state, time_ms, organisation), time_ms)
 
 
-def _of(state: State, person: PersonRef, living: list[Request]) -> Iterator[Todo]:
-    time_ms = standings.time_ms(state)
-    yield from _of_own(state, person, time_ms)
+def _of(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
+    yield from _of_own(state, person, opened)
     if STEWARD in people.roles_of(state, person):
-        yield from _of_hospital(state, person, time_ms)
-    for entry in living:
+        yield from _of_hospital(state, person, opened)
+    for entry in opened.living:
         if person in entry.invited:
             words = f"{entry.applicant} invites you to take part"
             yield Todo(entry.name, "invited", words, f"request join {entry.name}")
@@ -85,14 +94,13 @@ def _of(state: State, person: PersonRef, living: list[Request]) -> Iterator[Todo
 # -- as applicant or member --------------------------------------------------------------------------------------------
 
 
-def _of_own(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    for name in requests.involving(state, person):
-        entry = requests.require_request(state, name)
+def _of_own(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
+    for entry in opened.living:
         if person == entry.applicant:
-            yield from _of_applicant(state, entry, time_ms)
-        if person in (entry.applicant, *entry.members) and entry.status is not Status.CLOSED:
+            yield from _of_applicant(state, entry, opened.time_ms)
+        if person in (entry.applicant, *entry.members):
             yield from _terms(state, entry, person)
-    for notice in notices.for_people(state, time_ms, person.organisation, person.person):
+    for notice in notices.for_people(state, opened.time_ms, person.organisation, person.person):
         if notice.subject is Subject.PERMIT_ENDS:
             words = f"what {notice.organisation} allowed ends soon: go on with a copy, if you need more time"
             command = f"request renew {notice.request} NEW --until DAY"
@@ -151,12 +159,10 @@ def _terms(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
 # -- as a hospital's person --------------------------------------------------------------------------------------------
 
 
-def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo]:
-    hospital = person.organisation
-    for name in requests.asked_of(state, hospital):
-        entry = requests.require_request(state, name)
-        words = requests.handlings(state, name, entry.version, hospital)
-        said = {word.dataset: deciding.yes_so_far(state, word, time_ms) for word in words}
+def _of_hospital(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
+    for entry in opened.living:
+        name, words = entry.name, requests.handlings(state, entry.name, entry.version, person.organisation)
+        said = {word.dataset: deciding.yes_so_far(state, word, opened.time_ms) for word in words}
         waiting = [word for word in words if word.status is Decided.WAITING and person not in said[word.dataset]]
         may = person not in entry.involved and person != _coder(state, entry)
         if entry.status is Status.SUBMITTED and waiting and may:
@@ -164,7 +170,7 @@ def _of_hospital(state: State, person: PersonRef, time_ms: int) -> Iterator[Todo
             more = f", after {before} who said yes" if before else ""
             named = ", ".join(word.dataset for word in waiting)
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
-    for notice in notices.for_hospital(state, time_ms, hospital):
+    for notice in opened.due:
         yield from _noticed(state, notice)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from hmchain.errors import InputError
-from hmchain.ledger.contracts.data import attachments, deciding, obligations, permits, policies, requests, reviewing
+from hmchain.ledger.contracts.data import attachments, deciding, permits, policies, requests, reviewing
 from hmchain.ledger.contracts.data.policies import Policy
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.members import people, standings
@@ -162,7 +162,7 @@ def requests_of(state: State, organisation: str, *, over: bool = True) -> list[R
 
     Drafts are their own people's business: those of others are left out. All of them, where no organisation is given.
     """
-    found = (entry for entry in requests.requests(state) if over or entry.status is not Status.CLOSED)
+    found = requests.requests(state) if over else requests.living(state)
     return [_view(state, entry) for entry in found if not organisation or _concerns(state, entry, organisation)]
 
 
@@ -258,10 +258,6 @@ def _documents(state: State, entry: Request, content: Content | None) -> Iterato
         by, height = (str(found.by), found.height) if found is not None else (str(entry.applicant), 0)
         redacted = found is not None and bool(found.redacted)
         yield RequestDocument(reference.kind.value, reference.digest, by, height, redacted)
-    for hospital in sorted({word.organisation for word in requests.handlings(state, entry.name, entry.version)}):
-        for duty in obligations.obligations(state, hospital, entry.name):
-            if duty.evidence:
-                yield RequestDocument("evidence", duty.evidence, ", ".join(map(str, duty.shown_by)), duty.height, False)
     for each in sorted(known.values(), key=lambda each: (each.height, each.digest)):
         yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted))
 

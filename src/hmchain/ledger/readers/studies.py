@@ -89,7 +89,7 @@ class StudyProposal:
 def requests(state: State, organisation: str) -> list[StudyRequest]:
     """All studies of the ledger as a hospital sees them, and those that are asked for, in order of name."""
     found = [_request(state, organisation, study) for study in studies.studies(state)]
-    asked = (_asked_for(state, organisation, entry) for entry in data_requests.requests(state))
+    asked = (_asked_for(state, organisation, entry) for entry in data_requests.living(state))
     return sorted((*found, *(each.asked for each in asked if each)), key=lambda each: each.study)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.data.applicants import AddMember
 from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest, TakeBackRequest
+from hmchain.ledger.contracts.data.attachments import RedactDocument
 from hmchain.ledger.contracts.data.obligations import (
+    EVIDENCE_MAX,
     ConfirmDuty,
     ContestDuty,
     Obligation,
@@ -18,7 +20,7 @@ from hmchain.ledger.contracts.data.obligations import (
     WaiveDuty,
     obligation,
     obligations,
-    owed,
+    to_be_done,
 )
 from hmchain.ledger.contracts.data.policies import Duty
 from hmchain.ledger.contracts.members import people
@@ -48,7 +50,7 @@ def duty(bench: RequestBench, kind: str) -> Obligation:
 
 
 def kinds(bench: RequestBench) -> list[str]:
-    return [each.kind for each in owed(bench.state, "b", bench.ms)]
+    return [each.kind for each in obligations(bench.state, "b") if each.is_owed(bench.ms)]
 
 
 def test_a_yes_lets_its_policy_s_duties_begin(bench: RequestBench) -> None:
@@ -80,7 +82,7 @@ def test_what_is_owed_is_put_off_by_no_later_yes(bench: RequestBench) -> None:
 def test_a_policy_that_decides_by_itself_asks_for_the_same(bench: RequestBench) -> None:
     bench.policy("d", cedar=compiled(anything=ANYTHING), automatic=True, duties=DUTIES[:1])
     bench.submit("d", name="other")
-    assert [each.kind for each in owed(bench.state, "d", bench.ms)] == ["delete"]
+    assert [each.kind for each in to_be_done(bench.state, "d")] == ["delete"]
 
 
 def test_it_is_shown_confirmed_and_over(bench: RequestBench) -> None:
@@ -142,3 +144,11 @@ def test_nobody_lets_themselves_off(bench: RequestBench) -> None:
     assert bench.do("b/s1", ConfirmDuty("own", BRAIN, "publish", PAPER)) == "own_request"
     assert bench.do("b/s1", WaiveDuty("own", BRAIN, "publish")) == "own_request"
     bench.must("b", ConfirmDuty("own", BRAIN, "publish", PAPER))
+
+
+def test_an_organisation_shows_so_many_documents_and_redacts_them(bench: RequestBench) -> None:
+    papers = [number.to_bytes(32, "big") for number in range(1, EVIDENCE_MAX + 2)]
+    codes = [bench.do(APPLICANT, ShowDuty(REQUEST, "b", BRAIN, "publish", paper)) for paper in papers]
+    assert codes == ["ok"] * EVIDENCE_MAX + ["too_much_evidence"]
+    bench.must(APPLICANT, RedactDocument(REQUEST, papers[0]))
+    bench.must("b", ContestDuty(REQUEST, BRAIN, "publish", papers[EVIDENCE_MAX - 1]))

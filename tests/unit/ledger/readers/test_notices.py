@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from hmchain.ledger.contracts.data.applying import CloseRequest
+from hmchain.ledger.contracts.data.applying import CloseRequest, TakeBackRequest
 from hmchain.ledger.contracts.data.obligations import ConfirmDuty, ShowDuty, WaiveDuty
 from hmchain.ledger.contracts.data.policies import Duty
-from hmchain.ledger.readers import notices
+from hmchain.ledger.readers import notices, request_steps
 from hmchain.ledger.readers.notices import DAY_MS, SOON_MS, Standing, Subject
+from hmchain.ledger.readers.requests import requests_of
+from hmchain.ledger.state import State
 from support.request_bench import BRAIN, REQUEST, UNTIL_MS, RequestBench
 
 
@@ -53,6 +55,38 @@ def test_both_sides_are_reminded_before_the_day_and_after_it(bench: RequestBench
     assert notices.for_people(bench.state, bench.ms + 61 * DAY_MS, "a", "steward") == []
     bench.must("a/scientist", ShowDuty(REQUEST, "b", BRAIN, "publish", bytes(32)))
     assert told(31)[0] == [(Subject.TO_CONFIRM, "publish")]
+
+
+def test_no_list_of_what_waits_reads_what_is_over(bench: RequestBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a hospital's status and inbox would cost more with every request that there ever was."""
+
+    def reads() -> int:
+        read.clear()
+        request_steps.inbox_of(bench.state, "b")
+        request_steps.inbox_of(bench.state, "a")
+        notices.for_organisation(bench.state, bench.ms, "a")
+        requests_of(bench.state, "b", over=False)
+        return len(read)
+
+    read: list[bytes] = []
+    real = State.decoded
+    monkeypatch.setattr(State, "decoded", lambda self, key, *rest: read.append(key) or real(self, key, *rest))
+    before = reads()
+    for number in range(5):
+        bench.submit("b", name=f"old-{number}")
+        bench.approve("b", name=f"old-{number}")
+        waived = [WaiveDuty(f"old-{number}", BRAIN, kind) for kind in ("delete", "publish")]
+        bench.must("b", *waived)
+        bench.must("a/scientist", CloseRequest(f"old-{number}", "finished"))
+    assert reads() == before
+
+
+def test_what_is_owed_for_a_version_that_was_left_behind_is_told_to_who_owes_it(bench: RequestBench) -> None:
+    """The applicant asks b for nothing any more, and owes it all the same."""
+    bench.must("a/scientist", TakeBackRequest(REQUEST))
+    bench.submit("c")
+    found = notices.for_people(bench.state, bench.ms + 61 * DAY_MS, "a", "scientist")
+    assert [(each.organisation, each.duty) for each in found] == [("b", "publish")]
 
 
 def test_what_is_owed_outlives_the_request(bench: RequestBench) -> None:

@@ -26,15 +26,17 @@ class NoSuchDutyError(StudyError):
 
 
 def fulfil(user: LedgerUser, papers: Documents, name: str, duty: str, evidence: Document) -> RequestView:
-    """Show all hospitals to which it is owed that a duty was done. Raises `NoSuchDutyError`."""
+    """Show all hospitals to which it is owed that a duty was done, also those that the last version asks no more.
+
+    Raises `NoSuchDutyError`.
+    """
     entry = require_request(user.state, name)
     content = requests.content(user.state, name, max(entry.version, 1))
-    hospitals = sorted({use.organisation for use in content.datasets} if content is not None else ())
+    hospitals = requests.ever_asked(user.state, name)
     owed = [each for hospital in hospitals for each in _owed(user, hospital, name, duty) if each.status is Status.OPEN]
     _require(owed, name, duty, "is open")
-    digest = papers.put(
-        user.ledger.chain_id, name, evidence, readers_of(user.state, circle(user.state, entry, content))
-    )
+    organisations = circle(user.state, entry, content) | {each.organisation for each in owed}
+    digest = papers.put(user.ledger.chain_id, name, evidence, readers_of(user.state, organisations))
     for each in owed:
         user.send(ShowDuty(name, each.organisation, each.dataset, duty, digest))
     return view(user, name)

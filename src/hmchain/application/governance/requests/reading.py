@@ -22,6 +22,7 @@ from hmchain.application.governance.terms import Term
 from hmchain.application.models.machine import MachineUse, used_here
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError, InputError
+from hmchain.ledger.contracts.data.requests import ever_asked
 from hmchain.ledger.contracts.learning import permitted
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.readers import notices
@@ -169,8 +170,8 @@ _BESIDE = ("form", "remark", "review", "decide", "decision")
 
 def _duties(state: State, view: RequestView) -> Iterator[DutyView]:
     time_ms = standings.time_ms(state)
-    for hospital in sorted({word.organisation for word in view.decisions}):
-        yield from (each for each in notices.duties(state, time_ms, hospital) if each.request == view.request)
+    for hospital in ever_asked(state, view.request):
+        yield from notices.duties(state, time_ms, hospital, view.request)
 
 
 def _letters(view: RequestView) -> Iterator[Word]:

@@ -22,7 +22,7 @@ class Attachment(Record, frozen=True):
     """A document of a request."""
 
     kind: str
-    """A `DocumentKind`, or what it came with: `remark`, `review`, `decision`."""
+    """A `DocumentKind`, or what it came with: `remark`, `review`, `decision`, `evidence`."""
     digest: bytes
     by: PersonRef
     height: int

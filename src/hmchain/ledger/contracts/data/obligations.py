@@ -13,15 +13,18 @@ from msgspec.structs import replace
 from hmchain.canonical import Record
 from hmchain.ledger import request_events as events
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
-from hmchain.ledger.contracts.data import requests
+from hmchain.ledger.contracts.data import attachments, requests
 from hmchain.ledger.contracts.data.policies import Duty
-from hmchain.ledger.contracts.data.requests import Entry, Handling
+from hmchain.ledger.contracts.data.requests import Handling
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
+EVIDENCE = "evidence"
+EVIDENCE_MAX = 128
+"""Documents by which one organisation shows under one request what was done."""
 MORATORIUM = "moratorium"
 """Nothing is published before its end: nothing that anybody could show to be done."""
 
@@ -70,6 +73,13 @@ class Obligation(Record, frozen=True):
         return self.is_owed(time_ms) and time_ms > self.due_ms
 
 
+class Owed(Record, frozen=True):
+    """A hospital and a request under which something is to be done for it."""
+
+    organisation: str
+    request: str
+
+
 class ShowDuty(Record, frozen=True, tag="show_duty"):
     """Transaction (applicant, member, or a steward of the applicant's organisation): it was done, as this shows."""
 
@@ -110,8 +120,9 @@ Bodies = ShowDuty | ConfirmDuty | ContestDuty | WaiveDuty
 
 _OBLIGATIONS = Table("obligations", Obligation)
 """By hospital, request, dataset and kind."""
-_OWED = Table("obligations_owed", Entry)
-"""By hospital, request, dataset and kind: what is not settled, so that nobody reads all that ever was."""
+_OWED = Table("obligations_owed", Owed)
+"""By hospital, request, dataset and kind: what is to be done and is not settled, so that nobody reads all that ever
+was. A moratorium is over by itself, and would stay."""
 
 
 def obligation(state: State, organisation: str, request: str, dataset: str, kind: str) -> Obligation | None:
@@ -124,11 +135,13 @@ def obligations(state: State, organisation: str, request: str = "") -> list[Obli
     return _OBLIGATIONS.all(state, organisation, *((request,) if request else ()))
 
 
-def owed(state: State, organisation: str, time_ms: int) -> list[Obligation]:
-    """What is still owed to a hospital at this block time, in order of request."""
-    waiting = {entry.request for entry in _OWED.all(state, organisation)}
-    found = (each for request in sorted(waiting) for each in obligations(state, organisation, request))
-    return [each for each in found if each.is_owed(time_ms)]
+def to_be_done(state: State, organisation: str = "") -> list[Obligation]:
+    """What is still to be done for a hospital, or for any, in order of hospital and request; moratoria left out."""
+    places = {
+        (each.organisation, each.request) for each in _OWED.all(state, *((organisation,) if organisation else ()))
+    }
+    found = (each for hospital, request in sorted(places) for each in obligations(state, hospital, request))
+    return [each for each in found if each.kind != MORATORIUM and each.status not in SETTLED]
 
 
 def incur(context: Context, word: Handling, duty: Duty) -> None:
@@ -157,11 +170,20 @@ def _show(context: Context, body: ShowDuty) -> None:
     require_digest(body.evidence)
     found = _open(context.state, body.organisation, body)
     require(found.kind != MORATORIUM, "not_to_be_shown")
+    _attach(context, entry.name, body.evidence)
     shown = replace(
         found, status=Status.SHOWN, evidence=body.evidence, shown_by=(people.sender(sender),), height=context.height
     )
     _put(context.state, shown)
     context.emit(events.DutyShown(*_named(shown)))
+
+
+def _attach(context: Context, request: str, evidence: bytes) -> None:
+    """Let whoever showed it redact it, as any other document."""
+    attached = attachments.attachments(context.state, request)
+    own = sum(each.kind == EVIDENCE and each.by.organisation == context.sender.organisation for each in attached)
+    require(own < EVIDENCE_MAX, "too_much_evidence")
+    attachments.attach(context, request, EVIDENCE, evidence)
 
 
 def _confirm(context: Context, body: ConfirmDuty) -> None:
@@ -216,8 +238,8 @@ def _put(state: State, entry: Obligation) -> None:
     _OBLIGATIONS.put(state, entry, *place)
     if entry.status in SETTLED:
         _OWED.delete(state, *place)
-    else:
-        _OWED.put(state, Entry(entry.request), *place)
+    elif entry.kind != MORATORIUM:
+        _OWED.put(state, Owed(entry.organisation, entry.request), *place)
 
 
 def _named(entry: Obligation) -> tuple[str, str, str, str]:

@@ -260,6 +260,11 @@ def requests(state: State) -> list[Request]:
     return REQUESTS.all(state)
 
 
+def living(state: State) -> list[Request]:
+    """The requests that are not closed, in order of name; an index lists them, so that nobody reads all there were."""
+    return [require_request(state, name) for name in sorted(entry.request for entry in OPEN.all(state))]
+
+
 def open_requests(state: State, applicant: PersonRef) -> list[str]:
     """The requests of an applicant that are not closed, in order of name."""
     return [entry.request for entry in OPEN.all(state, applicant.organisation, applicant.person)]
@@ -269,6 +274,11 @@ def asked_of(state: State, organisation: str, dataset: str = "") -> list[str]:
     """The requests that were ever submitted to a hospital, of one dataset if it is given; each once, in order."""
     parts = (organisation, dataset) if dataset else (organisation,)
     return sorted({entry.request for entry in ASKED_OF.all(state, *parts)})
+
+
+def ever_asked(state: State, name: str) -> list[str]:
+    """The hospitals that any version of a request asked, in order."""
+    return sorted({each.organisation for each in LAST_ASKED.all(state, name)})
 
 
 def content(state: State, name: str, version: int) -> Content | None:

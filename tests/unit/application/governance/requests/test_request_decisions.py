@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from hmchain.application.governance import studies
 from hmchain.application.governance.requests import decisions, duties
-from hmchain.application.governance.requests.applying import RequestReasonError
+from hmchain.application.governance.requests.applying import RequestReasonError, redact
 from hmchain.application.governance.requests.decisions import NotAskedOfError, NotCalledError
 from hmchain.application.governance.requests.documents import NoReaderError, text_document
 from hmchain.application.governance.requests.duties import NoSuchDutyError
@@ -199,10 +199,13 @@ def test_what_is_owed_is_shown_contested_and_confirmed(bed: RequestBed) -> None:
     assert todo(bed, "east/steward") == [("steward", "request confirm relapse publish")]
     duties.contest(east, bed.papers("east"), NAME, "publish", "That paper is of another study.")
     assert [each.command for each in inbox(bed.bed.state, PersonRef("west", "scientist"))] == [late.command]
+    bed.submit(FILE.replace('east = "brain"\n', ""))  # east is asked no more, and owed it all the same
     shown = duties.fulfil(west, papers, NAME, "publish", text_document("doi.org/10.2"))
     read = in_words(bed.papers("east"), bed.bed.consortium.ledger.chain_id, bed.bed.state, shown)
     assert [(each.kind, each.standing) for each in read.duties] == [("publish", "shown")]
-    assert [paper.text for paper in read.papers if paper.kind == "evidence"] == ["doi.org/10.2"]
+    assert [paper.text for paper in read.papers if paper.kind == "evidence"] == ["doi.org/10.1", "doi.org/10.2"]
+    redacted = redact(west, papers, NAME, read.duties[0].evidence.hex())
+    assert [each.redacted for each in redacted.documents if each.digest == read.duties[0].evidence] == [True]
     duties.confirm(east, NAME, "publish")
     assert todo(bed, "east/steward") == todo(bed, "west/scientist") == []
     with pytest.raises(NoSuchDutyError, match="no publish of relapse is owed here"):
