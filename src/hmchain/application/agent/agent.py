@@ -256,7 +256,9 @@ class Agent:
         state, now_ms = self.node.state, self.node.now_ms()
         for study in self._mine:
             learner = self._learners.get(study.spec.name)
-            is_used_up = bool(self.allowance(study.spec).over)
+            allowance = self.allowance(study.spec)
+            allowance.asked = allowances.asked_for(state, study.spec)  # it may have been decided on anew
+            is_used_up = bool(allowance.over)
             if learner is not None and (is_used_up or permitted.has_left(state, study, self.organisation, now_ms)):
                 with self._waiting(study):
                     learner.let_go()

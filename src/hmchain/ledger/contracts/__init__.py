@@ -25,6 +25,7 @@ from hmchain.ledger.contracts.learning import (
     closing,
     counting,
     disputes,
+    leaving,
     opening,
     participation,
     permitted,
@@ -48,6 +49,7 @@ Body = (
     | studies.ProposeStudy
     | permitted.Bodies
     | counting.Bodies
+    | leaving.Bodies
     | opening.Bodies
     | closing.Bodies
     | participation.Bodies
@@ -95,6 +97,7 @@ _SINCE_3: tuple[Any, ...] = (
     obligations,
     permitted,
     counting,
+    leaving,
 )
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 

@@ -17,12 +17,12 @@ from hmchain.application.learning.trainers import allowance
 from hmchain.application.learning.trainers.allowance import Allowance, Work
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.models.machine import used_here
-from hmchain.ledger.contracts.learning import permitted
-from hmchain.ledger.contracts.learning.permitted import LeaveStudy
+from hmchain.ledger.contracts.learning import conduct, permitted
+from hmchain.ledger.contracts.learning.leaving import LeaveStudy
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status, StudySpec
 from hmchain.ledger.readers import uses
-from support.study_bed import F32, STUDY, Bed, DummyTrainer, initial
+from support.study_bed import DEADLINES, F32, STUDY, Bed, DummyTrainer, initial
 
 HOUR_MS = 3_600_000
 
@@ -58,6 +58,10 @@ class HungryBed(Bed):
         return ReadyLearner(held, np.array([100, 50]), lambda counts: None, initial(spec.name))  # type: ignore[arg-type]
 
 
+def learning_score(bed: Bed) -> int:
+    return conduct.learning_score(bed.state, STUDY, "west", bed.now_ms)
+
+
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[HungryBed]:
     made = HungryBed.found(tmp_path)
@@ -88,9 +92,13 @@ def test_a_hospital_whose_hours_are_used_up_leaves_and_the_study_goes_on(bed: Hu
 
 
 def test_who_takes_more_memory_leaves_at_once_and_with_too_few_machines_left_the_study_ends(bed: HungryBed) -> None:
-    bed.memory_mib = MEMORY_MIB + 1
-    bed.run(lambda: bed.running and bed.round.number == 2)
-    assert bed.at(1).frozen == bed.names[:3] == bed.at(2).expected, "nobody waits for it in the next round"
+    bed.until(1, Phase.COMMIT)
+    bed.memory_mib, began_ms, before = MEMORY_MIB + 1, bed.now_ms, learning_score(bed)
+    bed.reopen()
+    bed.run(lambda: bed.round.number == 2)
+    assert bed.at(1).frozen == bed.names[:3] == bed.at(2).expected
+    assert bed.now_ms - began_ms < DEADLINES.commit_ms, "nobody waits for it"
+    assert learning_score(bed) >= before, "nobody is charged"
     assert "asked for 4 GiB of memory and took more" in bed.agent("west").refusals[STUDY]
     bed.reopen()
     bed.until(2, Phase.COMMIT)

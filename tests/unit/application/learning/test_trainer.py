@@ -86,6 +86,9 @@ def test_a_trainer_that_is_held_to_what_was_asked_for_trains_the_same_or_gives_n
     monkeypatch.setattr(held_cnn, "own_memory_bytes", lambda: 1 + (1 << 30))
     with pytest.raises(UsedUpError, match="asked for 1 GiB of memory and took more"):
         held(1 << 10)[0].fit(START, 0)
+    monkeypatch.setattr(held_cnn, "own_memory_bytes", lambda: 0)
+    with pytest.raises(UsedUpError, match="asked for 0 GiB of memory and took more"):
+        held(0)  # the images alone take more
 
 
 def test_rounds_and_seeds_differ() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from hmchain.application.agent.desk import Desk
 from hmchain.ledger.contracts.learning import permitted, studies
-from hmchain.ledger.contracts.learning.permitted import LeaveStudy
+from hmchain.ledger.contracts.learning.leaving import LeaveStudy
 
 
 def leave(desk: Desk) -> Iterator[LeaveStudy]:

@@ -40,6 +40,10 @@ class RequestFileError(InputError):
     code = "request_file"
 
 
+_TRAINING_GIB_MIN = 0.25
+"""Who asks for less of a machine could not begin."""
+
+
 class ResourcesAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is asked of the hospitals' machines."""
 
@@ -208,7 +212,7 @@ def require_sound(asked: RequestFile) -> None:
         for name in getattr(asked, key):
             _require_name(key, name)
     _require_data(asked)
-    _require_resources(asked.resources)
+    _require_resources(asked.resources, Kind(asked.kind))
     for kind in asked.attachments:
         _require_one_of("attachments", kind, ATTACHED)
     asked.described()
@@ -231,8 +235,9 @@ def _require_data(asked: RequestFile) -> None:
         raise RequestFileError(what, "name one dataset a hospital, or make a request for each")
 
 
-def _require_resources(asked: ResourcesAsked) -> None:
-    ranges = {"rounds": (0, ROUNDS_MAX), "hours": (0, HOURS_MAX), "memory_gib": (0, MEMORY_MIB_MAX >> 10)}
+def _require_resources(asked: ResourcesAsked, kind: Kind) -> None:
+    hours_min, gib_min = (1, _TRAINING_GIB_MIN) if kind is Kind.TRAIN else (0, 0)
+    ranges = {"rounds": (0, ROUNDS_MAX), "hours": (hours_min, HOURS_MAX), "memory_gib": (gib_min, MEMORY_MIB_MAX >> 10)}
     for key, (least, most) in ranges.items():
         value = getattr(asked, key)
         if value is not None and not least <= value <= most:

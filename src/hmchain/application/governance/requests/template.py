@@ -35,7 +35,7 @@ until = {until}        # the last day on which the data are used
 [datasets]                # of each hospital that is asked; the newest version, or "scans@2"
 {datasets}
 
-[resources]               # of each hospital's machines, at most
+[resources]               # of each hospital's machine: its agent holds the study to it
 hours = 24
 memory_gib = 4.0
 """

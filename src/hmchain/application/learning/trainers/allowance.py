@@ -80,6 +80,12 @@ class Allowance:
         if self.over:
             raise UsedUpError(self.words, _HINT)
 
+    def require_memory(self, memory_bytes: int) -> None:
+        """Begin nothing that is known to take more. Raises `UsedUpError`."""
+        if self.is_beyond(0, memory_bytes) == MEMORY:
+            self.add(0, memory_bytes, MEMORY)
+        self.require()
+
     @property
     def words(self) -> str:
         """Why there is an end; empty while there is none."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from hmchain.application.learning.schedule import TrainingPlan
@@ -15,6 +17,12 @@ from hmchain.processes import own_memory_bytes
 
 def _by_itself() -> None:
     """It looks between two steps whether it is to end: no thread can end another one."""
+
+
+def _bytes_of(cohort: Cohort) -> int:
+    """Of its images, those of training beside themselves as floats; a GPU has its own memory for these."""
+    train, validation = cohort.train_images.nbytes, cohort.validation_images.nbytes
+    return train + validation + (0 if torch.cuda.is_available() else train * np.dtype(np.float32).itemsize)
 
 
 class HeldCNNTrainer(CNNTrainer):
@@ -30,7 +38,11 @@ class HeldCNNTrainer(CNNTrainer):
         before_bytes: int,
         prior: npt.ArrayLike | None = None,
     ) -> None:
-        """`before_bytes` is what this process held before it read the study's records: the agent's own."""
+        """`before_bytes` is what this process held before it read the study's records: the agent's own.
+
+        Raises `UsedUpError` where the images alone take more: so no agent runs out of memory, and begins again.
+        """
+        allowance.require_memory(_bytes_of(cohort))
         self._allowance = allowance
         self._work = Work(lambda: max(0, own_memory_bytes() - before_bytes), _by_itself)
         super().__init__(cohort, plan, arch, seed, prior)

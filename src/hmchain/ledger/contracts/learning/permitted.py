@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hmchain.canonical import Record
 from hmchain.ledger import events
-from hmchain.ledger.context import AGENT, Context, require
+from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.requests import Kind, Request
 from hmchain.ledger.contracts.learning import rounds, studies
@@ -29,21 +29,7 @@ class ProposeUnderPermit(Record, frozen=True, tag="propose_under_permit"):
     request: str
 
 
-class LeaveStudy(Record, frozen=True, tag="leave_study"):
-    """Transaction (agent): its hospital takes no further part, since the study used up what was asked of its machine.
-
-    What an agent measures nobody else can check; who says so takes no part, and that is all it does.
-    """
-
-    study: str
-    reason: str
-    """One of `LEAVING`."""
-
-
-Bodies = ProposeUnderPermit | LeaveStudy
-
-LEAVING = ("hours", "memory")
-"""What of `requests.Resources` an agent may have measured the end of."""
+Bodies = ProposeUnderPermit
 
 
 class Left(Record, frozen=True):
@@ -96,6 +82,11 @@ def authorised(state: State, organisation: str, found: Under, time_ms: int) -> b
 def left(state: State, study: str, organisation: str) -> Left | None:
     """How a hospital left a study; None if it did not."""
     return _LEFT.get(state, study, organisation)
+
+
+def put_left(state: State, entry: Left) -> None:
+    """Keep that a hospital left."""
+    _LEFT.put(state, entry, entry.study, entry.organisation)
 
 
 def require_permit(context: Context, study: Study) -> None:
@@ -191,22 +182,9 @@ def _has_opened(state: State, name: str) -> bool:
     return not never
 
 
-def _leave(context: Context, body: LeaveStudy) -> None:
-    context.require_role(AGENT)
-    study, organisation = studies.require_study(context.state, body.study), context.sender.organisation
-    require(organisation in study.spec.participants, "not_a_participant")
-    require(under(context.state, study.progress.specification) is not None, "not_approved")
-    require(study.status not in studies.OVER, "study_closed")
-    require(left(context.state, body.study, organisation) is None, "already_left")
-    require(body.reason in LEAVING, "bad_reason")
-    entry = Left(body.study, organisation, body.reason, context.height)
-    _LEFT.put(context.state, entry, body.study, organisation)
-    context.emit(events.StudyLeft(body.study, organisation, body.reason))
-
-
 def _permit_needed(context: Context, body: ProposeStudy) -> None:
     """Refuse a study without a request, which the rules before took."""
     raise Refusal("permit_needed")
 
 
-HANDLERS = {ProposeUnderPermit: _propose, LeaveStudy: _leave, ProposeStudy: _permit_needed}
+HANDLERS = {ProposeUnderPermit: _propose, ProposeStudy: _permit_needed}

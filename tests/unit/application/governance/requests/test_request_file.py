@@ -131,6 +131,9 @@ def test_a_study_is_checked_as_its_own_file_would_be(tmp_path: Path) -> None:
         load(tmp_path, text.replace("[form]", "[study]\nround = 1\n[form]"))
     with pytest.raises(StudyFileError, match="rounds = 0"):
         load(tmp_path, text.replace("[form]", "[study]\nrounds = 0\n[form]"))
+    for key, least in (("hours", "1"), ("memory_gib", r"0\.25")):
+        with pytest.raises(RequestFileError, match=f"resources.{key} = 0 is out of range .it may be {least} to"):
+            load(tmp_path, text.replace("[form]", f"[resources]\n{key} = 0\n[form]"))
 
 
 def test_a_file_that_is_not_there_names_the_way_to_one(tmp_path: Path) -> None:
