@@ -140,7 +140,7 @@ def test_decoders_of_types_are_built_in_one_place() -> None:
     found = [
         f"{name_of(path)}:{node.lineno} calls {ast.unparse(node.func)}: hmchain.decoding does it, one at a time"
         for path in MODULES
-        if name_of(path) != "decoding.py"
+        if name_of(path) != "decoding.py" and "msgspec" in path.read_text()
         for node in nodes(path)
         if isinstance(node, ast.Call) and _builds_a_decoder(node)
     ]

@@ -36,7 +36,7 @@ def texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
 def _not_shown(node: ast.AST) -> Iterator[ast.AST]:
     if isinstance(node, ast.JoinedStr):
         yield from node.values
-    elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in NO_TEXTS:
+    elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in NO_TEXTS:
         yield from node.args
     elif isinstance(node, ast.Assign) and "LABEL" in ast.unparse(node.targets[0]):
         yield node.value  # of a digest

@@ -33,7 +33,10 @@ def test_of_a_tool(missing):
 
 @cache
 def imported(path: Path) -> set[str]:
-    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    text = path.read_text("utf-8")
+    if not any(name.rpartition(".")[2] in text for name in NODES | PROCESSES):
+        return set()
+    nodes = list(ast.walk(ast.parse(text)))
     whole = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     return whole | {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from hmchain.canonical import Record, digest, encode
@@ -24,10 +25,12 @@ ROLES = ("steward", "scientist", "agent", "validator")
 SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 
 
+@cache
 def signing_key(name: str, role: str) -> SigningKey:
     return SigningKey(digest("test key", name.encode(), role.encode()))
 
 
+@cache
 def member(name: str) -> Member:
     wrapping = WrappingKey(digest("test", name.encode()) * 2, digest("test", name.encode()))
     return Member(name, name.upper(), *(signing_key(name, role).public.raw for role in ROLES), wrapping.public)

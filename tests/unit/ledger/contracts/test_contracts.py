@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from typing import Any, get_args
 
 import pytest
@@ -85,17 +86,22 @@ def values_of(kind: inspect.Type) -> st.SearchStrategy[Any]:
     raise AssertionError(f"no values for {kind}")
 
 
+@cache
+def bodies_of(kind: type) -> st.SearchStrategy[Any]:
+    return values_of(inspect.type_info(kind))
+
+
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: body.__name__)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(data=st.data())
 def test_any_body_is_applied_or_refused_by_name(body: type, data: st.DataObject) -> None:
-    made = data.draw(values_of(inspect.type_info(body)))
+    made = data.draw(bodies_of(body))
     role = data.draw(st.sampled_from(["steward", "scientist", "agent", "validator"]))
-    state = founded()
     try:
         decoded = contracts.decode_body(encode(made))
     except Refusal:
         return
+    state = founded()
     before = state.commitment()
     if refusal(state, decoded, role=role) != "ok":
         assert state.commitment() == before
