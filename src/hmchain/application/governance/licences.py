@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from hmchain import files
 from hmchain.application.governance.requests.documents import (
     FILE_BYTES_MAX,
     TEXT_CHARACTERS_MAX,
     DocumentError,
+    DocumentFileError,
     Media,
     file_document,
     media_of,
@@ -23,6 +25,8 @@ from hmchain.application.governance.requests.documents import (
 from hmchain.errors import StorageError
 from hmchain.plain import readable
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError, address_of
+
+_SUFFIXES: dict[str, str] = {Media.TEXT: ".txt", Media.PDF: ".pdf", Media.PNG: ".png", Media.JPEG: ".jpg"}
 
 
 class OtherTermsError(StorageError):
@@ -54,6 +58,7 @@ class Licence:
 class Wording:
     """What terms say, as far as they can be had."""
 
+    digest: bytes
     found: Found
     media: str = ""
     size: int = 0
@@ -106,16 +111,34 @@ def wording(objects: ObjectStore, digest: bytes, own: Licence | None = None) -> 
     try:
         data = own.data if own is not None and own.data else read(objects, digest)
     except OtherTermsError as error:
-        return Wording(Found.CHANGED, reason=str(error))
+        return Wording(digest, Found.CHANGED, reason=str(error))
     except MissingObjectError:
-        return Wording(Found.MISSING, reason="the members' store does not have their file")
+        return Wording(digest, Found.MISSING, reason="the members' store does not have their file")
     except StorageError as error:
-        return Wording(Found.MISSING, reason=str(error))
+        return Wording(digest, Found.MISSING, reason=str(error))
     media = media_of(data)
     text = readable(data.decode(), lines=True) if media is Media.TEXT else ""
     return Wording(
-        Found.READ, media or "", len(data), text[:TEXT_CHARACTERS_MAX], max(len(text) - TEXT_CHARACTERS_MAX, 0)
+        digest, Found.READ, media or "", len(data), text[:TEXT_CHARACTERS_MAX], max(len(text) - TEXT_CHARACTERS_MAX, 0)
     )
+
+
+def save(objects: ObjectStore, wordings: Iterable[Wording], folder: Path) -> tuple[Path, ...]:
+    """Write the files of terms that can be read into a folder, each named by its digest.
+
+    Raises `StorageError`, or `DocumentFileError` where a file cannot be written.
+    """
+    saved = []
+    for each in (wording for wording in wordings if wording.found is Found.READ):
+        path = folder / f"terms-{each.digest.hex()[:12]}{_SUFFIXES.get(each.media, '')}"
+        data = read(objects, each.digest)
+        try:
+            files.make_folder(folder)
+            files.write_whole(path, data, durable=False)
+        except OSError as error:
+            raise DocumentFileError(f"{path} cannot be written", "choose another place with --output") from error
+        saved.append(path)
+    return tuple(saved)
 
 
 def _other(digest: bytes) -> OtherTermsError:

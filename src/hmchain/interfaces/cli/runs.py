@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.node.ledger_file import unpacked
-from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import LATEST, RunFolder, holds_ledger, ledger_in
 from hmchain.errors import InputError
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER
+from hmchain.records.objects import ObjectStore
 
 _NAME_ONE = (
     "name the folder of a node, a run or a ledger with --dir, or the node's in HMCHAIN_NODE; "
@@ -62,6 +63,13 @@ class Run(RunFolder):
                 f"there is no {file.name} in {self.path}", "finish the run: the same `hmchain demo` command resumes it"
             )
         return file
+
+
+def exchanged(place: Run) -> ObjectStore:
+    """What hospitals exchange, at a node or in a run; nothing, where there is a ledger alone."""
+    if place.is_node:
+        return exchanged_objects(NodeFolder(place.path))
+    return ObjectStore.directory(place.objects) if place.objects.is_dir() else ObjectStore.memory()
 
 
 @contextmanager

@@ -116,6 +116,9 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     digest = address_of(b"Do not try to find anybody.")
     assert exchanged_objects(desk.folder("a")).get(digest) == b"Do not try to find anybody.", "for members to read"
     assert f"accepts the terms {digest.hex()[:12]}" in desk.gives("b", "policy", "show", "brain", "--of", "a")
+    assert "find anybody." in desk.gives("a", "policy", "terms", "brain", "--output", "out")
+    assert (here / "out" / f"terms-{digest.hex()[:12]}.txt").read_text() == "Do not try to find anybody."
+    assert "CANNOT BE READ" in desk.gives("b", "policy", "terms", "brain", "--of", "a"), "they share no store"
     path.write_text(text.replace("NCU", "NPUNCU"))
     waits = desk.gives("a", "policy", "set", "brain.toml", "--yes")
     assert "1 of 2 persons stand behind it; version 2 holds until then" in waits

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hmchain.application.governance import licences
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.licences import Wording
 from hmchain.application.governance.policies.file import licences_of, load_policy, terms_of
 from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.policies.words import (
@@ -126,6 +127,13 @@ def hand_out_terms(path: Path, objects: Callable[[], ObjectStore]) -> tuple[byte
     """
     named = licences_of(load_policy(path), path.parent)
     return licences.put(objects(), named) if named else ()
+
+
+def terms_to_accept(state: State, objects: ObjectStore, organisation: str, dataset: str) -> tuple[Wording, ...]:
+    """What the terms say that a policy in force asks for. Raises `NoPolicyError`."""
+    _require_dataset(state, organisation, dataset)
+    asked = policies.current(state, organisation, dataset).licences
+    return tuple(licences.wording(objects, digest) for digest in asked)
 
 
 def in_words(terms: Terms, dataset: str) -> PolicyView:

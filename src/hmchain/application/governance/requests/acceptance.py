@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain import files
 from hmchain.application.governance import licences
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.licences import Found, Licence, Wording
 from hmchain.application.governance.requests.applying import me, view
-from hmchain.application.governance.requests.documents import DocumentError, Media
-from hmchain.application.governance.requests.reading import DocumentFileError
+from hmchain.application.governance.requests.documents import DocumentError
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.applicants import AcceptLicences
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import AskedTerms, RequestView
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
-
-_SUFFIXES: dict[str, str] = {Media.TEXT: ".txt", Media.PDF: ".pdf", Media.PNG: ".png", Media.JPEG: ".jpg"}
 
 
 class UnreadTermsError(InputError):
@@ -83,22 +79,3 @@ def accept(user: LedgerUser, name: str, terms: Iterable[TermsInWords]) -> Reques
     if digests := tuple(sorted(each.asked.digest for each in terms)):
         user.send(AcceptLicences(name, digests))
     return view(user, name)
-
-
-def save(objects: ObjectStore, terms: Sequence[TermsInWords], folder: Path) -> tuple[Path, ...]:
-    """Write the files of terms into a folder, each named by its digest; one that is there already stays.
-
-    Raises `StorageError`, or `DocumentFileError` where a file cannot be written.
-    """
-    saved = []
-    for each in terms:
-        if each.is_lost:
-            continue
-        path = folder / f"terms-{each.asked.digest.hex()[:12]}{_SUFFIXES.get(each.wording.media, '')}"
-        try:
-            files.make_folder(folder)
-            files.write_whole(path, licences.read(objects, each.asked.digest), durable=False)
-        except OSError as error:
-            raise DocumentFileError(f"{path} cannot be written", "choose another place with --output") from error
-        saved.append(path)
-    return tuple(saved)

@@ -65,6 +65,12 @@ class DocumentError(InputError):
     code = "document"
 
 
+class DocumentFileError(InputError):
+    """A document cannot be written where it is wanted."""
+
+    code = "document_file"
+
+
 class NoReaderError(StorageError):
     """A document is not sealed to this hospital."""
 

@@ -12,6 +12,7 @@ from hmchain.application.governance.requests.applying import document_of
 from hmchain.application.governance.requests.documents import (
     TEXT_CHARACTERS_MAX,
     Document,
+    DocumentFileError,
     Documents,
     NoReaderError,
     RedactedDocumentError,
@@ -193,12 +194,6 @@ def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: 
     except FileExistsError as error:
         raise DocumentFileError(f"{out} exists", "choose another place with --output") from error
     return _read(found, document)
-
-
-class DocumentFileError(InputError):
-    """A document cannot be written where it is wanted."""
-
-    code = "document_file"
 
 
 def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | Paper:

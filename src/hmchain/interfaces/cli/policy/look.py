@@ -1,4 +1,4 @@
-"""`hmchain policy show|history|diff|test|codes`: read policies, and try them before they are set."""
+"""`hmchain policy show|terms|history|diff|test|codes`: read policies, and try them before they are set."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.governance import licences
 from hmchain.application.governance.policies import setting, trials
 from hmchain.application.governance.policies.setting import PolicyView
 from hmchain.application.governance.purposes import found_by_word
 from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DatasetArgument, RunOption, VersionOption, example
 from hmchain.interfaces.cli.policy import show as views
+from hmchain.interfaces.cli.request.terms_view import TermsFolder, show_wordings
 
 app = typer.Typer()
 
@@ -46,6 +48,22 @@ def _found(dataset: str, hospital: str | None, version: int | None, directory: P
         return setting.in_words(terms, name)
     with _state(directory, hospital) as (state, whose):
         return setting.shown(state, whose, dataset, version)
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain policy terms brain --of east"))
+def terms(
+    dataset: DatasetArgument, hospital: HospitalOf = None, out: TermsFolder = None, directory: RunOption = None
+) -> None:
+    """Show the terms that whoever asks for a dataset accepts, before anybody asks for it.
+
+    A hospital wrote them: open a file of theirs as you open mail.
+    """
+    with runs.opened(directory) as place, open_ledger(place.ledger) as ledger:
+        output.vouch(ledger.verified)
+        objects, whose = runs.exchanged(place), hospital or setting.own_hospital(place.path)
+        found = setting.terms_to_accept(ledger.verified.state, objects, whose, dataset)
+        saved = licences.save(objects, found, out) if out is not None else ()
+    output.show(found, lambda found: show_wordings(found, dataset, saved))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))

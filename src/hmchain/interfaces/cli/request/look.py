@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from hmchain.application.governance import licences
 from hmchain.application.governance.requests import acceptance, listing, reading
 from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.listing import ListedRequest
@@ -21,7 +22,7 @@ from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOrRun, PersonOption, example
 from hmchain.interfaces.cli.request.acting import RequestName, papers_of
 from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
-from hmchain.interfaces.cli.request.terms_view import show_terms
+from hmchain.interfaces.cli.request.terms_view import TermsFolder, show_terms
 from hmchain.plain import plain, size
 from hmchain.records.objects import ObjectStore
 
@@ -97,14 +98,7 @@ def document(
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain request terms relapse --output terms"))
-def terms(
-    request: RequestName,
-    out: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="DIR", help="Write their files into this folder.", show_default="none"),
-    ] = None,
-    folder: NodeOrRun = None,
-) -> None:
+def terms(request: RequestName, out: TermsFolder = None, folder: NodeOrRun = None) -> None:
     """Show the terms that hospitals ask for: whose they are, what they say, and who has accepted them.
 
     A hospital wrote them: open a file of theirs as you open mail.
@@ -112,7 +106,7 @@ def terms(
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = acceptance.in_words(ledger.verified.state, place.objects(), request)
-        saved = acceptance.save(place.objects(), found, out) if out is not None else ()
+        saved = licences.save(place.objects(), [each.wording for each in found], out) if out is not None else ()
     output.show(found, lambda found: show_terms(found, request, saved))
 
 
@@ -133,9 +127,4 @@ def _place(folder: Path | None) -> Iterator[_Place]:
         yield _Place(node.ledger, node.settings().organisation, papers_of(node.path), lambda: exchanged_objects(node))
         return
     with runs.opened(folder) as found:
-        yield _Place(found.ledger, "", None, lambda: _objects_of(found.objects))
-
-
-def _objects_of(folder: Path) -> ObjectStore:
-    """What hospitals of a run exchanged; nothing, where there is a ledger alone."""
-    return ObjectStore.directory(folder) if folder.is_dir() else ObjectStore.memory()
+        yield _Place(found.ledger, "", None, lambda: runs.exchanged(found))
