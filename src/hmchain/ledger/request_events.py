@@ -178,6 +178,14 @@ class WordAsked(AboutMemberOfRequest, frozen=True, tag="request.word_asked"):
     """`review` or `decide`."""
 
 
+class WordPromised(AboutRequest, frozen=True, tag="request.word_promised"):
+    """Who was invited for a review or a decision accepted to give it."""
+
+    of: str
+    """The hospital that asked."""
+    deed: str
+
+
 class WordGiven(AboutRequest, frozen=True, tag="request.word_given"):
     """Who was asked for a review or a decision gave it."""
 

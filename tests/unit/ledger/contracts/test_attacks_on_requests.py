@@ -183,7 +183,9 @@ def test_no_field_of_any_transaction_takes_a_sentence() -> None:
             assert bench.do(who, made) != "ok", f"{tag} takes {other}"
             assert bench.state.commitment() == before
             tried += 1
+        said = len(bench.events)
         bench.must(who, body)
+        assert len(bench.events) > said, f"{tag} changes something, and nobody who follows hears of it"
     assert tried > 100
     bench.state.commit(bench.height)
     assert not any(SENTENCE.encode() in key + value for key, value in bench.state.snapshot())

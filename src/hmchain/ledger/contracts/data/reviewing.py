@@ -228,6 +228,8 @@ def _accept(context: Context, body: AcceptCall) -> None:
     call = _own_call(context, body.request, body.version, body.hospital, body.deed)
     require(call.status is CallStatus.INVITED, "not_invited")
     _put(context.state, replace(call, status=CallStatus.ASKED, height=context.height))
+    person = call.person
+    context.emit(events.WordPromised(body.request, person.organisation, person.person, body.hospital, body.deed))
 
 
 # -- answering ---------------------------------------------------------------------------------------------------------
