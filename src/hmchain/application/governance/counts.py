@@ -24,6 +24,8 @@ from hmchain.ledger.contracts.learning.counting import ProposeCount, is_countabl
 from hmchain.ledger.contracts.learning.studies import Deadlines, Study
 from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
 from hmchain.ledger.contracts.members import parameters
+from hmchain.ledger.readers import catalogue
+from hmchain.ledger.readers.catalogue import BudgetView
 from hmchain.ledger.state import State
 
 DAYS = 90
@@ -98,28 +100,56 @@ class CountStanding:
         return f"{self.count}: {self.status}" + (f" ({self.reason})" if self.reason else "")
 
 
-def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
-    """Scientist: ask hospitals for a count; the same question again goes on with it.
+@dataclass(frozen=True)
+class PlannedCount:
+    """What a question would put before hospitals."""
 
-    Raises `QueryError`, `CountArgumentError`, `RequestFileError`, or what a refusal raises.
+    count: str
+    words: str
+    hospitals: tuple[str, ...]
+    epsilon: float
+    content: Content
+    standing: CountStanding | None
+    """How far it is, if it was asked before."""
+
+
+def plan(user: LedgerUser, question: CountQuestion) -> PlannedCount:
+    """What asking would put on the ledger; nothing is sent.
+
+    Raises `QueryError`, `CountArgumentError` or `RequestFileError`.
     """
     today = datetime.fromtimestamp(user.ledger.now_ms() / 1000, UTC)
     asked = _as_file(question, today)
     content = content_of(user.state, asked, user.ledger.now_ms())
     name = question.name or _named(content)
-    entry = requests.request(user.state, name)
-    if entry is not None and entry.status is not Status.DRAFT:
+    entry, before = requests.request(user.state, name), None
+    hospitals = tuple(use.organisation for use in content.datasets)
+    if entry is None or entry.status is Status.DRAFT:
+        _require_a_sum(user.state, content)
+    else:
         known = requests.content(user.state, name, entry.version)
         if known is None or (known.kind, known.plan, known.datasets) != (content.kind, content.plan, content.datasets):
             what = f"request {name} asks for something else"
             raise CountArgumentError(what, "choose another --name; without one the question makes it")
-        return standing(user.state, name)
-    _require_a_sum(user.state, content)
-    if entry is None:
-        user.send(CreateRequest(name))
-    user.send(SaveDraft(name, content))
-    user.send(SubmitRequest(name, content.digest))
-    return standing(user.state, name)
+        before = standing(user.state, name)
+        hospitals = before.allowed_by
+    said = words(queries.plan_of(content.plan).query)
+    return PlannedCount(name, said, hospitals, question.epsilon, content, before)
+
+
+def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
+    """Scientist: ask hospitals for a count; the same question again goes on with it.
+
+    Raises as `plan`, or what a refusal raises.
+    """
+    planned = plan(user, question)
+    if planned.standing is not None:
+        return planned.standing
+    if requests.request(user.state, planned.count) is None:
+        user.send(CreateRequest(planned.count))
+    user.send(SaveDraft(planned.count, planned.content))
+    user.send(SubmitRequest(planned.count, planned.content.digest))
+    return standing(user.state, planned.count)
 
 
 def _require_a_sum(state: State, content: Content) -> None:
@@ -194,6 +224,16 @@ def _status(study: Study | None, *, waits: bool) -> str:
     if study is not None:
         return study.status.value
     return DECIDING if waits else ASKED
+
+
+def budget(state: State, organisation: str, dataset: str) -> BudgetView:
+    """What counts over a dataset may cost in all, and did. Raises `CountArgumentError` for an unknown one."""
+    if not organisation:
+        raise CountArgumentError(f"{dataset} is no dataset of a hospital that is named", f"as in north/{dataset}")
+    if datasets.dataset(state, organisation, dataset) is None:
+        what = f"{organisation} has published no dataset {dataset}"
+        raise CountArgumentError(what, "`hmchain cohort datasets` lists what members have")
+    return catalogue.budget(state, organisation, dataset)
 
 
 def listed(state: State) -> tuple[CountStanding, ...]:

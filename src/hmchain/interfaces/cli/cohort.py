@@ -62,7 +62,7 @@ def budget(
         output.vouch(ledger.verified)
         own = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
         organisation, _, name = dataset.rpartition("/")
-        found = catalogue.budget(ledger.verified.state, organisation or own, name)
+        found = counting.budget(ledger.verified.state, organisation or own, name)
     output.show(found, views.show_budget)
 
 
@@ -107,10 +107,11 @@ def count(
     """
     question = CountQuestion(query, tuple(dataset), tuple(purpose), epsilon, name=name)
     with open_scientist(node, yes=yes) as scientist:
+        planned = counting.plan(scientist, question)
+        if planned.standing is None or (planned.standing.is_unused and (without or not planned.standing.waits_for)):
+            confirm("Have this counted? It costs each hospital's budget.", yes=yes, about=lambda: views.ask(planned))
         found = counting.ask(scientist, question)
         if not found.waits_for or without:
-            if found.is_unused:
-                confirm("Have this counted? It costs each hospital's budget.", yes=yes, about=lambda: views.ask(found))
             found = counting.propose(scientist, found.count)
             found = counting.wait(scientist, found.count, seconds, lambda each: output.remark(str(each)))
     result = own_result(node, found.study, passphrase()) if found.is_done else None

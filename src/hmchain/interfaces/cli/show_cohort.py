@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hmchain.application.data.cohorts import CohortCheck
-from hmchain.application.governance.counts import CountStanding
+from hmchain.application.governance.counts import CountStanding, PlannedCount
 from hmchain.application.models.counts import CountResult
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.catalogue import BudgetView, DatasetOffer
@@ -86,11 +86,11 @@ def _status(each: CountStanding) -> str:
     return each.status + (f" ({each.reason})" if each.reason else "")
 
 
-def ask(found: CountStanding) -> None:
+def ask(found: PlannedCount) -> None:
     """What is about to be counted."""
     output.fields((
         ("counts", found.words),
-        ("hospitals", output.listed(found.allowed_by)),
+        ("hospitals", output.listed(found.hospitals)),
         ("epsilon", f"{found.epsilon:g} for one person, of each hospital's budget"),
     ))  # fmt: skip
 

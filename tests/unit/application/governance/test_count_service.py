@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
@@ -20,7 +21,8 @@ from hmchain.application.models import counts as results
 from hmchain.application.models.counts import CountDiffersError, CountNotReadyError, NoCountError
 from hmchain.application.models.export import ExportPlace, NoStudyKeyError
 from hmchain.application.models.leaving import Leaver
-from hmchain.interfaces.cli import show_cohort
+from hmchain.interfaces.cli import cohort, show_cohort
+from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data import budgets, requests
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.learning.closing import CloseStudy
@@ -140,6 +142,16 @@ def test_nobody_is_asked_for_what_can_never_be_a_count(bed: Bed, user: LedgerUse
     assert requests.request(bed.state, "alone") is None
 
 
+def test_nobody_is_asked_before_the_scientist_says_yes(
+    bed: Bed, user: LedgerUser, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cohort, "open_scientist", lambda node, *, yes: nullcontext(user))
+    where = [word for each in QUESTION.datasets for word in ("--dataset", each)]
+    assert main(["cohort", "count", "sex unknown", "--name", "unsaid", *where]) == 2
+    assert "nothing was changed" in capsys.readouterr().err
+    assert requests.request(bed.state, "unsaid") is None
+
+
 def allow(bed: Bed, name: str, *hospitals: str) -> None:
     entry = requests.require_request(bed.state, name)
     content = requests.content(bed.state, name, 1)
@@ -199,6 +211,10 @@ def test_the_catalogue_says_what_all_members_have_and_what_their_policies_say(
     spent = catalogue.budget(bed.state, "west", DATASET)
     assert (spent.total, spent.spent) == (5, sum(each.epsilon for each in spent.paid))
     assert (counted, "south/scientist") in [(each.request, each.applicant) for each in spent.paid]
+    assert counts.budget(bed.state, "west", DATASET) == spent
+    for hospital, dataset, said in (("west", "peple", "published no dataset peple"), ("", DATASET, "of a hospital")):
+        with pytest.raises(CountArgumentError, match=said):
+            counts.budget(bed.state, hospital, dataset)
     show_cohort.show_budget(spent)
     show_cohort.show_offers(found)
     show_cohort.show_counts(counts.listed(bed.state))

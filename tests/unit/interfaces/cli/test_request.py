@@ -113,6 +113,7 @@ def test_what_people_say_beside_it(bed: RequestBed, run: Run, monkeypatch: pytes
     assert "You said of relapse: favourable" in run("east/rita", "review", NAME, "favourable", "--letter", "-")
     monkeypatch.setattr("sys.stdin", io.StringIO(EVIL))
     run("north/steward", "comment", NAME)
+    assert "is empty" in run("north/steward", "comment", NAME, status=2), "nothing more was typed"
     run("north/steward", "vote", NAME, "reject")
     run("north/steward", "state", NAME, "in-ethics")
     run("north/steward", "outside", NAME, "ek-17")

@@ -75,10 +75,17 @@ def papers_of(node: Path) -> Documents:
 def written(letter: str, question: str = "Your words, in one line") -> str:
     """The text that a person gives: of a file, or typed or piped in for `-`; nothing for nothing.
 
-    Raises `DocumentError` for what cannot be read.
+    Raises `DocumentError` for what cannot be read, or says nothing.
     """
     if not letter:
         return ""
+    if not (text := _written(letter, question)).strip():
+        where = "what was typed or piped in" if letter == "-" else letter
+        raise DocumentError(f"{where} is empty", "name a text file: --letter FILE; or type it: --letter -")
+    return text
+
+
+def _written(letter: str, question: str) -> str:
     if letter == "-":
         return asking.read_line(question) if asking.at_terminal() else sys.stdin.read(4 * TEXT_CHARACTERS_MAX)
     try:
