@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +19,17 @@ from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members import parameters
 from hmchain.processes import own_memory_bytes
+
+
+def _grown(hospital: Hospital) -> Callable[[], int]:
+    """By how much this process grows from now on, if it is the agent of one node; 0 where hospitals share a process.
+
+    Whose memory it is nobody could tell then, and who took none of it would be shut out.
+    """
+    if hospital.folder.node is None:
+        return lambda: 0
+    before_bytes = own_memory_bytes()
+    return lambda: max(0, own_memory_bytes() - before_bytes)
 
 
 def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
@@ -59,7 +72,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
 
     def load() -> LearnerData:
         require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
-        before_bytes = own_memory_bytes()
+        memory_bytes = _grown(hospital)
         cohort = hospital.cohort(use.dataset, use.version)
         if len(cohort.train_labels) <= plan.batch_size:
             what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
@@ -68,7 +81,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
             what = f"study {spec.name} draws too many of the images of {use.dataset} in a round"
             raise UnpinnedError(what, "fewer steps, and augmentation: what is sent must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
-        trainer = HeldCNNTrainer(cohort, plan, arch, secret.raw, hospital.agent.allowance(spec), before_bytes)
+        trainer = HeldCNNTrainer(cohort, plan, arch, secret.raw, hospital.agent.allowance(spec), memory_bytes)
 
         def use_counts(counts: npt.NDArray[np.int64]) -> None:
             trainer.prior = prediction_prior(plan, counts)

@@ -37,10 +37,12 @@ class Participant:
     records: int
     """Rounded, as published; 0 if the version is not published."""
     approval: str
-    """`approved`, `refused`, `revoked` or `undecided`; `left` of who takes no further part, whatever was said."""
+    """`approved`, `refused`, `revoked` or `undecided`."""
     expires_ms: int
     weight: int
     """1 to 256: of its update in the sum."""
+    left: str = ""
+    """What was used up of its machine (`hours`, `memory`), so that it takes no further part; else empty."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +190,10 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
         dataset=use.dataset,
         version=use.version,
         records=version.count if version else 0,
-        approval=f"left: {left.reason} used up" if left else said.decision,
+        approval=said.decision,
         expires_ms=said.until_ms,
         weight=study.weight(organisation),
+        left=left.reason if left else "",
     )
 
 

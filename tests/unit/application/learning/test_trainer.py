@@ -60,9 +60,9 @@ def test_a_rebuilt_agent_trains_the_same_update() -> None:
     assert np.array_equal(warm.fit(first, 1).weights, expected)
 
 
-def held(memory_mib: int) -> tuple[held_cnn.HeldCNNTrainer, Allowance]:
+def held(memory_mib: int, held_bytes: int = 0) -> tuple[held_cnn.HeldCNNTrainer, Allowance]:
     allowance = Allowance(Resources(4, 1, memory_mib), NOTHING, lambda used: None)
-    trainer = held_cnn.HeldCNNTrainer(bright_and_dark(), plan(), ARCH, SEED, allowance, before_bytes=0)
+    trainer = held_cnn.HeldCNNTrainer(bright_and_dark(), plan(), ARCH, SEED, allowance, lambda: held_bytes)
     return trainer, allowance
 
 
@@ -83,10 +83,8 @@ def test_a_trainer_that_is_held_to_what_was_asked_for_trains_the_same_or_gives_n
         trainer.fit(START, 0)  # it ends before the first step
     assert began_ms + 3_600_000 <= allowance.used.work_ms
     monkeypatch.undo()
-    monkeypatch.setattr(held_cnn, "own_memory_bytes", lambda: 1 + (1 << 30))
     with pytest.raises(UsedUpError, match="asked for 1 GiB of memory and took more"):
-        held(1 << 10)[0].fit(START, 0)
-    monkeypatch.setattr(held_cnn, "own_memory_bytes", lambda: 0)
+        held(1 << 10, 1 + (1 << 30))[0].fit(START, 0)
     with pytest.raises(UsedUpError, match="asked for 0 GiB of memory and took more"):
         held(0)  # the images alone take more
 

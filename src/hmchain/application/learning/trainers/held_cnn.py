@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,7 +14,6 @@ from hmchain.application.learning.trainers.allowance import Allowance, Work
 from hmchain.application.learning.trainers.cnn import Architecture, Vector
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
 from hmchain.application.learning.trainers.local import Cohort, FitResult, Scores, Split
-from hmchain.processes import own_memory_bytes
 
 
 def _by_itself() -> None:
@@ -35,16 +36,16 @@ class HeldCNNTrainer(CNNTrainer):
         arch: Architecture,
         seed: bytes,
         allowance: Allowance,
-        before_bytes: int,
+        memory_bytes: Callable[[], int],
         prior: npt.ArrayLike | None = None,
     ) -> None:
-        """`before_bytes` is what this process held before it read the study's records: the agent's own.
+        """`memory_bytes` gives what the study holds of this process now.
 
         Raises `UsedUpError` where the images alone take more: so no agent runs out of memory, and begins again.
         """
         allowance.require_memory(_bytes_of(cohort))
         self._allowance = allowance
-        self._work = Work(lambda: max(0, own_memory_bytes() - before_bytes), _by_itself)
+        self._work = Work(memory_bytes, _by_itself)
         super().__init__(cohort, plan, arch, seed, prior)
 
     def fit(self, weights: Vector, round: int) -> FitResult:

@@ -245,7 +245,7 @@ def _participant_row(each: Participant) -> tuple[object, ...]:
         each.title,
         f"{each.dataset} v{each.version}",
         count_words(each.records) if each.records else "not published",
-        each.approval,
+        f"left: {each.left} used up" if each.left else each.approval,
         output.when(each.expires_ms) if each.expires_ms else "-",
         each.weight,
     )
