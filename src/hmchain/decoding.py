@@ -33,7 +33,12 @@ def from_json(data: bytes | str, kind: type[T] | UnionType, *, strict: bool = Tr
 def from_toml(data: bytes | str, kind: type[T] | UnionType) -> T:
     """Decode TOML as `kind`."""
     json_decoder(kind)
-    return msgspec.toml.decode(data, type=kind)
+    try:
+        return msgspec.toml.decode(data, type=kind)
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:  # of the parser in Python, whose words are about Python
+        raise msgspec.DecodeError("a number has too many digits, or it is nested too deep") from error
 
 
 def from_msgpack(data: bytes, kind: type[T] | UnionType) -> T:

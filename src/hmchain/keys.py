@@ -367,7 +367,17 @@ def load_key(kind: type[K], path: Path, passphrase: str | None = None) -> K:
     content = _key_file(path)
     if content.kind != kind.kind:
         raise KeyFileError(f"{path} holds a {content.kind} key", f"a {kind.kind} key is needed here")
-    return kind.from_secret_bytes(_secret(content, path, passphrase))
+    secret = _secret(content, path, passphrase)
+    if len(secret) != _SECRET_BYTES[content.kind]:
+        raise KeyFileError(f"{path} is damaged: it holds no whole key", "restore it from its backup")
+    return kind.from_secret_bytes(secret)
+
+
+_SECRET_BYTES = {
+    SigningKey.kind: _KEY_BYTES,
+    WrappingKey.kind: _MLKEM_SEED_BYTES + _KEY_BYTES,
+    SecretKey.kind: _KEY_BYTES,
+}
 
 
 def seal_key(path: Path, passphrase: str) -> bool:

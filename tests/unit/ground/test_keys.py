@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -106,6 +107,12 @@ def test_key_files_that_do_not_open(tmp_path: Path) -> None:
         path.write_bytes(junk)
         with pytest.raises(KeyFileError, match="not a key file"):
             load_key(SigningKey, path)
+    for kind in (SigningKey, WrappingKey, SecretKey):
+        path.unlink()
+        save_key(kind.generate(), path)
+        path.write_bytes(re.sub(rb'("body":")....', rb"\1", path.read_bytes()))
+        with pytest.raises(KeyFileError, match="no whole key"):
+            load_key(kind, path)
 
 
 def test_l8_a_wrapping_key_that_no_library_takes_has_no_form() -> None:

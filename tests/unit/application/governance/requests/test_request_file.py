@@ -109,6 +109,9 @@ def test_a_template_overwrites_nothing_and_has_a_name(tmp_path: Path) -> None:
         ('kind = "count"', 'kind = "statistics"', r"\[query\] is for kind = 'count'"),
         ("[attachments]", "[study]\nrounds = 3\n[attachments]", r"\[study\] is for kind = 'train'"),
         ("[attachments]", "[resources]\nhours = -1\n[attachments]", "resources.hours = -1 is out of range"),
+        ("[attachments]", f"[resources]\nrounds = {'9' * 400}\n[attachments]", "resources.rounds = 999"),
+        ("[attachments]", f"[resources]\nrounds = {'9' * 5000}\n[attachments]", "too many digits"),
+        ("[attachments]", f"[resources]\nrounds = {'[' * 5000}\n[attachments]", "nested too deep"),
         ('[datasets]\nnorth = "scans@2"\neast = "scans"', "[datasets]", r"\[datasets\] is empty"),
     ],
 )
