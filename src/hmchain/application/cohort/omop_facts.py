@@ -38,10 +38,13 @@ _WANTED = (
 
 
 def omop_facts(data: bytes) -> Iterator[About | Fact]:
-    """What a patient's rows of a table say, from their Parquet file."""
+    """What a patient's rows of a table say, from their Parquet file; nothing if it cannot be read."""
     import polars as pl  # a quarter of a second
 
-    frame = pl.read_parquet(io.BytesIO(data))
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):  # a panic is no Exception: it ended the agent
+        return
     for row in frame.select(name for name in _WANTED if name in frame.columns).iter_rows(named=True):
         yield from _said(row)
 

@@ -24,7 +24,7 @@ from hmchain.application.site.activity import ActivityLog, Deed, What, this_user
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.texts import Texts
-from hmchain.errors import HMChainError, InputError
+from hmchain.errors import InputError
 from hmchain.ledger import contracts
 from hmchain.ledger.context import AGENT
 from hmchain.ledger.contracts.data import requests
@@ -232,7 +232,7 @@ class Hospital:
             try:
                 self.texts.read(self.node.chain_id, name, pin)
                 self._read.add(name)
-            except HMChainError:  # whoever asks for it is told why
+            except Exception:  # a stranger wrote it, or there is no room for it: whoever asks for it is told why
                 self._unread[name] = time.monotonic() + _AGAIN_SECONDS
 
     def _asked_for(self) -> list[StudySpec]:

@@ -28,11 +28,20 @@ class NodeHospital:
     def step(self) -> bool:
         """Let the agent act once and wait for its block; False if nothing happened.
 
-        A transaction that the node does not take is dropped: the agent asks the state anew at every step.
+        It acts on all that its node has: while it trained, a permit may have been taken back. A transaction that the
+        node does not take is dropped: the agent asks the state anew at every step.
         """
+        has_moved = self.catch_up()
         self.hospital.read_descriptions()
         self.hospital.agent.publish()
-        return offer(self.ledger, self.hospital.agent.step())
+        return offer(self.ledger, self.hospital.agent.step()) or has_moved
+
+    def catch_up(self) -> bool:
+        """Take in every block that the node has; False if there is none that is new."""
+        has_moved = False
+        while self.ledger.produce_block() is not None:
+            has_moved = True
+        return has_moved
 
     def run(self, study: str) -> None:
         """Step until a study is finished. Raises `StudyPausedError` if it pauses, is refused or is unknown."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, wait
+from concurrent.futures import CancelledError, Future, wait
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -46,6 +46,7 @@ class PeopleCounter:
         if derived != spec:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
         self._counting: Future[tuple[int, bytes]] | None = None
+        self._is_let_go = threading.Event()
         self._failed: tuple[float, BaseException] | None = None
 
     @property
@@ -73,8 +74,9 @@ class PeopleCounter:
             self._require_allowed()
             if self._failed is not None and time.monotonic() < self._failed[0] + AGAIN_SECONDS:
                 raise self._failed[1]
-            self._counting = Future()
-            threading.Thread(target=self._count, args=(self._counting,), name="count", daemon=True).start()
+            self._counting, self._is_let_go = Future(), threading.Event()
+            work = (self._counting, self._is_let_go)
+            threading.Thread(target=self._count, args=work, name="count", daemon=True).start()
         if not wait([self._counting], PATIENCE_SECONDS).done:
             raise StillAtWorkError(f"count {self._spec.name}: people are being counted")
         if (error := self._counting.exception()) is not None:  # a store's timeout among them
@@ -88,20 +90,26 @@ class PeopleCounter:
             hospital.vault, hospital.store, hospital.node.state, use.organisation, use.dataset, use.version
         )
 
-    def _count(self, counted: Future[tuple[int, bytes]]) -> None:
-        """Count with a handle on the vault of the thread's own."""
+    def _count(self, counted: Future[tuple[int, bytes]], is_let_go: threading.Event) -> None:
+        """Count with a handle on the vault of the thread's own, as long as it is not let go."""
         hospital, use = self._hospital, self._spec.use(self._hospital.organisation)
+
+        def go_on(done: int, of: int | None) -> None:
+            if is_let_go.is_set():
+                raise CancelledError
+
         try:
             with Vault.look(hospital.folder.vault, hospital.folder.store(), hospital.keys.wrapping) as vault:
                 before = vault.leaves(use.dataset, use.version)
-                people = count_people(vault, use.dataset, use.version, self._plan.query)
+                people = count_people(vault, use.dataset, use.version, self._plan.query, go_on)
                 after = vault.leaves(use.dataset, use.version)  # what is erased meanwhile makes them other records
                 counted.set_result((people, digest("hmchain counted records", *before, *after)))
         except BaseException as error:
             counted.set_exception(error)
 
     def let_go(self) -> None:
-        """Forget the number; a thread that counts ends by itself, and nobody hears what it found."""
+        """Forget the number; a thread that counts reads nobody more."""
+        self._is_let_go.set()
         self._counting = None
 
     def use_counts(self, counts: npt.NDArray[np.int64]) -> None:

@@ -12,7 +12,7 @@ from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.node.key_watch import KeyWatch
-from hmchain.application.node.link import connected
+from hmchain.application.node.link import catches_up, connected
 from hmchain.application.node.node_watch import NodeWatch
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
@@ -34,7 +34,7 @@ _AWAY_SECONDS = (1.0, 5.0)
 """Between two attempts to reach a node that is away, the first pause and the longest: asking costs next to nothing."""
 _PASSING_SECONDS = 3.0
 """An object that comes within this time held nobody up."""
-NODE, KEYS = "the node", "the agent's keys"
+NODE, KEYS, BLOCKS = "the node", "the agent's keys", "the node's blocks"
 """What the log is told of beside studies."""
 
 
@@ -107,6 +107,7 @@ class _Acting:
         self._leaver = Leaver(hospital.folder, hospital.agent, genesis, log.tell)
         self._store = StoreWatch(folder, hospital.agent.objects, genesis.chain_id, log)
         self._away = Backoff(*_AWAY_SECONDS)
+        self._is_current = False
 
     def until(self, stop: threading.Event) -> None:
         """Act until `stop`, or until new keys are to be read. Raises `DamagedStateError` or `DamagedBlockError`."""
@@ -126,7 +127,8 @@ class _Acting:
                 self._store.look(self._at_node.ledger.state, is_missed=bool(self._at_node.hospital.agent.troubles))
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
-            except LedgerError as error:  # the node is away, starting, rebuilding its state, or catching up
+            except LedgerError as error:  # the node is away, starting, rebuilding its state, or was put back
+                self._is_current = False
                 self._log.lasts(NODE, str(error))
                 stop.wait(self._away.pause())
                 continue
@@ -146,13 +148,26 @@ class _Acting:
             self._log.ended(KEYS, "the agent's keys are the ledger's again")
             if self._store.was_named():
                 return None
-            return self._store.is_shared(ledger.state)
+            return self._store.is_shared(ledger.state) and self._has_caught_up()
         if self._keys.has_new_keys(ledger.state):
             self._log.ended(KEYS)
             self._log.tell("the hospital's keys were replaced: the agent takes up the new ones")
             return None
         self._log.lasts(KEYS, trouble)
         return False
+
+    def _has_caught_up(self) -> bool:
+        """Whether the node has what the others decided while it did not run: what was allowed then may be over."""
+        if not self._is_current:
+            self._is_current = not catches_up(self._folder)
+            if self._is_current:
+                self._log.ended(BLOCKS, "the node has the others' blocks")
+            else:
+                self._log.lasts(
+                    BLOCKS, "the node fetches blocks that the others have: the agent waits", _PASSING_SECONDS
+                )
+                self._at_node.catch_up()
+        return self._is_current
 
     def _tell_troubles(self) -> None:
         """Say what happened, what holds studies up, and what holds them up no more."""

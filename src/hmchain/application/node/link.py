@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from hmchain.application.site import network as network_file
 from hmchain.application.site.node import NodeFolder
@@ -33,6 +34,12 @@ def connected(folder: NodeFolder, patience_seconds: float = STARTING_SECONDS) ->
         client.close()
         raise
     return client
+
+
+def catches_up(folder: NodeFolder) -> bool:
+    """Whether a node that runs still fetches blocks that the others have. Raises as `connected`."""
+    with closing(connected(folder, patience_seconds=0)) as client:
+        return client.status().sync_info.catching_up
 
 
 def _wait_for_answer(client: RpcClient, folder: NodeFolder, deadline: float) -> None:

@@ -212,6 +212,30 @@ def test_counting_long_holds_up_nobody_and_what_failed_is_tried_again(
     assert counter.class_counts.tolist() == [7]
 
 
+def test_nobody_more_is_read_for_a_count_once_it_is_let_go(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permit that was taken back while a large hospital counts: its records are not read to the last."""
+    reading, ended = threading.Event(), threading.Event()
+
+    def for_ever(*given: object) -> int:
+        go_on = given[-1]
+        assert callable(go_on)
+        try:
+            while True:
+                go_on(1, None)
+                reading.set()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(people_counter, "count_people", for_ever)
+    monkeypatch.setattr(people_counter, "PATIENCE_SECONDS", 0.0)
+    counter = PeopleCounter(bed.everyone["east"], studies.require_study(bed.state, FIRST).spec)
+    with pytest.raises(StillAtWorkError):
+        counter.read()
+    assert reading.wait(20) and not ended.is_set()
+    counter.let_go()
+    assert ended.wait(20)
+
+
 def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:
     spec = replace(studies.require_study(bed.state, FIRST).spec, name="smuggled")
     assert bed.submit("east", "scientist", ProposeUnderPermit(spec, FIRST)) == "bad_rounds"

@@ -207,6 +207,20 @@ def test_missing_values_of_a_table_end_no_count(vault: Vault, at: int) -> None:
     assert count_people(vault, f"odd-{at}", 1, parse(text, 2026)) == 1
 
 
+def test_a_table_that_cannot_be_read_says_nothing(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library in Rust may panic over one, and that ended the agent, which catches every `Exception`."""
+    put(
+        vault, "broken", iter([("a", parquet(pl.DataFrame({"gender_concept_id": [8532]}))), ("b", b"PAR1 and no more")])
+    )
+    assert count_people(vault, "broken", 1, parse("female", 2026)) == 1
+
+    def panic(file: io.BytesIO) -> None:
+        raise pl.exceptions.PanicException
+
+    monkeypatch.setattr(pl, "read_parquet", panic)
+    assert count_people(vault, "broken", 1, parse("female", 2026)) == 0
+
+
 ODD = (
     {"status": {}}, {"status": [1]}, {"resourceType": [1]}, {"resourceType": {}}, {"code": [[1]]}, {"component": [1]},
     {"verificationStatus": {"coding": [{"code": [1]}]}}, {"code": {"coding": [{"system": [], "code": {}}]}},

@@ -182,6 +182,15 @@ def test_agents_keep_a_copy_so_that_a_list_needs_nobody(bed: Bed) -> None:
     assert kept_words(north.texts, spec).reading is Reading.READ
 
 
+def test_an_agent_that_cannot_keep_a_copy_goes_on(bed: Bed) -> None:
+    """Its disk is full, or may not be written: that is told to whoever asks, and ends no study of the hospital's."""
+    spec, north = propose(bed), bed.consortium.hospitals["north"]
+    north.folder.texts.write_bytes(b"no folder")
+    north.read_descriptions()
+    assert kept_words(north.texts, spec).reading is Reading.UNREAD
+    north.folder.texts.unlink()
+
+
 def test_a_study_may_come_without_words_and_a_name_is_given_once(bed: Bed) -> None:
     spec = propose(bed, table=None)
     assert kept_words(bed.consortium.hospitals["east"].texts, spec).title == "no description"

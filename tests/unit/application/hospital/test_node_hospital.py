@@ -39,6 +39,16 @@ def test_hospitals_that_act_one_by_one_end_a_study_together(bed: Bed) -> None:
     assert not [name for name in started if name.startswith("agent")], "the consortium's own threads ran no hospital"
 
 
+def test_it_acts_on_all_that_its_node_has(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that trained long is blocks behind: what was taken back in the last of them is no more allowed."""
+    coming, seen = ["allowed", "allowed still", "taken back"], []
+    ledger, hospital = bed.consortium.ledger, bed.consortium.hospitals["east"]
+    monkeypatch.setattr(ledger, "produce_block", lambda: seen.append(coming.pop(0)) or seen if coming else None)
+    monkeypatch.setattr(hospital.agent, "publish", lambda: seen.append("publishes"))
+    assert NodeHospital(hospital, ledger).step() is True
+    assert seen == ["allowed", "allowed still", "taken back", "publishes"]
+
+
 def test_it_says_why_it_stops(bed: Bed) -> None:
     alone = NodeHospital(bed.consortium.hospitals["east"], bed.consortium.ledger)
     assert alone.step() is False

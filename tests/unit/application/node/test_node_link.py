@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.node import joining
-from hmchain.application.node.link import OtherNodeError, connected
+from hmchain.application.node.link import OtherNodeError, catches_up, connected
 from hmchain.application.site import network as network_file
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
@@ -22,7 +22,7 @@ from support.ledger_network import member
 
 
 @contextmanager
-def answering(chain: str, node_id: str, port: int = 0) -> Iterator[int]:
+def answering(chain: str, node_id: str, port: int = 0, *, catching_up: bool = False) -> Iterator[int]:
     """Something that answers `status` as CometBFT does; its port."""
 
     class Status(BaseHTTPRequestHandler):
@@ -32,7 +32,7 @@ def answering(chain: str, node_id: str, port: int = 0) -> Iterator[int]:
                 "latest_block_height": "1",
                 "latest_block_time": "",
                 "latest_app_hash": "",
-                "catching_up": False,
+                "catching_up": catching_up,
             }
             result = {
                 "node_info": {"id": node_id, "network": chain},
@@ -113,3 +113,9 @@ def test_another_node_is_not_taken_for_this_one(folder: NodeFolder, chain: str |
     ):
         connected(folder)
     assert "rpc_listen" in told.value.hint
+
+
+@pytest.mark.parametrize("catching_up", [True, False])
+def test_a_node_that_fetches_what_it_missed_is_told_from_others(folder: NodeFolder, catching_up: bool) -> None:
+    with answering(chain_of(folder), own_id(folder), port_of(folder), catching_up=catching_up):
+        assert catches_up(folder) is catching_up
