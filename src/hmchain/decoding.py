@@ -35,7 +35,7 @@ def from_toml(data: bytes | str, kind: type[T] | UnionType) -> T:
     json_decoder(kind)
     try:
         return msgspec.toml.decode(data, type=kind)
-    except UnicodeDecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         raise
     except (ValueError, RecursionError) as error:  # of the parser in Python, whose words are about Python
         raise msgspec.DecodeError("a number has too many digits, or it is nested too deep") from error

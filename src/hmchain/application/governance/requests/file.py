@@ -241,7 +241,8 @@ def _require_resources(asked: ResourcesAsked, kind: Kind) -> None:
     for key, (least, most) in ranges.items():
         value = getattr(asked, key)
         if value is not None and not least <= value <= most:
-            raise RequestFileError(f"resources.{key} = {value} is out of range", f"it may be {least} to {most}")
+            said = f"{value:g}" if isinstance(value, float) else value  # a whole number may be longer than any float
+            raise RequestFileError(f"resources.{key} = {said} is out of range", f"it may be {least} to {most}")
 
 
 def _require_plan(asked: RequestFile) -> None:
