@@ -15,7 +15,8 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
-from hmchain.ledger.context import is_name
+from hmchain.ledger.context import SCIENTIST, is_name
+from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.members import enrolment, membership, people
 from hmchain.ledger.contracts.members.enrolment import (
     AcceptInvitation,
@@ -31,7 +32,7 @@ from hmchain.ledger.contracts.members.enrolment import (
     possession_bytes,
 )
 from hmchain.ledger.contracts.members.enrolment import Change as Change
-from hmchain.ledger.contracts.members.people import ROLES, Person
+from hmchain.ledger.contracts.members.people import ROLES, Person, PersonRef
 from hmchain.ledger.readers.people import PeopleView, people_of
 
 _PREFIX_MIN = 4
@@ -150,6 +151,20 @@ def removed(handle: str) -> RemovePerson:
 def handed_over() -> HandOver:
     """The change that the office keys decide nothing any more."""
     return HandOver()
+
+
+def ended_by(user: LedgerUser, change: Change) -> tuple[str, ...]:
+    """The requests that end for good with whoever asked for them: nobody takes over what hospitals decided on."""
+    match change:
+        case RemovePerson(person=gone):
+            return _asked_for(user, gone)
+        case HandOver():
+            return _asked_for(user, SCIENTIST)
+    return ()
+
+
+def _asked_for(user: LedgerUser, person: str) -> tuple[str, ...]:
+    return tuple(requests.open_requests(user.state, PersonRef(user.organisation, person)))
 
 
 def ask(user: LedgerUser, change: Change) -> Asked:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from hmchain.application.site import exchanged
+from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
 from hmchain.keys import SigningKey, load_key
+from hmchain.ledger.contracts.data.applying import CreateRequest
 from hmchain.ledger.contracts.members import membership, people, recovery
 from hmchain.ledger.contracts.members.admission import Possession, admission_bytes
 from hmchain.ledger.contracts.members.membership import SIGNING_ROLES
@@ -70,6 +73,17 @@ def test_two_officers_do_it_together(desk: DeskAtNode) -> None:
     assert "own_change" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--yes", status=8)
     assert "Done: invite s1" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--as", "o1", "--yes")
     assert "no change begins" in desk.gives("a", "people", "drop", "ffff", "--yes", status=2)
+
+
+def test_who_gives_up_an_applicant_s_key_reads_which_requests_end(
+    desk: DeskAtNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.network.block(desk.network.send("a", CreateRequest("relapse"), "scientist"))
+    monkeypatch.setattr(asking, "at_terminal", lambda: True)
+    monkeypatch.setattr("sys.stdin", StringIO("n\nn\n"))
+    told = desk.gives("a", "people", "hand-over", status=2)
+    assert "relapse: what was asked for, what it allows, and its studies" in " ".join(told.split())
+    assert "ends for good" not in desk.gives("a", "people", "remove", "s1", status=2)
 
 
 def test_what_is_prepared_here_is_read_and_signed_elsewhere_and_sent(desk: DeskAtNode, tmp_path: Path) -> None:

@@ -39,9 +39,18 @@ def _ask(directory: Path, yes: bool, question: str, make: Callable[[LedgerUser],
     """Ask for a change, as an officer, after a question."""
     with open_steward(directory, yes=yes) as officer:
         change = make(officer)
-        words = sent.words(change)
-        confirm(question, yes=yes, about=lambda: output.fields((("you ask", words),)))
+        confirm(question, yes=yes, about=lambda: _show_change("you ask", officer, change))
         output.show(people.ask(officer, change), view.show_asked)
+
+
+def _show_change(title: str, officer: LedgerUser, change: people.Change) -> None:
+    ended = people.ended_by(officer, change)
+    ends = (
+        (("ends for good", f"{', '.join(ended)}: what was asked for, what it allows, and its studies"),)
+        if ended
+        else ()
+    )
+    output.fields(((title, sent.words(change)), *ends))
 
 
 @app.command("key", cls=WriteCommand, epilog=example("hmchain people key s1"))
@@ -128,7 +137,7 @@ def confirm_change(change: ChangeArgument, directory: NodeOption = DEFAULT_FOLDE
     """Officer: carry out what another officer asked for."""
     with open_steward(directory, yes=yes) as officer:
         name, found = people.waiting(officer, change)
-        confirm("Carry this out?", yes=yes, about=lambda: output.fields((("asked", sent.words(found)),)))
+        confirm("Carry this out?", yes=yes, about=lambda: _show_change("asked", officer, found))
         output.show(people.confirm(officer, name, found), view.show_asked)
 
 
