@@ -1,4 +1,4 @@
-"""Typed values from JSON, TOML and MessagePack, by decoders that are built one at a time.
+"""Typed values from JSON, TOML and MessagePack, by decoders that are built one at a time; parts of untyped ones.
 
 At the first decoder that needs a Struct msgspec keeps what it learned of it, and lets other threads see that half
 made: two threads that meet a type together for the first time end the process. So no other place builds a decoder.
@@ -50,6 +50,16 @@ def converted(value: Any, kind: type[T] | UnionType, *, strict: bool = True) -> 
     """Make a `kind` of lists, dictionaries, strings and numbers."""
     json_decoder(kind)
     return msgspec.convert(value, kind, strict=strict)
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An object of an untyped document; empty for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def mappings(value: Any) -> list[dict[str, Any]]:
+    """The objects in a list of an untyped document; nothing of what is no list."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def in_words(error: Exception, kind: type[Any] | UnionType) -> str:

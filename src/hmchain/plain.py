@@ -22,6 +22,15 @@ _BEYOND_ASCII = re.compile(r"[^ -~]")
 """All but letters that are printable for certain: few, so that a page of megabytes takes no time."""
 
 
+PREFIX_MIN = 4
+"""Digits by which people name a ballot, a change or a document."""
+
+
+def is_meant(id: bytes, prefix: str) -> bool:
+    """Whether somebody who gives these first hex digits may mean this id; fewer than `PREFIX_MIN` mean none."""
+    return len(prefix) >= PREFIX_MIN and id.hex().startswith(prefix.lower())
+
+
 def tell(progress: Progress | None, done: int, of: int | None) -> None:
     """Report, if anybody listens."""
     if progress is not None:

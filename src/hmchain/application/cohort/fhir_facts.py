@@ -8,6 +8,7 @@ from typing import Any
 
 from hmchain.application.cohort.persons import About, Days, Fact
 from hmchain.application.cohort.systems import words_of_systems
+from hmchain.decoding import mapping, mappings
 from hmchain.ledger.contracts.data.queries import Code, Kind, Sex, is_day
 from hmchain.records.deidentification.fhir.resources import BAD_JSON, decode
 
@@ -28,7 +29,7 @@ def fhir_facts(data: bytes) -> Iterator[About | Fact]:
 
 
 def _is_denied(resource: Resource) -> bool:
-    verified = _objects(_object(resource.get("verificationStatus")).get("coding"))
+    verified = mappings(mapping(resource.get("verificationStatus")).get("coding"))
     said = {str(resource.get("status")), *(str(coding.get("code")) for coding in verified)}
     return bool(said & _NOT_SO)
 
@@ -52,16 +53,16 @@ def _procedure(resource: Resource) -> Iterator[Fact]:
 def _drug(resource: Resource) -> Iterator[Fact]:
     """A drug named by its code, or by a medication that stands within the resource."""
     named = [resource.get("medicationCodeableConcept"), resource.get("vaccineCode")]
-    reference = _object(resource.get("medicationReference")).get("reference")
-    named += [inner.get("code") for inner in _objects(resource.get("contained")) if f"#{inner.get('id')}" == reference]
+    reference = mapping(resource.get("medicationReference")).get("reference")
+    named += [inner.get("code") for inner in mappings(resource.get("contained")) if f"#{inner.get('id')}" == reference]
     when = _when(resource, "effectiveDateTime", "effectivePeriod", "occurrenceDateTime", "authoredOn", "whenHandedOver")
     yield Fact(Kind.DRUG, tuple(code for each in named for code in _codes(each)), when)
 
 
 def _observation(resource: Resource) -> Iterator[Fact]:
     when = _when(resource, "effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued")
-    for said in (resource, *_objects(resource.get("component"))):
-        quantity = _object(said.get("valueQuantity"))
+    for said in (resource, *mappings(resource.get("component"))):
+        quantity = mapping(said.get("valueQuantity"))
         number = quantity.get("value", said.get("valueInteger"))
         value = Decimal(number) if isinstance(number, int | Decimal) and not quantity.get("comparator") else None
         unit = str(quantity.get("code") or quantity.get("unit") or "")
@@ -71,9 +72,9 @@ def _observation(resource: Resource) -> Iterator[Fact]:
 def _imaging(resource: Resource) -> Iterator[Fact]:
     """A series each, and what the study says of all."""
     when = _when(resource, "started")
-    made: list[tuple[Resource, tuple[Code, ...]]] = [(coding, ()) for coding in _objects(resource.get("modality"))]
-    for series in _objects(resource.get("series")):
-        made.append((_object(series.get("modality")), _coded([series.get("bodySite")])))
+    made: list[tuple[Resource, tuple[Code, ...]]] = [(coding, ()) for coding in mappings(resource.get("modality"))]
+    for series in mappings(resource.get("series")):
+        made.append((mapping(series.get("modality")), _coded([series.get("bodySite")])))
     for coding, parts in made:
         yield Fact(Kind.MODALITY, parts, when, modality=str(coding.get("code", "")))
 
@@ -93,12 +94,12 @@ _READERS: Mapping[str, Callable[[Resource], Iterator[About | Fact]]] = {
 
 
 def _codes(concept: Any) -> tuple[Code, ...]:
-    return _coded(_objects(_object(concept).get("coding")))
+    return _coded(mappings(mapping(concept).get("coding")))
 
 
 def _coded(codings: list[Any]) -> tuple[Code, ...]:
     systems = words_of_systems()
-    found = ((systems.get(str(each.get("system"))), each.get("code")) for each in map(_object, codings))
+    found = ((systems.get(str(each.get("system"))), each.get("code")) for each in map(mapping, codings))
     return tuple(Code(system, str(code)) for system, code in found if system and code)
 
 
@@ -121,11 +122,3 @@ def _days(text: Any) -> Days | None:
     if len(digits) == 2:
         last = next(number + day for day in (31, 30, 29, 28) if is_day(number + day)) if is_day(first) else 0
     return (first, last) if is_day(first) and is_day(last) else None
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -193,7 +193,7 @@ def _named(content: Content) -> str:
 def standing(state: State, name: str) -> CountStanding:
     """How far a count is. Raises `CountArgumentError` for a request that is none."""
     entry = requests.request(state, name)
-    content = None if entry is None else requests.content(state, name, max(entry.version, 1))
+    content = None if entry is None else requests.latest(state, entry)
     if entry is None or content is None or content.kind is not Kind.COUNT:
         raise CountArgumentError(f"there is no request to count called {name}", "`hmchain cohort list` shows all")
     plan, study, is_unused = queries.plan_of(content.plan), _study_of(state, name), permitted.is_unused(state, name)
@@ -240,7 +240,7 @@ def listed(state: State) -> tuple[CountStanding, ...]:
     """All counts that were asked for, in order of name."""
     found = []
     for entry in requests.requests(state):
-        content = requests.content(state, entry.name, max(entry.version, 1))
+        content = requests.latest(state, entry)
         if content is not None and content.kind is Kind.COUNT:
             found.append(standing(state, entry.name))
     return tuple(found)

@@ -31,9 +31,9 @@ from hmchain.ledger.readers.members import BallotView, action_words, ballots, ne
 from hmchain.ledger.reputation import Standing
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
+from hmchain.plain import PREFIX_MIN, is_meant
 
 _DIGITS_MAX = 12
-_PREFIX_MIN = 4
 """Digits that name a ballot: nothing at all, as from a variable that is empty, must not mean the only one."""
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
@@ -215,10 +215,10 @@ def open_ballot(steward: LedgerUser, prefix: str, asked: type[VoteAction | Withd
 
     One that is over is found too where what is `asked` came into a block when its command had ended.
     """
-    if len(prefix) < _PREFIX_MIN:
+    if len(prefix) < PREFIX_MIN:
         what = f"{prefix!r} is too short to name a ballot"
-        raise NoBallotError(what, f"give {_PREFIX_MIN} digits or more of its id: `hmchain network ballots`")
-    named = [ballot for ballot in ballots(steward.state) if ballot.id.hex().startswith(prefix.lower())]
+        raise NoBallotError(what, f"give {PREFIX_MIN} digits or more of its id: `hmchain network ballots`")
+    named = [ballot for ballot in ballots(steward.state) if is_meant(ballot.id, prefix)]
     found = [ballot for ballot in named if ballot.open or steward.included(asked(ballot.id))]
     if len(found) != 1:
         what = "no open ballot begins" if not found else f"{len(found)} open ballots begin"

@@ -34,8 +34,7 @@ from hmchain.ledger.contracts.members.enrolment import (
 from hmchain.ledger.contracts.members.enrolment import Change as Change
 from hmchain.ledger.contracts.members.people import ROLES, Person, PersonRef
 from hmchain.ledger.readers.people import PeopleView, people_of
-
-_PREFIX_MIN = 4
+from hmchain.plain import PREFIX_MIN, is_meant
 
 
 class BadRolesError(InputError):
@@ -186,10 +185,10 @@ def _asked(user: LedgerUser, name: bytes, change: Change, *, waits: bool) -> Ask
 def waiting(user: LedgerUser, prefix: str) -> tuple[bytes, Change]:
     """The change that waits whose id begins with `prefix`, 4 digits or more. Raises `NoChangeError`."""
     known = enrolment.pending(user.state, user.organisation)
-    found = [(name, entry.change) for name, entry in known if name.hex().startswith(prefix.lower())]
-    if len(prefix) < _PREFIX_MIN or len(found) != 1:
-        what = "no change begins" if not found else "more than one change may begin"
-        hint = f"give {_PREFIX_MIN} digits or more of its id: `hmchain people list`"
+    found = [(name, entry.change) for name, entry in known if is_meant(name, prefix)]
+    if len(found) != 1:
+        what = "no change begins" if not found else "more than one change begins"
+        hint = f"give {PREFIX_MIN} digits or more of its id: `hmchain people list`"
         raise NoChangeError(f"{what} with {prefix!r}", hint)
     return found[0]
 

@@ -208,7 +208,7 @@ def _concerns(state: State, entry: Request, organisation: str) -> bool:
 
 def _view(state: State, entry: Request) -> RequestView:
     submitted = requests.submission(state, entry.name, entry.version)
-    content = requests.content(state, entry.name, max(entry.version, 1))
+    content = requests.latest(state, entry)
     return RequestView(
         request=entry.name,
         status=entry.status.value,

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from hmchain.decoding import mapping, mappings
 from hmchain.records.quality.findings import ERROR, WARNING, Finding, Tally
 
 NAMES_MAX = 1000
@@ -102,16 +103,16 @@ class ValueChecks:
 
     def add_resource(self, record: str, data: bytes) -> None:
         """Look at a FHIR resource: the vital signs of an Observation. Raises `ValueError` if it is none."""
-        resource = _dict(json.loads(data))
+        resource = mapping(json.loads(data))
         if not resource:
             raise ValueError("no resource")
         if resource.get("resourceType") != "Observation":
             return
-        for part in (resource, *_dicts(resource.get("component"))):
-            codings = _dicts(_dict(part.get("code")).get("coding"))
+        for part in (resource, *mappings(resource.get("component"))):
+            codings = mappings(mapping(part.get("code")).get("coding"))
             codes = [str(coding.get("code")) for coding in codings if coding.get("system") == _LOINC]
             for name, units in (VITAL_SIGNS[code] for code in codes if code in VITAL_SIGNS):
-                if problem := _quantity_problem(_dict(part.get("valueQuantity")), units):
+                if problem := _quantity_problem(mapping(part.get("valueQuantity")), units):
                     self._note(name, problem, record)
 
     def findings(self) -> list[Finding]:
@@ -185,11 +186,3 @@ def _quantity_problem(quantity: Mapping[str, Any], units: Mapping[str, Range]) -
 
 def _or(limit: float | None, otherwise: float) -> float:
     return otherwise if limit is None else limit
-
-
-def _dict(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: Any) -> list[Mapping[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from hmchain.application.governance import licences
-from hmchain.application.governance.requests import applying
+from hmchain.application.governance.requests import applying, licences
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
 from hmchain.application.governance.requests.reading import Reading, in_words, save
 from hmchain.files import NoRegularFileError
@@ -150,9 +149,8 @@ def test_terms_are_read_before_they_are_accepted(bed: RequestBed, run: Run, monk
     told = run("west/scientist", "terms", NAME, "--json", *at, yes=False)
     assert {each["wording"]["found"] for each in told} == {"missing", "changed"}
     assert "is not what the ledger names" in run("west/scientist", "terms", NAME, *at, yes=False)
-    typed = iter(["n", "y"])
     monkeypatch.setattr(asking, "at_terminal", lambda: True)
-    monkeypatch.setattr(asking, "_answer", lambda question: next(typed))
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
     seen = run("west/scientist", "accept", NAME, str(terms), status=2, yes=False)
     assert "Do not try to find anybody." in seen, "of one's own file"
     run("east/steward", "licences", NAME, str(terms))

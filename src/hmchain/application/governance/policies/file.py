@@ -11,11 +11,11 @@ from pathlib import Path
 import cedarpy
 import msgspec
 
-from hmchain.application.governance import licences
-from hmchain.application.governance.licences import Licence
 from hmchain.application.governance.policies.rules import RULES, Json, Values, made
 from hmchain.application.governance.purposes import PURPOSES, diseases
+from hmchain.application.governance.requests import licences
 from hmchain.application.governance.requests.documents import DocumentError
+from hmchain.application.governance.requests.licences import Licence
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger import purposes

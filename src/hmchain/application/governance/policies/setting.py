@@ -6,9 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.governance import licences
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.licences import Wording
 from hmchain.application.governance.policies.file import licences_of, load_policy, terms_of
 from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.policies.words import (
@@ -18,6 +16,8 @@ from hmchain.application.governance.policies.words import (
     difference,
     rules_in_words,
 )
+from hmchain.application.governance.requests import licences
+from hmchain.application.governance.requests.licences import Wording
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
 from hmchain.ledger.context import STEWARD

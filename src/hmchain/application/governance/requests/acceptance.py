@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.governance import licences
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.licences import Found, Licence, Wording
+from hmchain.application.governance.requests import licences
 from hmchain.application.governance.requests.applying import me, view
 from hmchain.application.governance.requests.documents import DocumentError
+from hmchain.application.governance.requests.licences import Found, Licence, Wording
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.applicants import AcceptLicences
 from hmchain.ledger.readers import requests as reader

@@ -48,6 +48,7 @@ from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import RequestView
 from hmchain.ledger.state import State
+from hmchain.plain import is_meant
 
 
 class RequestTakenError(InputError):
@@ -286,8 +287,8 @@ def redact(user: LedgerUser, papers: Documents, name: str, prefix: str) -> Reque
 
 
 def document_of(shown: RequestView, prefix: str) -> reader.RequestDocument:
-    """The one document whose digest begins like this. Raises `NoSuchDocumentError`."""
-    found = [each for each in shown.documents if prefix and each.digest.hex().startswith(prefix.lower())]
+    """The one document whose digest begins like this, in 4 digits or more. Raises `NoSuchDocumentError`."""
+    found = [each for each in shown.documents if is_meant(each.digest, prefix)]
     if len(found) != 1:
         what = f"request {shown.request} has {'no' if not found else 'more than one'} document {prefix!r}"
         raise NoSuchDocumentError(what, f"`hmchain request show {shown.request}` has their digests")

@@ -227,7 +227,7 @@ def _written(user: LedgerUser, papers: Documents, name: str, text: str, *, priva
     if not text.strip():
         return b""
     entry = require_request(user.state, name)
-    content = requests.content(user.state, name, max(entry.version, 1))
+    content = requests.latest(user.state, entry)
     asked = {call.person.organisation for call in reviewing.calls(user.state, name, entry.version)}
     organisations = {user.organisation} if private else circle(user.state, entry, content) | asked
     return papers.put(user.ledger.chain_id, name, text_document(text), readers_of(user.state, organisations))

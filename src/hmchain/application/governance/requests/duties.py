@@ -31,7 +31,7 @@ def fulfil(user: LedgerUser, papers: Documents, name: str, duty: str, evidence: 
     Raises `NoSuchDutyError`.
     """
     entry = require_request(user.state, name)
-    content = requests.content(user.state, name, max(entry.version, 1))
+    content = requests.latest(user.state, entry)
     hospitals = requests.ever_asked(user.state, name)
     owed = [each for hospital in hospitals for each in _owed(user, hospital, name, duty) if each.status is Status.OPEN]
     _require(owed, name, duty, "is open")

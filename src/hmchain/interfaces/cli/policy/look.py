@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from hmchain.application.governance import licences
 from hmchain.application.governance.policies import setting, trials
 from hmchain.application.governance.policies.setting import PolicyView
 from hmchain.application.governance.purposes import found_by_word
+from hmchain.application.governance.requests import licences
 from hmchain.application.node.reading import open_ledger
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance import licences as terms_files
 from hmchain.application.governance.requests import applying, decisions
+from hmchain.application.governance.requests import licences as terms_files
 from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
 from hmchain.application.governance.requests.reading import RequestInWords, in_words, require_read
 from hmchain.interfaces.cli import output

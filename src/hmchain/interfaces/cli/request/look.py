@@ -10,8 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hmchain.application.governance import licences
-from hmchain.application.governance.requests import acceptance, listing, reading
+from hmchain.application.governance.requests import acceptance, licences, listing, reading
 from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.listing import ListedRequest
 from hmchain.application.node import sent

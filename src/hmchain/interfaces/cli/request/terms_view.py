@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from hmchain.application.governance.licences import Found, Wording
 from hmchain.application.governance.requests.acceptance import TermsInWords
+from hmchain.application.governance.requests.licences import Found, Wording
 from hmchain.interfaces.cli import output
 from hmchain.plain import size
 

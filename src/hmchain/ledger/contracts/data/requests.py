@@ -291,6 +291,11 @@ def draft(state: State, entry: Request) -> Content | None:
     return content(state, entry.name, entry.version + 1) or content(state, entry.name, entry.version)
 
 
+def latest(state: State, entry: Request) -> Content | None:
+    """What was submitted last; of a request that never was, what is drafted."""
+    return content(state, entry.name, max(entry.version, 1))
+
+
 def submission(state: State, name: str, version: int) -> Submission | None:
     """A version as it was submitted, or None."""
     return SUBMISSIONS.get(state, name, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hmchain.decoding import mappings
 from hmchain.records.deidentification.fhir.rules import target
 from hmchain.records.deidentification.patients import Patient, PatientRule, issuer_name
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
@@ -28,7 +29,7 @@ def merges(
     `replaced-by` says it of the resource itself, the other links of the one that they name. Where ids are no numbers,
     an identifier of one of the hospital's own systems says whose the id is.
     """
-    for link in _objects(resource.get("link")):
+    for link in mappings(resource.get("link")):
         found = target(link.get("other"), aliases)
         if found is not None and found[0] == "Patient" and found[1] not in ("", own):
             pair = patient_of(own, rule), patient_of(found[1], rule)
@@ -39,7 +40,7 @@ def merges(
 
 def merged(own: str, resource: Mapping[str, Any], pseudonyms: Pseudonyms) -> dict[str, str]:
     """Say, as an attribute, of a Patient resource of somebody who turned out to be another, that the other's counts."""
-    if any(link.get("type") == "replaced-by" for link in _objects(resource.get("link"))):
+    if any(link.get("type") == "replaced-by" for link in mappings(resource.get("link"))):
         return {MERGED: REPLACED}
     number = _number(resource, pseudonyms.rule) or patient_of(own, pseudonyms.rule)
     return {MERGED: PRIOR_NUMBER} if pseudonyms.is_another(number) else {}
@@ -47,12 +48,8 @@ def merged(own: str, resource: Mapping[str, Any], pseudonyms: Pseudonyms) -> dic
 
 def _number(resource: Mapping[str, Any], rule: PatientRule) -> Patient | None:
     systems = set(map(issuer_name, () if rule.fhir_ids else rule.own))
-    for identifier in _objects(resource.get("identifier")):
+    for identifier in mappings(resource.get("identifier")):
         system, value = identifier.get("system"), identifier.get("value")
         if type(system) is str and type(value) is str and value.strip() and issuer_name(system) in systems:
             return Patient(value, system)
     return None
-
-
-def _objects(element: Any) -> list[dict[str, Any]]:
-    return [each for each in element if type(each) is dict] if type(element) is list else []
