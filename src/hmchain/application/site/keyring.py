@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain import files
@@ -37,7 +37,7 @@ class Keyring:
     """Opens what is wrapped to the organisation, its own records among it."""
     local: SecretKey
     """Seals what the agent keeps on its own disk."""
-    opening: Opener
+    opening: Opener = field(compare=False)
     """Opens what others sealed to the organisation, also to a wrapping key that it has replaced."""
 
     @classmethod
