@@ -17,6 +17,15 @@ import msgspec
 T = TypeVar("T")
 
 _UNKNOWN = re.compile("unknown field `([^`]*)`")
+_OTHER_TYPE = re.compile(r"Expected `([^`]*)`, got `([^`]*)` - at `([^`]*)`")
+_TYPES = {
+    "int": ("a whole number", "a whole number"), "float": ("a number", "a number"),
+    "str": ('a text in "quotes"', "a text"), "bool": ("true or false", "true or false"),
+    "array": ("a list in [ ]", "a list"), "object": ("a table", "a table"),
+    "date": ("a day such as 2027-06-30, without quotes", "a day"),
+}  # fmt: skip
+"""What a type is called where it should stand, and where it does."""
+_WRITTEN = 'texts stand in "quotes", days as 2027-06-30, numbers as 0.5'
 _building = threading.Lock()
 _of_json: dict[tuple[Any, bool], msgspec.json.Decoder[Any]] = {}
 _of_msgpack: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
@@ -62,9 +71,20 @@ def mappings(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def in_words(error: Exception, kind: type[Any] | UnionType) -> str:
-    """The reason why something is no `kind`; of an entry that there is not, with the one that may be meant."""
-    said = str(error)
+def in_words(error: Exception, kind: type[Any] | UnionType, above: str = "") -> str:
+    """The reason why a file or table is no `kind`, for who wrote it by hand; entries are those of a table `above`.
+
+    Of an entry that there is not, with the one that may be meant.
+    """
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8: save it as UTF-8"
+    said = str(error).removeprefix("Object contains ").removeprefix("Object ").replace("$.", above)
+    if isinstance(error, msgspec.DecodeError) and not isinstance(error, msgspec.ValidationError):
+        twice = said.replace("Cannot overwrite a value", "an entry stands twice")
+        return twice if twice != said else f"{said}: {_WRITTEN}"
+    if other := _OTHER_TYPE.search(said):
+        wanted = " or ".join(_TYPES.get(each, (each,))[0] for each in other[1].split(" | ") if each != "null")
+        return f"`{other[3]}` is {_TYPES.get(other[2], ('', other[2]))[1]}, and should be {wanted}"
     found = _UNKNOWN.search(said)
     near = difflib.get_close_matches(found[1], sorted(_fields(kind)), n=1) if found else []
     return f"{said}: did you mean `{near[0]}`?" if near else said

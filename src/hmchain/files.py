@@ -7,6 +7,7 @@ left out there may be half a file afterwards, or none.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import fcntl
 import os
@@ -96,7 +97,7 @@ def write_whole(
 def read_toml(path: Path, kind: type[T], wrong: Callable[[str], HMChainError]) -> T:
     """Read a TOML file into a type. Raises `OSError`, and what `wrong` makes of the reason why it is no such file."""
     try:
-        return decoding.from_toml(read(path), kind)
+        return decoding.from_toml(read(path).removeprefix(codecs.BOM_UTF8), kind)  # some editors write that mark
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise wrong(decoding.in_words(error, kind)) from error
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from hmchain import decoding
+from hmchain import decoding, files
+from hmchain.errors import InputError
 
 TOGETHER = """
 import sys, threading, types
@@ -90,3 +93,23 @@ def test_who_mistypes_an_entry_is_told_which_one_is_meant(text: str, meant: str)
         decoding.from_toml(text, Outer)
     said = decoding.in_words(caught.value, Outer)
     assert "unknown field" in said and said.endswith(meant or "`zz`")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"dates = 3", '`dates` is a whole number, and should be a text in "quotes"'),
+        (b"[tables.one]\nk_min = 'x'", "is a text, and should be a whole number"),
+        (b"dates = 30.06.2027", "days as 2027-06-30"),
+        (b"dates = 'a'\ndates = 'b'", "an entry stands twice"),
+        (b"dates = '\xe4'", "it is no text in UTF-8: save it as UTF-8"),
+    ],
+)
+def test_who_writes_a_file_by_hand_is_told_what_should_stand_there(tmp_path: Path, text: bytes, said: str) -> None:
+    path = tmp_path / "outer.toml"
+    path.write_bytes(codecs.BOM_UTF8 + b"dates = '\xc3\xa4'")
+    assert files.read_toml(path, Outer, InputError) == Outer("ä"), "as editors of Windows save it"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        files.read_toml(path, Outer, InputError)
+    assert said in str(caught.value)

@@ -53,12 +53,14 @@ def _typed(prompt: str) -> str:
     try:
         return sys.stdin.readline()
     except KeyboardInterrupt:
+        sys.stderr.write("\n")
         raise typer.Abort from None
 
 
 def read_line(question: str) -> str:
     """The line that a person types. Raises `typer.Abort` at Ctrl-C, and at Ctrl-D, which is no answer."""
     if not (typed := _typed(f"{output.safe(question)}: ")):
+        sys.stderr.write("\n")
         raise typer.Abort
     return typed.strip()
 

@@ -75,7 +75,7 @@ def test_requests_are_tried_against_a_policy(here: Path, capsys: pytest.CaptureF
 def test_questions_are_asked_one_at_a_time_and_again_where_the_answer_cannot_be(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter(["disease-research", "MONDO:9999999", "MONDO:0021042", "NCU", "", "", "", "", "many", "2"])
+    answers = iter(["disease-research", "MONDO:9999999", "MONDO:0021042", "NCU", "", "", "", "many", "2"])
     monkeypatch.setattr(asking, "at_terminal", lambda: True)
     monkeypatch.setattr(asking, "read_line", lambda question: next(answers, ""))
     assert main(["policy", "new", "brain"]) == 0

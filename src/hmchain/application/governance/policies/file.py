@@ -22,6 +22,7 @@ from hmchain.ledger import purposes
 from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import cedar, policies
+from hmchain.ledger.contracts.data.contents import REGION
 from hmchain.ledger.contracts.data.policies import Duty, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.transactions import Refusal
@@ -97,6 +98,7 @@ def terms_of(file: PolicyFile, folder: Path = Path()) -> Terms:
 
     Raises `PolicyFileError` for an answer that is unknown or contradicts another.
     """
+    _require_ranges(file)
     policies_by_id = made(_chosen(file)) | {name: _own(name, text) for name, text in sorted(file.rules.items())}
     duties = _duties(file)
     found = Terms(
@@ -113,11 +115,37 @@ def terms_of(file: PolicyFile, folder: Path = Path()) -> Terms:
     try:
         policies.require_sound(found)
     except Refusal as refusal:
-        what = (
-            "the answers make no policy that a ledger takes: a number out of range, a text that is no name, or too many"
-        )
-        raise PolicyFileError(what, "take back what was changed last") from refusal
+        what = "the answers make no policy that a ledger takes: the rules are too many, or too long"
+        raise PolicyFileError(what, "make lists and rules shorter") from refusal
     return found
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "approvers": (1, policies.APPROVERS_MAX), "minimum_cohort": (0, policies.COUNT_MAX - 1), "colluders": (0, 999),
+    "days": (0, policies.DAYS_MAX), "epsilon": (0, MILLION), "rounds": (0, policies.COUNT_MAX - 1),
+}  # fmt: skip
+_NAMED = ("fields", "labels", "institutions", "not_for_profit")
+
+
+def _require_ranges(file: PolicyFile) -> None:
+    """Name the number that is out of range, or the text that is no name."""
+    duties = {f"duties.{kind}": (days, (0, policies.DAYS_MAX)) for kind, days in file.duties.items()}
+    for key, (value, (least, most)) in (
+        {key: (getattr(file, key), bounds) for key, bounds in _RANGES.items()} | duties
+    ).items():
+        if not least <= value <= most:  # NaN lies nowhere
+            raise PolicyFileError(f"{key} = {value:g} is out of range", f"it may be {least:g} to {most:g}")
+    for key in _NAMED:
+        if wrong := next((each for each in getattr(file, key) if not is_name(each)), None):
+            raise PolicyFileError(f"{key} has {wrong!r}, which is no name", "up to 48 of a-z, 0-9, '.', '_', '-'")
+    for each in file.people:
+        if [is_name(part) for part in each.split("/")] != [True, True]:
+            raise PolicyFileError(f"people has {each!r}, which names no person", "as in north/s1: HOSPITAL/PERSON")
+    for each in file.regions:
+        if REGION.fullmatch(each.upper()) is None:
+            raise PolicyFileError(f"regions has {each!r}, which is no country's code", "two letters, as in DE or FI")
+    if not file.uses and not file.rules:
+        raise PolicyFileError("uses is empty, and nothing would be permitted", f"give some of {', '.join(PURPOSES)}")
 
 
 # -- from answers to rules ---------------------------------------------------------------------------------------------
@@ -159,8 +187,9 @@ def _lists(file: PolicyFile) -> Iterable[tuple[str, Sequence[str]]]:
         if kind not in set(Kind):
             raise PolicyFileError(f"{kind!r} is no kind of use", f"give some of {', '.join(Kind)}")
     codes = [_digest("codes", each).hex() for each in file.codes]
+    regions = [each.upper() for each in file.regions]
     return (
-        ("kinds", file.kinds), ("regions", file.regions), ("people", file.people), ("fields", file.fields),
+        ("kinds", file.kinds), ("regions", regions), ("people", file.people), ("fields", file.fields),
         ("institutions", file.institutions), ("labels", file.labels), ("code", codes),
     )  # fmt: skip
 

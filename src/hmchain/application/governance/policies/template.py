@@ -12,6 +12,7 @@ import msgspec
 from hmchain import decoding, files
 from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError, conditions, terms_of
 from hmchain.application.governance.purposes import PURPOSES, terms
+from hmchain.ledger import purposes
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.policies import DUTIES
 
@@ -30,7 +31,7 @@ class Question:
 QUESTIONS = (
     Question("uses", f"What may it be used for ({', '.join(PURPOSES)})",
              f"{', '.join(PURPOSES)}; or codes of the Data Use Ontology (DUO)"),
-    Question("diseases", "Which diseases, where the use is disease-research (codes of Mondo)",
+    Question("diseases", "Which diseases (codes of Mondo; `hmchain policy codes WORD` finds them; empty for any)",
              "with disease-research: codes of Mondo, each with all below it; `hmchain policy codes WORD`"),
     Question("conditions", "Under which conditions of DUO (NPUNCU: not commercial, IRB: ethics letter, PUB: published)",
              "of DUO, listed at the end of this file"),
@@ -55,6 +56,8 @@ QUESTIONS = (
              "terms that whoever asks accepts first: files beside this one, which the members then read"),
 )  # fmt: skip
 """In the order in which they are asked."""
+
+_DISEASE_RESEARCH = {"DISEASE-RESEARCH", "DS", purposes.DISEASE_SPECIFIC}
 
 _HEAD = """# The policy of a dataset. Change it, and try it: `hmchain policy test FILE`
 # What the ledger gets is rules, numbers and codes: nothing that stands behind a # leaves this file.
@@ -96,6 +99,13 @@ def begun(dataset: str) -> PolicyFile:
     return PolicyFile(dataset=dataset)
 
 
+def is_idle(file: PolicyFile, question: Question) -> bool:
+    """Whether a question asks for nothing, after the answers before it."""
+    if question.entry == "diseases":
+        return not {each.upper() for each in file.uses} & _DISEASE_RESEARCH
+    return question.entry == "automatic" and file.person_looks
+
+
 def usual(file: PolicyFile, question: Question) -> str:
     """The answer that stands if none is given."""
     value = getattr(file, question.entry)
@@ -132,7 +142,8 @@ def _filled(file: PolicyFile, question: Question, text: str) -> PolicyFile:
     try:
         found = decoding.converted({**msgspec.to_builtins(file), question.entry: value}, PolicyFile)
     except msgspec.ValidationError as error:
-        raise PolicyFileError(f"{text!r} is no answer to that", "give a number, yes or no, or a list") from error
+        wanted = "yes or no" if isinstance(old, bool) else "a whole number" if isinstance(old, int) else "a number: 0.5"
+        raise PolicyFileError(f"{text!r} is no answer to that", f"give {wanted}") from error
     return _with_duties(found)
 
 

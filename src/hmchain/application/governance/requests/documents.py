@@ -141,7 +141,7 @@ def file_document(path: Path) -> Document:
     except files.TooLargeError as error:
         raise DocumentError(f"{path} is too large", f"at most {FILE_BYTES_MAX >> 20} MiB: {_SMALLER}") from error
     except OSError as error:
-        raise DocumentError(f"{path} cannot be read", "check the path and its owner") from error
+        raise DocumentError(f"{path} cannot be read: {error.strerror}", "check the path and its owner") from error
     if not data:
         raise DocumentError(f"{path} is empty", "attach another file")
     if (media := media_of(data)) is None:

@@ -152,7 +152,7 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         try:
             found = decoding.converted(table, Proposal)
         except msgspec.ValidationError as error:
-            reason = decoding.in_words(error, Proposal).replace("$.", "study.")
+            reason = decoding.in_words(error, Proposal, "study.")
             raise RequestFileError(reason, "docs/how-to/scientist.md has all keys of a study") from error
         require_sound_study(found)
         return beside(found, Path(self.folder))
@@ -175,9 +175,9 @@ def load_request(path: Path) -> RequestFile:
         found = read_toml(path, RequestFile, wrong)
     except OSError as error:
         hint = "check the path; `hmchain request new NAME` writes one to fill in"
-        raise RequestFileError(f"{path} cannot be read", hint) from error
+        raise RequestFileError(f"{path} cannot be read: {error.strerror}", hint) from error
     if found.folder:
-        raise wrong("Object contains unknown field `folder`")
+        raise wrong("unknown field `folder`")
     found = msgspec.structs.replace(found, folder=str(path.parent))
     require_sound(found)
     for _, attached in found.files:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hmchain import files
@@ -32,7 +32,7 @@ publishes = true          # whether results will be published
 until = {until}        # the last day on which the data are used
 # colluders = 1           # so many participants may pool what they know and still learn no other's part
 
-[datasets]                # of each hospital that is asked; the newest version, or "scans@2"
+[datasets]                # one of each hospital that is asked; the newest version, or "scans@2"
 {datasets}
 
 [resources]               # of each hospital's machine: its agent holds the study to it
@@ -69,13 +69,21 @@ def template(name: str, kind: str, hospitals: Iterable[tuple[str, str]], today: 
         raise RequestFileError(f"{name!r} is no name", "up to 48 of a-z, 0-9, '.', '_', '-'")
     if kind not in tuple(Kind):
         raise RequestFileError(f"kind {kind!r} is not known", f"it may be {', '.join(Kind)}")
-    named = "\n".join(f'{organisation} = "{dataset}"' for organisation, dataset in hospitals)
+    named = "\n".join(_datasets(hospitals))
     head = _HEAD.format(
         name=name, kind=kind, purposes=", ".join(PURPOSES), datasets=named or '# north = "scans"',
         until=(today + datetime.timedelta(days=DAYS - 1)).isoformat(),
     )  # fmt: skip
     plan = {Kind.TRAIN: _STUDY, Kind.COUNT: _QUERY}.get(Kind(kind), "")
     return head + plan + _ATTACHMENTS + _FORM + "".join(_questions())
+
+
+def _datasets(hospitals: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """A line for each dataset; of one hospital's the first alone counts, so that the file is one that can be read."""
+    seen = set()
+    for organisation, dataset in hospitals:
+        yield f'{"# " * (organisation in seen)}{organisation} = "{dataset}"'
+        seen.add(organisation)
 
 
 def write_template(path: Path, text: str) -> None:

@@ -41,12 +41,13 @@ def new(
     template.require_new(path)
     if asking.at_terminal():
         for question in QUESTIONS:
-            file = _answered(file, question, path.parent)
+            if not template.is_idle(file, question):
+                file = _answered(file, question, path.parent)
     template.write(path, file)
     output.show(
         {"file": path},
         lambda _: output.say(f"{path} is written. Read it in words: `hmchain policy show {path}`, and try it: "
-                             f"`hmchain policy test {path}`"),
+                             f"`hmchain policy test {path}`. Then put it in force: `hmchain policy set {path}`"),
     )  # fmt: skip
 
 

@@ -40,14 +40,16 @@ def new(
     text = template.template(name, kind, checking.catalogue(NodeFolder(node)), today)
     path = out or Path(f"{name}.toml")
     template.write_template(path, text)
-    said = f"{path} is yours to fill in; strike the datasets that you do not need."
+    said = f"{path} is yours to fill in; choose among the datasets, and strike what you do not need."
     output.show({"file": path}, lambda _: output.say(f"{said} Then: `hmchain request check {path}`"))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain request check relapse.toml"))
 def check(file: RequestFileArgument, node: PersonOption = DEFAULT_FOLDER) -> None:
     """Check a request's file, and say what the hospitals' policies would answer now; nothing goes anywhere."""
-    output.show(checking.check(file, NodeFolder(node), now_ms()), _show_checked)
+    found = checking.check(file, NodeFolder(node), now_ms())
+    output.show(found, _show_checked)
+    output.remark(f"Put it before the hospitals: `hmchain request submit {file}`")
 
 
 def _show_checked(found: CheckedRequest) -> None:

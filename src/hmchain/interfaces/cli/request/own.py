@@ -55,6 +55,8 @@ def _handed_in(user: LedgerUser, name: str) -> RequestView:
         if (file := Path(f"{name}.toml")).is_file():
             hint = f"hand its file in: `hmchain request submit {file}`"
             raise UnknownRequestError(f"there is no draft {name} on the ledger", hint) from error
+        if Path(name).suffix or "/" in name:
+            raise UnknownRequestError(f"there is no file {name}", "check the path: it ends in .toml") from error
         raise
 
 

@@ -217,9 +217,14 @@ def test_rules_of_ones_own_stand_beside_ours() -> None:
         ({"kinds": ["look"]}, "is no kind"),
         ({"duties": {"dance": 1}}, "is no duty"),
         ({"codes": ["abc"]}, "is no digest"),
-        ({"regions": ["Germany"]}, "make no policy"),
-        ({"people": ["Dr. West"]}, "make no policy"),
-        ({"approvers": 99}, "make no policy"),
+        ({"regions": ["Germany"]}, "regions has 'Germany'"),
+        ({"people": ["Dr. West"]}, "people has 'Dr. West'"),
+        ({"labels": ["Hirn Tumor"]}, "labels has 'Hirn Tumor'"),
+        ({"approvers": 99}, "approvers = 99 is out of range"),
+        ({"duties": {"publish": -1}}, "duties.publish = -1 is out of range"),
+        ({"epsilon": float("nan")}, "epsilon = nan is out of range"),
+        ({"epsilon": float("inf")}, "epsilon = inf is out of range"),
+        ({"uses": []}, "nothing would be permitted"),
         ({"rules": {"a": "permit everything"}}, "is no Cedar"),
         ({"rules": {"uses": "permit(principal, action, resource);"}}, "cannot be called"),
         (
@@ -232,6 +237,10 @@ def test_rules_of_ones_own_stand_beside_ours() -> None:
 def test_an_answer_that_cannot_be_is_named(answers: dict[str, Any], said: str) -> None:
     with pytest.raises(PolicyFileError, match=said):
         terms_of(file_with(**answers))
+
+
+def test_a_country_in_small_letters_is_that_country() -> None:
+    assert terms_of(file_with(regions=["de", "FI"])) == terms_of(file_with(regions=["DE", "FI"]))
 
 
 def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -> None:
@@ -271,7 +280,8 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("entry", "text", "said"),
     [("uses", "nonsense", "'nonsense' is no use"), ("conditions", "XYZ", "'XYZ' is no condition"),
-     ("conditions", "IS", "needs 'institutions'"), ("approvers", "0", "make no policy")],
+     ("conditions", "IS", "needs 'institutions'"), ("approvers", "0", "it may be 1 to 8"),
+     ("person_looks", "vielleicht", "give yes or no"), ("epsilon", "1,0", "give a number: 0.5")],
 )  # fmt: skip
 def test_an_answer_that_makes_no_policy_is_asked_for_again_at_once(entry: str, text: str, said: str) -> None:
     question = next(each for each in QUESTIONS if each.entry == entry)

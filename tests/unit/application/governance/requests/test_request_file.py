@@ -58,8 +58,10 @@ def test_a_whole_file_says_what_is_asked(tmp_path: Path) -> None:
 
 
 def test_what_a_template_asks_for_is_no_longer_than_an_ordinary_policy_allows(tmp_path: Path) -> None:
-    text = template("relapse", "transfer", [("north", "scans")], TODAY).replace('"""\n"""', '"x"').replace('""', '"x"')
+    offered = [("north", "scans"), ("north", "others")]
+    text = template("relapse", "transfer", offered, TODAY).replace('"""\n"""', '"x"').replace('""', '"x"')
     morning = datetime.datetime.combine(TODAY, datetime.time(), datetime.UTC)
+    assert load(tmp_path, text).wanted == (("north", "scans", None),), "of one hospital's datasets one is chosen"
     days = (load(tmp_path, text).until_ms / 1000 - morning.timestamp()) / 86_400
     assert 364 < days <= begun("scans").days
 
