@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -63,7 +62,6 @@ DEADLINES = Deadlines(60_000, 10_000, 10_000, 10_000, 10_000, 10_000)
 F32 = npt.NDArray[np.float32]
 
 
-@cache
 def repeatable_keys(name: str) -> Keyring:
     """A hospital's keys, the same in every run."""
     chance = random.Random(f"keys of {name}")
