@@ -1,22 +1,49 @@
-"""What all tests share: fixed seeds, a terminal that is the same everywhere, and no skip in CI."""
+"""What all tests share: fixed seeds, folders in memory, a terminal that is the same everywhere, and no skip in CI."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Generator
+import subprocess
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from support.opened import OPENED, close_since
+
+os.environ.pop("COLUMNS", None)  # people's pipes have no width
 # Examples follow from the test alone, so a failure repeats; deadlines would measure the machine, not the code.
 settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("fixed")
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 2 << 30
+_ENDING_SECONDS = 5
 
 
-def pytest_report_header() -> str:
-    """Say where chance comes from."""
-    return "seeds: fixed in each test; hypothesis examples derived from the test (derandomize)"
+def _in_memory() -> bool:
+    """Whether Linux's folder in memory has room for the tests' files, and lets programs run there (in a container it
+    often does neither)."""
+    if not os.access(_MEMORY, os.W_OK):
+        return False
+    found = os.statvfs(_MEMORY)
+    return found.f_bavail * found.f_frsize >= _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC
+
+
+# A bed syncs thousands of times, for power cuts that no test waits for: those of tests/integration are played from the
+# calls. On a disk, syncing is a quarter of what tests cost, and much more beside others who write there.
+if _in_memory():
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+def pytest_report_header() -> list[str]:
+    """Say where chance comes from, and where files go."""
+    return [
+        "seeds: fixed in each test; hypothesis examples derived from the test (derandomize)",
+        f"files: below {os.environ.get('PYTEST_DEBUG_TEMPROOT', 'the folder for temporary files')}",
+    ]
 
 
 def pytest_collection_finish() -> None:
@@ -25,8 +52,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In continuous integration nothing may be missing: a test that would be skipped elsewhere fails there."""
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say what a process wrote that failed a test, which Python keeps to itself.
+
+    In continuous integration nothing may be missing: a test that would be skipped elsewhere fails there.
+    """
+    failed = call.excinfo and call.excinfo.value
+    if isinstance(failed, subprocess.CalledProcessError | subprocess.TimeoutExpired):
+        failed.add_note(f"its output: {failed.stdout}\nits errors: {failed.stderr}")
     report = yield
     if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
         report.outcome, report.longrepr = "failed", f"CI=true, and this test would be skipped: {report.longrepr}"
@@ -34,6 +67,21 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 @pytest.fixture(autouse=True)
-def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Test workers set a width of 80; people's pipes have none."""
-    monkeypatch.delenv("COLUMNS", raising=False)
+def _what_a_test_opens_ends_with_it() -> Iterator[None]:
+    """Close the beds of a test; those of a whole file are closed by the fixtures that make them."""
+    count = len(OPENED)
+    yield
+    close_since(count)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left_open() -> Iterator[None]:
+    """Whoever opens what runs threads (a bed, a node, a server) closes it, or the tests of another file find it."""
+    before = set(threading.enumerate())
+    yield
+    assert not OPENED, "a fixture of this file does not close its bed"
+    started = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in started:
+        thread.join(_ENDING_SECONDS)
+    left = [thread.name for thread in started if thread.is_alive()]
+    assert not left, f"a test of this file left open what these threads belong to: {left}"

@@ -425,4 +425,3 @@ def test_what_libraries_have_to_say_of_values_reaches_no_terminal(steward: Stewa
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert "quince" not in (done.stdout + done.stderr).lower()
         assert not done.stderr, done.stderr
-    steward.run("selftest")

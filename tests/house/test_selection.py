@@ -81,6 +81,7 @@ def test_what_is_missing_is_a_failure_in_ci_and_a_skip_with_its_reason_elsewhere
     (tmp_path / "test_tool.py").write_text(SKIPPING)
     (tmp_path / "conftest.py").write_text((REPOSITORY / "tests" / "conftest.py").read_text("utf-8"))
     command = [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "CI": ci}, capture_output=True, text=True)
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(REPOSITORY / "tests")}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == failed, done.stdout
     assert "there is no such tool" in done.stdout

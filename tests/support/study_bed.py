@@ -47,6 +47,7 @@ from hmchain.ledger.engines.ledger import signed
 from hmchain.ledger.genesis import NOTICE_MS
 from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
+from support.opened import OPENED, closed
 
 STUDY = "tumours"
 NAMES = ("east", "north", "south", "west", "centre", "coast", "island")
@@ -164,6 +165,7 @@ class Bed:
         genesis = replace(genesis, notice_ms=bed.notice_ms)
         ledger = EmbeddedLedger.create(directory / "ledger", genesis, validator_keys(keys), clock_ms=bed.clock)
         bed.adopt(Consortium(directory, ledger, keys, bed.learn))
+        OPENED.append(bed)
         return bed
 
     def adopt(self, consortium: Consortium) -> None:
@@ -378,4 +380,5 @@ class Bed:
         return [(event.kind, *event.keys[1:]) for _, event in self.events if event.kind.startswith(prefixes)]
 
     def close(self) -> None:
+        closed(self)
         self.consortium.close()
