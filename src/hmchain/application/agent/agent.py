@@ -32,7 +32,7 @@ from hmchain.application.agent.pins import (
     require_floor,
 )
 from hmchain.application.agent.protocols import Learner, LearnerFactory, Leaving, Outgoing, Random
-from hmchain.application.agent.store import AgentStore
+from hmchain.application.agent.store import AgentStore, AgentStoreError
 from hmchain.application.agent.study_keys import PairAgreementError, StudyKeyStore
 from hmchain.application.learning.trainers.allowance import Allowance, UsedUpError
 from hmchain.application.learning.trainers.worker import StillAtWorkError, TrainerEndedError
@@ -99,7 +99,8 @@ class Agent:
 
     def publish(self) -> None:
         """Upload what the ledger already binds; done before `step`, so that others find it."""
-        self.store.tend()
+        with suppress(AgentStoreError):  # the disk is full: whatever needs room in it says so
+            self.store.tend()
         for study in self.open_studies():
             with self._waiting(study):
                 if study.status is Status.RUNNING and (participant := self.participant(study)):

@@ -21,6 +21,7 @@ from hmchain.application.node.reading import verified_state
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError, StorageError
+from hmchain.keys import UnwrapError
 from hmchain.ledger.context import SCIENTIST, STEWARD, is_name
 from hmchain.ledger.contracts.data import datasets, requests
 from hmchain.ledger.contracts.data.applicants import (
@@ -49,6 +50,7 @@ from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.requests import RequestView
 from hmchain.ledger.state import State
 from hmchain.plain import is_meant
+from hmchain.records.envelope import EnvelopeKeyError
 
 
 class RequestTakenError(InputError):
@@ -196,7 +198,7 @@ def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms:
         try:
             document = papers.read(chain, source, each.digest)
             kept.append(DocumentRef(each.kind, papers.put(chain, name, document, readers)))
-        except StorageError:
+        except (StorageError, UnwrapError, EnvelopeKeyError):
             left.append(each.kind.value)
     _save(user, name, replace(content, datasets=_newest(user, content), documents=tuple(kept), until_ms=until_ms))
     return Renewed(view(user, name), tuple(left))

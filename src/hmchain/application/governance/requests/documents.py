@@ -30,7 +30,13 @@ from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.state import State
 from hmchain.plain import readable
 from hmchain.records.envelope import open_envelope, seal
-from hmchain.records.objects import MissingObjectError, ObjectStore, address_of
+from hmchain.records.objects import (
+    MissingObjectError,
+    ObjectStore,
+    TamperedObjectError,
+    WrongSizeError,
+    address_of,
+)
 
 T = TypeVar("T")
 
@@ -180,12 +186,12 @@ class Documents(Redacted):
     def put(self, chain_id: str, request: str, document: Document, readers: Iterable[Member]) -> bytes:
         """Seal a document of a request to readers and return its digest for the ledger.
 
-        The same document for the same readers is the same again, as long as its key stands: whoever repeats a command
+        The same document for the same readers is the same again, as long as it can be read: whoever repeats a command
         asks for no other. Raises `StorageError`, or `KeyMaterialError` of a reader's key.
         """
         listed, store = sorted(readers, key=lambda member: member.organisation), self.objects()
         remembered = self._place(chain_id, request, document, listed)
-        if (known := _remembered(remembered)) is not None and store.exists(known):
+        if (known := _remembered(remembered)) is not None and self._stands(store, chain_id, request, known):
             return known
         key = SecretKey.generate()
         sealed = seal(encode(padded(_Sealed(document))), key, _context(chain_id, request))
@@ -223,15 +229,25 @@ class Documents(Redacted):
     def destroy(self, chain_id: str, request: str, digest: bytes) -> None:
         """Destroy the key object of a document of a request: nobody who has not read it can read it any more.
 
-        What a ledger calls a document may be any object: nothing goes that is no key object of this request.
+        What a ledger calls a document may be any object: nothing goes that is no key object of this request, but for
+        what is damaged, which nobody can read, and which its store could mend.
         """
         store = self.objects()
         with suppress(MissingObjectError, OtherDocumentError):
-            self._keys(store, chain_id, request, digest)
+            with suppress(TamperedObjectError, WrongSizeError):
+                self._keys(store, chain_id, request, digest)
             store.delete(digest)
         for path in self.folder.documents.glob("*"):
             if _remembered(path) == digest:
                 path.unlink(missing_ok=True)
+
+    def _stands(self, store: ObjectStore, chain_id: str, request: str, digest: bytes) -> bool:
+        """Whether both objects of a document are there."""
+        try:
+            keys = self._keys(store, chain_id, request, digest)
+            return store.size(keys.object) == keys.size
+        except (MissingObjectError, TamperedObjectError, WrongSizeError, OtherDocumentError):
+            return False
 
     def _keys(self, store: ObjectStore, chain_id: str, request: str, digest: bytes) -> _Keys:
         keys = _decoded(self._sized(store, digest, _KEYS_BYTES_MAX), _Keys)
@@ -283,6 +299,15 @@ def _require_sound(document: Document) -> None:
     """Refuse what another program sealed under a false name, a program as a PDF; a text is harmless as it is shown."""
     is_shown = document.media in (Media.FORM, Media.TEXT)
     if not (is_shown or media_of(document.data) == document.media) or len(document.data) > FILE_BYTES_MAX:
+        raise _other()
+
+
+def require_file(document: Document) -> None:
+    """Refuse what must not become a file: a text's bytes are harmless as they are shown, not as they are.
+
+    Raises `OtherDocumentError`.
+    """
+    if document.media != Media.FORM and media_of(document.data) != document.media:
         raise _other()
 
 

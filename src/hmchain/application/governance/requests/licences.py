@@ -24,7 +24,7 @@ from hmchain.application.governance.requests.documents import (
 )
 from hmchain.errors import StorageError
 from hmchain.plain import readable
-from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError, address_of
+from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError, WrongSizeError, address_of
 
 _SUFFIXES: dict[str, str] = {Media.TEXT: ".txt", Media.PDF: ".pdf", Media.PNG: ".png", Media.JPEG: ".jpg"}
 
@@ -99,10 +99,10 @@ def read(objects: ObjectStore, digest: bytes) -> bytes:
     Raises `OtherTermsError`, `MissingObjectError` or another `StorageError`.
     """
     try:
-        if objects.size(digest) > FILE_BYTES_MAX:
+        if (size := objects.size(digest)) > FILE_BYTES_MAX:
             raise _other(digest)
-        return objects.get(digest)
-    except TamperedObjectError as error:
+        return objects.get(digest, size=size)
+    except (TamperedObjectError, WrongSizeError) as error:
         raise _other(digest) from error
 
 

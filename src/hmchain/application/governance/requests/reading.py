@@ -14,8 +14,10 @@ from hmchain.application.governance.requests.documents import (
     Document,
     DocumentFileError,
     Documents,
+    Media,
     NoReaderError,
     RedactedDocumentError,
+    require_file,
 )
 from hmchain.application.governance.requests.form import Form, answered, from_document
 from hmchain.application.governance.requests.words import asked_terms, plan_terms, reason_words
@@ -185,10 +187,14 @@ def _letters(view: RequestView) -> Iterator[Word]:
 def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: Path) -> Paper:
     """Write a document into a new file, whose name is the reader's choice and not its author's.
 
-    Raises what `document_of` and `Documents.read` raise, `RedactedDocumentError`, and `DocumentFileError`.
+    Raises what `document_of` and `Documents.read` raise, `RedactedDocumentError`, `OtherDocumentError` for a program or
+    letters that steer a terminal, and `DocumentFileError`.
     """
     found = document_of(view, prefix)
     document = _opened(papers, chain_id, view.request, found)
+    require_file(document)
+    if document.media == Media.FORM:
+        from_document(document)
     try:
         files.write_whole(out, document.data, durable=False, mode=files.PRIVATE, new=True)
     except FileExistsError as error:

@@ -21,6 +21,7 @@ from hmchain.application.governance.requests.documents import (
     OtherDocumentError,
     file_document,
     readers_of,
+    require_file,
     text_document,
 )
 from hmchain.canonical import Record, encode
@@ -203,6 +204,37 @@ def test_no_text_of_anybody_moves_a_terminal(text: str, lines: bool) -> None:
     shown = readable(text, lines=lines)
     assert all(letter.isprintable() or (lines and letter == "\n") for letter in shown)
     assert readable(shown, lines=lines) == shown
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut short"])
+def test_a_document_that_the_store_lost_is_sealed_anew_when_it_is_asked_again(bed: Bed, damage: str) -> None:
+    """The key object alone reads as nothing: the same command again would name what nobody can open, for ever."""
+    store, folder = bed.consortium.objects, bed.consortium.directory / "objects"
+    document, before = text_document(f"lost: {damage}"), set(store.list())
+    digest = put(bed, document, "west", "east")
+    assert put(bed, document, "west", "east") == digest
+    (sealed,) = set(store.list()) - before - {digest}
+    path = folder / sealed.hex()[:2] / sealed.hex()
+    path.unlink() if damage == "gone" else path.write_bytes(b"half")
+    again = put(bed, document, "west", "east")
+    assert again != digest and of(bed, "east").read(CHAIN, REQUEST, again) == document
+
+
+def test_a_damaged_key_is_destroyed_too(bed: Bed) -> None:
+    """Its store could mend it after the redaction."""
+    store, digest = bed.consortium.objects, put(bed, text_document("damaged"), "west")
+    path = bed.consortium.directory / "objects" / digest.hex()[:2] / digest.hex()
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    of(bed, "west").destroy(CHAIN, REQUEST, digest)
+    assert not store.exists(digest)
+
+
+@pytest.mark.parametrize("media", [Media.TEXT, Media.PDF])
+def test_what_steers_a_terminal_or_is_a_program_becomes_no_file(media: Media) -> None:
+    require_file(Document(Media.TEXT, "", b"a letter"))
+    for data in (b"\x7fELF\x02", b"\x1b[2Japproved"):
+        with pytest.raises(OtherDocumentError):
+            require_file(Document(media, "protocol.pdf", data))
 
 
 def test_an_oversized_attachment_is_refused_before_it_is_read_whole(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hmchain.application.governance.requests.documents import (
 from hmchain.application.governance.requests.file import RequestFileError
 from hmchain.application.governance.requests.form import from_document
 from hmchain.canonical import encode
+from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data.policies import DEFAULT, PERSON_LOOKS, TOO_LONG, SetPolicy, Terms
 from hmchain.ledger.contracts.data.requests import DocumentKind
 from hmchain.ledger.contracts.data.reviewing import RemarkRequest
@@ -167,6 +169,8 @@ def test_a_renewed_request_is_a_copy_whose_documents_are_its_own(bed: RequestBed
     assert encode(again.view.content) == encode(copy.content) and not done.left_out
     applying.redact(west, bed.papers("west"), NAME, before.documents[0].digest.hex())
     assert applying.renew(west, bed.papers("west"), NAME, "relapse-3", until_ms).left_out == ("form",)
+    no_key = dataclasses.replace(bed.papers("west"), key=WrappingKey.generate())
+    assert applying.renew(west, no_key, "relapse-2", "relapse-4", until_ms).left_out == ("form",)
 
 
 def test_people_are_invited_join_answer_for_it_and_leave(bed: RequestBed) -> None:
