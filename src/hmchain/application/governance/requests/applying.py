@@ -44,6 +44,7 @@ from hmchain.ledger.contracts.data.applying import (
 )
 from hmchain.ledger.contracts.data.attachments import RedactDocument
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, DocumentKind, DocumentRef, Request, Status
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers import requests as reader
@@ -54,7 +55,7 @@ from hmchain.records.envelope import EnvelopeKeyError
 
 
 class RequestTakenError(InputError):
-    """A request of this name is somebody else's, or is over."""
+    """A request of this name is somebody else's, or is over, or a study has the name."""
 
     code = "request_taken"
 
@@ -188,6 +189,7 @@ def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms:
     old = reader.require_request(user.state, source)
     content = requests.draft(user.state, old)
     if requests.request(user.state, name) is None:
+        _require_free(user, name)
         user.send(CopyRequest(name, source))
     if content is None:
         return Renewed(view(user, name), ())
@@ -225,6 +227,7 @@ def _prepared(user: LedgerUser, asked: RequestFile, papers: Documents) -> Conten
 def _require_own(user: LedgerUser, name: str) -> None:
     entry = requests.request(user.state, name)
     if entry is None:
+        _require_free(user, name)
         return
     if entry.status is Status.CLOSED:
         hint = f"begin another one of it: `hmchain request renew {name} NEW --until DAY`"
@@ -232,6 +235,13 @@ def _require_own(user: LedgerUser, name: str) -> None:
     if entry.applicant != me(user):
         what = f"request {name} is {entry.applicant}'s"
         raise RequestTakenError(what, "choose another name; a member's people ask its applicant to submit it")
+
+
+def _require_free(user: LedgerUser, name: str) -> None:
+    """No study has the name: one that is allowed bears its request's, and a name is given once."""
+    if studies.study(user.state, name) is not None:
+        what = f"there is a study {name} already, which this request did not ask for"
+        raise RequestTakenError(what, "choose another name: what is asked for and its study have one")
 
 
 def _save(user: LedgerUser, name: str, content: Content) -> None:

@@ -32,6 +32,7 @@ from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.requests import UnknownRequestError, requests_of
 from hmchain.records.objects import MissingObjectError
 from support.request_bed import FILE, NAME, RequestBed
+from support.study_bed import START_MS, YEAR_MS, make_spec
 
 SECRET = "Do early changes in MRI tell who will relapse?"
 
@@ -97,6 +98,17 @@ def test_a_draft_is_nobody_elses_business_until_it_is_handed_in(bed: RequestBed)
     assert not requests_of(bed.bed.state, "east")
     assert applying.hand_in(west, NAME).status == "submitted"
     assert [each.request for each in requests_of(bed.bed.state, "east")] == [NAME]
+
+
+def test_no_request_takes_the_name_of_a_study_that_it_did_not_ask_for(bed: RequestBed) -> None:
+    """All hospitals would allow it, and then its own study could not be proposed."""
+    assert bed.bed.propose(make_spec(bed.bed.names, name=NAME)) == "ok"
+    with pytest.raises(RequestTakenError, match="there is a study relapse already"):
+        bed.submit()
+    west = bed.user("west/scientist")
+    bed.submit(FILE.replace(NAME, "other"))
+    with pytest.raises(RequestTakenError, match="there is a study relapse already"):
+        applying.renew(west, bed.papers("west"), "other", NAME, START_MS + YEAR_MS)
 
 
 def test_a_name_is_somebodys_for_ever(bed: RequestBed) -> None:
