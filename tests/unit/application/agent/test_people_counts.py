@@ -127,6 +127,15 @@ def test_more_people_than_a_count_holds_are_not_cut_to_what_it_holds(bed: Bed, m
     assert [bed.agent(name).troubles["many"] for name in LARGE] == [answers.TOO_MANY] * 3
 
 
+def test_a_hospital_that_seems_too_small_with_its_noise_sits_out(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a number under the limit would be told."""
+    monkeypatch.setattr(answers, "noise", lambda *given: 9 - cohort_bed.MEN)
+    cohort_bed.ask(bed, "noised", "male and not sex unknown", LARGE)
+    assert cohort_bed.propose(bed, "noised") == "ok"
+    assert cohort_bed.run(bed, "noised") is None
+    assert studies.require_study(bed.state, "noised").progress.reason == "too_few"
+
+
 def test_a_query_that_singles_out_one_person_gives_nothing(bed: Bed) -> None:
     cohort_bed.ask(bed, "one", "female and not male and sex other")
     assert cohort_bed.propose(bed, "one") == "ok"

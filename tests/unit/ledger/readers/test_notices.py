@@ -11,7 +11,7 @@ from hmchain.ledger.readers import notices, request_steps
 from hmchain.ledger.readers.notices import DAY_MS, SOON_MS, Standing, Subject
 from hmchain.ledger.readers.requests import requests_of
 from hmchain.ledger.state import State
-from support.request_bench import BRAIN, REQUEST, UNTIL_MS, RequestBench
+from support.request_bench import BRAIN, REQUEST, UNTIL_MS, RequestBench, ref
 
 
 @pytest.fixture
@@ -102,3 +102,13 @@ def test_a_permit_that_ends_soon_is_told_before_it_does(bench: RequestBench) -> 
     assert ends.at_ms == UNTIL_MS and str(ends) == "the permit for b/brain under request lungs ends on 2024-09-09"
     after = notices.for_hospital(bench.state, UNTIL_MS + 1, "b")
     assert Subject.PERMIT_ENDS not in [each.subject for each in after]
+
+
+def test_nobody_is_told_to_decide_on_their_own_request_or_code() -> None:
+    bench = RequestBench()
+    bench.enrol("b/s1", "scientist", "steward")
+    for name, by in ((REQUEST, "b/s1"), ("other", "a/scientist")):
+        bench.submit("b", name=name, by=by)
+    asked = {who: [todo.request for todo in request_steps.inbox(bench.state, ref(who)) if todo.role == "steward"]
+             for who in ("b", "b/s1")}  # fmt: skip
+    assert asked == {"b": [REQUEST, "other"], "b/s1": []}

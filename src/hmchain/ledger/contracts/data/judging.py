@@ -61,29 +61,23 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
     state = context.state
     earlier = _earlier(state, made.request, use)
     is_over = permits.is_over(state, made.request, use.organisation, context.time_ms)
-    place = (use.organisation, use.dataset)
-    requests.ASKED_OF.put(state, Entry(made.request), *place, made.request)
-    requests.LAST_ASKED.put(state, LastAsked(*place, made.version), made.request, *place)
+    _note_asked(state, made, use)
     if earlier is not None and permits.has_ended(earlier, context.time_ms):
         # Nobody said anything of this content; who revoked what was before still did, who let it expire did not.
         revoked_by = earlier.decided_by if earlier.status is Decided.REVOKED else ()
-        about = replace(earlier, version=made.version, content=made.content, approvals=(), decided_by=revoked_by)
-        _end_before(context, replace(about, status=Decided.REVOKED))
+        _end_before(
+            context,
+            replace(earlier, version=made.version, content=made.content, approvals=(), decided_by=revoked_by),
+        )
         return
     policy = policies.current(state, use.organisation, use.dataset)
-    verdict = judge(state, policy, made, content, use)
-    word = Handling(
-        made.request, use.organisation, use.dataset, Decided.WAITING, made.version, made.content,
-        answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), since_ms=0, until_ms=0,
-        licences=policy.licences, processing="", reason="", document=b"", decided_by=(),
-        time_ms=context.time_ms, height=context.height,
-    )  # fmt: skip
+    word = _first_word(context, made, content, use, policy)
     if is_over:
-        _end_before(context, replace(word, status=Decided.REVOKED))
+        _end_before(context, word)
         return
-    if verdict.answer is Answer.NO:
+    if word.answer == Answer.NO:
         word = replace(word, status=Decided.DENIED)
-    elif verdict.answer is Answer.YES and policy.automatic and _is_disinterested(state, policy, made, content):
+    elif word.answer == Answer.YES and policy.automatic and _is_disinterested(state, policy, made, content):
         until_ms = longest_ms(policy, content, context.time_ms)
         word = replace(word, status=Decided.APPROVED, since_ms=context.time_ms, until_ms=until_ms)
     requests.put_handling(state, word)
@@ -92,8 +86,26 @@ def open_handling(context: Context, made: Submission, content: Content, use: Dat
         take_effect(context, word, policy, "")
 
 
+def _note_asked(state: State, made: Submission, use: DatasetVersion) -> None:
+    place = (use.organisation, use.dataset)
+    requests.ASKED_OF.put(state, Entry(made.request), *place, made.request)
+    requests.LAST_ASKED.put(state, LastAsked(*place, made.version), made.request, *place)
+
+
+def _first_word(context: Context, made: Submission, content: Content, use: DatasetVersion, policy: Policy) -> Handling:
+    """A hospital's word before anybody but its policy said something."""
+    verdict = judge(context.state, policy, made, content, use)
+    return Handling(
+        made.request, use.organisation, use.dataset, Decided.WAITING, made.version, made.content,
+        answer=verdict.answer, reasons=verdict.reasons, policy=policy.version, approvals=(), since_ms=0, until_ms=0,
+        licences=policy.licences, processing="", reason="", document=b"", decided_by=(),
+        time_ms=context.time_ms, height=context.height,
+    )  # fmt: skip
+
+
 def _end_before(context: Context, word: Handling) -> None:
-    requests.put_handling(context.state, word)
+    """Let a word be over as it is given, since what it would go on with has ended."""
+    requests.put_handling(context.state, replace(word, status=Decided.REVOKED))
     context.emit(events.RequestEndedBefore(word.request, word.organisation, word.dataset, word.version))
 
 

@@ -25,7 +25,7 @@ from hmchain.ledger.contracts.data.reviewing import Deed
 from hmchain.ledger.contracts.learning.studies import StudySpec
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.engines.ledger import RefusedTransactionError
-from hmchain.ledger.readers.request_steps import inbox, next_words
+from hmchain.ledger.readers.request_steps import inbox, next_words, steps
 from support.policy_bed import TERMS
 from support.request_bed import FILE, NAME, RequestBed
 from support.study_bed import SCHEMA, START_MS
@@ -238,9 +238,12 @@ def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: Req
     for hospital in ("east", "north", "south"):
         assert todo(bed, "west/scientist") == []
         bed.approve(f"{hospital}/steward")
+    begin = ("begin the study", "study propose relapse")
     assert todo(bed, "west/scientist") == [("applicant", "study propose relapse")]
+    assert begin in steps(bed.bed.state, NAME, "west")
     begun = studies.propose_allowed(bed.user("west/scientist"), NAME)
     assert begun.participants == ("east", "north", "south") and todo(bed, "west/scientist") == []
+    assert begin not in steps(bed.bed.state, NAME, "west"), "it was begun"
     spec = decode(content.plan, StudySpec)
     changes = ({"training": b"noise"}, {"colluders": -5}, {"colluders": 1 << 60}, {"clip_norm_millionths": -1},
                {"schema": replace(spec.schema, classes=())}, {"rounds": -1})  # fmt: skip
