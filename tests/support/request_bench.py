@@ -26,12 +26,14 @@ from hmchain.ledger.contracts.data.requests import (
     Request,
     Resources,
 )
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from support.ledger_network import CHAIN, SCHEMA, START_MS, genesis, signing_key
+from support.study_bed import make_spec
 
 DAY_MS = 86_400_000
 UNTIL_MS = START_MS + 300 * DAY_MS
@@ -51,12 +53,17 @@ def ref(text: str) -> PersonRef:
     return PersonRef(organisation, person or "steward")
 
 
+PLAN = studies.plan_of(make_spec(tuple("abc"), code=CODE))
+"""Of a training."""
+
+
 def content(*hospitals: str, **changes: Any) -> Content:
     """What is asked of the dataset `brain` of these hospitals."""
+    changes.setdefault("plan", PLAN if changes.get("kind", Kind.TRAIN) is Kind.TRAIN else b"")
     datasets = tuple(DatasetVersion(hospital, BRAIN, 1) for hospital in hospitals)
     asked = Content(
         kind=Kind.TRAIN, purposes=("DUO:0000006",), diseases=(), datasets=datasets,
-        fields=(), labels=(), plan=b"plan", code=CODE, colluders=1, resources=Resources(3, 1, 1024), regions=("DE",),
+        fields=(), labels=(), plan=PLAN, code=CODE, colluders=1, resources=Resources(3, 1, 1024), regions=("DE",),
         commercial=False, publishes=True, until_ms=UNTIL_MS, documents=(DocumentRef(DocumentKind.FORM, bytes(32)),),
     )  # fmt: skip
     return replace(asked, **changes)
@@ -154,7 +161,7 @@ class RequestBench:
     def authorised(self, hospital: str, name: str = REQUEST, **changes: Any) -> bool:
         asked: dict[str, Any] = {
             "kind": Kind.TRAIN,
-            "plan": b"plan",
+            "plan": PLAN,
             "dataset": BRAIN,
             "version": 1,
             "purpose": "DUO:0000006",

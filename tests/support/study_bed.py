@@ -30,6 +30,7 @@ from hmchain.application.hospital.founding import founding, validator_keys
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.quantise import layer_steps, to_fixed
 from hmchain.application.site.keyring import Keyring
+from hmchain.canonical import encode
 from hmchain.keys import SecretKey, SigningKey, WrappingKey
 from hmchain.ledger import arithmetic, contracts, reputation, vectors
 from hmchain.ledger.arithmetic import ModelRule
@@ -104,7 +105,7 @@ def make_spec(names: tuple[str, ...], rounds_: int = 3, **changes: object) -> St
         purpose="DUO:0000006",
         schema=SCHEMA,
         uses=tuple(DatasetUse(name, "brain", 1) for name in names),
-        architecture=b"dummy",
+        architecture=encode("dummy"),
         code=bytes(32),
         training=b"",
         rule=ModelRule(layer_steps(SIZES, CLIP_NORM), 1 << 15, 1 << 16, len(names), rounds_),
@@ -233,12 +234,16 @@ class Bed:
             self.require(by, "scientist", ProposeUnderPermit(spec, study))
 
     def propose(self, spec: StudySpec, by: str = "") -> str:
-        """The code that proposing a study gets, once all that it names allow it."""
+        """The code that asking for a study gets, or proposing it once all that it names allow it."""
         by = by or self.names[0]
         if self.protocol == 2:
             return self.submit(by, "scientist", ProposeStudy(spec))
         request = f"request-{len(self.asked)}"
-        self.ask(replace(spec, name=request), by)
+        asked = replace(spec, name=request)
+        self.asked[request] = by, asked
+        codes = self.consortium.submit(*self.consortium.hospitals[by].ask(asked, self.now_ms + 3 * YEAR_MS))
+        if refused := [code for code in codes if code != "ok"]:
+            return refused[0]
         for name in spec.participants:
             self.allow(name, study=request)
         return self.submit(by, "scientist", ProposeUnderPermit(spec, request))

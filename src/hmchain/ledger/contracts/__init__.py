@@ -16,6 +16,7 @@ from hmchain.ledger.contracts.data import (
     attachments,
     datasets,
     deciding,
+    describing,
     obligations,
     policies,
     reviewing,
@@ -29,6 +30,7 @@ from hmchain.ledger.contracts.learning import (
     opening,
     participation,
     permitted,
+    planning,
     studies,
 )
 from hmchain.ledger.contracts.members import (
@@ -88,8 +90,10 @@ _SINCE_3: tuple[Any, ...] = (
     enrolment,
     admission,
     office_keys,
+    describing,
     policies,
     applying,
+    planning,
     applicants,
     deciding,
     reviewing,

@@ -37,7 +37,7 @@ from hmchain.records.objects import MissingObjectError
 from support import cohort_bed
 from support.cohort_bed import DATASET, FIRST, WOMEN
 from support.study_bed import SCHEMA as PICTURES
-from support.study_bed import Bed
+from support.study_bed import Bed, make_spec
 
 LARGE = ("east", "north", "west")
 """Those with women enough; south has four."""
@@ -165,7 +165,7 @@ def test_no_count_without_a_permit(bed: Bed) -> None:
     assert cohort_bed.propose(bed, "asked", by="west") == "not_the_applicant"
     cohort_bed.ask(bed, "waits", "male", approved_by=())
     assert cohort_bed.propose(bed, "waits") == "not_permitted"
-    cohort_bed.ask(bed, "trains", "male", kind=Kind.TRAIN, code=bytes(32))
+    cohort_bed.ask(bed, "trains", "male", kind=Kind.TRAIN, code=bytes(32), plan=studies.plan_of(make_spec(bed.names)))
     assert cohort_bed.propose(bed, "trains") == "not_permitted"
     bad = cohort_bed.content_of("male", LARGE, plan=b"how many?")
     assert bed.submit("east", "scientist", CreateRequest("bad")) == "ok"

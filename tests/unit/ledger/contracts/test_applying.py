@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hmchain.canonical import Record
+from hmchain.canonical import Record, encode
 from hmchain.ledger.contracts.data import applicants, applying, contents, requests
 from hmchain.ledger.contracts.data.applicants import (
     AcceptLicences,
@@ -33,8 +33,10 @@ from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, ReturnRequest
 from hmchain.ledger.contracts.data.requests import DatasetVersion, DocumentKind, DocumentRef, Kind, Resources, Status
 from hmchain.ledger.contracts.data.reviewing import RemarkRequest
+from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import membership, people
 from support.request_bench import BRAIN, CODE, MANY_DISEASES, REQUEST, UNTIL_MS, RequestBench, content, ref
+from support.study_bed import make_spec
 
 APPLICANT = "a/scientist"
 DATASETS = (DatasetVersion("a", BRAIN, 1), DatasetVersion("b", BRAIN, 1))
@@ -238,11 +240,12 @@ def test_what_is_closed_stays_closed_and_can_be_copied(bench: RequestBench) -> N
 
 
 def test_a_flood_of_copies_leaves_nothing_but_their_names(bench: RequestBench) -> None:
-    """Small transactions that each copy 64 KiB would let a ledger grow by far more than anybody sends."""
-    bench.submit("b", plan=bytes(contents.PLAN_BYTES_MAX))
+    """Small transactions that each copy 30 KiB would let a ledger grow by far more than anybody sends."""
+    large = studies.plan_of(make_spec(tuple("abc"), code=CODE, training=encode(tuple(range(10_000)))))
+    bench.submit("b", plan=large)
     for number in range(3):
         bench.must(APPLICANT, CopyRequest(f"copy-{number}", REQUEST), CloseRequest(f"copy-{number}", "other"))
-    bench.must(APPLICANT, TakeBackRequest(REQUEST), SaveDraft(REQUEST, content("b", plan=bytes(20_000))))
+    bench.must(APPLICANT, TakeBackRequest(REQUEST), SaveDraft(REQUEST, content("b", plan=large)))
     bench.must(APPLICANT, CloseRequest(REQUEST, "other"))
     bench.state.commit(bench.height)
     assert len([key for key, _ in bench.state.snapshot() if key.startswith(b"request_contents")]) == 1

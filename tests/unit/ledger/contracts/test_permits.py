@@ -16,7 +16,7 @@ from hmchain.ledger.contracts.data.requests import DatasetVersion, Kind
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import PersonRef
 from support.ledger_network import SCHEMA
-from support.request_bench import BRAIN, DAY_MS, REQUEST, UNTIL_MS, RequestBench, ref
+from support.request_bench import BRAIN, DAY_MS, PLAN, REQUEST, UNTIL_MS, RequestBench, ref
 
 APPLICANT = "a/s1"
 
@@ -43,7 +43,7 @@ def revoke(bench: RequestBench) -> RevokeRequest:
 def test_a_permit_says_what_with_which_data_until_when_and_by_whom(bench: RequestBench) -> None:
     found = permits.permit(bench.state, REQUEST, bench.ms)
     assert found == permits.Permit(
-        REQUEST, 1, Kind.TRAIN, ("DUO:0000006",), permits.plan_digest(b"plan"),
+        REQUEST, 1, Kind.TRAIN, ("DUO:0000006",), permits.plan_digest(PLAN),
         (Allowed("b", BRAIN, 1, UNTIL_MS), Allowed("c", BRAIN, 1, UNTIL_MS)), (ref(APPLICANT), ref("d/scientist")),
     )  # fmt: skip
     assert permits.permit(bench.state, "other", bench.ms) is None

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from hmchain.application.agent.protocols import ReadyLearner
 from hmchain.application.agent.study_keys import StudyKeyStore
 from hmchain.application.site.activity import What, read_lines
+from hmchain.canonical import encode
 from hmchain.keys import WrappingKey
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.data.applicants import InviteMember, JoinRequest
@@ -121,7 +122,7 @@ def test_a_permit_of_one_request_does_not_serve_another(allowed: Bed) -> None:
     spec = another(make_spec(allowed.names), "second")
     allowed.ask(spec)
     assert propose(allowed, spec, request="second") == "not_permitted"
-    third = another(make_spec(allowed.names), "third", training=b"third")
+    third = another(make_spec(allowed.names), "third", training=encode(3))
     allowed.ask(third)
     for name in allowed.names:
         allowed.allow(name, study="third")

@@ -165,7 +165,8 @@ def require_room(state: State, applicant: PersonRef) -> None:
     require(whole < OPEN_OF_ORGANISATION_MAX, "too_many_requests")
 
 
-def _save(context: Context, body: SaveDraft) -> None:
+def save(context: Context, body: SaveDraft) -> None:
+    """Keep a draft. Its plan, if it is for training, was checked before (`planning`)."""
     entry = require_applicant(context, body.request, Status.DRAFT, Status.RETURNED)
     contents.require_sound(body.content)
     _keep_draft(context, entry, body.content)
@@ -260,7 +261,7 @@ def _who(context: Context) -> tuple[str, str]:
 HANDLERS = {
     CreateRequest: _create,
     CopyRequest: _copy,
-    SaveDraft: _save,
+    SaveDraft: save,
     ChangeDatasets: _change_datasets,
     DeleteDraft: _delete,
     SubmitRequest: _submit,

@@ -46,6 +46,8 @@ def require_sound(content: Content) -> None:
     require(len(content.plan) <= PLAN_BYTES_MAX, "bad_plan")
     if content.kind is Kind.COUNT:
         queries.plan_of(content.plan)
+    elif content.kind is not Kind.TRAIN:  # a study's plan is the learning layer's to read
+        require(not content.plan, "bad_plan")
     if content.code:
         require_digest(content.code)
     require(0 <= content.colluders <= COLLUDERS_MAX, "bad_colluders")

@@ -124,17 +124,19 @@ def standing_version(state: State, organisation: str, name: str, number: int) ->
     return found
 
 
-def _register(context: Context, body: RegisterDataset) -> None:
+def register(context: Context, body: RegisterDataset) -> None:
+    """Take a dataset that a steward announces."""
     context.require_role(STEWARD)
     require_name(body.name)
-    require(_is_sound(body.schema), "bad_schema")
+    require(is_sound(body.schema), "bad_schema")
     organisation = context.sender.organisation
     require(_DATASETS.get(context.state, organisation, body.name) is None, "dataset_exists")
     _DATASETS.put(context.state, Dataset(organisation, body.name, body.schema, 0), organisation, body.name)
     context.emit(events.DatasetRegistered(organisation, body.name))
 
 
-def _is_sound(schema: Schema | RecordSchema) -> bool:
+def is_sound(schema: Schema | RecordSchema) -> bool:
+    """Whether a schema is within its bounds."""
     if isinstance(schema, RecordSchema):
         words = (schema.kinds, schema.media_types)
         in_order = all(list(named) == sorted(set(named)) and 1 <= len(named) <= 16 for named in words)
@@ -175,4 +177,4 @@ def _withdraw(context: Context, body: WithdrawVersion) -> None:
     context.emit(events.VersionWithdrawn(organisation, body.dataset, body.version))
 
 
-HANDLERS = {RegisterDataset: _register, PublishVersion: _publish, WithdrawVersion: _withdraw}
+HANDLERS = {RegisterDataset: register, PublishVersion: _publish, WithdrawVersion: _withdraw}

@@ -319,7 +319,7 @@ def propose(context: Context, spec: StudySpec, rounds_min: int = 1) -> None:
     context.require_role(SCIENTIST)
     require_name(spec.name)
     require(_SPECS.get(context.state, spec.name) is None, "study_exists")
-    _check_spec(spec, parameters.current(context.state).deadline_ms_min, rounds_min)
+    require_sound(spec, parameters.current(context.state).deadline_ms_min, rounds_min)
     _check_colluders(context.state, spec)
     waiting = len(_PROPOSALS.all(context.state, context.sender.organisation))
     require(waiting < PROPOSALS_MAX, "too_many_proposals")
@@ -358,7 +358,8 @@ def _check_colluders(state: State, spec: StudySpec) -> None:
     require(len(spec.uses) >= spec.colluders + 2, "too_few_beside_colluders")
 
 
-def _check_spec(spec: StudySpec, least_ms: int, rounds_min: int) -> None:
+def require_sound(spec: StudySpec, least_ms: int, rounds_min: int = 1) -> None:
+    """Refuse what no study may pin, whatever the ledger knows of its hospitals; no phase is shorter than `least_ms`."""
     participants = spec.participants
     require(list(participants) == sorted(set(participants)), "participants_not_in_order")
     require(len(participants) >= PARTICIPANTS_MIN, "too_few_participants")

@@ -10,13 +10,24 @@ from __future__ import annotations
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import people_events as events
+from hmchain.ledger import phrases
 from hmchain.ledger.blocks import Height
 from hmchain.ledger.context import STEWARD, Context, require, require_digest
 from hmchain.ledger.contracts.members import membership, recovery
-from hmchain.ledger.contracts.members.membership import SIGNING_ROLES, Admit, Member, ProposeAction, VoteAction
+from hmchain.ledger.contracts.members.membership import (
+    SIGNING_ROLES,
+    TITLE_CHARACTERS_MAX,
+    Admit,
+    Member,
+    ProposeAction,
+    VoteAction,
+)
 from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
+
+TITLE_WORDS_MAX = 12
+"""Of an organisation's title, which its members read before they vote."""
 
 
 class Possession(Record, frozen=True):
@@ -77,6 +88,7 @@ def _digest(member: Member) -> bytes:
 def _propose_admission(context: Context, body: ProposeAdmission) -> None:
     context.require_role(STEWARD)
     member, proof = body.member, body.proof
+    require(phrases.is_phrase(member.title, TITLE_CHARACTERS_MAX, TITLE_WORDS_MAX), "bad_title")
     require_digest(proof.answer)
     signed = admission_bytes(context.chain_id, member, proof.answer)
     for role in SIGNING_ROLES:

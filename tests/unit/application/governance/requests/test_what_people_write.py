@@ -23,6 +23,7 @@ from hmchain.ledger.contracts.data.policies import Duty, SetPolicy
 from hmchain.ledger.contracts.data.requests import DocumentKind
 from hmchain.ledger.contracts.data.reviewing import Deed
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 from support.ledger_bytes import pieces, told
 from support.policy_bed import TERMS
 from support.request_bed import RequestBed
@@ -136,12 +137,13 @@ def test_nothing_that_people_wrote_is_in_any_byte_of_the_ledger(bed: RequestBed,
 
 
 def test_the_search_finds_a_text_that_came_onto_the_ledger(bed: RequestBed) -> None:
-    """It must be able to fail: a plan that nobody reads carries one, as a program of somebody's could."""
+    """It must be able to fail: a transaction of somebody's own program that is refused stands in its block for good."""
     content = bed.submit(FILE).content
     assert content is not None
     south = bed.user("south/scientist")
     south.send(CreateRequest("leak"))
-    south.send(SaveDraft("leak", replace(content, plan=WRITTEN.encode())))
+    with pytest.raises(RefusedTransactionError):
+        south.send(SaveDraft("leak", replace(content, plan=WRITTEN.encode())))
     found = told(pieces(bed.bed.directory / "ledger"), PLANTED)
     assert {text for text, _ in found} == set(PLANTED)
 
