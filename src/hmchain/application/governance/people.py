@@ -217,7 +217,8 @@ def invited(user: LedgerUser) -> Person:
     if entry is not None and entry.status is people.Status.ACTIVE:
         raise NoInvitationError(f"{entry.person} accepted already, and acts", "`hmchain people list` shows the people")
     if entry is None or entry.status is not people.Status.INVITED:
-        raise NoInvitationError("nobody invited the person whose key this is", "`hmchain people list` shows the people")
+        hint = "an officer does, with the file of that key: `hmchain people invite NAME.json --role ROLE`"
+        raise NoInvitationError("nobody invited the person whose key this is", f"{hint}; whose key is meant: --as NAME")
     return entry
 
 

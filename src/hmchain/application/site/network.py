@@ -204,7 +204,7 @@ def _load(path: Path, kind: type[R], name: str = "") -> R:
             genesis_file.require_protocol_of(content[0])
         return decoding.converted(_in_order(content, kind), kind)
     except OSError as error:
-        raise NetworkFileError(f"{path} cannot be read", "check the path and its owner") from error
+        raise NetworkFileError(f"{path} cannot be read: {error.strerror}", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise NetworkFileError(f"{path} is no {name or _NAMES[kind]}", "ask its sender for it again") from error
 

@@ -54,6 +54,8 @@ _EXTRAS = {
     "pynetdicom": "data",
 }
 """Optional libraries and the extra of this package that installs each."""
+_PARTS = {"cometbft": "network", "data": "data"}
+"""What the set-up calls the parts that install extras; any part installs the others."""
 
 
 class MissingExtraError(HMChainError):
@@ -127,7 +129,9 @@ def explain(error: BaseException) -> Failure:
         return _of_usage(error)
     if isinstance(error, ModuleNotFoundError) and (extra := _extra(error)):
         missing = f"{error.name} is not installed"
-        error = MissingExtraError(missing, f"install it with this package: pip install 'hmchain[{extra}]'")
+        part = _PARTS.get(extra, "demo")
+        hint = f"`scripts/setup.sh {part}` where hmchain was cloned; or pip install 'hmchain[{extra}]'"
+        error = MissingExtraError(missing, hint)
     elif isinstance(error, OSError) and error.errno == errno.EBADF and error.filename is None:
         error = FileAccessError(
             "standard output is closed, and nobody gets the answer", "leave it open, or give a file"

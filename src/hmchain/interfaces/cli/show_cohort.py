@@ -20,18 +20,24 @@ def show_offers(found: Sequence[DatasetOffer]) -> None:
     if not found:
         output.say("No member has published a dataset. A steward publishes one: `hmchain data register DATASET`")
         return
-    output.table(
-        ("hospital", "dataset", "version", "records", "holds", "counts people", "policy", "may one ask?"),
-        (
-            (
-                each.organisation, each.dataset, each.version, each.records, each.holds,
-                _counts(each), _policy(each),
-                _ANSWERS.get(each.answer, "-"),
-            )
-            for each in found
-        ),
-    )  # fmt: skip
+    asked = any(each.answer for each in found)  # nobody is told what a policy says to nobody
+    columns = (
+        "hospital",
+        "dataset",
+        "records",
+        "holds",
+        "counts people",
+        *(("may one ask?",) if asked else ()),
+        "policy",
+    )
+    output.table(columns, [_offer(each, asked=asked) for each in found], drop=("policy", "records"))
     output.say("A policy in plain words: `hmchain policy show DATASET --of HOSPITAL`")
+
+
+def _offer(each: DatasetOffer, *, asked: bool) -> tuple[object, ...]:
+    answer = (_ANSWERS.get(each.answer, "-"),) if asked else ()
+    held = (each.organisation, f"{each.dataset} v{each.version}", each.records, each.holds, _counts(each))
+    return (*held, *answer, _policy(each))
 
 
 def _counts(each: DatasetOffer) -> str:

@@ -13,7 +13,7 @@ from hmchain.application.pages.patient import PatientReport
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.explanations import Explanation
 from hmchain.ledger.readers.notices import DutyView
-from hmchain.ledger.readers.uses import UseView
+from hmchain.ledger.readers.uses import Standing, UseView
 
 _COLUMNS = ("request", "for", "of", "asked by", "how it stands", "on whose word", "until", "models")
 _DROP = ("models", "asked by", "of")
@@ -32,7 +32,7 @@ def show_uses(found: UsesReport) -> None:
 
 def _row(use: UseView, *, alone: bool) -> tuple[object, ...]:
     """A use in a row; the hospital is named unless it is `alone` in the table."""
-    why = use.reason or ", ".join(use.reasons)
+    why = use.reason or ("; ".join(map(reason_words, use.reasons)) if use.standing is Standing.DENIED else "")
     stands = f"{use.standing} ({why})" if why and not use.was_allowed else str(use.standing)
     stands += "".join(f"; left {each.study}: {each.left} used up" for each in use.made if each.left)
     made = [f"{each.study} ({output.short(each.model)})" for each in use.made if each.model]
@@ -50,8 +50,11 @@ def _row(use: UseView, *, alone: bool) -> tuple[object, ...]:
 
 def show_why(found: Sequence[Explanation]) -> None:
     """Say what each policy said of each version, why, and whether it says the same again."""
-    columns = ("version#", "of", "policy#", "set by", "said", "why", "asked again")
-    output.table(columns, [_why(each) for each in found], drop=("set by", "version#"))
+    alike = all(each.agrees and each.again for each in found)
+    columns = ("version#", "of", "policy#", "set by", "said", "why", *(() if alike else ("asked again",)))
+    output.table(columns, [_why(each)[: len(columns)] for each in found], drop=("set by", "version#"))
+    if found and alike:
+        output.say("Asked again, each policy says the same.")
 
 
 def _why(each: Explanation) -> tuple[object, ...]:

@@ -149,7 +149,15 @@ def test_a_missing_library_names_the_extra(
     raising(monkeypatch, ModuleNotFoundError(f"No module named {module!r}", name=module))
     assert main(["study", "status"]) == 1
     printed = capsys.readouterr().err
-    assert f"pip install 'hmchain[{extra}]'" in printed and "missing_extra" in printed
+    assert f"pip install 'hmchain[{extra}]'" in printed and "missing_extra" in printed and "scripts/setup.sh" in printed
+
+
+def test_a_node_without_its_libraries_does_not_start_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: Captured, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    assert main(["node", "start", "--dir", str(tmp_path)]) == 1
+    assert "`scripts/setup.sh network`" in capsys.readouterr().err
 
 
 def test_a_group_that_lacks_a_library_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from hmchain.application.governance.requests import applying, licences
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
+from hmchain.application.governance.requests.listing import Waiting
 from hmchain.application.governance.requests.reading import Reading, in_words, save
 from hmchain.files import NoRegularFileError
 from hmchain.interfaces.cli import asking
@@ -23,7 +24,7 @@ from hmchain.interfaces.cli.request.acting import Speaker
 from hmchain.interfaces.cli.request.show import show_inbox, show_request
 from hmchain.interfaces.cli.staff.view import show_powers
 from hmchain.ledger.readers.powers import all_powers
-from hmchain.ledger.readers.request_steps import inbox_of, steps
+from hmchain.ledger.readers.request_steps import Todo, inbox_of, steps
 from hmchain.ledger.readers.requests import requests_of
 from hmchain.records.objects import address_of
 from support.printed_commands import fault
@@ -209,7 +210,10 @@ def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
     assert south.title == "not for this hospital" and south.is_lost
     show_request(south)
     assert "CANNOT BE SHOWN" in capsys.readouterr().out
-    show_inbox([])
+    show_inbox([], "rita")
+    show_inbox([Waiting(Todo(NAME, "reviewer", "asks", f"request review {NAME} ANSWER", who=("rita",)), "x")], "rita")
+    out = capsys.readouterr().out
+    assert "Nothing waits for rita." in out and f"`hmchain request review {NAME} ANSWER --as rita`" in out
 
 
 def test_a_letter_without_end_and_terms_that_cannot_be_read_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -273,6 +274,9 @@ def _waiting(found: Pending | None, current: Policy) -> WaitingPolicy | None:
 
 def _require_dataset(state: State, organisation: str, dataset: str) -> None:
     if datasets.dataset(state, organisation, dataset) is None:
-        known = ", ".join(each.name for each in datasets.datasets(state) if each.organisation == organisation)
+        held = datasets.datasets(state)
+        known = ", ".join(each.name for each in held if each.organisation == organisation)
+        near = difflib.get_close_matches(organisation, sorted({each.organisation for each in held}), n=1)
         hint = f"it has {known}" if known else "a dataset is registered first: `hmchain data register DATASET`"
+        hint = hint if known or not near else f"did you mean {near[0]}? {hint}"
         raise NoPolicyError(f"{organisation} has no dataset {dataset}", hint)

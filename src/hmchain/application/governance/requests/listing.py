@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hmchain.application.governance.delegate import NoSuchPersonError
 from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.reading import titled
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members.people import OFFICES
 from hmchain.ledger.readers import request_steps
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -39,8 +42,13 @@ def listed(
 
 
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
-    """What waits for anybody of an organisation, or for one person: what is overdue first."""
+    """What waits for anybody of an organisation, or for one person: what is overdue first.
+
+    Raises `NoSuchPersonError`.
+    """
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
+    if person and person not in OFFICES and people.person(state, organisation, person) is None:
+        raise NoSuchPersonError(f"{organisation} has no person {person!r}", "`hmchain people list` shows them")
     found = [each for each in request_steps.inbox_of(state, organisation) if not person or person in each.who]
     titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in {todo.request for todo in found}}
     return [Waiting(todo, titles[todo.request]) for todo in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -75,6 +76,8 @@ def start(directory: NodeOption = DEFAULT_FOLDER) -> None:
 
     A process that dies is started again, ever more slowly. Everything is logged into node.log.
     """
+    for library in ("httpx", "google.protobuf"):
+        import_module(library)  # what runs would lack it, and be started again, and again
     output.show(process.run(NodeFolder(directory), show.tell), show.nothing)
 
 

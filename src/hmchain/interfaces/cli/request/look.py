@@ -79,7 +79,7 @@ def inbox(
     with open_ledger(folder.ledger) as ledger:
         output.vouch(ledger.verified)
         found = listing.inbox(ledger, organisation, papers_of(node), of)
-    output.show(found, show_inbox)
+    output.show(found, lambda found: show_inbox(found, of))
 
 
 @app.command(cls=WriteCommand, epilog=example("hmchain request document relapse 3f9a --output letter.pdf"))

@@ -36,19 +36,25 @@ def _counted(words: Iterable[HospitalWord]) -> str:
     return ", ".join(f"{word.organisation}: {word.status}" for word in words) or "not asked yet"
 
 
-def show_inbox(found: Sequence[Waiting]) -> None:
-    """One thing to do a line."""
+def show_inbox(found: Sequence[Waiting], person: str = "") -> None:
+    """One thing to do a line, of a person or of everybody; a person's commands act as that person."""
     if not found:
-        output.say("Nothing waits for anybody here.")
+        output.say(f"Nothing waits for {person or 'anybody here'}.")
         return
     rows = [
         (
             output.listed(each.todo.who), each.todo.request, each.title, _late(each),
-            output.when(each.todo.due_ms) if each.todo.due_ms else "-", f"`hmchain {each.todo.command}`",
+            output.when(each.todo.due_ms) if each.todo.due_ms else "-", f"`hmchain {_acting(each, person)}`",
         )
         for each in found
     ]  # fmt: skip
     output.table(INBOX, rows, drop=("until (UTC)", "title"))
+
+
+def _acting(each: Waiting, person: str) -> str:
+    """The command, as that person where it signs; what only shows is everybody's."""
+    signs = person and not each.todo.command.startswith("request show")
+    return f"{each.todo.command} --as {person}" if signs else each.todo.command
 
 
 def _late(each: Waiting) -> str:
@@ -94,7 +100,7 @@ def show_request(shown: RequestInWords) -> None:
     if shown.steps:
         output.heading("What you can do")
         output.fields((words, f"`hmchain {command}`") for words, command in shown.steps)
-    if shown.is_lost and view.documents:
+    if shown.is_lost and any(each.kind == "form" for each in view.documents):
         output.say(f"WHAT ITS APPLICANT SAYS CANNOT BE SHOWN: {shown.title}", style="bold red")
 
 
