@@ -14,7 +14,6 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from hmchain.records.deidentification.dicom import DicomDeidentifier
 from hmchain.records.deidentification.dicom.private import PrivateRules
 from hmchain.records.deidentification.outcome import Held
 from hmchain.records.deidentification.profile import load_profile
@@ -33,14 +32,12 @@ CODES = {
     "burned_in_text", "damaged", "dicomdir", "encapsulated_document", "identifier_left", "no_pixel_data",
     "structured_report", "too_large", "unsupported_pixels", "unsupported_syntax",
 }  # fmt: skip
+FILM = "examples_ybr_color.dcm"
+"""Thirty frames, each looked at for writing: with one profile as it comes, with the other as somebody reviewed it."""
+BY = {name: deidentifier(load_profile(name)) for name in ("basic", "research")}
 KNOWN = PrivateRules(load_profile("research").dicom)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-@pytest.fixture(scope="module", params=["basic", "research"])
-def by(request: pytest.FixtureRequest) -> DicomDeidentifier:
-    return deidentifier(load_profile(request.param))
 
 
 def is_known(element: DataElement) -> bool:
@@ -52,10 +49,11 @@ def test_there_are_files() -> None:
     assert len(FILES) > 150
 
 
+@pytest.mark.parametrize("profile", BY)
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_every_file_is_clean_or_held(path: Path, by: DicomDeidentifier) -> None:
-    for reviewed in (False, True):
-        found = collected(by, item(lambda: path.open("rb")), reviewed=reviewed)
+def test_every_file_is_clean_or_held(path: Path, profile: str) -> None:
+    for reviewed in (False, True) if path.name != FILM else (profile == "basic",):
+        found = collected(BY[profile], item(lambda: path.open("rb")), reviewed=reviewed)
         if isinstance(found, Held):
             assert found.code in CODES and found.reason
             continue

@@ -6,7 +6,8 @@ import io
 import json
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -63,40 +64,73 @@ def some(chance: random.Random, ways: Iterable[Any]) -> list[Any]:
 # --- FHIR
 
 
-def leaves(spec: Any, secret: str) -> Iterator[Any]:
-    """Values of an element with a secret in one place of them."""
+Way = Callable[[str], Any]
+"""A value of an element with a secret in one place of it, by the secret."""
+
+
+def leaves(spec: Any) -> Iterator[Way]:
+    """The ways in which an element can hold a secret."""
     if isinstance(spec, dict):
         for name, inner in spec.items():
-            yield from ({name: value} for value in leaves(inner, secret))
+            yield from (partial(_inside, name, way) for way in leaves(inner))
     elif isinstance(spec, str) and spec[0].isupper():
-        yield from leaves(BOOK.types[spec], secret)
+        yield from leaves(BOOK.types[spec])
     elif spec == "address":
-        yield from leaves(BOOK.types["Address"], secret)
-        yield {"text": secret, "line": [secret], "city": secret}
+        yield from leaves(BOOK.types["Address"])
+        yield lambda secret: {"text": secret, "line": [secret], "city": secret}
     elif spec in ("Concept", "required_concept"):
-        yield from ({"coding": [value]} for value in leaves("coding", secret))
-        yield {"text": secret}
+        yield from (partial(_coded, way) for way in leaves("coding"))
+        yield lambda secret: {"text": secret}
     elif spec in ("coding", "required_coding"):
         for system in SYSTEMS:
-            yield {"system": system, "code": secret, "display": secret}
-            yield {"system": system, "code": str(number_in(secret))}
-            yield {"system": system, "code": re.sub("[^A-Z0-9]", "", secret.upper())}
-    elif spec in ("quantity", "age"):
-        yield {"value": number_in(secret)}
-        yield {"value": number_in(secret), "unit": "mg", "comparator": secret}
-        yield {"value": 1, "unit": secret, "system": "http://unitsofmeasure.org", "code": secret}
-    elif spec in ("integer", "number"):
-        yield number_in(secret)
-    elif spec in ("reference", "patient"):
-        yield {"reference": f"Encounter/{re.sub('[^A-Za-z0-9]', '-', secret)}", "display": secret, "type": secret}
-    elif spec == "study_uid":
-        yield {"system": "urn:dicom:uid", "value": f"urn:oid:1.2.{number_in(secret)}"}
-    elif spec == "sop_class":
-        yield {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:1.2.840.10008.5.1.4.{number_in(secret)}"}
-    elif spec == "uid":
-        yield f"1.2.{number_in(secret)}"
-    else:  # codes, dates, postal codes, countries
-        yield from (secret, f"{secret}T10:11:12Z", secret.upper(), re.sub(r"\D", "", secret))
+            yield from (partial(coding, system) for coding in CODINGS)
+    else:
+        yield from FORMS.get(spec, TEXTS) if isinstance(spec, str) else TEXTS
+
+
+def _inside(name: str, way: Way, secret: str) -> Any:
+    return {name: way(secret)}
+
+
+def _coded(way: Way, secret: str) -> Any:
+    return {"coding": [way(secret)]}
+
+
+CODINGS: tuple[Callable[[str, str], Any], ...] = (
+    lambda system, secret: {"system": system, "code": secret, "display": secret},
+    lambda system, secret: {"system": system, "code": str(number_in(secret))},
+    lambda system, secret: {"system": system, "code": re.sub("[^A-Z0-9]", "", secret.upper())},
+)
+TEXTS: tuple[Way, ...] = (
+    lambda secret: secret,
+    lambda secret: f"{secret}T10:11:12Z",
+    lambda secret: secret.upper(),
+    lambda secret: re.sub(r"\D", "", secret),
+)
+"""Of codes, dates, postal codes, countries."""
+QUANTITIES: tuple[Way, ...] = (
+    lambda secret: {"value": number_in(secret)},
+    lambda secret: {"value": number_in(secret), "unit": "mg", "comparator": secret},
+    lambda secret: {"value": 1, "unit": secret, "system": "http://unitsofmeasure.org", "code": secret},
+)
+REFERENCES: tuple[Way, ...] = (
+    lambda secret: {
+        "reference": f"Encounter/{re.sub('[^A-Za-z0-9]', '-', secret)}", "display": secret, "type": secret,
+    },
+)  # fmt: skip
+FORMS: dict[str, tuple[Way, ...]] = {
+    "quantity": QUANTITIES,
+    "age": QUANTITIES,
+    "integer": (number_in,),
+    "number": (number_in,),
+    "reference": REFERENCES,
+    "patient": REFERENCES,
+    "study_uid": (lambda secret: {"system": "urn:dicom:uid", "value": f"urn:oid:1.2.{number_in(secret)}"},),
+    "sop_class": (
+        lambda secret: {"system": "urn:ietf:rfc:3986", "code": f"urn:oid:1.2.840.10008.5.1.4.{number_in(secret)}"},
+    ),
+    "uid": (lambda secret: f"1.2.{number_in(secret)}",),
+}
 
 
 def resource(kind: str, who: Person, name: str, value: Any) -> dict[str, Any]:
@@ -126,8 +160,9 @@ def test_nothing_of_a_person_comes_out_of_any_leaf_of_fhir(kind: str) -> None:
             secrets = {what: secret for what, secret in secrets.items() if not what.startswith("born")} | {
                 what: secret for what, secret in secrets.items() if what == "born, ISO" and spec == "date"
             }  # only a Patient says when somebody was born; elsewhere a number of eight digits is any number
+        ways = list(leaves(spec))
         for what, secret in secrets.items():
-            for value in some(chance, leaves(spec, secret)):
+            for value in (way(secret) for way in some(chance, ways)):
                 data = json.dumps(resource(kind, who, name, value)).encode()
                 rules = FHIR_BY[chance.choice(PROFILES)]
                 left = come_out(list(rules.deidentify(Item("x", FHIR, lambda data=data: io.BytesIO(data)))), who)
