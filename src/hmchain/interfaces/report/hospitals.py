@@ -108,11 +108,11 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
     rows = [
         [
             one.hospital,
-            one.study,
+            Cell(one.study, class_="whole"),
             badge(one.decision == "approved", one.decision, one.decision),
             _decided_by(one),
-            Cell(one.until, class_="day") if one.until else figures.NONE,
-            _reason(one) or figures.NONE,
+            Cell(one.until, class_="whole") if one.until else figures.NONE,
+            Cell(_reason(one) or figures.NONE, class_="why"),
             figures.whole(one.height),
             digest(one.transaction) or figures.NONE,
         ]

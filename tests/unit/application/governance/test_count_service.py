@@ -17,6 +17,7 @@ from hmchain.application.governance.counts import (
     CountQuestion,
 )
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.requests.reading import titled
 from hmchain.application.models import counts as results
 from hmchain.application.models.counts import CountDiffersError, CountNotReadyError, NoCountError
 from hmchain.application.models.export import ExportPlace, NoStudyKeyError
@@ -27,6 +28,7 @@ from hmchain.ledger.contracts.data import budgets, requests
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.readers import catalogue
+from hmchain.ledger.readers import requests as reader
 from support import cohort_bed
 from support.cohort_bed import DATASET
 from support.policy_bed import ANYTHING, compiled
@@ -212,6 +214,7 @@ def test_the_catalogue_says_what_all_members_have_and_what_their_policies_say(
     assert (spent.total, spent.spent) == (5, sum(each.epsilon for each in spent.paid))
     assert (counted, "south/scientist") in [(each.request, each.applicant) for each in spent.paid]
     assert counts.budget(bed.state, "west", DATASET) == spent
+    assert titled(None, "", reader.request(bed.state, counted)) == "female", "whoever lists it sees what it asks"
     for hospital, dataset, said in (("west", "peple", "published no dataset peple"), ("", DATASET, "of a hospital")):
         with pytest.raises(CountArgumentError, match=said):
             counts.budget(bed.state, hospital, dataset)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from hmchain import files
+from hmchain.application.cohort.grammar import written
 from hmchain.application.governance.requests.applying import document_of
 from hmchain.application.governance.requests.documents import (
     TEXT_CHARACTERS_MAX,
@@ -25,7 +26,8 @@ from hmchain.application.governance.terms import Term
 from hmchain.application.models.machine import MachineUse, used_here
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import HMChainError, InputError
-from hmchain.ledger.contracts.data.requests import ever_asked
+from hmchain.ledger.contracts.data import queries
+from hmchain.ledger.contracts.data.requests import Kind, ever_asked
 from hmchain.ledger.contracts.learning import permitted
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.readers import notices
@@ -127,7 +129,7 @@ def require_read(shown: RequestInWords) -> None:
 
 def titled(papers: Documents | None, chain_id: str, view: RequestView) -> str:
     """A request's title in one line, or what is to be said in its place."""
-    return _title(_form(papers, chain_id, view))
+    return _title(_form(papers, chain_id, view), view)
 
 
 def shown(ledger: LedgerReader, name: str, papers: Documents | None) -> RequestInWords:
@@ -146,7 +148,7 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
     said = (word for word in (*view.words, *_letters(view)) if word.public or word.by.startswith(f"{own}/"))
     return RequestInWords(
         view=view,
-        title=_title(found),
+        title=_title(found, view),
         form=form,
         answers=answered(form) if form is not None else (),
         asked=asked_terms(view.content) if view.content is not None else (),
@@ -215,9 +217,11 @@ def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | 
         return _unread(found, error)
 
 
-def _title(found: Form | Paper) -> str:
+def _title(found: Form | Paper, view: RequestView) -> str:
     if isinstance(found, Form):
         return printable(" ".join(found.title.split()))
+    if not found.digest and view.content is not None and view.content.kind is Kind.COUNT:
+        return written(queries.plan_of(view.content.plan).query)
     return _UNREAD[found.reading] if found.digest else "no title"
 
 
