@@ -21,6 +21,7 @@ from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
 from support.ledger_network import Clock, Sender, genesis, signing_key
+from support.opened import OPENED, closed
 
 
 def address(name: str) -> bytes:
@@ -64,6 +65,7 @@ class Chain:
 
     def __post_init__(self) -> None:
         self.app = self.opened()
+        OPENED.append(self)
 
     @classmethod
     def found(
@@ -96,6 +98,10 @@ class Chain:
         self.app.close()
         self.app = self.opened()
         return self.app
+
+    def close(self) -> None:
+        closed(self)
+        self.app.close()
 
     @property
     def clock(self) -> Clock:

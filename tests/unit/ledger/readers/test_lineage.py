@@ -28,7 +28,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Bed:
     made.behave(made.round.master, AgentBehaviour.FORGE_SUM)
     made.run()
     made.revoke(made.names[0])
-    made.consortium.close()
+    made.close()
     return made
 
 
@@ -98,7 +98,7 @@ def test_a_refused_study_has_decisions_and_no_rounds(tmp_path: Path) -> None:
     bed = Bed.found(tmp_path, protocol=2)
     bed.prepare()
     bed.require(bed.names[2], "steward", RefuseStudy(STUDY, "ethics"))
-    bed.consortium.close()
+    bed.close()
     trace = trace_study(tmp_path / "ledger", STUDY)
     assert [(d.organisation, d.status, d.reason) for d in trace.decisions] == [(bed.names[2], "refused", "ethics")]
     assert trace.rounds == () and trace.model_root == trace.weights_root == trace.meaning == b""
