@@ -20,7 +20,7 @@ settings.register_profile("fixed", derandomize=True, deadline=None, print_blob=T
 settings.load_profile("fixed")
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 2 << 30
-_ENDING_SECONDS = 5
+_ENDING_SECONDS = 60
 
 
 def _in_memory() -> bool:

@@ -107,7 +107,7 @@ def test_a_toml_file_is_read_into_a_type(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"height = 'five'", "height"), (b"height =", "Invalid value"), (b"width = 5", "width"), (b"\xff", "utf-8")],
+    [(b"height = 'five'", "height"), (b"height =", "Invalid value"), (b"width = 5", "width"), (b"\xff", "UTF-8")],
 )
 def test_what_is_wrong_with_a_toml_file_is_the_callers_to_say(tmp_path: Path, content: bytes, reason: str) -> None:
     path = tmp_path / "settings.toml"
