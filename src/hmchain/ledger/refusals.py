@@ -199,7 +199,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "correct the list",
     ),
     "bad_fields": ("fields or labels are no names, too many, or not in order", "correct the list"),
-    "bad_plan": ("the plan is no plan of this kind of request, or holds text", "have it written by `hmchain request`"),
+    "bad_plan": (
+        "the plan is no plan of this kind of request, or holds text",
+        "have it written by `hmchain request new NAME`",
+    ),
     "bad_resources": ("rounds, hours or memory out of range", "correct them"),
     "bad_regions": ("no ISO 3166-1 codes of two letters, or not in order", "such as `DE`"),
     "bad_documents": ("more than 32 documents, or one twice", "correct the list"),
