@@ -28,8 +28,9 @@ class Todo:
     """One thing to do."""
 
     request: str
+    """Empty for what is about a hospital's own policies or people."""
     role: str
-    """As whom: `applicant`, `member`, `invited`, `steward`, `reviewer` or `decider`."""
+    """As whom: `applicant`, `member`, `invited`, `steward`, `officer`, `reviewer` or `decider`."""
     words: str
     command: str
     """What stands after the program's name."""
@@ -39,13 +40,19 @@ class Todo:
     who: tuple[str, ...] = ()
     """The persons who can do it."""
 
+    def command_as(self, person: str = "") -> str:
+        """The command, as that person where it signs, or where no office can; what only shows is everybody's."""
+        acts = person or ("" if set(self.who) & set(people.OFFICES) else next(iter(self.who), ""))
+        signs = acts and not self.command.startswith("request show")
+        return f"{self.command} --as {acts}" if signs else self.command
+
     def __str__(self) -> str:
-        return f"{self.request}: {self.words}"
+        return f"{self.request}: {self.words}" if self.request else self.words
 
 
 def inbox(state: State, person: PersonRef) -> tuple[Todo, ...]:
     """What waits for a person: what is overdue first, then what has a date, then in order of request."""
-    return _in_order(_of(state, person, _Open.of(state, person.organisation)))
+    return in_order(_of(state, person, _Open.of(state, person.organisation)))
 
 
 def inbox_of(state: State, organisation: str) -> tuple[Todo, ...]:
@@ -57,10 +64,11 @@ def inbox_of(state: State, organisation: str) -> tuple[Todo, ...]:
         if people.is_active(state, person):
             for each in _of(state, person, opened):
                 found[each] = (*found.get(each, ()), person.person)
-    return _in_order(replace(each, who=who) for each, who in found.items())
+    return in_order(replace(each, who=who) for each, who in found.items())
 
 
-def _in_order(found: Iterable[Todo]) -> tuple[Todo, ...]:
+def in_order(found: Iterable[Todo]) -> tuple[Todo, ...]:
+    """What is overdue first, then what has a date, then in order of request."""
     return tuple(sorted(found, key=lambda each: (not each.overdue, each.due_ms or _NEVER, each.request, each.words)))
 
 
@@ -121,8 +129,24 @@ def _of_applicant(state: State, entry: Request, time_ms: int) -> Iterator[Todo]:
     if entry.status is Status.RETURNED:
         words = "given back to be changed: change it, and submit it again"
         yield Todo(entry.name, "applicant", words, f"request show {entry.name}")
+    if answered := _answers(state, entry):
+        yield Todo(entry.name, "applicant", answered, f"request show {entry.name}")
     if _is_to_propose(state, entry):
         yield _proposal(state, entry, time_ms)
+
+
+def _answers(state: State, entry: Request) -> str:
+    """Who answered what and who has not yet, where somebody said no before all have answered; else empty.
+
+    Whoever asks may not want to wait for the others: what is missing now may be too much.
+    """
+    words = requests.handlings(state, entry.name, entry.version) if entry.status is Status.SUBMITTED else ()
+    said = [word for word in words if word.status is not Decided.WAITING]
+    if len(said) == len(words) or all(word.status is Decided.APPROVED for word in said):
+        return ""
+    answers = ", ".join(f"{word.organisation}/{word.dataset} {word.status}" for word in said)
+    waiting = ", ".join(sorted({word.organisation for word in words if word.status is Decided.WAITING}))
+    return f"{answers}; not answered yet: {waiting}. Wait, or change it"
 
 
 def _is_to_propose(state: State, entry: Request) -> bool:

@@ -71,7 +71,11 @@ def test_two_officers_do_it_together(desk: DeskAtNode) -> None:
     assert waiting["officer"] == "steward"
     assert asked["other"] == "o1", "whom the printed command names"
     assert "own_change" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--yes", status=8)
+    (told,) = desk.tells("a", "request", "inbox", "--for", "o1")
+    assert told["todo"]["command"] == f"people confirm {waiting['id'][:12]}" and told["todo"]["who"] == ["o1"]
+    assert "steward asks to invite s1 as steward" in told["todo"]["words"]
     assert "Done: invite s1" in desk.gives("a", "people", "confirm", waiting["id"][:6], "--as", "o1", "--yes")
+    assert "Nothing waits" in desk.gives("a", "request", "inbox", "--for", "o1")
     assert "no change begins" in desk.gives("a", "people", "drop", "ffff", "--yes", status=2)
 
 

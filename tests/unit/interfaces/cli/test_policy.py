@@ -123,6 +123,10 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     waits = desk.gives("a", "policy", "set", "brain.toml", "--yes")
     assert "1 of 2 persons stand behind it; version 2 holds until then" in waits
     assert "same_person" in desk.gives("a", "policy", "confirm", "brain", "--yes", status=8)
+    (told,) = desk.tells("a", "request", "inbox")
+    assert told["todo"]["who"] == ["s1"] and "1 of 2 persons do" in told["todo"]["words"]
+    assert "hmchain policy confirm brain --as s1" in desk.gives("a", "request", "inbox", "--wide")
+    assert "Nothing waits for steward" in desk.gives("a", "request", "inbox", "--for", "steward")
     assert "version 3" not in (shown := desk.gives("a", "policy", "show", "brain")) and "Another policy waits" in shown
     assert "Version 3" in desk.gives("a", "policy", "confirm", "brain", "--as", "s1", "--yes")
     path.write_text(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hmchain.ledger.contracts.data.applying import CloseRequest, TakeBackRequest
+from hmchain.ledger.contracts.data.deciding import RejectRequest
 from hmchain.ledger.contracts.data.obligations import ConfirmDuty, ShowDuty, WaiveDuty
 from hmchain.ledger.contracts.data.policies import Duty
 from hmchain.ledger.readers import notices, request_steps
@@ -112,3 +113,15 @@ def test_nobody_is_told_to_decide_on_their_own_request_or_code() -> None:
     asked = {who: [todo.request for todo in request_steps.inbox(bench.state, ref(who)) if todo.role == "steward"]
              for who in ("b", "b/s1")}  # fmt: skip
     assert asked == {"b": [REQUEST, "other"], "b/s1": []}
+
+
+def test_who_asks_hears_between_a_no_and_the_last_word_who_has_answered_what() -> None:
+    bench = RequestBench()
+    bench.submit("b", "c", "d")
+    bench.approve("b")
+    assert request_steps.inbox(bench.state, ref("a/scientist")) == (), "nobody said no"
+    bench.must("c", RejectRequest(**bench.about(), dataset=BRAIN, reason="ethics", document=b""))
+    (told,) = request_steps.inbox(bench.state, ref("a/scientist"))
+    assert told.words == "b/brain approved, c/brain rejected; not answered yet: d. Wait, or change it"
+    bench.approve("d")
+    assert "not answered" not in str(request_steps.inbox(bench.state, ref("a/scientist")))

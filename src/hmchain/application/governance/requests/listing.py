@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hmchain.application.governance.confirmations import to_confirm
 from hmchain.application.governance.delegate import NoSuchPersonError
 from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.reading import titled
@@ -30,7 +31,7 @@ class Waiting:
 
     todo: Todo
     title: str
-    """Of the request."""
+    """Of the request; empty where it is about none."""
 
 
 def listed(
@@ -44,11 +45,14 @@ def listed(
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first.
 
+    Beside requests, the policies and changes of its people that another person confirms.
     Raises `NoSuchPersonError`.
     """
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
     if person and person not in OFFICES and people.person(state, organisation, person) is None:
         raise NoSuchPersonError(f"{organisation} has no person {person!r}", "`hmchain people list` shows them")
-    found = [each for each in request_steps.inbox_of(state, organisation) if not person or person in each.who]
-    titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in {todo.request for todo in found}}
-    return [Waiting(todo, titles[todo.request]) for todo in found]
+    everything = (*request_steps.inbox_of(state, organisation), *to_confirm(state, organisation))
+    found = [each for each in request_steps.in_order(everything) if not person or person in each.who]
+    names = {todo.request for todo in found if todo.request}
+    titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in names}
+    return [Waiting(todo, titles.get(todo.request, "")) for todo in found]

@@ -43,18 +43,12 @@ def show_inbox(found: Sequence[Waiting], person: str = "") -> None:
         return
     rows = [
         (
-            output.listed(each.todo.who), each.todo.request, each.title, _late(each),
-            output.when(each.todo.due_ms) if each.todo.due_ms else "-", f"`hmchain {_acting(each, person)}`",
+            output.listed(each.todo.who), each.todo.request or "-", each.title or "-", _late(each),
+            output.when(each.todo.due_ms) if each.todo.due_ms else "-", f"`hmchain {each.todo.command_as(person)}`",
         )
         for each in found
     ]  # fmt: skip
     output.table(INBOX, rows, drop=("until (UTC)", "title"))
-
-
-def _acting(each: Waiting, person: str) -> str:
-    """The command, as that person where it signs; what only shows is everybody's."""
-    signs = person and not each.todo.command.startswith("request show")
-    return f"{each.todo.command} --as {person}" if signs else each.todo.command
 
 
 def _late(each: Waiting) -> str:

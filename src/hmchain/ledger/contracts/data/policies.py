@@ -182,6 +182,11 @@ def pending(state: State, organisation: str, dataset: str) -> Pending | None:
     return _PENDING.get(state, organisation, dataset)
 
 
+def all_pending(state: State, organisation: str) -> list[Pending]:
+    """All of an organisation's that wait for other persons, in order of dataset."""
+    return _PENDING.all(state, organisation)
+
+
 _ALL = {"op": "All"}
 _ANY = {"action": _ALL, "conditions": [], "effect": "permit", "principal": _ALL, "resource": _ALL}
 _UNSEEN = {"!": {"arg": {".": {"attr": "reviewed", "left": {"Var": "context"}}}}}

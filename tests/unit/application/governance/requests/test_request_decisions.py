@@ -56,7 +56,9 @@ def test_each_hospital_decides_for_itself_and_only_its_own_data_may_be_used(bed:
     bed.submit()
     assert todo(bed, "east/steward") == [("steward", "request show relapse")] and todo(bed, "south/steward") == []
     assert next_words(bed.bed.state, NAME) == "the stewards of east, north decide"
+    assert todo(bed, "west/scientist") == []
     yes = bed.approve("east/steward")
+    assert todo(bed, "west/scientist") == [], "nobody said no"
     assert [(word.organisation, word.status, word.holds) for word in yes.decisions] == [
         ("east", "approved", True), ("north", "waiting", False),
     ]  # fmt: skip
