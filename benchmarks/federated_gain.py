@@ -26,7 +26,7 @@ from rich.table import Table  # noqa: E402
 from hmchain.application.learning import metrics  # noqa: E402
 from hmchain.application.learning.schedule import default_plan  # noqa: E402
 from hmchain.application.learning.trainers import baselines  # noqa: E402
-from hmchain.application.learning.trainers.cnn import Architecture  # noqa: E402
+from hmchain.application.learning.trainers.architecture import Architecture  # noqa: E402
 from hmchain.ledger.contracts.data.datasets import rounded_count  # noqa: E402
 from hmchain.ledger.contracts.learning.studies import fair_weights  # noqa: E402
 from hmchain.ledger.reputation import faults_tolerated  # noqa: E402

@@ -28,7 +28,7 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.founding import founding, make_keys, validator_keys
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.clock import now_ms
 from hmchain.ledger.contracts.data import permits
 from hmchain.ledger.contracts.data.datasets import Schema

@@ -26,8 +26,8 @@ from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from hmchain.application.learning.schedule import Q16, TrainingPlan, default_plan  # noqa: E402
+from hmchain.application.learning.trainers.architecture import Architecture, initial_vector  # noqa: E402
 from hmchain.application.learning.trainers.baselines import cohorts_of, hospital_seed  # noqa: E402
-from hmchain.application.learning.trainers.cnn import Architecture, initial_vector  # noqa: E402
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer  # noqa: E402
 from hmchain.application.learning.trainers.local import Cohort  # noqa: E402
 from hmchain.ledger.contracts.data.datasets import rounded_count  # noqa: E402

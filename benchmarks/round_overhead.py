@@ -41,7 +41,7 @@ from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture, first_model_seed, initial_vector
+from hmchain.application.learning.trainers.architecture import Architecture, first_model_seed, initial_vector
 from hmchain.ledger import vectors
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hmchain.application.learning.schedule import default_plan
     from hmchain.application.learning.study import study_spec
     from hmchain.application.learning.trainer_study import TrainerPlan, trainer_spec
-    from hmchain.application.learning.trainers.cnn import Architecture
+    from hmchain.application.learning.trainers.architecture import Architecture
     from hmchain.application.learning.trainers.source import read_source
     from hmchain.application.learning.trainers.trainer import Examples, Trainer
     from hmchain.application.models.scores import RoundScore, StudyScores

@@ -24,7 +24,7 @@ from PIL import Image
 
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.node import opening, sent
 from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.sent import Outcome

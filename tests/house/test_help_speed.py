@@ -61,9 +61,10 @@ def test_a_steward_who_asks_what_there_is_waits_for_no_service() -> None:
     assert not {name for name in modules if name.startswith(("hmchain.ledger", "hmchain.records", "hmchain.keys"))}
 
 
-def test_reading_a_ledger_needs_no_learning_library() -> None:
-    modules = "hmchain.application.node.reading, hmchain.application.node.questions, hmchain.ledger.readers.replay"
-    code = f"import sys, {modules}"
+def test_reading_a_ledger_and_asking_for_a_study_need_no_learning_library() -> None:
+    ledger = "hmchain.application.node.reading, hmchain.application.node.questions, hmchain.ledger.readers.replay"
+    asking = "hmchain.application.governance.requests.checking, hmchain.application.governance.proposals"
+    code = f"import sys, {ledger}, {asking}"
     done = subprocess.run(
         [sys.executable, "-c", f"{code}; print(*sys.modules)"], capture_output=True, text=True, check=True, timeout=60
     )

@@ -18,7 +18,7 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.model_file import ModelDiffersError
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.models import registry
 from hmchain.errors import AuditError
 from hmchain.interfaces.cli.lazy import LazyCommand

@@ -14,7 +14,7 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.description import Description
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.models import registry
 from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.report import RunSummary, to_json

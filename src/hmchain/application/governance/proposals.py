@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from msgspec.structs import replace
 
 from hmchain.application.governance.study_file import ModelChoice, Proposal, StudyFileError
 from hmchain.application.learning.deadlines import Work, deadlines_for
 from hmchain.application.learning.pinned import FL_CNN, WordsPin, cnn_plan, pin_training, read_training
 from hmchain.application.learning.schedule import MILLION, Q16, TrainingPlan, default_plan
+from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainer_study import TrainerPlan, pins_own_trainer, read_pins, trainer_spec
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.learning.trainers.source import read_source
 from hmchain.application.learning.trainers.trainer import is_rows
 from hmchain.canonical import decode
@@ -22,9 +22,6 @@ from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, Stu
 from hmchain.ledger.contracts.members import membership, parameters
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
-
-if TYPE_CHECKING:
-    from hmchain.application.learning.trainers.cnn import Architecture
 
 _PLAN_BYTES_MAX = 32 << 10
 _MODEL_BYTES_MAX = 4096
@@ -63,10 +60,6 @@ def under_permit(state: State, allowed: StudySpec, trainer: str = "") -> StudySp
             allowed.name, allowed.schema, allowed.uses, read_source(trainer), own, salt, colluders=allowed.colluders,
             purpose=allowed.purpose, deadlines=allowed.deadlines, words=words,
         )  # fmt: skip
-    # torch takes seconds to import, and only proposals need it here.
-    from hmchain.application.learning.study import study_spec
-    from hmchain.application.learning.trainers.cnn import Architecture
-
     return study_spec(
         allowed.name, allowed.schema, allowed.uses, decode(allowed.architecture, Architecture),
         cnn_plan(allowed.training), salt, colluders=allowed.colluders, purpose=allowed.purpose,
@@ -78,9 +71,6 @@ def _of_cnn(
     state: State, proposal: Proposal, uses: tuple[DatasetUse, ...], schema: Schema, records: int
 ) -> tuple[StudySpec, Deadlines]:
     """Specification and usual deadlines of an FL-CNN study."""
-    # torch takes seconds to import, and only proposals need it here.
-    from hmchain.application.learning.study import study_spec
-
     if is_rows(schema):
         hint = 'name a trainer: trainer = "FILE.py:CLASS", see docs/how-to/own-trainer.md'
         raise StudyFileError(f"the datasets are rows, and {FL_CNN} learns from images", hint)
@@ -184,8 +174,6 @@ def _data(state: State, proposal: Proposal) -> tuple[tuple[DatasetUse, ...], Sch
 
 
 def _architecture(network: ModelChoice, schema: Schema) -> Architecture:
-    from hmchain.application.learning.trainers.cnn import Architecture
-
     usual = Architecture.for_images(
         schema.height, schema.width, schema.channels, len(schema.classes), filters=network.filters
     )

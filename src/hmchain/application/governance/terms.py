@@ -9,8 +9,9 @@ from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.learning.pinned import cnn_plan, read_training
 from hmchain.application.learning.schedule import MILLION, Q16
 from hmchain.application.learning.trainer_study import pins_own_trainer, read_pins
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.learning.trainers.trainer import is_rows
-from hmchain.canonical import Record, decode
+from hmchain.canonical import decode
 from hmchain.errors import HMChainError
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.data.queries import plan_of
@@ -19,22 +20,8 @@ from hmchain.ledger.contracts.learning.studies import Deadlines, ProposeStudy, S
 from hmchain.ledger.readers.transactions import TransactionView
 from hmchain.ledger.transactions import Refusal
 
-
-class _Network(Record, frozen=True):
-    """As `trainers.cnn.Architecture`, which takes torch to import."""
-
-    name: str
-    channels: int
-    height: int
-    width: int
-    classes: int
-    filters: int
-    stem_stride: int
-
-
 Term = tuple[str, str]
 """A thing that is pinned, and how."""
-
 
 OWN_CODE = (
     "NOT OURS. It runs with all rights of your hospital's agent, which decrypts your data: nothing confines it. Read "
@@ -105,7 +92,7 @@ def _model(spec: StudySpec) -> str:
     if pins_own_trainer(spec):
         return f"{weights}, of a trainer of somebody's own: {read_training(spec.training).trainer!r}"
     try:
-        network = decode(spec.architecture, _Network)
+        network = decode(spec.architecture, Architecture)
     except HMChainError:
         return f"{weights}, as encoded: {spec.architecture.hex()}"
     return f"{network.name}, {network.filters} filters, stem stride {network.stem_stride}; {weights}"

@@ -39,7 +39,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
         raise UnpinnedError(what, "`hmchain node trainers FILE.py:CLASS` shows the digest of one, and how to accept it")
     # torch takes seconds to import, and only those who train need it.
     from hmchain.application.learning.study import differences, repeats_itself
-    from hmchain.application.learning.trainers.cnn import (
+    from hmchain.application.learning.trainers.architecture import (
         Architecture,
         code_digest,
         dimension,

@@ -21,16 +21,15 @@ from hmchain import decoding, files
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import prior_q16, summed_counts
 from hmchain.application.learning.trainer_study import TrainerModel
-from hmchain.application.learning.trainers.cnn import (
+from hmchain.application.learning.trainers.architecture import (
     Architecture,
     ArchitectureError,
     Layer,
     Preprocessing,
     Vector,
-    build,
     layers,
-    load_vector,
 )
+from hmchain.application.learning.trainers.cnn import build, load_vector
 from hmchain.application.learning.trainers.own import TrainerLayer
 from hmchain.canonical import Record, encode
 from hmchain.errors import AuditError, HMChainError, InputError

@@ -10,7 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from hmchain.application.learning.model_file import Model
-from hmchain.application.learning.trainers.cnn import Images, Preprocessing, predict_probabilities, prepare_image
+from hmchain.application.learning.trainers.architecture import Images, Preprocessing
+from hmchain.application.learning.trainers.cnn import predict_probabilities, prepare_image
 from hmchain.records.pictures.pixels import DICOM_TYPE, to_pixels
 from hmchain.records.sources.item import DICOM
 from hmchain.records.sources.recognition import HEAD_BYTES, kind_of

@@ -6,7 +6,7 @@ from hmchain.application.learning.defaults import CLIP_NORM, DEADLINES, HEALTH_R
 from hmchain.application.learning.pinned import WordsPin, pin_training, read_training
 from hmchain.application.learning.schedule import MILLION, TrainingPlan
 from hmchain.application.learning.specification import fields_that_differ, specification
-from hmchain.application.learning.trainers.cnn import (
+from hmchain.application.learning.trainers.architecture import (
     Architecture,
     code_digest,
     first_model_seed,

@@ -17,7 +17,7 @@ from hmchain.ledger.readers.ledger import LedgerReader
 
 if TYPE_CHECKING:
     from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, Registry
-    from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
+    from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
 

@@ -20,7 +20,7 @@ from hmchain.records.sources.recognition import HEAD_BYTES, kind_of
 
 if TYPE_CHECKING:
     from hmchain.application.learning.model_file import Registry
-    from hmchain.application.learning.trainers.cnn import Images, Preprocessing
+    from hmchain.application.learning.trainers.architecture import Images, Preprocessing
 
 _SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
 

@@ -21,7 +21,7 @@ from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
 from hmchain.application.learning.trainer_study import TrainerModel, pins_own_trainer
-from hmchain.application.learning.trainers.cnn import Architecture, Preprocessing
+from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing
 from hmchain.canonical import decode
 from hmchain.errors import StudyError
 from hmchain.keys import SecretKey

@@ -19,7 +19,7 @@ from hmchain import files
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
 from hmchain.application.learning.trainers import baselines
-from hmchain.application.learning.trainers.cnn import Probabilities, first_model_seed
+from hmchain.application.learning.trainers.architecture import Probabilities, first_model_seed
 from hmchain.interfaces.demo.preparation import DATASET, Prepared, salt
 from hmchain.interfaces.report.parts import (
     Calibration,

@@ -16,7 +16,7 @@ from hmchain.application.learning.defaults import DEADLINES, HEALTH_RESEARCH
 from hmchain.application.learning.description import TITLE_CHARACTERS_MAX, Description
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.study_request import study_content
-from hmchain.application.learning.trainers.cnn import code_digest
+from hmchain.application.learning.trainers.architecture import code_digest
 from hmchain.clock import utc
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
 from hmchain.interfaces.demo.settings import RunInUseError

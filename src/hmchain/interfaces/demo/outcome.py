@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.defaults import BITS
-from hmchain.application.learning.trainers.cnn import dimension
+from hmchain.application.learning.trainers.architecture import dimension
 from hmchain.interfaces.demo import disclosure
 from hmchain.interfaces.demo.comparison import Comparison
 from hmchain.interfaces.demo.engines import Engine

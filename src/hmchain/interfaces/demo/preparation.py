@@ -9,7 +9,7 @@ import numpy as np
 
 from hmchain.application.learning.schedule import TrainingPlan, default_plan
 from hmchain.application.learning.study import PASSES_MAX, repeats_itself
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.site.run import RunFolder
 from hmchain.canonical import digest
 from hmchain.errors import InputError

@@ -14,7 +14,8 @@ from rich.console import Console
 from hmchain import decoding
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
-from hmchain.application.learning.trainers.cnn import Probabilities, Vector, build, load_vector, predict_probabilities
+from hmchain.application.learning.trainers.architecture import Probabilities, Vector
+from hmchain.application.learning.trainers.cnn import build, load_vector, predict_probabilities
 from hmchain.application.models import registry
 from hmchain.application.site.run import RunFolder, point_latest
 from hmchain.files import write_whole

@@ -15,7 +15,7 @@ from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
-from hmchain.application.learning.trainers.cnn import Architecture, first_model_seed, initial_vector
+from hmchain.application.learning.trainers.architecture import Architecture, first_model_seed, initial_vector
 from hmchain.canonical import encode
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.datasets import Schema, dataset, version

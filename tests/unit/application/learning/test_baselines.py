@@ -8,11 +8,12 @@ import pytest
 
 from hmchain.application.learning import metrics
 from hmchain.application.learning.schedule import Q16, TrainingPlan, default_plan
-from hmchain.application.learning.trainers import baselines, cnn
+from hmchain.application.learning.trainers import baselines
+from hmchain.application.learning.trainers.architecture import Architecture, initial_vector
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
 from hmchain.application.learning.trainers.local import Cohort
 
-ARCH = cnn.Architecture.for_images(12, 12, channels=1, classes=2, filters=8)
+ARCH = Architecture.for_images(12, 12, channels=1, classes=2, filters=8)
 PLAN: TrainingPlan = msgspec.structs.replace(default_plan(6, steps=3), batch_size=16)
 SEED = b"seed" * 8
 
@@ -34,7 +35,7 @@ def test_the_twin_is_the_stated_rule() -> None:
     """m <- beta m + weighted mean of updates; w <- w + eta m."""
     plan = msgspec.structs.replace(PLAN, server_learning_rate_q16=Q16 // 2, server_momentum_q16=Q16 // 2)
     shares = [1, 2, 5]
-    model, momentum = cnn.initial_vector(ARCH, SEED).astype(np.float64), 0.0
+    model, momentum = initial_vector(ARCH, SEED).astype(np.float64), 0.0
     trainers = [
         CNNTrainer(cohort, plan, ARCH, baselines.hospital_seed(SEED, place)) for place, cohort in enumerate(COHORTS)
     ]

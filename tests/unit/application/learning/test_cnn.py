@@ -11,23 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hmchain.application.learning.schedule import generator
-from hmchain.application.learning.trainers import cnn
+from hmchain.application.learning.trainers import architecture, cnn
+from hmchain.application.learning.trainers.architecture import (
+    Architecture,
+    ArchitectureError,
+    Preprocessing,
+    code_digest,
+    dimension,
+    first_model_seed,
+    initial_vector,
+    layers,
+)
 from hmchain.canonical import decode, encode
 from hmchain.records.pictures.decode import NotAnImageError
 
-SMALL = cnn.Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
+SMALL = Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
 SEED = b"seed" * 8
 
 
-def preprocessing(arch: cnn.Architecture = SMALL, counts: tuple[int, ...] = (30, 10)) -> cnn.Preprocessing:
+def preprocessing(arch: Architecture = SMALL, counts: tuple[int, ...] = (30, 10)) -> Preprocessing:
     names = tuple(f"class {k}" for k in range(arch.classes))
-    return cnn.Preprocessing.for_model(arch, names, counts)
+    return Preprocessing.for_model(arch, names, counts)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (64, 64), (128, 96), (225, 225)])
 def test_the_network_takes_every_size_and_colour(height: int, width: int, channels: int) -> None:
-    arch = cnn.Architecture.for_images(height, width, channels, classes=5)
+    arch = Architecture.for_images(height, width, channels, classes=5)
     images = np.zeros((2, height, width, channels), np.uint8)
     assert cnn.build(arch)(cnn.to_input(images)).shape == (2, 5)
 
@@ -35,9 +45,9 @@ def test_the_network_takes_every_size_and_colour(height: int, width: int, channe
 def test_layers_lie_end_to_end_as_the_network_has_them() -> None:
     network = cnn.build(SMALL)
     shapes = [(name, tuple(p.shape)) for name, p in network.named_parameters()]
-    assert [(layer.name, layer.shape) for layer in cnn.layers(SMALL)] == shapes
-    assert all(layer.size == np.prod(layer.shape) for layer in cnn.layers(SMALL))
-    assert cnn.dimension(SMALL) == sum(p.numel() for p in network.parameters())
+    assert [(layer.name, layer.shape) for layer in layers(SMALL)] == shapes
+    assert all(layer.size == np.prod(layer.shape) for layer in layers(SMALL))
+    assert dimension(SMALL) == sum(p.numel() for p in network.parameters())
 
 
 def test_there_are_no_running_statistics_to_average() -> None:
@@ -47,18 +57,18 @@ def test_there_are_no_running_statistics_to_average() -> None:
 @given(st.binary(min_size=32, max_size=32))
 @settings(max_examples=20, deadline=None)
 def test_vector_round_trip(seed: bytes) -> None:
-    vector = cnn.initial_vector(SMALL, seed)
+    vector = initial_vector(SMALL, seed)
     network = cnn.build(SMALL)
     cnn.load_vector(network, vector)
     assert np.array_equal(cnn.to_vector(network), vector)
     assert vector.dtype == np.float32
-    assert np.array_equal(vector, cnn.initial_vector(SMALL, seed))
+    assert np.array_equal(vector, initial_vector(SMALL, seed))
 
 
 def test_every_chain_and_study_has_a_first_model_of_its_own() -> None:
     places = [(bytes(32), "a"), (bytes(32), "b"), (b"\1" + bytes(31), "a")]
-    seeds = {cnn.first_model_seed(*place) for place in places}
-    models = {cnn.initial_vector(SMALL, seed).tobytes() for seed in seeds}
+    seeds = {first_model_seed(*place) for place in places}
+    models = {initial_vector(SMALL, seed).tobytes() for seed in seeds}
     assert len(seeds) == len(models) == 3
 
 
@@ -68,7 +78,7 @@ def test_every_bit_of_a_seed_counts() -> None:
 
 
 def test_a_vector_of_another_network_is_refused() -> None:
-    with pytest.raises(cnn.ArchitectureError, match="weights"):
+    with pytest.raises(ArchitectureError, match="weights"):
         cnn.load_vector(cnn.build(SMALL), np.zeros(3, np.float32))
 
 
@@ -78,25 +88,26 @@ def test_a_vector_of_another_network_is_refused() -> None:
 )
 def test_an_unknown_architecture_is_refused(change: dict[str, int | str]) -> None:
     usual = {"channels": 1, "height": 28, "width": 28, "classes": 2, "filters": 8, "stem_stride": 1}
-    with pytest.raises(cnn.ArchitectureError):
-        cnn.Architecture(**(usual | change))  # type: ignore[arg-type]
+    with pytest.raises(ArchitectureError):
+        Architecture(**(usual | change))  # type: ignore[arg-type]
 
 
 def test_an_architecture_has_one_encoding() -> None:
-    assert decode(encode(SMALL), cnn.Architecture) == SMALL
+    assert decode(encode(SMALL), Architecture) == SMALL
 
 
 def test_the_code_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cnn.code_digest()
-    assert before == cnn.code_digest()
+    before = code_digest()
+    assert before == code_digest()
     learning = Path(cnn.__file__).parents[1]
     (tmp_path / "trainers").mkdir()
-    for name in ("schedule.py", "trainers/cnn.py", "trainers/cnn_trainer.py", "trainers/local.py"):
+    code = ("architecture", "cnn", "cnn_trainer", "local")
+    for name in ("schedule.py", *(f"trainers/{each}.py" for each in code)):
         (tmp_path / name).write_bytes((learning / name).read_bytes())
-    monkeypatch.setattr(cnn, "__file__", str(tmp_path / "trainers" / "cnn.py"))
-    assert cnn.code_digest() == before
+    monkeypatch.setattr(architecture, "__file__", str(tmp_path / "trainers" / "architecture.py"))
+    assert code_digest() == before
     (tmp_path / "trainers" / "cnn_trainer.py").write_text("# another trainer")
-    assert cnn.code_digest() != before
+    assert code_digest() != before
 
 
 def test_prediction_adds_the_logarithm_of_the_global_prior() -> None:
@@ -120,7 +131,7 @@ def test_what_is_no_image_is_refused() -> None:
 def test_colour_becomes_grey_and_grey_becomes_colour() -> None:
     colour = np.zeros((28, 28, 3), np.uint8)
     assert cnn.prepare_image(colour, preprocessing()).shape == (28, 28, 1)
-    arch = cnn.Architecture.for_images(28, 28, channels=3, classes=2)
+    arch = Architecture.for_images(28, 28, channels=3, classes=2)
     grey = np.zeros((28, 28), np.uint8)
     assert cnn.prepare_image(grey, preprocessing(arch)).shape == (28, 28, 3)
 

@@ -23,13 +23,13 @@ from hmchain.application.learning.model_file import (
 )
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.schedule import default_plan
-from hmchain.application.learning.trainers import cnn
+from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing, initial_vector
 from hmchain.canonical import encode
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.vectors import model_bytes
 
-SMALL = cnn.Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
+SMALL = Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
 CLASSES = ("tumour", "none")
 GENESIS = bytes(range(32))
 PLAN = replace(default_plan(2, 3), logit_adjustment=True)
@@ -49,8 +49,8 @@ def origin(**changes: object) -> Origin:
 
 def made(**changes: object) -> Model:
     counts = summed_counts(MEANS, HOSPITALS)
-    preprocessing = cnn.Preprocessing.for_model(SMALL, CLASSES, counts, adjusted=PLAN.logit_adjustment)
-    model = Model(SMALL, cnn.initial_vector(SMALL, bytes(32)), preprocessing, origin())
+    preprocessing = Preprocessing.for_model(SMALL, CLASSES, counts, adjusted=PLAN.logit_adjustment)
+    model = Model(SMALL, initial_vector(SMALL, bytes(32)), preprocessing, origin())
     return model._replace(**changes)  # type: ignore[arg-type]
 
 
@@ -115,7 +115,7 @@ TAMPERINGS: dict[str, tuple[Callable[[], Model], str]] = {
     "another prior": (with_preprocessing(prior_q16=PRIOR[::-1]), "prior"),
     "another prior and the counts for it": (
         lambda: made(
-            preprocessing=cnn.Preprocessing.for_model(SMALL, CLASSES, summed_counts(MEANS[::-1], HOSPITALS)),
+            preprocessing=Preprocessing.for_model(SMALL, CLASSES, summed_counts(MEANS[::-1], HOSPITALS)),
             origin=origin(mean_counts=MEANS[::-1]),
         ),
         "prior",
@@ -161,7 +161,7 @@ def test_a_file_of_no_ledger_is_read_only_where_that_is_said(path: Path) -> None
 
 def test_training_without_adjustment_needs_no_prior(path: Path) -> None:
     plain = encode(replace(PLAN, logit_adjustment=False)).hex()
-    uniform = cnn.Preprocessing.for_model(SMALL, CLASSES, (), adjusted=False)
+    uniform = Preprocessing.for_model(SMALL, CLASSES, (), adjusted=False)
     assert uniform.prior.tolist() == [0.5, 0.5]
     save_model(path, made(preprocessing=uniform, origin=origin(training=plain)))
     with pytest.raises(ModelDiffersError, match="origin"):  # the study of this registry was adjusted

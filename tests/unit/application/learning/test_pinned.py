@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hmchain.application.learning.pinned import WordsPin, cnn_plan, pin_training, read_training
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import differences, study_spec
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.canonical import NotCanonicalError, encode
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning.studies import DatasetUse

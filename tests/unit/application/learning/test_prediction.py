@@ -11,21 +11,22 @@ from PIL import Image
 from hmchain.application.learning.model_file import Model
 from hmchain.application.learning.prediction import BATCH, as_input, predict, predict_many
 from hmchain.application.learning.trainers import cnn
+from hmchain.application.learning.trainers.architecture import Architecture, Images, Preprocessing, initial_vector
 from hmchain.records.pictures.decode import NotAnImageError
 from hmchain.records.pictures.pixels import DICOM_TYPE, to_pixels
 from support.dicom_objects import ct, written
 
-SMALL = cnn.Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
+SMALL = Architecture.for_images(28, 28, channels=1, classes=2, filters=8)
 CLASSES = ("tumour", "none")
 
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    preprocessing = cnn.Preprocessing.for_model(SMALL, CLASSES, (3, 1))
-    return Model(SMALL, cnn.initial_vector(SMALL, bytes(32)), preprocessing, None)
+    preprocessing = Preprocessing.for_model(SMALL, CLASSES, (3, 1))
+    return Model(SMALL, initial_vector(SMALL, bytes(32)), preprocessing, None)
 
 
-def png(image: cnn.Images) -> bytes:
+def png(image: Images) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hmchain.application.learning.schedule import MILLION, Q16, PlanError, TrainingPlan, default_plan
 from hmchain.application.learning.trainers import cnn, cnn_trainer, held_cnn, local
 from hmchain.application.learning.trainers.allowance import HOURS, NOTHING, Allowance, UsedUpError
+from hmchain.application.learning.trainers.architecture import Architecture, Vector, initial_vector
 from hmchain.canonical import decode, encode
 from hmchain.ledger.contracts.data.requests import Resources
 
-ARCH = cnn.Architecture.for_images(16, 16, channels=1, classes=2, filters=8)
+ARCH = Architecture.for_images(16, 16, channels=1, classes=2, filters=8)
 
 
 def plan(rounds: int = 4, **changes: object) -> TrainingPlan:
@@ -35,7 +36,7 @@ def bright_and_dark(n: int = 48, seed: int = 0) -> local.Cohort:
 
 
 SEED = b"seed" * 8
-START = cnn.initial_vector(ARCH, SEED)
+START = initial_vector(ARCH, SEED)
 
 
 def test_training_learns() -> None:
@@ -213,7 +214,7 @@ class PlainTrainer:
     def __init__(self, network: torch.nn.Module, cohort: local.Cohort) -> None:
         self.network, self.cohort = network, cohort
 
-    def fit(self, weights: cnn.Vector, round: int) -> local.FitResult:
+    def fit(self, weights: Vector, round: int) -> local.FitResult:
         cnn.load_vector(self.network, weights)
         images, labels = cnn.to_input(self.cohort.train_images), torch.from_numpy(self.cohort.train_labels)
         loss = torch.nn.functional.cross_entropy(self.network(images), labels)
@@ -221,7 +222,7 @@ class PlainTrainer:
         step = torch.cat([gradient.reshape(-1) for gradient in gradients]).numpy()
         return local.FitResult(weights - 0.1 * step, len(labels), float(loss.detach()), seconds=0.0)
 
-    def evaluate(self, weights: cnn.Vector, split: local.Split) -> local.Scores:
+    def evaluate(self, weights: Vector, split: local.Split) -> local.Scores:
         cnn.load_vector(self.network, weights)
         images, labels = self.cohort.split(split)
         return cnn_trainer.score(cnn.predict_probabilities(self.network, images), labels)

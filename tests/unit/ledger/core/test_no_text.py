@@ -16,7 +16,7 @@ from msgspec import structs
 from hmchain.application.learning.pinned import WordsPin, pin_training
 from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.application.learning.trainer_study import TrainerModel, TrainerPlan
-from hmchain.application.learning.trainers.cnn import Architecture
+from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.learning.trainers.own import TrainerLayer
 from hmchain.canonical import Record, decode, encode
 from hmchain.ledger import genesis as genesis_file

@@ -24,17 +24,15 @@ import numpy as np
 import torch
 
 from hmchain.application.learning.schedule import Q16, TrainingPlan
-from hmchain.application.learning.trainers.cnn import (
+from hmchain.application.learning.trainers.architecture import (
     Architecture,
     Images,
     Probabilities,
     Vector,
-    build,
     initial_vector,
-    load_vector,
-    predict_probabilities,
     prediction_prior,
 )
+from hmchain.application.learning.trainers.cnn import build, load_vector, predict_probabilities
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
 from hmchain.application.learning.trainers.local import Cohort
 from hmchain.canonical import digest

@@ -17,16 +17,14 @@ from torch.nn import functional
 
 from hmchain.application.learning import metrics
 from hmchain.application.learning.schedule import MILLION, TrainingPlan, generator
-from hmchain.application.learning.trainers.cnn import (
+from hmchain.application.learning.trainers.architecture import (
     Architecture,
     Images,
     Probabilities,
     Vector,
-    build,
-    predict_probabilities,
     smoothed_prior,
-    to_input,
 )
+from hmchain.application.learning.trainers.cnn import build, predict_probabilities, to_input
 from hmchain.application.learning.trainers.local import Cohort, FitResult, Scores, Split
 
 _ORDER_STREAM, _AUGMENTATION_STREAM = 0, 1

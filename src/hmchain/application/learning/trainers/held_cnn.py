@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.application.learning.trainers.allowance import Allowance, Work
-from hmchain.application.learning.trainers.cnn import Architecture, Vector
+from hmchain.application.learning.trainers.architecture import Architecture, Vector
 from hmchain.application.learning.trainers.cnn_trainer import CNNTrainer
 from hmchain.application.learning.trainers.local import Cohort, FitResult, Scores, Split
 
