@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -83,6 +84,8 @@ class RequestDocument:
     by: str
     height: int
     redacted: bool
+    version: int
+    """Of the request: the newest one of what it asks with, else the one that stood when it came; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class Word:
     document: bytes
     """What was written; empty for nothing."""
     height: int
+    version: int
+    """Of the request, that stood when it was said; 0 for none."""
 
     def __str__(self) -> str:
         return f"{self.by}: {self.kind} {self.said}".rstrip()
@@ -209,6 +214,7 @@ def _concerns(state: State, entry: Request, organisation: str) -> bool:
 def _view(state: State, entry: Request) -> RequestView:
     submitted = requests.submission(state, entry.name, entry.version)
     content = requests.latest(state, entry)
+    begun = [each.height for each in requests.submissions(state, entry.name)]
     return RequestView(
         request=entry.name,
         status=entry.status.value,
@@ -221,8 +227,8 @@ def _view(state: State, entry: Request) -> RequestView:
         content=content,
         digest=content.digest if content is not None else b"",
         decisions=tuple(_words(state, entry)),
-        documents=tuple(_documents(state, entry, content)),
-        words=tuple(sorted(_said(state, entry), key=lambda word: word.height)),
+        documents=tuple(_documents(state, entry, content, begun)),
+        words=tuple(sorted(_said(state, entry, begun), key=lambda word: word.height)),
         unaccepted=tuple(_unaccepted(state, entry)),
         copied_from=entry.copied_from,
         external=entry.external,
@@ -251,26 +257,33 @@ def _word(word: Handling, policy: Policy | None, version: int, holds: bool) -> H
     )  # fmt: skip
 
 
-def _documents(state: State, entry: Request, content: Content | None) -> Iterator[RequestDocument]:
+def _documents(
+    state: State, entry: Request, content: Content | None, begun: Sequence[int]
+) -> Iterator[RequestDocument]:
+    """Those of the content; then what came with words, with the version that began last before (`begun`: heights)."""
     known = {each.digest: each for each in attachments.attachments(state, entry.name)}
     for reference in content.documents if content is not None else ():
         found = known.pop(reference.digest, None)
         by, height = (str(found.by), found.height) if found is not None else (str(entry.applicant), 0)
         redacted = found is not None and bool(found.redacted)
-        yield RequestDocument(reference.kind.value, reference.digest, by, height, redacted)
+        yield RequestDocument(reference.kind.value, reference.digest, by, height, redacted, entry.version)
     for each in sorted(known.values(), key=lambda each: (each.height, each.digest)):
-        yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted))
+        version = bisect_right(begun, each.height)
+        yield RequestDocument(each.kind, each.digest, str(each.by), each.height, bool(each.redacted), version)
 
 
-def _said(state: State, entry: Request) -> Iterator[Word]:
+def _said(state: State, entry: Request, begun: Sequence[int]) -> Iterator[Word]:
     for call in reviewing.calls(state, entry.name, entry.version):
         said = call.answer or call.status.value
-        yield Word(call.deed.value, str(call.person), call.hospital, said, True, call.document, call.height)
+        yield Word(
+            call.deed.value, str(call.person), call.hospital, said, True, call.document, call.height, entry.version
+        )
     for word in requests.handlings(state, entry.name, entry.version):
         for vote in deciding.votes(state, word):
-            yield Word("vote", str(vote.person), word.organisation, vote.vote, True, b"", vote.height)
+            yield Word("vote", str(vote.person), word.organisation, vote.vote, True, b"", vote.height, entry.version)
     for remark in reviewing.remarks(state, entry.name):
-        yield Word("remark", str(remark.person), "", "", remark.public, remark.document, remark.height)
+        version = bisect_right(begun, remark.height)
+        yield Word("remark", str(remark.person), "", "", remark.public, remark.document, remark.height, version)
 
 
 def _unaccepted(state: State, entry: Request) -> Iterator[tuple[str, tuple[bytes, ...]]]:

@@ -91,6 +91,9 @@ def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run, capsys: pytes
         "east/steward", "return", NAME, "--reason", "incomplete", "--letter", str(letter)
     )
     assert "version 2" in run("west/scientist", "submit", write(bed, FILE.replace("06-30", "05-31")))
+    show_request(in_words(bed.papers("west"), bed.bed.consortium.ledger.chain_id, bed.bed.state, bed.seen()))
+    shown = capsys.readouterr().out
+    assert "letter on version 1: The end is missing." in shown and "ask a person" in shown
     assert "not_confirmed" in str(run("east/steward", "approve", NAME, "--json", status=2, yes=False))
     assert "brain may be used for relapse until" in run("east/steward", "approve", NAME, "--days", "30")
     show_powers(all_powers(bed.bed.state, bed.bed.clock(), "west"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -70,6 +70,8 @@ class Paper:
     """Of a text."""
     reason: str = ""
     """Why it cannot be shown."""
+    version: int = 0
+    """Of the request, with which it came."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,10 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
     """All of a request that this hospital may read; `papers` is None of a ledger alone."""
     found = _form(papers, chain_id, view)
     form = found if isinstance(found, Form) else None
-    read = {each.digest: _paper(papers, chain_id, view.request, each) for each in view.documents}
+    read = {
+        each.digest: replace(_paper(papers, chain_id, view.request, each), version=each.version)
+        for each in view.documents
+    }
     attached = tuple(paper for paper in read.values() if paper.kind not in _BESIDE)
     own = papers.folder.organisation if papers is not None else ""
     said = (word for word in (*view.words, *_letters(view)) if word.public or word.by.startswith(f"{own}/"))
@@ -183,7 +188,7 @@ def _letters(view: RequestView) -> Iterator[Word]:
     """What came with decisions, as words of those who decided."""
     for each in view.documents:
         if each.kind == "decision":
-            yield Word("letter", each.by, each.by.partition("/")[0], "", True, each.digest, each.height)
+            yield Word("letter", each.by, each.by.partition("/")[0], "", True, each.digest, each.height, each.version)
 
 
 def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: Path) -> Paper:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hmchain.application.governance.requests.listing import ListedRequest, Waiting
-from hmchain.application.governance.requests.reading import Paper, Reading, RequestInWords
+from hmchain.application.governance.requests.reading import Paper, Reading, RequestInWords, SaidInWords
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.notices import DutyView
-from hmchain.ledger.readers.requests import HospitalWord
+from hmchain.ledger.readers.requests import HospitalWord, RequestView
 from hmchain.plain import size
 
 COLUMNS = ("request", "title", "status", "for", "decisions", "by", "until (UTC)")
 DROP = ("until (UTC)", "by", "for")
-WORDS = ("hospital", "dataset", "said", "policy", "yes#", "until (UTC)", "far")
+WORDS = ("hospital", "dataset", "said", "its policy", "yes#", "until (UTC)", "stage")
+POLICY_SAYS = {"look": "ask a person"}
 INBOX = ("who", "request", "title", "to do", "until (UTC)", "command")
 
 
@@ -73,9 +74,9 @@ def show_request(shown: RequestInWords) -> None:
     if shown.answers:
         output.heading("In the words of who asks")
         output.fields(shown.answers)
-    _show_papers(view.request, shown.papers)
+    _show_papers(view, shown.papers)
     output.heading("Each hospital's word")
-    output.table(WORDS, [_word(each) for each in view.decisions], drop=("far", "policy"))
+    output.table(WORDS, [_word(each) for each in view.decisions], drop=("stage", "its policy"))
     output.fields(shown.reasons)
     if view.unaccepted:
         output.heading("Terms to accept first")
@@ -86,8 +87,7 @@ def show_request(shown: RequestInWords) -> None:
         output.fields((f"{each.kind} to {each.organisation}", _duty(each)) for each in shown.duties)
     if shown.said:
         output.heading("Said beside it")
-        output.fields((each.word.by, _said(each.word.kind, each.word.said, each.word.public, each.text))
-                      for each in shown.said)  # fmt: skip
+        output.fields((each.word.by, _said(each, view.version)) for each in shown.said)
     if shown.plan:
         output.heading("What would be computed")
         output.fields(shown.plan)
@@ -103,24 +103,34 @@ def _duty(each: DutyView) -> str:
     return f"for {each.dataset}: {each.standing}, {output.when(each.due_ms)} UTC{shown}"
 
 
-def _said(kind: str, said: str, public: bool, text: str) -> str:
-    private = "" if public else " (for this hospital alone)"
-    return f"{kind} {said}".strip() + private + (f": {text}" if text else "")
+def _said(each: SaidInWords, version: int) -> str:
+    private = "" if each.word.public else " (for this hospital alone)"
+    said = f"{each.word.kind} {each.word.said}".strip() + _earlier(each.word.version, version)
+    return said + private + (f": {each.text}" if each.text else "")
+
+
+def _earlier(version: int, newest: int) -> str:
+    """Of which version it is, where that is not the newest."""
+    return f" on version {version}" if 0 < version < newest else ""
 
 
 def _word(each: HospitalWord) -> tuple[object, ...]:
     said = f"{each.status} ({each.reason})" if each.reason else each.status
     yes = f"{len(each.approvals)} of {each.needed}" if each.answer != "no" else "-"
     until = output.when(each.until_ms) if each.until_ms else "-"
-    return (each.organisation, f"{each.dataset} v{each.version}", said, each.answer, yes, until, each.processing or "-")
+    policy, dataset = POLICY_SAYS.get(each.answer, each.answer), f"{each.dataset} v{each.version}"
+    return (each.organisation, dataset, said, policy, yes, until, each.processing or "-")
 
 
-def _show_papers(request: str, papers: Sequence[Paper]) -> None:
+def _show_papers(view: RequestView, papers: Sequence[Paper]) -> None:
     if not papers:
         return
     output.heading("Attached")
-    output.fields((f"{each.kind} {output.short(each.digest)}", _paper(each)) for each in papers)
-    output.say(f"Have one: `hmchain request document {request} DIGEST --output FILE`")
+    output.fields(
+        (f"{each.kind} {output.short(each.digest)}", _paper(each) + _earlier(each.version, view.version))
+        for each in papers
+    )
+    output.say(f"Have one: `hmchain request document {view.request} DIGEST --output FILE`")
 
 
 def _paper(each: Paper) -> str:

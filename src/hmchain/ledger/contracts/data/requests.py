@@ -301,6 +301,11 @@ def submission(state: State, name: str, version: int) -> Submission | None:
     return SUBMISSIONS.get(state, name, version)
 
 
+def submissions(state: State, name: str) -> list[Submission]:
+    """All versions of a request, in order."""
+    return SUBMISSIONS.all(state, name)
+
+
 def handling(state: State, entry: Request, organisation: str, dataset: str) -> Handling | None:
     """A hospital's word on a dataset of the version that was submitted last, or None."""
     return HANDLINGS.get(state, entry.name, entry.version, organisation, dataset)
