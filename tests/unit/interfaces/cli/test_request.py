@@ -90,7 +90,12 @@ def test_a_request_from_file_to_its_end(bed: RequestBed, run: Run, capsys: pytes
     assert "is with west/scientist again" in run(
         "east/steward", "return", NAME, "--reason", "incomplete", "--letter", str(letter)
     )
+    for unchanged in (write(bed), NAME):
+        told = run("west/scientist", "submit", unchanged, status=2, yes=False)
+        assert "Nothing of relapse was changed since version 1" in told and "not_confirmed" in told
+    assert bed.seen().version == 1
     assert "version 2" in run("west/scientist", "submit", write(bed, FILE.replace("06-30", "05-31")))
+    assert "was changed" not in run("west/scientist", "submit", write(bed, FILE.replace("06-30", "05-31")), yes=False)
     show_request(in_words(bed.papers("west"), bed.bed.consortium.ledger.chain_id, bed.bed.state, bed.seen()))
     shown = capsys.readouterr().out
     assert "letter on version 1: The end is missing." in shown and "ask a person" in shown
@@ -175,7 +180,7 @@ def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:
     letter = bed.place / "letter.txt"
     letter.write_text("We name a patient.")
     assert "letter.txt is attached" in run("south/scientist", "attach", NAME, "letter", str(letter))
-    run("south/scientist", "submit", NAME)
+    assert "was changed" not in run("south/scientist", "submit", NAME), "a letter was attached"
     digest = next(each.digest.hex() for each in bed.seen().documents if each.kind == "letter")
     assert "opens for nobody" in run("south/scientist", "redact", NAME, digest[:8])
     until = ["--until", "2025-01-31"]

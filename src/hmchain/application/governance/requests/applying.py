@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -129,19 +129,33 @@ def draft(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestVie
     return view(user, asked.name)
 
 
-def submit(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestView:
+Agreed = Callable[[int], None]
+"""Told, before anything is sent, of which version the next one would be the same; raises where nobody means it."""
+
+
+def _whatever(version: int) -> None: ...
+
+
+def submit(user: LedgerUser, asked: RequestFile, papers: Documents, agreed: Agreed = _whatever) -> RequestView:
     """Put what a file asks for before the hospitals that it names; of what was submitted before a new version.
 
-    What is submitted just so already is left alone. Raises as `draft`.
+    What is before them just so already is left alone; what came back to be changed, and was not, is `agreed` to first.
+    Raises as `draft`, and what `agreed` raises.
     """
     content = _prepared(user, asked, papers)
     entry = requests.request(user.state, asked.name)
     if entry is not None and (entry.status, entry.content) == (Status.SUBMITTED, content.digest):
         return view(user, asked.name)
+    _agree(entry, content, agreed)
     if entry is not None and entry.status is Status.SUBMITTED:
         user.send(TakeBackRequest(asked.name))
     put_before(user, asked.name, content)
     return view(user, asked.name)
+
+
+def _agree(entry: Request | None, content: Content | None, agreed: Agreed) -> None:
+    if entry is not None and entry.version and content is not None and entry.content == content.digest:
+        agreed(entry.version)
 
 
 def put_before(user: LedgerUser, name: str, content: Content) -> None:
@@ -150,9 +164,12 @@ def put_before(user: LedgerUser, name: str, content: Content) -> None:
     user.send(SubmitRequest(name, content.digest))
 
 
-def hand_in(user: LedgerUser, name: str) -> RequestView:
-    """Submit a draft as it was kept. Raises `UnknownRequestError`, or what a refusal raises."""
-    content = requests.draft(user.state, reader.require_request(user.state, name))
+def hand_in(user: LedgerUser, name: str, agreed: Agreed = _whatever) -> RequestView:
+    """Submit a draft as it was kept. Raises `UnknownRequestError`, what `agreed` raises, or what a refusal raises."""
+    entry = reader.require_request(user.state, name)
+    content = requests.draft(user.state, entry)
+    if entry.status is Status.RETURNED:
+        _agree(entry, content, agreed)
     user.send(SubmitRequest(name, content.digest if content is not None else bytes(32)))
     return view(user, name)
 

@@ -10,6 +10,7 @@ import typer
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests import acceptance, applying
+from hmchain.application.governance.requests.applying import Agreed
 from hmchain.application.governance.requests.documents import file_document
 from hmchain.application.governance.requests.file import ATTACHED, end_of, load_request
 from hmchain.interfaces.cli import output
@@ -37,9 +38,11 @@ def submit(
     asked = load_request(path) if is_file else None
     with acting.scientist(node, yes=yes) as who:
         if asked is None:
-            done = _handed_in(who.user, file)
+            done = _handed_in(who.user, file, yes=yes)
+        elif draft:
+            done = applying.draft(who.user, asked, who.papers)
         else:
-            done = (applying.draft if draft else applying.submit)(who.user, asked, who.papers)
+            done = applying.submit(who.user, asked, who.papers, _asked_again(asked.name, yes=yes))
     hospitals = output.listed(dict.fromkeys(word.organisation for word in done.decisions))
     kept = f"{done.request} is a draft. Hand it in: `hmchain request submit {done.request}`"
     before = f"{done.request}, version {done.version}, is before {hospitals}. " \
@@ -47,10 +50,20 @@ def submit(
     output.tell(done, before if done.status == "submitted" else kept)
 
 
-def _handed_in(user: LedgerUser, name: str) -> RequestView:
+def _asked_again(name: str, *, yes: bool) -> Agreed:
+    """Say that nothing was changed since a request came back, which asks for changes, and ask whether it is meant."""
+
+    def agreed(version: int) -> None:
+        output.say(f"Nothing of {name} was changed since version {version}, which came back.", stderr=True)
+        confirm("Put the very same before all hospitals again, to be decided on anew?", yes=yes)
+
+    return agreed
+
+
+def _handed_in(user: LedgerUser, name: str, *, yes: bool) -> RequestView:
     """The draft of this name, handed in; whoever means a file that is not handed in yet is told so."""
     try:
-        return applying.hand_in(user, name)
+        return applying.hand_in(user, name, _asked_again(name, yes=yes))
     except UnknownRequestError as error:
         if (file := Path(f"{name}.toml")).is_file():
             hint = f"hand its file in: `hmchain request submit {file}`"
