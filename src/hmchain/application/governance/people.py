@@ -14,7 +14,7 @@ from hmchain.application.site.keyring import person_key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError
-from hmchain.keys import SigningKey, save_key
+from hmchain.keys import SigningKey, is_sealed, load_key, save_key
 from hmchain.ledger.context import SCIENTIST, is_name
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.members import enrolment, membership, people
@@ -85,17 +85,21 @@ class Asked:
 def new_key(folder: NodeFolder, handle: str, card: Path, private: Path | None, passphrase: str | None) -> NewKey:
     """Make a person's key, and the file that an officer needs of it: the key, and the proof that somebody holds it.
 
-    Raises `PersonNameError`, `NodeSettingsError`, `NotJoinedError` and `KeyFileError`.
+    Of a key that is there, the file that is not is made again. Raises `PersonNameError`, `NodeSettingsError`,
+    `NotJoinedError`, `KeyFileError` where both are there, and `WrongPassphraseError`.
     """
     if not is_name(handle):
         hint = "a short name that all members may read, of a-z, 0-9, '.', '_' and '-': s1; the real one stays here"
         raise PersonNameError(f"{handle!r} is no name for the ledger", hint)
     organisation, chain_id = folder.settings().organisation, folder.joined().genesis.chain_id
-    key, place = SigningKey.generate(), private or person_key_file(folder.keys, handle)
-    save_key(key, place, passphrase)
+    place = private or person_key_file(folder.keys, handle)
+    if place.exists() and not card.exists():
+        key = load_key(SigningKey, place, passphrase)
+    else:
+        save_key(key := SigningKey.generate(), place, passphrase)
     proof = key.sign(possession_bytes(chain_id, organisation, handle, key.public.raw))
     exchanged.save(PersonCard(chain_id, organisation, handle, key.public.raw, proof), card)
-    return NewKey(organisation, handle, key.public.raw, place, card, passphrase is not None)
+    return NewKey(organisation, handle, key.public.raw, place, card, is_sealed(place))
 
 
 def parse_roles(texts: Sequence[str]) -> tuple[str, ...]:

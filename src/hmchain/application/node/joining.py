@@ -12,14 +12,17 @@ from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.network import Introduction, Network, NetworkFileError
 from hmchain.application.site.node import NodeExistsError, NodeFolder
-from hmchain.application.site.settings import NodeSettings
+from hmchain.application.site.settings import NodeSettings, NodeSettingsError
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.keys import SigningKey, save_key
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.members.admission import TITLE_WORDS_MAX
+from hmchain.ledger.contracts.members.membership import TITLE_CHARACTERS_MAX
 from hmchain.ledger.contracts.members.parameters import Parameters
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError
 from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
+from hmchain.ledger.phrases import is_phrase
 from hmchain.ledger.readers.replay import TrustedHeader
 from hmchain.ledger.reputation import faults_tolerated
 
@@ -30,13 +33,25 @@ class WrongNetworkError(InputError):
     code = "wrong_network"
 
 
-def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = None) -> Introduction:
-    """Make a node: settings, keys, and the file that introduces it to the others.
+def require_new(folder: NodeFolder, settings: NodeSettings) -> None:
+    """Find out what a new node would be refused for, before anybody chooses a passphrase.
 
-    Raises `NodeExistsError` if the folder holds one, `KeyFileError` if it holds keys.
+    Raises `NodeExistsError` if the folder holds one, `NodeSettingsError` for a title that the ledger would refuse when
+    members are asked to admit the hospital.
     """
     if folder.toml.exists():
         raise NodeExistsError(f"{folder.path} holds a node already", "choose another folder with --dir")
+    if not is_phrase(settings.title, TITLE_CHARACTERS_MAX, TITLE_WORDS_MAX):
+        hint = f"give at most {TITLE_WORDS_MAX} words of Latin, Greek or Cyrillic letters, digits and .,_+/()&'%<>=:-"
+        raise NodeSettingsError(f"no ledger takes the title {settings.title!r}", hint)
+
+
+def init(folder: NodeFolder, settings: NodeSettings, passphrase: str | None = None) -> Introduction:
+    """Make a node: settings, keys, and the file that introduces it to the others.
+
+    Raises what `require_new` raises, `KeyFileError` if the folder holds keys.
+    """
+    require_new(folder, settings)
     keys, node_key = Keyring.generate(), SigningKey.generate()
     keys.save(folder.keys, passphrase)
     begin_record(folder.engine)

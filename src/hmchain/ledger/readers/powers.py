@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hmchain.errors import InputError
+from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests
 from hmchain.ledger.contracts.data.permits import Permit
 from hmchain.ledger.contracts.data.requests import Decided, Request, Status
@@ -79,7 +80,7 @@ def powers(state: State, time_ms: int, organisation: str, person: str) -> Powers
         organisation,
         person,
         people.status(state, ref),
-        people.roles_of(state, ref),
+        _roles(state, ref),
         tuple(found for entry in taking_part for found in _held(state, time_ms, entry, ref)),
         tuple(_open_request(state, entry, ref) for entry in taking_part),
     )
@@ -88,6 +89,12 @@ def powers(state: State, time_ms: int, organisation: str, person: str) -> Powers
 def all_powers(state: State, time_ms: int, organisation: str) -> list[Powers]:
     """What each person of an organisation may do at a time, its offices first."""
     return [powers(state, time_ms, organisation, ref.person) for ref in _persons(state, organisation)]
+
+
+def _roles(state: State, ref: PersonRef) -> tuple[str, ...]:
+    """With the officer's, which the steward's office has besides its own."""
+    roles = people.roles_of(state, ref)
+    return (people.OFFICER, *roles) if roles and ref.person == STEWARD else roles
 
 
 def _persons(state: State, organisation: str) -> list[PersonRef]:

@@ -40,6 +40,10 @@ def test_a_person_is_invited_acts_and_is_cut_off(desk: DeskAtNode) -> None:
     told = desk.gives("a", "people", "key", "s1")
     assert "hmchain people invite s1.json --role ROLE" in told and "NOT sealed" in told
     assert "person_name" in desk.gives("a", "people", "key", "Anna Meyer", status=2)
+    card = Path("s1.json").read_bytes()
+    assert "key_file" in desk.gives("a", "people", "key", "s1", status=5), "nothing is lost"
+    Path("s1.json").unlink()
+    assert desk.gives("a", "people", "key", "s1") == told and Path("s1.json").read_bytes() == card
     assert "Done: invite s1 as auditor and steward" in desk.gives(
         "a", "people", "invite", "s1.json", "--role", "steward", "--role", "auditor", "--yes"
     )
@@ -53,7 +57,11 @@ def test_a_person_is_invited_acts_and_is_cut_off(desk: DeskAtNode) -> None:
     assert "people of a: steward, scientist, s1" in desk.gives("a", "people", "powers", "s9", status=2)
     told = desk.gives("a", "people", "suspend", "s1")
     assert "hmchain people deeds s1" in told
-    assert [each["roles"] for each in desk.tells("a", "people", "powers")] == [["steward"], ["scientist"], []]
+    assert [each["roles"] for each in desk.tells("a", "people", "powers")] == [
+        ["officer", "steward"],
+        ["scientist"],
+        [],
+    ]
     assert "suspended" in desk.gives("a", "people", "list")
     (early, joined, proposed) = desk.tells("a", "people", "deeds", "s1")
     assert (early["code"], joined["kind"]) == ("not_accepted", "accept_invitation")

@@ -91,6 +91,8 @@ def test_questions_are_asked_one_at_a_time_and_again_where_the_answer_cannot_be(
 def test_codes_are_found_by_a_word(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["policy", "codes", "glioma", "--json"]) == 0
     assert next(iter(json.loads(capsys.readouterr().out))) == "MONDO:0021042"
+    assert main(["policy", "codes", "gliomaa"]) == 0
+    assert "has 'gliomaa' in its name" in (told := capsys.readouterr().out) and "codes carcinoma" in told
     assert main(["policy", "codes", "npuncu"]) == 0
     assert "DUO:0000018" in capsys.readouterr().out
 

@@ -57,6 +57,7 @@ def init(
     """
     folder = NodeFolder(directory)
     settings = NodeSettings(organisation=organisation, title=title, address=address, p2p_listen=p2p, rpc_listen=rpc)
+    joining.require_new(folder, settings)
     given = new_passphrase()
     introduction = joining.init(folder, settings, given)
     output.show(

@@ -120,7 +120,7 @@ def test(
 def codes(word: Annotated[str, typer.Argument(metavar="WORD", help="A part of the name.")]) -> None:
     """Find codes of purposes and conditions (DUO) and of diseases (Mondo) by a word of their names."""
     found = found_by_word(word)
-    output.show(found, lambda found: output.table(("code", "name"), found.items()))
+    output.show(found, lambda found: views.show_codes(found, word))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from hmchain.application.governance.policies.setting import DeniedPermit, PolicyChange, PolicyView, WaitingPolicy
 from hmchain.application.governance.policies.trials import Trial
@@ -82,3 +82,12 @@ def show_trials(found: Iterable[Trial]) -> None:
     """What a policy says to requests."""
     rows = [(each.asked, each.answer_words, "; ".join(each.because)) for each in found]
     output.table(("a request", "answer", "because"), rows)
+
+
+def show_codes(found: Mapping[str, str], word: str) -> None:
+    """Codes with their names, or how to look otherwise where none fits."""
+    if found:
+        output.table(("code", "name"), found.items())
+        return
+    output.say(f"No purpose, condition or disease has {word!r} in its name.")
+    output.say("Names are English. Look for a part of the word, or for a wider one: `hmchain policy codes carcinoma`")

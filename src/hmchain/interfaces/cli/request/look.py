@@ -90,9 +90,10 @@ def document(
     node: PersonOption = DEFAULT_FOLDER,
 ) -> None:
     """Write a document that was attached into a file. Its author chose what is in it: open it as you open mail."""
+    papers = papers_of(node)  # first: where there is no node, that is to be said, and not that it has no ledger
     with open_ledger(NodeFolder(node).ledger) as ledger:
         view = reading.shown(ledger, request, None).view
-        saved = reading.save(papers_of(node), ledger.genesis.chain_id, view, digest, out)
+        saved = reading.save(papers, ledger.genesis.chain_id, view, digest, out)
     output.show(saved, lambda found: output.say(f"{out} has it: {found.media}, {size(found.size)}, by {found.by}."))
 
 

@@ -61,7 +61,9 @@ def test_a_folder_without_a_node_joins_nothing(sealed: NodeFolder, capsys: Captu
     assert "hmchain node init" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [("North", "--title", "North"), ("north", "--title", "")])
+@pytest.mark.parametrize(
+    "arguments", [("North", "--title", "North"), ("north", "--title", ""), ("north", "--title", "北病院")]
+)
 def test_names_are_checked_before_keys_are_made(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     place = tmp_path / "new"
     assert main(["node", "init", *arguments, "--address", "north:1", "--dir", str(place)]) == 2
