@@ -91,6 +91,9 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     assert (denied.hospital, denied.persons, denied.reason) == (summary.hospitals[-1].name, (), "nothing_permits")
     assert all(entry.persons == (f"{entry.hospital}/steward",) and entry.until for entry in allowed)
     assert {entry.asked_by for entry in summary.approvals} == {f"{summary.hospitals[0].name}/scientist"}
+    (returned,) = summary.returned
+    assert (returned.by, returned.version) == (f"{summary.hospitals[1].name}/steward", 1)
+    assert (returned.request, returned.reason) == (allowed[0].study, "documents")
     words = " ".join(printed.split())
     assert "own policy: nothing in the policy permits this purpose" in words and "not_permitted" in words
     assert "since an ethics letter was missing; version 2 has it, and is allowed by all 3 hospitals" in words

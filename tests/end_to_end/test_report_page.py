@@ -44,6 +44,10 @@ frame.addEventListener("load", () => {{
     width: page.documentElement.scrollWidth, height: page.documentElement.scrollHeight, hidden, tip: tip?.textContent,
     card: view.getComputedStyle(page.querySelector(".panel")).backgroundColor,
     clipped: clipped.map((one) => one.tagName + "." + one.className),
+    sideways: Array.from(page.querySelectorAll("table.folds")).filter((one) => {{
+      const around = one.closest(".scroll");
+      return around.scrollWidth > around.clientWidth;
+    }}).map((one) => one.caption.textContent),
     pictures: Array.from(page.images, (image) => image.naturalWidth),
     empty: Array.from(page.querySelectorAll("figure.chart .drawing svg"), (one) => one.getBoundingClientRect().height)
       .filter((height) => height < 60).length,
@@ -82,8 +86,8 @@ def test_page_fits_its_screen_without_a_complaint(tmp_path: Path, width: int, sc
     assert found is not None, log[-2000:]
     seen = json.loads(html.unescape(found[1]))
     assert seen["width"] <= width
-    assert seen["clipped"] == []
-    assert 4000 < seen["height"] < 17000
+    assert seen["clipped"] == seen["sideways"] == []
+    assert 4000 < seen["height"] < 21000
     assert seen["pictures"] == [64, 64, 64]
     assert seen["empty"] == 0
     assert seen["card"] == ("rgb(23, 30, 38)" if scheme == "dark" else "rgb(255, 255, 255)")
@@ -104,7 +108,7 @@ def test_largest_run_fits_too(tmp_path: Path) -> None:
     found = re.search(r'<pre id="seen">(.+?)</pre>', dom)
     assert found is not None
     seen = json.loads(html.unescape(found[1]))
-    assert (seen["width"], seen["clipped"], seen["empty"]) == (390, [], 0)
+    assert (seen["width"], seen["clipped"], seen["sideways"], seen["empty"]) == (390, [], [], 0)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -34,6 +34,7 @@ from hmchain.interfaces.report.parts import (
     Proposer,
     ReputationPoint,
     Results,
+    Returned,
     RocCurve,
     Round,
     RunIdentity,
@@ -105,6 +106,9 @@ def synthetic_summary(hospitals: int = 4, classes: int = 2, rounds: int = 12, se
                 height=11,
                 transaction=_hex("refused"),
             ),
+        ),
+        returned=(
+            Returned(request="brain-tumour-1", version=1, by=f"{names[1]}/steward", reason="documents", height=4),
         ),
         split=Split(
             description="Label skew (Dirichlet, alpha 0.5) with unequal sizes; near-duplicate groups stay whole.",

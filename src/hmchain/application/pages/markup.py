@@ -113,20 +113,31 @@ class Cell:
 
 
 def table(
-    head: Iterable[h.Node], rows: Iterable[Sequence[h.Node | Cell]], *, caption: str, class_: str = ""
+    head: Iterable[h.Node],
+    rows: Iterable[Sequence[h.Node | Cell]],
+    *,
+    caption: str,
+    class_: str = "",
+    folds: bool = False,
 ) -> h.Element:
-    """Return a table whose first column names its rows."""
-    columns = [h.th(scope="col")[cell] for cell in head]
-    body = h.tbody[_ours("".join(map(_row, rows)))]
-    grid = h.table(class_=class_)[h.caption[caption], h.thead[h.tr[columns]], body]
+    """Return a table whose first column names its rows; one that `folds` shows each row as a list on a narrow screen.
+
+    The columns of one that folds have texts for names.
+    """
+    names = list(head)
+    columns = [h.th(scope="col")[cell] for cell in names]
+    labels = [f' data-head="{escape(str(name))}"' if folds else "" for name in names[1:]]
+    body = h.tbody[_ours("".join([_row(row, labels) for row in rows]))]
+    classes = f"{class_} folds".lstrip() if folds else class_
+    grid = h.table(class_=classes)[h.caption[caption], h.thead[h.tr[columns]], body]
     # A wide table scrolls in its own region, which the keyboard can reach; the page never does.
     return h.div(".scroll", tabindex="0", role="region", aria_label=caption)[grid]
 
 
-def _row(row: Sequence[h.Node | Cell]) -> str:
+def _row(row: Sequence[h.Node | Cell], labels: Sequence[str]) -> str:
     name, *values = row
     head = _cell("th", name, ' scope="row"')
-    return f"<tr>{head}{''.join([_cell('td', value) for value in values])}</tr>"
+    return f"<tr>{head}{''.join([_cell('td', *each) for each in zip(values, labels, strict=True)])}</tr>"
 
 
 def _cell(tag: str, cell: h.Node | Cell, attributes: str = "") -> str:

@@ -71,6 +71,7 @@ def summarise(
         verdicts=verdicts(results, prepared.settings.rounds, history, audit),
         metadata=_metadata(arrivals),
         approvals=_approvals(prepared, consortium, history),
+        returned=tuple(permits.returned(consortium.ledger.state, prepared.study, history.returned)),
         split=_split(prepared, arrivals),
         plan=_plan(prepared, consortium),
         rounds=tuple(_with_scores(entry, curve) for entry in history.rounds),

@@ -136,6 +136,7 @@ def _summary(known: _Known, directory: Path) -> RunSummary:
         own=_own(known.own) if known.own else None,
         verdicts=_verdicts(known),
         approvals=tuple(_approvals(known)),
+        returned=tuple(permits.returned(known.state, status.name, story.returned)) if story else (),
         plan=_plan(known.study),
         rounds=tuple(story.rounds) if story else tuple(_rounds(known)),
         reputation=tuple(story.reputation) if story else (),

@@ -20,6 +20,7 @@ from hmchain.interfaces.report.parts import (
     LedgerStatistics,
     Proposer,
     ReputationPoint,
+    Returned,
     Round,
 )
 from hmchain.interfaces.report.silence import Silences
@@ -35,7 +36,7 @@ from hmchain.ledger.contracts.members import membership, standings
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
 from hmchain.ledger.reputation import faults_tolerated
-from hmchain.ledger.request_events import AboutDataset, Decided, RequestJudged
+from hmchain.ledger.request_events import AboutDataset, Decided, RequestJudged, RequestReturned
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
 from hmchain.ledger.transition import Machine
@@ -66,6 +67,8 @@ class History:
     """Masked updates that each hospital sent, those of the class-count round left out."""
     decisions: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
     """Height and transaction of each steward's last decision, by study or request, and hospital."""
+    returned: list[Returned] = field(default_factory=list)
+    """Requests, of whatever study, that were given back to be changed."""
     registered: bytes = b""
     """The transaction whose block registered the model."""
 
@@ -185,6 +188,12 @@ class _Reader:
             self._history.decisions[event.study, event.organisation] = (block.header.height, digest)
         if isinstance(event, Decided) or (isinstance(event, RequestJudged) and event.answer == Answer.NO):
             self._decided(block, event, digest)
+        if isinstance(event, RequestReturned):
+            by = f"{event.organisation}/{event.person}"
+            self._history.returned.append(
+                Returned(request=event.request, version=event.version, by=by, reason=event.reason,
+                         height=block.header.height)
+            )  # fmt: skip
         if isinstance(event, events.StudyPermitted):
             self._under[event.request] = event.study
             said = [(key, told) for key, told in self._history.decisions.items() if key[0] == event.request]

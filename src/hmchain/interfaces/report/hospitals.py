@@ -9,7 +9,7 @@ from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
 from hmchain.application.pages.plot import PALETTE
 from hmchain.interfaces.report import own
-from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital, Quarantined
+from hmchain.interfaces.report.parts import Approval, Departure, Exposure, Hospital, Quarantined, Returned
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.plain import size
 
@@ -22,7 +22,7 @@ def hospitals(summary: RunSummary) -> h.Element:
     if summary.participants:
         lead = "Who takes part, and what each hospital's steward said."
         shown = own.participants(summary.participants)
-        return section("hospitals", "The hospitals", lead, shown, _approvals(summary.approvals))
+        return section("hospitals", "The hospitals", lead, shown, _approvals(summary))
     total = sum(hospital.training for hospital in summary.hospitals)
     removed = sum(hospital.metadata_removed for hospital in summary.hospitals)
     encrypted = sum(hospital.images_encrypted for hospital in summary.hospitals)
@@ -31,9 +31,7 @@ def hospitals(summary: RunSummary) -> h.Element:
         f"{figures.plural(removed, 'piece of metadata was', 'pieces of metadata were')} removed from their files; "
         f"{figures.plural(encrypted, 'image was', 'images were')} encrypted before being stored."
     )
-    return section(
-        "hospitals", "The hospitals", lead, _class_mix(summary), _road(summary), _approvals(summary.approvals)
-    )
+    return section("hospitals", "The hospitals", lead, _class_mix(summary), _road(summary), _approvals(summary))
 
 
 def _class_mix(summary: RunSummary) -> h.Element:
@@ -46,7 +44,7 @@ def _class_mix(summary: RunSummary) -> h.Element:
     return panel(
         "Size and class mix",
         h.ul(".legend")[key],
-        table(columns, rows, caption="Size and class mix of each hospital", class_="numbers mix"),
+        table(columns, rows, caption="Size and class mix of each hospital", class_="numbers mix", folds=True),
     )
 
 
@@ -89,7 +87,7 @@ def _road(summary: RunSummary) -> h.Element:
     return panel(
         "From files to records",
         h.p[f"Files that carried metadata: {kinds}. Only pixels were kept."] if kinds else None,
-        table(columns, rows, caption="What became of each hospital's files", class_="numbers"),
+        table(columns, rows, caption="What became of each hospital's files", class_="numbers", folds=True),
         _quarantine(summary.quarantine),
     )
 
@@ -98,11 +96,13 @@ def _quarantine(held: tuple[Quarantined, ...]) -> h.Element | None:
     if not held:
         return None
     rows = [[one.hospital, one.reason, one.decision, one.reviewer or figures.NONE] for one in held]
-    head = ["Quarantine of", "Held because", "Decision", "By"]
-    return table(head, rows, caption="What was held back, and who decided about it")
+    head = ["Hospital", "Held because", "Decision", "By"]
+    shown = table(head, rows, caption="What was held back, and who decided about it", folds=True)
+    return h.div(".quarantine")[h.h4["Quarantine"], shown]
 
 
-def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
+def _approvals(summary: RunSummary) -> h.Element | None:
+    approvals = summary.approvals
     if not approvals:
         return None
     rows = [
@@ -127,7 +127,15 @@ def _approvals(approvals: tuple[Approval, ...]) -> h.Element | None:
             f"{asked}Each hospital decides for itself, and no agent trains without its hospital's yes to this study "
             "and dataset version: asked of the ledger at every step."
         ],
-        table(head, rows, caption="Who decided what, until when"),
+        [h.p[_given_back(each)] for each in summary.returned],
+        table(head, rows, caption="Who decided what, until when", folds=True),
+    )
+
+
+def _given_back(one: Returned) -> str:
+    return (
+        f"{one.by} returned version {one.version} of {one.request} for changes in block {one.height} "
+        f"(reason: {one.reason}): what was decided is on what was submitted after that."
     )
 
 
@@ -177,7 +185,7 @@ def _departure_table(rows: tuple[Departure, ...]) -> h.Element:
         for one in rows
     ]
     columns = ["Hospital", "Images", "Masked updates", "", "Signed transactions"]
-    return table(columns, cells, caption="What left each hospital", class_="numbers")
+    return table(columns, cells, caption="What left each hospital", class_="numbers", folds=True)
 
 
 def _exposure(exposure: Exposure) -> h.Element:

@@ -101,7 +101,7 @@ def _shares(summary: RunSummary) -> h.Element | None:
             row += _blocks(proposed.get(hospital.name), blocks)
         rows.append(row)
     title = "Voting power and block proposals"
-    return panel(title, table(columns, rows, caption=title, class_="numbers"))
+    return panel(title, table(columns, rows, caption=title, class_="numbers", folds=True))
 
 
 def _power(first: tuple[int, ...], last: tuple[int, ...], number: int) -> list[h.Node | Cell]:

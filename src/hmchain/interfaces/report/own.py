@@ -31,7 +31,7 @@ def participants(found: tuple[Participant, ...]) -> h.Element:
     return panel(
         f"Who takes part: {figures.plural(len(found), 'hospital')}, {approved} with an approval in force",
         h.p["Numbers of records are published rounded; how many are of which class stays with each hospital."],
-        table(head, rows, caption="Hospitals of the study"),
+        table(head, rows, caption="Hospitals of the study", folds=True),
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from hmchain.clock import utc
-from hmchain.interfaces.report.parts import Approval, Decision
+from hmchain.interfaces.report.parts import Approval, Decision, Returned
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.readers import permissions
 from hmchain.ledger.state import State
@@ -35,3 +35,9 @@ def decisions(state: State, study: str, told: Mapping[tuple[str, str], tuple[int
             )
         )
     return found
+
+
+def returned(state: State, study: str, told: Iterable[Returned]) -> list[Returned]:
+    """When the request for a study was given back, and by whom; `told` is of all requests."""
+    asked = {word.request for word in permissions.words_on(state, study)}
+    return [each for each in told if each.request in asked]

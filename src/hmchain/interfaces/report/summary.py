@@ -30,6 +30,7 @@ from hmchain.interfaces.report.parts import (
     Quarantined,
     ReputationPoint,
     Results,
+    Returned,
     Round,
     RunIdentity,
     Split,
@@ -87,6 +88,7 @@ class RunSummary(Part, frozen=True, kw_only=True):
     quarantine: tuple[Quarantined, ...] = ()
     """What the hospitals held back, and who decided what about it."""
     approvals: tuple[Approval, ...] = ()
+    returned: tuple[Returned, ...] = ()
     split: Split | None = None
     plan: TrainingPlan | None = None
     rounds: tuple[Round, ...] = ()

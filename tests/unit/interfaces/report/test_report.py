@@ -134,7 +134,9 @@ def test_incidents_are_told_with_their_evidence(summary: RunSummary, page: Page)
     assert "round 3: Cork cheated; round 8: Aarhus was silent" in page.text
 
 
-def test_refused_study_tamper_test_and_lineage_are_shown(page: Page) -> None:
+def test_returned_and_refused_study_tamper_test_and_lineage_are_shown(summary: RunSummary, page: Page) -> None:
+    (returned,) = summary.returned
+    assert f"{returned.by} returned version 1 of brain-tumour-1 for changes in block 4 (reason: documents)" in page.text
     assert "commercial-screening" in page.text
     assert "✕ refused" in page.text
     assert "✓ found and named" in page.text

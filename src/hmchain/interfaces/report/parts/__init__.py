@@ -42,6 +42,7 @@ from hmchain.interfaces.report.parts.study import (
     Decision,
     Hospital,
     Quarantined,
+    Returned,
     Role,
     RunIdentity,
     Split,
@@ -53,6 +54,6 @@ __all__ = [
     "Approval", "Audit", "Calibration", "CalibrationBin", "Check", "ClassResult", "Count", "Decision", "Departure",
     "Estimate", "Exposure", "Fact", "FailedMaster", "Fault", "Hospital", "HospitalResult", "Incident",
     "LedgerStatistics", "Lineage", "LineageDataset", "Metrics", "Outcome", "OwnRound", "OwnScores", "Part",
-    "Participant", "Performance", "Proposer", "Quarantined", "ReputationPoint", "Results", "RocCurve", "Role", "Round",
-    "RunIdentity", "Split", "SummaryError", "TamperTest", "Timing", "TrainingPlan", "Verdict",
+    "Participant", "Performance", "Proposer", "Quarantined", "ReputationPoint", "Results", "Returned", "RocCurve",
+    "Role", "Round", "RunIdentity", "Split", "SummaryError", "TamperTest", "Timing", "TrainingPlan", "Verdict",
 ]  # fmt: skip

@@ -90,6 +90,17 @@ class Approval(Part, frozen=True, kw_only=True):
     transaction: str = ""
 
 
+class Returned(Part, frozen=True, kw_only=True):
+    """A request that a hospital gave back to whoever asked, to be changed."""
+
+    request: str
+    version: int
+    by: str
+    """Who did, as `east/steward`."""
+    reason: str
+    height: int
+
+
 class Split(Part, frozen=True, kw_only=True):
     """The sharing-out of the images, and what was done about near-duplicates."""
 
