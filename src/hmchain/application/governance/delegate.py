@@ -107,13 +107,10 @@ def open_user(
 
     Raises what `open_ledger` raises, `NoSuchPersonError`, `KeyFileError` or `WrongPassphraseError`.
     """
-    # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
-    from hmchain.application.node.opening import open_ledger
-
     settings = folder.settings()
     handle = acts.handle or settings.acts_as or role
     key = None if acts.prepare else load_key(SigningKey, acts.key or _key_file(folder, handle), passphrase)
-    ledger = open_ledger(folder)
+    ledger = _opened(folder, talk)
     try:
         organisation = settings.organisation
         signer = key or FileSigner(public_key(ledger.state, organisation, handle), acts.prepare or Path())
@@ -121,6 +118,14 @@ def open_user(
         yield LedgerUser(organisation, signer, ledger, Outbox(folder, talk), life_ms)
     finally:
         ledger.close()
+
+
+def _opened(folder: NodeFolder, talk: Talk) -> Ledger:
+    with talk.doing("reading the node's ledger"):
+        # A hospital whose ledger runs in its own process has none of the libraries that a node is spoken to with.
+        from hmchain.application.node.opening import open_ledger
+
+        return open_ledger(folder)
 
 
 def _key_file(folder: NodeFolder, handle: str) -> Path:
@@ -148,11 +153,9 @@ def send_signed(folder: NodeFolder, path: Path, talk: Talk = SILENT) -> Prepare:
 
     Raises what `signing.wire` raises, `OtherChainError`, and as `LedgerUser.send`.
     """
-    from hmchain.application.node.opening import open_ledger
-
     found = signing.read(path)
     wire = signing.wire(found)
-    ledger = open_ledger(folder)
+    ledger = _opened(folder, talk)
     try:
         exchanged.require_chain(path, found.meaning.chain_id, ledger.chain_id)
         sender = PublicKey(ED25519, found.meaning.sender)

@@ -7,6 +7,7 @@ the two, the same command sends the very same transaction again: it has one name
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from hmchain.application.governance.effects import is_so
@@ -42,6 +43,8 @@ class Talk:
     say: Say
     ask: Callable[[ContraryError], None]
     """Returns if it is to be sent all the same, and raises if not."""
+    doing: Callable[[str], AbstractContextManager[None]] = lambda what: nullcontext()
+    """Says what is done, for as long as it lasts."""
 
 
 SILENT = Talk(lambda text: None, _refuse)
@@ -131,7 +134,7 @@ class Outbox:
 
     def _deliver(self, ledger: Ledger, kept: Kept) -> None:
         try:
-            (code,) = submit(ledger, [kept.wire])
+            code = self._submit(ledger, kept)
         except (RefusedTransactionError, RpcError):  # the node did not take it
             sent.forget(self._folder, kept.wire)
             raise
@@ -154,13 +157,18 @@ class Outbox:
             f"{kept.words} was sent before, and {may_come(kept.expires_ms)}: waiting for it, sending no second"
         )
         try:
-            (code,) = submit(ledger, [kept.wire])
+            code = self._submit(ledger, kept)
         except (NotIncludedError, LedgerError) as error:
             raise self._undecided(ledger, kept, error) from error
         except RefusedTransactionError as error:  # it came into a block just now, or the mempool is full
             if (found := self._outcome(kept)) is None:
                 raise self._undecided(ledger, kept, error) from error
             code = found[1]
+        return code
+
+    def _submit(self, ledger: Ledger, kept: Kept) -> str:
+        with self._talk.doing("waiting for the members' block"):
+            (code,) = submit(ledger, [kept.wire])
         return code
 
     def _settle(self, kept: Kept, code: str) -> None:

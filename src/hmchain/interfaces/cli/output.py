@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import Timer
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from hmchain.application.pages.figures import NARROW_SPACE
@@ -32,6 +33,8 @@ _wide: ContextVar[bool] = ContextVar("wide", default=False)
 _PIPE_COLUMNS = 160
 """Width of the demo's pages where there is no terminal, which would be a guess of 80 else."""
 _COLUMNS_MIN = 20
+SILENT_SECONDS_MAX = 1.0
+"""Whoever waits longer is told for what."""
 
 
 def console(*, stderr: bool = False, markup: bool = False) -> Console:
@@ -179,6 +182,25 @@ when = utc
 def listed(names: Iterable[str]) -> str:
     """Names in one line."""
     return ", ".join(names) or "-"
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Say on standard error what is done while nothing is printed, once it lasts; silent where there is no terminal."""
+    screen = console(stderr=True)
+    if in_json() or not screen.is_terminal:
+        yield
+        return
+    shown = screen.status(f"{what} ...", spinner="line")
+    timer = Timer(SILENT_SECONDS_MAX, shown.start)
+    timer.daemon = True  # Ctrl-C waits for nothing
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        shown.stop()
 
 
 @contextmanager

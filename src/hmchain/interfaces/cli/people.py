@@ -63,4 +63,4 @@ def talk(yes: bool) -> Talk:
         else:
             raise contrary
 
-    return Talk(output.remark, ask)
+    return Talk(output.remark, ask, output.doing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class Desk:
     folder: NodeFolder
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    """What was said to be done while it lasted."""
 
     def steward(self, *, agrees: bool = False) -> LedgerUser:
         def ask(contrary: ContraryError) -> None:
@@ -57,7 +59,8 @@ class Desk:
         client = RpcClient(["http://node"], transport=self.engine)
         states = StoredStates({"a": self.chain.directory})
         ledger = CometLedger(client, self.chain.founding, states, clock_ms=self.chain.clock, patience_seconds=0.05)
-        return LedgerUser("a", signing_key("a", "steward"), ledger, Outbox(self.folder, Talk(self.said.append, ask)))
+        talk = Talk(self.said.append, ask, lambda what: nullcontext(self.done.append(what)))
+        return LedgerUser("a", signing_key("a", "steward"), ledger, Outbox(self.folder, talk))
 
     def files(self) -> list[Path]:
         return sorted(self.folder.sent.glob("*"))
@@ -98,6 +101,7 @@ def test_the_same_command_again_waits_for_the_first_and_sends_no_second(desk: De
     with pytest.raises(NotIncludedError):
         announce_maintenance(desk.steward(), 120)
     assert len(set(desk.engine.taken)) == 1 and "waiting for it, sending no second" in desk.said[0]
+    assert desk.done == ["waiting for the members' block"] * 2
     desk.engine.prompt = True
     assert announce_maintenance(desk.steward(), 120).until_ms > 0
     assert len(set(desk.engine.taken)) == 1 and not desk.files()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -303,6 +305,38 @@ def test_no_control_character_reaches_the_terminal(text: str) -> None:
     assert all(letter.isprintable() or letter == "\n" for letter in shown)
     if text.isprintable():
         assert shown == text
+
+
+class _Terminal(io.StringIO):
+    """A standard error that people look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = threading.Event()
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if "reading the ledger" in text:
+            self.told.set()
+        return super().write(text)
+
+
+def test_whoever_waits_is_told_for_what_and_programs_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "SILENT_SECONDS_MAX", 0)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = _Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with output.doing("reading the ledger"):
+        assert screen.told.wait(60)
+    for stderr, as_json in ((io.StringIO(), False), (_Terminal(), True)):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        output.answer_in_json(as_json)
+        with output.doing("reading the ledger"):
+            pass
+        assert stderr.getvalue() == ""
+    output.answer_in_json(False)
 
 
 def test_names_from_a_ledger_are_not_markup(capsys: Captured) -> None:

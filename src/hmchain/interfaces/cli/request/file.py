@@ -47,7 +47,8 @@ def new(
 @app.command(cls=ReadCommand, epilog=example("hmchain request check relapse.toml"))
 def check(file: RequestFileArgument, node: PersonOption = DEFAULT_FOLDER) -> None:
     """Check a request's file, and say what the hospitals' policies would answer now; nothing goes anywhere."""
-    found = checking.check(file, NodeFolder(node), now_ms())
+    with output.doing("asking the hospitals' policies on this node's ledger"):
+        found = checking.check(file, NodeFolder(node), now_ms())
     output.show(found, _show_checked)
     output.remark(f"Put it before the hospitals: `hmchain request submit {file}`")
 
