@@ -56,9 +56,10 @@ def test_the_help_of_a_group_imports_no_library_of_an_extra() -> None:
 
 
 def test_a_steward_who_asks_what_there_is_waits_for_no_service() -> None:
-    (modules,) = imported("data --help")
+    modules, listing = imported("data --help", "data list --help")
     assert not modules & HEAVY
     assert not {name for name in modules if name.startswith(("hmchain.ledger", "hmchain.records", "hmchain.keys"))}
+    assert not listing & {f"hmchain.application.data.{name}" for name in ("export", "publication", "registration")}
 
 
 def test_reading_a_ledger_and_asking_for_a_study_need_no_learning_library() -> None:

@@ -29,10 +29,10 @@ class DataCommands(LazyGroup):
         ("show", "datasets",
          "Show what a version holds and what was done to it, or one record's entry; all of that with "
          "--wide."),
-        ("card", "datasets",
+        ("card", "written",
          "Look at all records of a version and write its dataset card: a page and a JSON file, for the "
          "hospital's eyes."),
-        ("export", "datasets",
+        ("export", "written",
          "Write the records of a version, de-identified but decrypted, into a folder, with an index."),
         ("register", "register",
          "Fix a version for good, write its card and FHIR Provenance, and put its root and rounded count "

@@ -11,7 +11,7 @@ from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
-from hmchain.interfaces.cli.data import show_datasets as views
+from hmchain.interfaces.cli.data import show_written as views
 from hmchain.interfaces.cli.data.sources import reading
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
