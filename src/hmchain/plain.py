@@ -23,7 +23,7 @@ _BEYOND_ASCII = re.compile(r"[^ -~]")
 
 
 PREFIX_MIN = 4
-"""Digits by which people name a ballot, a change or a document."""
+"""Digits that name a ballot, a change or a document: an empty variable must not mean the only one there is."""
 
 
 def is_meant(id: bytes, prefix: str) -> bool:

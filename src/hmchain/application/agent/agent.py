@@ -260,7 +260,7 @@ class Agent:
             allowance = self.allowance(study.spec)
             allowance.asked = allowances.asked_for(state, study.spec)  # it may have been decided on anew
             is_used_up = bool(allowance.over)
-            if learner is not None and (is_used_up or permitted.has_left(state, study, self.organisation, now_ms)):
+            if learner is not None and (is_used_up or permitted.is_out(state, study, self.organisation, now_ms)):
                 with self._waiting(study):
                     learner.let_go()
 

@@ -23,8 +23,6 @@ from hmchain.ledger.contracts.members.admission import Possession, admission_byt
 from hmchain.ledger.contracts.members.membership import SIGNING_ROLES, Member
 
 _SECRET_BYTES = 32
-PROOFS_SINCE = 3
-"""The first protocol whose admissions need a proof."""
 
 
 class WrongAnswerError(InputError):
@@ -144,7 +142,7 @@ def candidate(folder: NodeFolder, path: Path) -> Candidate:
 
 def motion(steward: LedgerUser, found: Candidate) -> Motion:
     """The motion that a candidate joins. Raises `NoProofError` where rules ask for one, or `UselessProposalError`."""
-    needed = upgrades.at(steward.state, steward.state.height + 1) >= PROOFS_SINCE
+    needed = upgrades.has_requests(steward.state)
     if needed and found.proof is None:
         name = found.member.organisation
         what = f"nobody has shown that {name} holds its keys, and this network admits nobody without"

@@ -34,7 +34,6 @@ from hmchain.ledger.transactions import Refusal
 from hmchain.plain import PREFIX_MIN, is_meant
 
 _DIGITS_MAX = 12
-"""Digits that name a ballot: nothing at all, as from a variable that is empty, must not mean the only one."""
 _MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
 

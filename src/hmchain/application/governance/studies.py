@@ -18,7 +18,7 @@ from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, R
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec, plan_of
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.readers.requests import require_request
 from hmchain.ledger.readers.studies import REQUESTED, StudyRequest, known_names, proposal, proposal_to
 
@@ -97,7 +97,7 @@ def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> St
     again. Raises `StudyFileError`, `StudyNotAllowedError` and `DescriptionError` too.
     """
     require_sound(asked)
-    if study_requests.are_needed(user.state):
+    if upgrades.has_requests(user.state):
         return _ask_or_propose(user, asked, texts)
     if asked.name in known_names(user.state).split(", "):
         user.send(_included(user, asked, texts))

@@ -16,12 +16,9 @@ from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, R
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
-from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.readers.studies import StudyRequest
 from hmchain.ledger.state import State
 
-SINCE = 3
-"""The protocol from which on studies stand under permits."""
 DAYS = 365
 """So long a study is asked for, where its file says nothing else."""
 
@@ -30,11 +27,6 @@ class StudyNotAllowedError(StudyError):
     """Too few hospitals allowed a study for it to be proposed."""
 
     code = "study_not_allowed"
-
-
-def are_needed(state: State) -> bool:
-    """Whether studies are asked for by requests, by the rules of the next block."""
-    return upgrades.at(state, state.height + 1) >= SINCE
 
 
 def ask(user: LedgerUser, spec: StudySpec, days: int = DAYS) -> None:

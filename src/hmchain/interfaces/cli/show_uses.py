@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hmchain.application.data.uses import DutiesReport, UsesReport
-from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.pages import patient as words
 from hmchain.application.pages.patient import PatientReport
 from hmchain.interfaces.cli import output

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from hmchain.application.governance.policies.file import PolicyFile, terms_of
-from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.proposals import under_permit
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.governance.requests.documents import Documents, text_document
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital

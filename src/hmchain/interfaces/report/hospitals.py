@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.application.governance.policies.rules import reason_words
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import Cell, badge, bar, digest, panel, section, table
 from hmchain.application.pages.plot import PALETTE

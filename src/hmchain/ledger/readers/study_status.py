@@ -180,10 +180,8 @@ def _participant(state: State, study: Study, organisation: str) -> Participant:
     use = study.spec.uses[study.order(organisation)]
     member = membership.membership(state, organisation)
     version = datasets.version(state, organisation, use.dataset, use.version)
-    said, left = (
-        permissions.permission(state, study, organisation),
-        permitted.left(state, study.spec.name, organisation),
-    )
+    said = permissions.permission(state, study, organisation)
+    left = permitted.left(state, study.spec.name, organisation)
     return Participant(
         organisation=organisation,
         title=member.member.title if member else "",

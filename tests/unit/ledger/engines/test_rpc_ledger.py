@@ -10,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.governance import members
-from hmchain.application.governance.admission import PROOFS_SINCE
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import (
     NetworkParameterError,
@@ -25,7 +24,6 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.interfaces.cli.network.show import rules_words
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.members import membership, parameters, standings
-from hmchain.ledger.contracts.members.admission import Possession
 from hmchain.ledger.contracts.members.membership import Admit, Remove
 from hmchain.ledger.engines.cometbft.ledger import CometLedger, OtherChainError, StoredStates
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
@@ -148,11 +146,6 @@ def test_a_consortium_runs_on_it_as_on_the_embedded_engine(chain: Chain, engine:
             consortium.submit(first)
 
 
-def proof_of(name: str) -> Possession | None:
-    """What a candidate shows of its keys, where the rules of new chains ask for it."""
-    return possession(member(name)) if FOUNDING >= PROOFS_SINCE else None
-
-
 def vote(steward: LedgerUser, prefix: str) -> BallotView:
     return members.vote(steward, members.open_ballot(steward, prefix))
 
@@ -161,7 +154,7 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
     with Consortium(chain.directory / "folder", opened(engine), {}) as consortium:
         # All read the one node of this test; each signs with its own key.
         stewards = [LedgerUser("a", signing_key(name, "steward"), consortium.ledger) for name in "abcd"]
-        asked = members.propose(stewards[0], members.admission(stewards[0], member("e"), proof_of("e")))
+        asked = members.propose(stewards[0], members.admission(stewards[0], member("e"), possession(member("e"))))
         assert dict(asked.details) == {"name": member("e").title, "fingerprint": member("e").fingerprint}
         assert (asked.action, asked.yes, asked.needed, asked.passed) == ("admit e", ("a",), 3, False)
         with pytest.raises(NoBallotError, match="no open ballot begins"):
@@ -180,9 +173,9 @@ def test_members_are_asked_and_two_thirds_decide(chain: Chain, engine: Engine) -
         ):
             with pytest.raises(UselessProposalError, match=what):
                 members.motion(stewards[0], action)
-        again = members.propose(stewards[0], members.admission(stewards[0], member("f"), proof_of("f")))
+        again = members.propose(stewards[0], members.admission(stewards[0], member("f"), possession(member("f"))))
         with pytest.raises(UselessProposalError, match="asked just this already") as told:
-            members.admission(stewards[1], member("f"), proof_of("f"))
+            members.admission(stewards[1], member("f"), possession(member("f")))
         assert again.id.hex()[:12] in told.value.hint
         for steward in stewards[1:]:  # four of five
             vote(steward, again.id.hex())

@@ -1,4 +1,4 @@
-"""The rules of which a hospital's policy is made: each in Cedar's JSON, in a sentence, and as the reason of an answer.
+"""The rules of which a hospital's policy is made: each in Cedar's JSON, and in a sentence.
 
 A rule is known by its id, and read back from Cedar: what is in it beside its shape are its values, and a rule is ours
 if those values make the very same Cedar again. Rules that a hospital wrote itself are shown as Cedar.
@@ -38,8 +38,6 @@ class Rule:
     """When it holds, of the rule's values; None for always."""
     sentence: str
     """What it says, with `{}` for its values."""
-    reason: str
-    """Why an answer is what it is, for whoever asked."""
     named: Callable[[Values], str] = lambda values: ", ".join(map(str, values))
     """Its values in words."""
 
@@ -142,92 +140,66 @@ def _codes(values: Values) -> str:
 # -- the rules ---------------------------------------------------------------------------------------------------------
 
 _ALL = (
-    Rule(policies.ANYTHING, "permit", None, "Anything may be asked for.", "anything may be asked for"),
+    Rule(policies.ANYTHING, "permit", None, "Anything may be asked for."),
     Rule("uses", "permit", lambda values: _two("in", _of("purpose"), _entities("Purpose", values)),
-         "It may be used for {}, and for whatever is a kind of it.", "the purpose is one that is permitted", _purposes),
+         "It may be used for {}, and for whatever is a kind of it.", _purposes),
     Rule("diseases", "permit", lambda values: _two(
             "&&", _two("==", _of("purpose"), _entity("Purpose", DISEASE_SPECIFIC)),
             _two("in", _of("disease"), _entities("Disease", values))),
-         "It may be used for research on {}, and on whatever is a kind of it.",
-         "the disease is one that is permitted", _diseases),
+         "It may be used for research on {}, and on whatever is a kind of it.", _diseases),
     Rule("kinds", "forbid", lambda values: _one("!", _two("in", {"Var": "action"}, _entities("Action", values))),
-         "Only this may be done with it: {}.", "this kind of use is not permitted"),
+         "Only this may be done with it: {}."),
     Rule("commercial", "forbid", lambda _: _asked("commercial"),
-         "No commercial use.", "commercial use is not permitted"),
+         "No commercial use."),
     Rule("regions", "forbid", _others("", "regions"),
-         "Results may go to {} alone.", "results would go to a country that is not permitted"),
+         "Results may go to {} alone."),
     Rule("region-unsaid", "look", _unsaid("regions"),
-         "A request that names no country waits for a person.", "it names no country to which results go"),
+         "A request that names no country waits for a person."),
     Rule("people", "forbid", _others("Person", "people"),
-         "Only these people may ask for it: {}.", "somebody of the request is not among the people who may ask"),
+         "Only these people may ask for it: {}."),
     Rule("institutions", "forbid", _others("Organisation", "institutions"),
-         "Only people of {} may ask for it.", "somebody of the request is of an institution that may not ask"),
+         "Only people of {} may ask for it."),
     Rule("ethics-letter", "forbid", _missing("documents", {"Value": "ethics"}),
-         "A request needs an ethics committee's letter.", "the letter of an ethics committee is missing"),
+         "A request needs an ethics committee's letter."),
     Rule("publication", "forbid", lambda _: _one("!", _asked("publishes")),
-         "Results must be published.", "results must be published, and the request does not say so"),
+         "Results must be published."),
     Rule("ancestry", "forbid", _purpose_is(ANCESTRY),
-         "No research on population origins or ancestry.", "research on origins or ancestry is not permitted"),
+         "No research on population origins or ancestry."),
     Rule("ancestry-possible", "look", _purpose_is(GENERAL, UNRESTRICTED),
-         "A purpose so wide that it takes in ancestry waits for a person.",
-         "the purpose is wide enough to take in ancestry"),
+         "A purpose so wide that it takes in ancestry waits for a person."),
     Rule("fields", "forbid", _others("", "fields"),
-         "Only these fields may be asked for: {}.", "a field is asked for that may not be"),
+         "Only these fields may be asked for: {}."),
     Rule("field-unsaid", "look", _unsaid("fields"),
-         "A request that names no fields asks for all of them, and waits for a person.",
-         "it names no fields, and so asks for all of them"),
+         "A request that names no fields asks for all of them, and waits for a person."),
     Rule("labels", "forbid", _others("", "labels"),
-         "Only these labels may be asked for: {}.", "a label is asked for that may not be"),
+         "Only these labels may be asked for: {}."),
     Rule("label-unsaid", "look", _unsaid("labels"),
-         "A request that names no labels asks for all of them, and waits for a person.",
-         "it names no labels, and so asks for all of them"),
+         "A request that names no labels asks for all of them, and waits for a person."),
     Rule("rounds", "forbid", lambda values: _two(">", _asked("rounds"), {"Value": values[0]}),
-         "At most {} rounds.", "it asks for more rounds than are permitted"),
+         "At most {} rounds."),
     Rule(policies.PERSON_LOOKS, "look", None,
-         "A person looks at every request.", "a person looks at every request"),
+         "A person looks at every request."),
     Rule("organisation", "look", _others("Organisation", "institutions"),
          "For organisations not for profit; known as such: {}. Others wait for a person.",
-         "a person must look whether the organisation is not for profit",
          lambda values: ", ".join(map(str, values)) or "none"),
     Rule("ethics-unread", "look", None,
-         "A person reads the ethics committee's letter.", "a person must read the letter of the ethics committee"),
+         "A person reads the ethics committee's letter."),
     Rule("project", "look", None,
-         "It is for one project; a person looks whether this is it.", "a person must look whether it is the project"),
+         "It is for one project; a person looks whether this is it."),
     Rule("research-type", "look", None,
-         "It is for one type of research; a person looks whether this is it.",
-         "a person must look whether it is the type of research that is permitted"),
+         "It is for one type of research; a person looks whether this is it."),
     Rule("methods", "look", None,
-         "Not for general research on methods; a person looks whether it is that.",
-         "a person must look whether it is research on methods"),
+         "Not for general research on methods; a person looks whether it is that."),
     Rule("genetic", "look", None,
-         "For genetic studies only; a person looks whether it is one.",
-         "a person must look whether it is a genetic study"),
+         "For genetic studies only; a person looks whether it is one."),
     Rule("collaboration", "look", _missing("purposes", _entity("Purpose", COLLABORATION)),
-         "Who asks works together with us; without that promise (DUO:0000020) a person looks.",
-         "it does not promise to work together with the hospital"),
+         "Who asks works together with us; without that promise (DUO:0000020) a person looks."),
     Rule("code", "look", _other_code,
-         "Code other than {} waits for a person.", "its code is not among that which was looked at before", _codes),
+         "Code other than {} waits for a person.", _codes),
 )  # fmt: skip
 
 RULES = {rule.id: rule for rule in _ALL}
 """Our rules by id, in the order in which people read them."""
-
-BOUNDS = {
-    policies.FEW_COLLUDERS: "it withstands fewer colluders than the hospital demands",
-    policies.NOTHING_PERMITS: "nothing in the policy permits this purpose",
-    policies.POLICY_ERROR: "the policy itself could not be evaluated; its hospital must mend it",
-    policies.SMALL_COHORT: "the dataset has fewer records than may be asked about",
-    policies.TOO_LONG: "it asks for a longer time than is permitted",
-    policies.TOO_MUCH: "it names too many purposes and diseases to be judged: ask for less at a time",
-}
-"""Reasons that are no rule's."""
-
-
-def reason_words(code: str) -> str:
-    """Why a policy answered as it did, in plain words: the one list that all use."""
-    if code in BOUNDS:
-        return BOUNDS[code]
-    return RULES[code].reason if code in RULES else f"a rule of the hospital's own, {code!r}, says so"
 
 
 def made(chosen: Iterable[tuple[str, Values]]) -> dict[str, Json]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.policies.file import licences_of, load_policy, terms_of
-from hmchain.application.governance.policies.rules import reason_words
 from hmchain.application.governance.policies.words import (
     Difference,
     RuleInWords,
@@ -17,6 +16,7 @@ from hmchain.application.governance.policies.words import (
     difference,
     rules_in_words,
 )
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.governance.requests import licences
 from hmchain.application.governance.requests.licences import Wording
 from hmchain.application.site.node import NodeFolder

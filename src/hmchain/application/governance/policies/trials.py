@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hmchain.application.governance.policies.file import PolicyFileError, uses
-from hmchain.application.governance.policies.rules import reason_words, values_of
+from hmchain.application.governance.policies.rules import values_of
 from hmchain.application.governance.purposes import terms as purpose_names
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.governance.requests.file import RequestFile, load_request
 from hmchain.clock import DAY_MS, now_ms
 from hmchain.ledger.contracts.data import cedar

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from hmchain.application.cohort.words import words as words_of_query
-from hmchain.application.governance.policies.rules import reason_words as words_of_reason
 from hmchain.application.governance.purposes import disease_words, purpose_words
+from hmchain.application.governance.reasons import reason_words as words_of_reason
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of_study
 from hmchain.canonical import decode

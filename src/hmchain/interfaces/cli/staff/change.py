@@ -44,13 +44,10 @@ def _ask(directory: Path, yes: bool, question: str, make: Callable[[LedgerUser],
 
 
 def _show_change(title: str, officer: LedgerUser, change: people.Change) -> None:
-    ended = people.ended_by(officer, change)
-    ends = (
-        (("ends for good", f"{', '.join(ended)}: what was asked for, what it allows, and its studies"),)
-        if ended
-        else ()
-    )
-    output.fields(((title, sent.words(change)), *ends))
+    said = [(title, sent.words(change))]
+    if ended := people.ended_by(officer, change):
+        said.append(("ends for good", f"{', '.join(ended)}: what was asked for, what it allows, and its studies"))
+    output.fields(said)
 
 
 @app.command("key", cls=WriteCommand, epilog=example("hmchain people key s1"))

@@ -101,12 +101,12 @@ def is_lost(state: State, study: Study, time_ms: int) -> bool:
     """Whether a study that is not over has lost so many permits for good that it can never open, or sum again."""
     if under(state, study.progress.specification) is None or study.status in studies.OVER:
         return False
-    over = sum(has_left(state, study, name, time_ms) for name in study.spec.participants)
+    over = sum(is_out(state, study, name, time_ms) for name in study.spec.participants)
     needed = len(study.spec.uses) if study.status in studies.OPENING else study.spec.threshold
     return len(study.spec.uses) - over < needed
 
 
-def has_left(state: State, study: Study, organisation: str, time_ms: int) -> bool:
+def is_out(state: State, study: Study, organisation: str, time_ms: int) -> bool:
     """Whether a participant's permit is over for good, or it left: its machine holds no records for the study then."""
     found = under(state, study.progress.specification)
     if found is None:

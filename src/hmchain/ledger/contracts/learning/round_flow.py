@@ -97,7 +97,7 @@ def _is_reachable(study: Study, entry: Round, known: tuple[sums.SummedSet, ...],
 def _may_return(context: Context, study: Study, organisation: str) -> bool:
     """Whether a participant is asked for nothing now, and may be again: its permit rests."""
     found = permitted.under(context.state, study.progress.specification)
-    return found is not None and not permitted.has_left(context.state, study, organisation, context.time_ms)
+    return found is not None and not permitted.is_out(context.state, study, organisation, context.time_ms)
 
 
 def _may_take_part(context: Context, study: Study, organisation: str) -> bool:

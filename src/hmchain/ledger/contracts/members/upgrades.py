@@ -15,6 +15,9 @@ from hmchain.ledger.context import require
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.state import State, Table
 
+REQUESTS = 3
+"""The first protocol in which studies stand under permits, and who joins shows that it holds its keys."""
+
 
 class Since(Record, frozen=True):
     """A protocol, and the first height of its rules."""
@@ -57,6 +60,11 @@ def at(state: State, height: int) -> int:
     kept = _PROTOCOLS.get(state)
     assert kept is not None  # written before the first block
     return next(since.protocol for since in reversed(kept.since) if since.height <= height)
+
+
+def has_requests(state: State) -> bool:
+    """Whether the next block's rules have requests, permits and proofs of who joins."""
+    return at(state, state.height + 1) >= REQUESTS
 
 
 def planned(state: State) -> Upgrade | None:

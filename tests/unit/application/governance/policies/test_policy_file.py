@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from hmchain import decoding
 from hmchain.application.governance.policies import setting
 from hmchain.application.governance.policies.file import PolicyFile, PolicyFileError, conditions, load_policy, terms_of
-from hmchain.application.governance.policies.rules import RULES, reason_words, sentence
+from hmchain.application.governance.policies.rules import RULES, sentence
 from hmchain.application.governance.policies.template import QUESTIONS, answered, begun, template
 from hmchain.application.governance.policies.words import OWN, difference, rules_in_words, sentences
+from hmchain.application.governance.reasons import reason_words
 from hmchain.ledger import purposes
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, judge
@@ -102,7 +103,7 @@ def test_a_request_is_matched(permitted: dict[str, Any], asked: dict[str, Any], 
 def test_every_rule_has_a_case_a_sentence_and_a_reason_in_words() -> None:
     tried = {reason for _, _, _, reason in CASES}
     assert set(RULES) - {policies.ANYTHING} <= tried
-    assert all(reason_words(name) == rule.reason for name, rule in RULES.items())
+    assert not any("own" in reason_words(name) for name in RULES)
     assert all("own" not in reason_words(code) for code in REASONS)
     assert "'night-rule'" in reason_words("night-rule")
 
