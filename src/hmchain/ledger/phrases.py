@@ -19,6 +19,8 @@ DEPTH_MAX = 8
 """How deep lists, and encodings in encodings, may stand in each other."""
 NUMBER_MAX = 1 << 53
 _DIGEST_BYTES = 32
+_PLAIN_NUMBER_BYTES = 2
+"""Of numbers that nobody counts: nearly all that a model or a schedule pins."""
 
 _LETTERS = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u052f"
 """Latin, Greek and Cyrillic, by number: what Python calls a letter changes with its version."""
@@ -41,7 +43,8 @@ def is_media_type(text: str) -> bool:
 def holds_no_text(data: bytes, characters: int) -> bool:
     """Whether bytes are nothing, or the one encoding of numbers, digests, short words and options, and lists of these.
 
-    In all of it stand no more than so many characters. What it means is another layer's business.
+    In all of it stand no more than so many characters: a digest counts as 32, and a wide number as what it has room
+    for, since neither need be what it seems. What it means is another layer's business.
     """
     return not data or _left(data, characters, DEPTH_MAX) >= 0
 
@@ -60,11 +63,12 @@ def _left_after(value: Any, characters: int, depth: int) -> int:
         case None | bool():
             return characters
         case int():
-            return characters if -NUMBER_MAX <= value <= NUMBER_MAX else -1
+            return characters - _room(value) if -NUMBER_MAX <= value <= NUMBER_MAX else -1
         case str():
             return characters - len(value) if not value or is_phrase(value) or _is_options(value) else -1
         case bytes():
-            return characters if len(value) in (0, _DIGEST_BYTES) else _left(value, characters, depth)
+            is_digest = len(value) in (0, _DIGEST_BYTES)
+            return characters - len(value) if is_digest else _left(value, characters, depth)
         case list() if depth:
             for each in value:
                 characters = _left_after(each, characters, depth - 1)
@@ -72,6 +76,11 @@ def _left_after(value: Any, characters: int, depth: int) -> int:
                     break
             return characters
     return -1
+
+
+def _room(number: int) -> int:
+    """How many characters a number could stand for: one for each byte that it has beyond two."""
+    return max(0, (number.bit_length() + 7) // 8 - _PLAIN_NUMBER_BYTES)
 
 
 def _is_options(text: str) -> bool:

@@ -36,6 +36,7 @@ from support.request_bench import CODE, PLAN, REQUEST, RequestBench, content
 from support.study_bed import SCHEMA, make_spec
 
 TEXT = "Jane Roe of Mill Lane, born in 1950, was told of her tumour on Monday, and died of it in the week after."
+LETTER = TEXT.encode() * 60
 RULES = protocols.KNOWN[3]
 Apply = Callable[[protocols.Rules, Context, Any], None]
 
@@ -115,6 +116,14 @@ def test_a_kind_without_an_engine_has_no_plan(kind: Kind) -> None:
     assert bench.do("a/scientist", SaveDraft(REQUEST, content("b", kind=kind))) == "ok"
 
 
+def in_pieces(text: bytes, size: int) -> list[bytes]:
+    return [text[at : at + size].ljust(size) for at in range(0, len(text), size)]
+
+
+def in_numbers(text: bytes) -> list[int]:
+    return [int.from_bytes(piece) for piece in in_pieces(text, 6)]
+
+
 @pytest.mark.parametrize(
     ("plan", "code"),
     [
@@ -129,6 +138,8 @@ def test_a_kind_without_an_engine_has_no_plan(kind: Kind) -> None:
         (studies.plan_of(make_spec(tuple("abc"), training=encode(encode(encode(TEXT))))), "bad_plan"),
         (studies.plan_of(make_spec(tuple("abc"), training=encode(["tumour"] * 1000))), "bad_plan"),
         (studies.plan_of(make_spec(tuple("abc"), training=b"\x91" * 20_000 + b"\0")), "bad_plan"),
+        (studies.plan_of(make_spec(tuple("abc"), training=encode(in_pieces(LETTER, 32)))), "bad_plan"),
+        (studies.plan_of(make_spec(tuple("abc"), training=encode(in_numbers(LETTER)))), "bad_plan"),
     ],
 )
 def test_a_training_s_plan_is_a_study_s_and_holds_no_text(plan: bytes, code: str) -> None:
