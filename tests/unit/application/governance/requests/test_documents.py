@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from hmchain import files
 from hmchain.application.governance.requests import form
 from hmchain.application.governance.requests.documents import (
     FILE_BYTES_MAX,
@@ -29,7 +30,7 @@ from hmchain.canonical import digest as digest_of
 from hmchain.keys import UnwrapError, WrappingKey
 from hmchain.ledger.contracts.members import membership
 from hmchain.plain import readable
-from hmchain.records.objects import MissingObjectError
+from hmchain.records.objects import MissingObjectError, ObjectStore
 from support.paths import REPOSITORY
 from support.study_bed import Bed
 
@@ -60,6 +61,10 @@ def stored(bed: Bed) -> bytes:
     return b"".join(path.read_bytes() for path in paths if path.is_file())
 
 
+def objects(bed: Bed) -> int:
+    return sum(path.is_file() for path in bed.consortium.directory.joinpath("objects").rglob("*"))
+
+
 def sizes(bed: Bed) -> set[int]:
     paths = bed.consortium.directory.joinpath("objects").rglob("*")
     return {path.stat().st_size for path in paths if path.is_file()}
@@ -75,6 +80,26 @@ def test_its_readers_read_it_and_no_other_member_does(bed: Bed) -> None:
     with pytest.raises(UnwrapError):
         thief.read(CHAIN, REQUEST, digest)
     assert b"relapse?" not in stored(bed)
+
+
+@pytest.mark.parametrize(("place", "name"), [(files, "write_whole"), (ObjectStore, "put_many")])
+def test_who_is_killed_as_a_document_is_put_there_leaves_no_second_one(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch, place: object, name: str
+) -> None:
+    """A second one would stand there for its readers, named by no ledger, after the first one was redacted."""
+    before, work, document = objects(bed), getattr(place, name), text_document(f"killed after {name}")
+
+    def killed(*given: object, **more: object) -> None:
+        work(*given, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut:
+        cut.setattr(place, name, killed)
+        with pytest.raises(KeyboardInterrupt):
+            put(bed, document, "west", "east")
+    digest = put(bed, document, "west", "east")
+    assert of(bed, "east").read(CHAIN, REQUEST, digest) == document
+    assert objects(bed) - before == 2, "its text and its key"
 
 
 def test_a_removed_organisation_gets_no_key_of_a_new_document(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
