@@ -59,7 +59,7 @@ _HOMES = {
     "hmchain.application.learning.schedule": ("default_plan",),
     "hmchain.application.learning.study": ("study_spec",),
     "hmchain.application.learning.trainer_study": ("TrainerPlan", "trainer_spec"),
-    "hmchain.application.learning.trainers.cnn": ("Architecture",),
+    "hmchain.application.learning.trainers.architecture": ("Architecture",),
     "hmchain.application.learning.trainers.source": ("read_source",),
     "hmchain.application.learning.trainers.trainer": ("Examples", "Trainer"),
     "hmchain.application.node.opening": ("open_hospital",),
