@@ -169,7 +169,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "no_policy_waits": ("no policy of that dataset waits for another person", "`hmchain policy show DATASET`"),
     "wrong_policy": ("another policy waits than the one that was read", "read the one that waits, then confirm that"),
-    "same_person": ("the same person stands behind it already", "another person's word is needed"),
+    "same_person": ("the same person stands behind it already", "another person confirms it"),
     "no_such_request": ("unknown request", "check its name"),
     "request_exists": ("the name of the request is taken", "choose another"),
     "not_its_applicant": (

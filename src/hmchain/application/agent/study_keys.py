@@ -16,8 +16,8 @@ from hmchain.keys import Redacted, SecretKey, WrappedKey, WrappingKey
 from hmchain.ledger.contracts.learning import opening
 from hmchain.ledger.contracts.learning.opening import HALF_BYTES, Agreement, Join
 
-_LEFT = (["drawn"], ["keys"], ["masked"], ["object"])
-"""What names of a study's entries have behind its own, where something is left to erase or to withdraw."""
+_LEFT = ("drawn", "keys", "masked", "object")
+"""What stands behind a study's name in those of its entries that are to be erased, or whose objects withdrawn."""
 
 
 class PairAgreementError(StudyError):
@@ -149,7 +149,7 @@ class StudyKeyStore:
     def studies(self) -> list[str]:
         """The studies of which there are secrets here, or objects of one's own to withdraw."""
         parted = (name.split("/") for name in self._store.names())
-        return sorted({study for study, *kind in parted if kind[:1] in _LEFT})
+        return sorted({study for study, *kinds in parted if kinds and kinds[0] in _LEFT})
 
     def drawn(self, study: str, participants: int, random: Random) -> JoinSecrets:
         """The secrets for joining, drawn once and the same after every restart."""

@@ -79,7 +79,7 @@ def test_no_list_of_what_waits_reads_what_is_over(bench: RequestBench, monkeypat
         waived = [WaiveDuty(f"old-{number}", BRAIN, kind) for kind in ("delete", "publish")]
         bench.must("b", *waived)
         bench.must("a/scientist", CloseRequest(f"old-{number}", "finished"))
-    assert reads() == before
+    assert reads() == before > 0
 
 
 def test_what_is_owed_for_a_version_that_was_left_behind_is_told_to_who_owes_it(bench: RequestBench) -> None:

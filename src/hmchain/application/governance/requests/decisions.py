@@ -48,7 +48,7 @@ class NotAskedOfError(StudyError):
 
 
 class NotCalledError(StudyError):
-    """Nobody asked this person for a word on the request's last version."""
+    """Nobody asked this person for a review or a decision on the request's last version."""
 
     code = "not_asked_for_word"
 

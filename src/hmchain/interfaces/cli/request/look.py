@@ -55,7 +55,7 @@ def list_requests(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain request show relapse"))
 def show(request: RequestName, folder: NodeOrRun = None) -> None:
-    """Show what a request asks, in plain words, each hospital's word on it, and what is said beside it.
+    """Show what a request asks, in plain words, each hospital's decision on it, and what is said beside it.
 
     Where there is no node, the request of the latest run, without what is sealed to its readers.
     """
