@@ -31,6 +31,11 @@ def is_meant(id: bytes, prefix: str) -> bool:
     return len(prefix) >= PREFIX_MIN and id.hex().startswith(prefix.lower())
 
 
+def number(value: float) -> str:
+    """A number as people write it: a whole one with all its digits, of which there may be more than a float takes."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def tell(progress: Progress | None, done: int, of: int | None) -> None:
     """Report, if anybody listens."""
     if progress is not None:

@@ -16,6 +16,7 @@ from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.learning.studies import ROUNDS_MAX, Deadlines
+from hmchain.plain import number
 
 NETWORKS = {FL_CNN: "a small GroupNorm CNN of seven convolutions; options: filters, stem_stride"}
 """The models that can be named."""
@@ -123,7 +124,7 @@ def load_proposal(path: Path) -> Proposal:
     try:
         found = read_toml(path, Proposal, wrong)
     except OSError as error:
-        raise StudyFileError(f"{path} cannot be read", "check the path and its owner") from error
+        raise StudyFileError(f"{path} cannot be read: {error.strerror}", "check the path and its owner") from error
     require_sound(found)
     return beside(found, path.parent)
 
@@ -154,7 +155,7 @@ def require_sound(proposal: Proposal) -> None:
 
 def _require_range(key: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:  # NaN lies nowhere
-        raise StudyFileError(f"{key} = {value:g} is out of range", f"it may be {least:g} to {most:g}")
+        raise StudyFileError(f"{key} = {number(value)} is out of range", f"it may be {number(least)} to {number(most)}")
 
 
 def _require_one_trainer(proposal: Proposal) -> None:

@@ -70,6 +70,7 @@ def test_settings_of_another_trainer_are_named(tmp_path: Path, old: str, new: st
         ("logistic.py:Logistic", "logistic.py:Nothing", "is no trainer"),
         ("[options]\nsteps = 5\nrate = 0.5\n", "[options]\nfeatures = 7\n", "KeyError at logistic.py:"),
         ("rounds = 12", "clip_norm = 0.0", "clip_norm = 0 is out of range"),
+        ("rounds = 12", f"rounds = {10**400}", "rounds = 1000"),
     ],
 )
 def test_a_trainer_that_cannot_be_is_told_before_anything_is_sent(

@@ -26,6 +26,7 @@ from hmchain.ledger.contracts.data.contents import REGION
 from hmchain.ledger.contracts.data.policies import Duty, Terms
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.transactions import Refusal
+from hmchain.plain import number
 
 
 class PolicyFileError(InputError):
@@ -134,7 +135,7 @@ def _require_ranges(file: PolicyFile) -> None:
         {key: (getattr(file, key), bounds) for key, bounds in _RANGES.items()} | duties
     ).items():
         if not least <= value <= most:  # NaN lies nowhere
-            raise PolicyFileError(f"{key} = {value:g} is out of range", f"it may be {least:g} to {most:g}")
+            raise PolicyFileError(f"{key} = {number(value)} is out of range", f"it may be {least} to {most}")
     for key in _NAMED:
         if wrong := next((each for each in getattr(file, key) if not is_name(each)), None):
             raise PolicyFileError(f"{key} has {wrong!r}, which is no name", "up to 48 of a-z, 0-9, '.', '_', '-'")

@@ -15,6 +15,7 @@ from hmchain.application.governance.purposes import PURPOSES, terms
 from hmchain.ledger import purposes
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.policies import DUTIES
+from hmchain.plain import number
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def usual(file: PolicyFile, question: Question) -> str:
     value = getattr(file, question.entry)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ", ".join(value) if isinstance(value, list | tuple) else f"{value:g}"
+    return ", ".join(value) if isinstance(value, list | tuple) else number(value)
 
 
 def answered(file: PolicyFile, question: Question, text: str, folder: Path = Path()) -> PolicyFile:

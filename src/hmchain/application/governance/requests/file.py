@@ -26,6 +26,7 @@ from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, REGION, ROUNDS_MAX
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
 from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
+from hmchain.plain import number
 
 ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
 _DISEASE = re.compile(r"MONDO:\d{7}")
@@ -241,8 +242,7 @@ def _require_resources(asked: ResourcesAsked, kind: Kind) -> None:
     for key, (least, most) in ranges.items():
         value = getattr(asked, key)
         if value is not None and not least <= value <= most:
-            said = f"{value:g}" if isinstance(value, float) else value  # a whole number may be longer than any float
-            raise RequestFileError(f"resources.{key} = {said} is out of range", f"it may be {least} to {most}")
+            raise RequestFileError(f"resources.{key} = {number(value)} is out of range", f"it may be {least} to {most}")
 
 
 def _require_plan(asked: RequestFile) -> None:

@@ -222,6 +222,7 @@ def test_rules_of_ones_own_stand_beside_ours() -> None:
         ({"people": ["Dr. West"]}, "people has 'Dr. West'"),
         ({"labels": ["Hirn Tumor"]}, "labels has 'Hirn Tumor'"),
         ({"approvers": 99}, "approvers = 99 is out of range"),
+        ({"days": 10**400}, "days = 1000"),
         ({"duties": {"publish": -1}}, "duties.publish = -1 is out of range"),
         ({"epsilon": float("nan")}, "epsilon = nan is out of range"),
         ({"epsilon": float("inf")}, "epsilon = inf is out of range"),
