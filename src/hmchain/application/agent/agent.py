@@ -259,6 +259,8 @@ class Agent:
             learner = self._learners.get(study.spec.name)
             allowance = self.allowance(study.spec)
             allowance.asked = allowances.asked_for(state, study.spec)  # it may have been decided on anew
+            with self._waiting(study):
+                allowance.look()
             is_used_up = bool(allowance.over)
             if learner is not None and (is_used_up or permitted.is_out(state, study, self.organisation, now_ms)):
                 with self._waiting(study):

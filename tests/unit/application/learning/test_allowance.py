@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,17 @@ ASKED = Resources(3, 2, 1024)
 LONG = Deadlines(*[600_000] * 6)
 SLEEPS = """        import threading
         threading.Event().wait()
+        return weights
+"""
+WORKS_ON = """        import os, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            held = np.ones(SIZE << 17)
+            while True:
+                pass
+        os.wait()
         return weights
 """
 SWELLS = """        held = np.ones(400 << 17)
@@ -93,3 +107,26 @@ def test_a_real_process_that_takes_too_long_or_too_much_is_ended(
     with pytest.raises(UsedUpError, match="hours" if over == HOURS else r"0\.25 GiB of memory"):
         answered(lambda: trainer.fit(initial, 0))
     assert found.over == over and found.used.work_ms >= used.work_ms
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("size", "left_ms", "over"), [(1, 200, HOURS), (400, HOUR_MS, MEMORY)])
+def test_what_a_trainer_leaves_at_work_behind_its_answer_counts(
+    tmp_path: Path, size: int, left_ms: int, over: str
+) -> None:
+    """A daemon of its own, in a session of its own; the agent looks whenever it looks at the ledger."""
+    lines = WORKS_ON.replace("SIZE", str(size))
+    begin, initial = beginning(f"{altered(tmp_path, 'busy.py', ('        return weights', lines))}:Logistic")
+    held, found = Examples(rows(32, 1).values, rows(32, 1).labels), allowance(asked=Resources(3, 2, 256))
+    trainer = OwnTrainer(begin, dict.fromkeys(SPLITS, held), bytes(32), LONG, found)
+    answered(partial(trainer.fit, initial, 0))
+    found.add(2 * HOUR_MS - left_ms - found.used.work_ms, 0)
+    while not found.over:
+        found.look()
+    assert found.over == over
+    with pytest.raises(UsedUpError):
+        answered(partial(trainer.fit, initial, 1))
+    process = weakref.ref(trainer._process)
+    del trainer
+    gc.collect()
+    assert process() is None, "an allowance outlives a study's learner, and keeps no process with its records"

@@ -2,7 +2,8 @@
 
 Hours are those of this machine's own clock while the study's model is trained or scored on the hospital's records,
 however many cores that takes; they add up over rounds and restarts. Memory is what the working process holds at one
-time. Whoever works looks at both as it goes on, so that what was asked for is the most that is taken.
+time. Whoever works looks at both as it goes on, so that what was asked for is the most that is taken. What a process
+of its own does behind its answer, until it is asked again, counts too: for as long as it computed.
 """
 
 from __future__ import annotations
@@ -51,6 +52,16 @@ class Work(NamedTuple):
 
     memory_bytes: Callable[[], int]
     end: Callable[[], object]
+    cpu_ms: Callable[[], int] | None = None
+    """CPU time until now, of a process of its own: it may work on behind its answer."""
+
+
+class _Rest(NamedTuple):
+    """A process between two pieces of work, when it was looked at."""
+
+    work: Work
+    cpu_ms: int
+    seconds: float
 
 
 NOTHING = Used(0, 0, "")
@@ -66,7 +77,8 @@ class Allowance:
         self.asked = asked
         self.used = used
         self._keep = keep
-        self._lock = threading.Lock()
+        self._lock, self._looking = threading.Lock(), threading.Lock()
+        self._rest: _Rest | None = None
 
     @property
     def over(self) -> str:
@@ -104,6 +116,7 @@ class Allowance:
         Raises `UsedUpError` if there is nothing left, or if it ended for that. What is done just when the hours are
         over counts: the next piece does not begin.
         """
+        self._wake()
         self.require()
         try:
             with _Watch(self, work):
@@ -112,8 +125,34 @@ class Allowance:
             if self.over:
                 raise UsedUpError(self.words, _HINT) from error
             raise
+        finally:
+            self._rest = _resting(work)
         if self.over:
             raise UsedUpError(self.words, _HINT)
+
+    def look(self) -> None:
+        """Count what a process does that is asked for nothing now, and end it where it takes more than there is."""
+        with self._looking:
+            if self._rest is not None and time.monotonic() >= self._rest.seconds + LOOK_SECONDS:
+                self._rest = self._count_since(self._rest)
+
+    def _wake(self) -> None:
+        with self._looking:
+            if self._rest is not None:
+                self._count_since(self._rest)
+            self._rest = None
+
+    def _count_since(self, before: _Rest) -> _Rest | None:
+        work, now = before.work, _resting(before.work)
+        if now is not None:
+            passed_ms = int((now.seconds - before.seconds) * 1000)
+            work_ms = min(max(0, now.cpu_ms - before.cpu_ms), passed_ms)  # on however many cores
+            memory_bytes = work.memory_bytes()
+            beyond = self.is_beyond(work_ms, memory_bytes)
+            self.add(work_ms, memory_bytes, beyond)
+            if beyond:
+                work.end()
+        return now
 
     def is_beyond(self, work_ms: int, memory_bytes: int) -> str:
         """What there is too little of for a piece of work that took so much until now; empty if nothing."""
@@ -130,6 +169,10 @@ class Allowance:
             self.used = Used(known.work_ms + work_ms, max(known.memory_mib, memory_mib), known.over or over)
             if self.used != known:
                 self._keep(self.used)
+
+
+def _resting(work: Work) -> _Rest | None:
+    return None if work.cpu_ms is None else _Rest(work, work.cpu_ms(), time.monotonic())
 
 
 class _Watch:

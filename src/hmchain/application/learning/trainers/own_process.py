@@ -20,7 +20,7 @@ from hmchain import decoding
 from hmchain.application.learning.trainers.local import Vector
 from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Score, Train
 from hmchain.application.learning.trainers.worker import TrainerEndedError, TrainerError
-from hmchain.processes import child_environment, kill_descendants, memory_bytes
+from hmchain.processes import child_environment, cpu_ms, kill_descendants, memory_bytes
 
 CHILD = (sys.executable, "-P", "-c", "from hmchain.application.learning.trainers.own_child import main; main()")
 """The command of such a process, which takes the number of its end of the line."""
@@ -63,6 +63,11 @@ class TrainerProcess:
         """Memory that the process holds with all that it started, or held once; 0 if there is none."""
         child = self._child
         return 0 if child is None else memory_bytes(child.number)
+
+    def cpu_ms(self) -> int:
+        """CPU time that the process took with all that it started; 0 if there is none."""
+        child = self._child
+        return 0 if child is None else cpu_ms(child.number)
 
     def _ask(self, asked: Train | Score, doing: str, limit_seconds: float) -> Answer:
         try:

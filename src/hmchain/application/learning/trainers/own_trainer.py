@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -28,6 +29,16 @@ def _to_nobody(_: str) -> None:
     """Whoever has no log."""
 
 
+def _looked_at(process: TrainerProcess) -> Work:
+    """Of a process that is not kept by it: once nobody can ask it any more it ends, and takes nothing."""
+    found = weakref.ref(process)
+
+    def of(do: Callable[[TrainerProcess], int | None]) -> Callable[[], int]:
+        return lambda: ((alive := found()) and do(alive)) or 0
+
+    return Work(of(TrainerProcess.memory_bytes), of(TrainerProcess.end), of(TrainerProcess.cpu_ms))
+
+
 class OwnTrainer:
     """A trainer of somebody's own, on one hospital's records."""
 
@@ -48,7 +59,7 @@ class OwnTrainer:
         self._examples, self._seed = examples, seed
         self._train_seconds, self._score_seconds = deadlines.commit_ms / 1000, deadlines.gate_ms / 1000
         self._process = TrainerProcess(begin)
-        self._allowance, self._work = allowance, Work(self._process.memory_bytes, self._process.end)
+        self._allowance, self._work = allowance, _looked_at(self._process)
         self._name, self._tell = str(begin.source), tell
         self._worker = Worker(self._name, self._end_late)
 
