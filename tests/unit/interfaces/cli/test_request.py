@@ -171,6 +171,7 @@ def test_terms_are_read_before_they_are_accepted(bed: RequestBed, run: Run, monk
 
 def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:
     run("west/scientist", "submit", write(bed), "--draft")
+    assert "no file relapse to keep" in run("west/scientist", "submit", NAME, "--draft", status=2)
     assert "relapse, version 1" in run("west/scientist", "submit", NAME)
     assert "is invited" in run("west/scientist", "invite", NAME, "south/scientist")
     assert "You take part" in run("south/scientist", "join", NAME)

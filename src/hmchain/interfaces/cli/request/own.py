@@ -12,7 +12,7 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests import acceptance, applying
 from hmchain.application.governance.requests.applying import Agreed
 from hmchain.application.governance.requests.documents import file_document
-from hmchain.application.governance.requests.file import ATTACHED, end_of, load_request
+from hmchain.application.governance.requests.file import ATTACHED, RequestFileError, end_of, load_request
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -35,6 +35,8 @@ def submit(
     """Put a request before the hospitals that it names, its documents sealed to them; changed, a new version of it."""
     path = Path(file)
     is_file = path.suffix == ".toml" or path.is_file()
+    if draft and not is_file:
+        raise RequestFileError(f"there is no file {file} to keep as a draft", "without --draft, a draft is handed in")
     asked = load_request(path) if is_file else None
     with acting.scientist(node, yes=yes) as who:
         if asked is None:

@@ -75,7 +75,7 @@ def show_request(shown: RequestInWords) -> None:
         output.heading("In the words of who asks")
         output.fields(shown.answers)
     _show_papers(view, shown.papers)
-    output.heading("Each hospital's word")
+    output.heading("Each hospital's decision")
     output.table(WORDS, [_word(each) for each in view.decisions], drop=("stage", "its policy"))
     output.fields(shown.reasons)
     if view.unaccepted:
