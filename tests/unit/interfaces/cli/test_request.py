@@ -22,6 +22,7 @@ from hmchain.interfaces.cli.main import main
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import Speaker
 from hmchain.interfaces.cli.request.show import show_inbox, show_request
+from hmchain.interfaces.cli.request.terms_view import show_wordings
 from hmchain.interfaces.cli.staff.view import show_powers
 from hmchain.ledger.readers.powers import all_powers
 from hmchain.ledger.readers.request_steps import Todo, inbox_of, steps
@@ -187,7 +188,7 @@ def test_its_people_and_documents(bed: RequestBed, run: Run) -> None:
     until = ["--until", "2025-01-31"]
     said = run("south/scientist", "renew", NAME, "relapse-2", *until)
     assert "relapse-2 is a draft like relapse. Attach anew what could not be copied: form, letter" in said
-    assert "is closed" in run("south/scientist", "close", "relapse-2")
+    assert "The draft relapse-2 is forgotten" in run("south/scientist", "close", "relapse-2")
 
 
 def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
@@ -221,7 +222,9 @@ def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
     assert "CANNOT BE SHOWN" in capsys.readouterr().out
     show_inbox([], "rita")
     show_inbox([Waiting(Todo(NAME, "reviewer", "asks", f"request review {NAME} ANSWER", who=("rita",)), "x")], "rita")
+    show_wordings([licences.Wording(bytes(32), licences.Found.READ, "application/pdf", 9)], "brain", "east")
     out = capsys.readouterr().out
+    assert "`hmchain policy terms brain --of east --output terms`" in out
     assert "Nothing waits for rita." in out and f"`hmchain request review {NAME} ANSWER --as rita`" in out
 
 

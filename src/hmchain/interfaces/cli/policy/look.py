@@ -63,7 +63,7 @@ def terms(
         objects, whose = runs.exchanged(place), hospital or setting.own_hospital(place.path)
         found = setting.terms_to_accept(ledger.verified.state, objects, whose, dataset)
         saved = licences.save(objects, found, out) if out is not None else ()
-    output.show(found, lambda found: show_wordings(found, dataset, saved))
+    output.show(found, lambda found: show_wordings(found, dataset, hospital, saved))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))

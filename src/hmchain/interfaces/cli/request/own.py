@@ -113,13 +113,14 @@ def close(
     """End a request and all that it allows, for good; what is owed for it stays owed. A draft is forgotten."""
     with acting.of_request(node, request, yes=yes) as who:
         shown = applying.view(who.user, request)
-        if shown.status == "draft":
+        if is_draft := shown.status == "draft":
             confirm(f"Forget the draft {request}?", yes=yes)
             applying.delete(who.user, request)
         else:
             confirm(f"End {request} for all hospitals, and what it allows?", yes=yes)
             shown = applying.close(who.user, request, reason)
-    output.tell(shown, f"{request} is closed: nothing is allowed by it any more.")
+    closed = f"{request} is closed: nothing is allowed by it any more."
+    output.tell(shown, f"The draft {request} is forgotten." if is_draft else closed)
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain request invite relapse south/s1"))

@@ -35,14 +35,15 @@ def show_terms(found: Sequence[TermsInWords], request: str, saved: Sequence[Path
     _show_files([each.wording for each in found], f"hmchain request terms {request}", saved)
 
 
-def show_wordings(found: Sequence[Wording], dataset: str, saved: Sequence[Path] = ()) -> None:
-    """The terms that a policy asks for, one by one."""
+def show_wordings(found: Sequence[Wording], dataset: str, hospital: str | None, saved: Sequence[Path] = ()) -> None:
+    """The terms that a policy asks for, one by one; `hospital` is whose it is, where that was said."""
     if not found:
         output.say(f"The policy of {dataset} asks for no terms.")
     for each in found:
         output.heading(f"Terms {output.short(each.digest)}")
         output.fields(_said(each))
-    _show_files(found, f"hmchain policy terms {dataset}", saved)
+    of = f" --of {hospital}" if hospital else ""
+    _show_files(found, f"hmchain policy terms {dataset}{of}", saved)
 
 
 def show_unread(digests: Iterable[bytes]) -> None:
