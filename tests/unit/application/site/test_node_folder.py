@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.application.node import backup, home, joining, restoration
 from hmchain.application.node.backup import BackupError
@@ -33,7 +34,7 @@ from hmchain.ledger.state import State
 from support.ledger_network import member
 from support.paths import REPOSITORY
 
-TITLE = 'North "Main" Hospital \\ Höhe'
+TITLE = "North 'Main' Hospital, Höhe & Tal"
 
 
 def settings(name: str = "north", port: int = 26656) -> NodeSettings:
@@ -53,9 +54,13 @@ def founded(folder: NodeFolder) -> Network:
     return network_file.found([own, *others], "net", 5)
 
 
-def test_settings_come_back_as_they_were_written(folder: NodeFolder) -> None:
+def test_settings_come_back_as_they_were_written(folder: NodeFolder, tmp_path: Path) -> None:
     assert folder.settings() == settings()
     assert folder.settings().rpc_url == "http://127.0.0.1:26657"
+    odd = replace(settings(), title='North "Main" Hospital \\ Höhe')  # which no ledger takes
+    other = NodeFolder(tmp_path / "other")
+    other.write_settings(odd)
+    assert other.settings() == odd
 
 
 def test_the_reference_shows_the_whole_file_as_it_is_written(tmp_path: Path) -> None:
