@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain import files
 from hmchain.canonical import digest
+from hmchain.errors import KeyMaterialError
 from hmchain.keys import (
     Opener,
     Redacted,
@@ -88,21 +89,31 @@ class OpeningKeys(Redacted):
     def unwrap(self, wrapped: WrappedKey, info: bytes) -> bytes:
         """Open a wrapped secret with whichever key does.
 
-        Raises `UnwrapError` if none does, `KeyFileError` or `WrongPassphraseError` for a file that cannot be read.
+        Raises `UnwrapError` if none does; `KeyFileError` or `WrongPassphraseError` if the present key cannot be read,
+        or a former one that may have been it.
         """
-        for key in self._keys():
-            with suppress(UnwrapError):
-                return key.unwrap(wrapped, info)
+        present, *former = (key_file(self._folder, "wrapping"), *earlier_key_files(self._folder))
+        with suppress(UnwrapError):
+            return self._key(present).unwrap(wrapped, info)
+        unread: KeyMaterialError | None = None
+        for path in former:
+            try:
+                return self._key(path).unwrap(wrapped, info)
+            except UnwrapError:
+                continue
+            except KeyMaterialError as error:  # another one may still open it
+                unread = unread or error
+        if unread is not None:
+            raise unread
         raise UnwrapError(
             "a wrapped key opens with no wrapping key of this hospital",
             f"put the one of that time into {self._folder}, from its backup: `{_EARLIER}*` are tried too",
         )
 
-    def _keys(self) -> Iterator[WrappingKey]:
-        for path in (key_file(self._folder, "wrapping"), *earlier_key_files(self._folder)):
-            if path not in self._read:
-                self._read[path] = load_key(WrappingKey, path, self._passphrase())
-            yield self._read[path]
+    def _key(self, path: Path) -> WrappingKey:
+        if path not in self._read:
+            self._read[path] = load_key(WrappingKey, path, self._passphrase())
+        return self._read[path]
 
 
 _SIGNING_ROLES = ("steward", "scientist", "agent", "validator")

@@ -19,7 +19,7 @@ from hmchain.application.site.keyring import Keyring, OpeningKeys, earlier_key_f
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
 from hmchain.application.site.settings import NodeSettings
-from hmchain.keys import SigningKey, UnwrapError, WrappingKey, WrongPassphraseError, load_key
+from hmchain.keys import KeyFileError, SigningKey, UnwrapError, WrappingKey, WrongPassphraseError, load_key
 from hmchain.ledger.contracts.data.datasets import RegisterDataset, Schema
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.membership import Member
@@ -120,6 +120,13 @@ def test_what_was_sealed_to_a_wrapping_key_opens_after_it_was_replaced(bed: Bed,
             key_rotation.rotate(bed.node, "wrapping", None, lambda text: None)
     anew = replace(papers, key=OpeningKeys(bed.node.keys, lambda: None))
     assert [anew.read("test", "relapse", digest).text[-1] for digest in digests] == ["0", "1", "2"]
+    torn = bed.node.keys / f"wrapping.key.earlier-{'0' * 16}"
+    torn.touch()
+    anew = replace(papers, key=OpeningKeys(bed.node.keys, lambda: None))
+    assert anew.read("test", "relapse", digests[0]).text == "letter 0", "one torn file takes no other key's documents"
+    with pytest.raises(KeyFileError, match=torn.name):
+        anew.key.unwrap(WrappingKey.generate().public.wrap(b"secret", b"of a lost key"), b"of a lost key")
+    torn.unlink()
     thief = replace(papers, key=load_key(WrappingKey, earlier_key_files(bed.node.keys)[0]))
     with pytest.raises(UnwrapError):
         thief.read("test", "relapse", digests[2])
