@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.policies.file import licences_of, load_policy, terms_of
+from hmchain.application.governance.policies.file import PolicyFileError, licences_of, load_policy, terms_of
 from hmchain.application.governance.policies.words import (
     Difference,
     RuleInWords,
@@ -121,12 +121,16 @@ def of_file(path: Path) -> tuple[str, Terms]:
     return file.dataset, terms_of(file, path.parent)
 
 
-def hand_out_terms(path: Path, objects: Callable[[], ObjectStore]) -> tuple[bytes, ...]:
+def hand_out_terms(path: Path, terms: Terms, objects: Callable[[], ObjectStore]) -> tuple[bytes, ...]:
     """Put the files of terms that a policy's file names where the members read them; no store is opened for none.
 
-    Returns the digests of terms that nobody can read there. Raises `PolicyFileError` or `StorageError`.
+    Returns the digests of terms that nobody can read there. Raises `StorageError`, and `PolicyFileError` where they are
+    no longer those of the policy that was read before: nobody said yes to handing these out.
     """
     named = licences_of(load_policy(path), path.parent)
+    if tuple(each.digest for each in named) != terms.licences:
+        what = f"the terms that {path} names were changed meanwhile"
+        raise PolicyFileError(what, "nothing was sent: give the same command again, and read them")
     return licences.put(objects(), named) if named else ()
 
 

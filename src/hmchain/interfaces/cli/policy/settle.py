@@ -76,7 +76,7 @@ def put(file: PolicyFileArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesO
         if not change.is_in_force:
             confirm("Put it on the ledger, for all members to read, for ever?", yes=yes,
                     about=lambda: views.show_change(change))  # fmt: skip
-        unread = setting.hand_out_terms(file, lambda: exchanged_objects(NodeFolder(node)))
+        unread = setting.hand_out_terms(file, terms, lambda: exchanged_objects(NodeFolder(node)))
         done = setting.became(steward, dataset) if change.is_in_force else setting.put(steward, dataset, terms)
     show_unread(unread)
 

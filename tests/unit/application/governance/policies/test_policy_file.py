@@ -272,8 +272,12 @@ def test_a_file_is_written_question_by_question_and_read_again(tmp_path: Path) -
     path.write_text(template(answered(file, QUESTIONS[-1], "terms.txt", tmp_path)))
     objects = ObjectStore.memory()
     _, terms = setting.of_file(path)
-    assert setting.hand_out_terms(path, lambda: objects) == ()
+    assert setting.hand_out_terms(path, terms, lambda: objects) == ()
     assert objects.get(terms.licences[0]) == b"Do not try to find anybody.", "beside the policy, wherever one stands"
+    (tmp_path / "terms.txt").write_text("Do what you like.")
+    with pytest.raises(PolicyFileError, match="changed meanwhile"):  # while the steward was asked
+        setting.hand_out_terms(path, terms, lambda: objects)
+    assert len(list(objects.list())) == 1
     path.write_text("colour = 1\n" + template(file))
     with pytest.raises(PolicyFileError, match="colour"):
         load_policy(path)
