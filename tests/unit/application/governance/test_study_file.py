@@ -35,7 +35,7 @@ def proposed(bed: Bed, **given: object) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("rounds = 100000000", "rounds = 1e+08 is out of range (it may be 1 to 10000"),
+        ("rounds = 100000000", "rounds = 100000000 is out of range (it may be 1 to 10000"),
         ("rounds = 0", "rounds"),
         ("rounds = 99999999999999999999", "rounds"),
         ('rounds = "many"', "rounds"),
