@@ -21,6 +21,7 @@ from hmchain.application.learning.trainers.own import TrainerLayer
 from hmchain.canonical import Record, decode, encode
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import phrases, protocols
+from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
@@ -120,8 +121,12 @@ def in_pieces(text: bytes, size: int) -> list[bytes]:
     return [text[at : at + size].ljust(size) for at in range(0, len(text), size)]
 
 
-def in_numbers(text: bytes) -> list[int]:
-    return [int.from_bytes(piece) for piece in in_pieces(text, 6)]
+def in_numbers(text: bytes, size: int = 6) -> list[int]:
+    return [int.from_bytes(piece) for piece in in_pieces(text, size)]
+
+
+def in_layers(text: bytes) -> ModelRule:
+    return structs.replace(make_spec(tuple("abc")).rule, layers=tuple(Layer(1, step) for step in in_numbers(text, 4)))
 
 
 @pytest.mark.parametrize(
@@ -140,6 +145,7 @@ def in_numbers(text: bytes) -> list[int]:
         (studies.plan_of(make_spec(tuple("abc"), training=b"\x91" * 20_000 + b"\0")), "bad_plan"),
         (studies.plan_of(make_spec(tuple("abc"), training=encode(in_pieces(LETTER, 32)))), "bad_plan"),
         (studies.plan_of(make_spec(tuple("abc"), training=encode(in_numbers(LETTER)))), "bad_plan"),
+        (studies.plan_of(make_spec(tuple("abc"), rule=in_layers(LETTER * 2))), "bad_plan"),
     ],
 )
 def test_a_training_s_plan_is_a_study_s_and_holds_no_text(plan: bytes, code: str) -> None:

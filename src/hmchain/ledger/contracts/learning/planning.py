@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from hmchain.canonical import encode
 from hmchain.ledger import phrases
 from hmchain.ledger.context import Context, require
 from hmchain.ledger.contracts.data import applying, datasets, describing
@@ -32,8 +33,8 @@ def require_plan(context: Context, plan: bytes) -> None:
     whole = replace(spec, initial_root=bytes(32), initial_weights=bytes(32))
     studies.require_sound(whole, parameters.current(context.state).deadline_ms_min)
     require(datasets.is_sound(spec.schema) and describing.is_plain(spec.schema), "bad_schema")
-    plain = phrases.holds_no_text(spec.architecture, TEXT_MAX) and phrases.holds_no_text(spec.training, TEXT_MAX)
-    require(plain, "bad_plan")
+    pinned = (spec.architecture, spec.training, encode(spec.rule.layers))
+    require(all(phrases.holds_no_text(each, TEXT_MAX) for each in pinned), "bad_plan")
 
 
 def _save(context: Context, body: SaveDraft) -> None:
