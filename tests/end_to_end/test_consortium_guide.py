@@ -238,7 +238,8 @@ def test_one_study_over_the_three(followed: Followed) -> None:
         assert (status["status"], status["accepted"] + status["rejected"]) == ("finished", 2)
         finals.append(status["model_root"])
         left = department.file("hmchain/studies/brightness")
-        assert {path.name for path in left.iterdir()} == {"model.safetensors", "scores.json", "report.html"}
+        written = {path.name for path in left.iterdir()}
+        assert written == {"model.safetensors", "scores.json", "report.html", "used.json"}
         assert [each["round"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]] == [1, 2]
     assert len(set(finals)) == 1 and finals[0]
 
