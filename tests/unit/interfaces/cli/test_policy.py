@@ -130,6 +130,9 @@ def test_two_stewards_replace_a_policy_and_anybody_reads_it(
     assert "hmchain policy confirm brain --as s1" in desk.gives("a", "request", "inbox", "--wide")
     assert "Nothing waits for steward" in desk.gives("a", "request", "inbox", "--for", "steward")
     assert "version 3" not in (shown := desk.gives("a", "policy", "show", "brain")) and "Another policy waits" in shown
+    assert "hmchain policy confirm brain --as NAME" in shown
+    shown = desk.gives("b", "policy", "show", "brain", "--of", "a")
+    assert "Another policy waits" in shown and "policy confirm" not in shown, "for a's people alone"
     assert "Version 3" in desk.gives("a", "policy", "confirm", "brain", "--as", "s1", "--yes")
     path.write_text(text)
     desk.gives("a", "policy", "set", "brain.toml", "--prepare", "later.json", "--yes")

@@ -39,7 +39,8 @@ def show(
 
     A rule that is none of ours is shown as Cedar.
     """
-    output.show(_found(dataset, hospital, version, directory), views.show_policy)
+    found = _found(dataset, hospital, version, directory)
+    output.show(found, lambda found: views.show_policy(found, is_own=hospital is None))
 
 
 def _found(dataset: str, hospital: str | None, version: int | None, directory: Path | None) -> PolicyView:

@@ -10,8 +10,8 @@ from hmchain.application.governance.policies.words import Difference
 from hmchain.interfaces.cli import output
 
 
-def show_policy(found: PolicyView) -> None:
-    """All sentences of a policy, and what waits beside it."""
+def show_policy(found: PolicyView, *, is_own: bool) -> None:
+    """All sentences of a policy, and what waits beside it, for whose people can stand behind that."""
     output.heading(_title(found))
     for rule in found.rules:
         output.say(f"  {rule.words}")
@@ -22,6 +22,8 @@ def show_policy(found: PolicyView) -> None:
     if found.waiting is not None:
         output.say()
         show_waiting(found.waiting)
+        if is_own:
+            output.say(f"Another steward: `hmchain policy confirm {found.dataset} --as NAME`")
 
 
 def _title(found: PolicyView) -> str:
@@ -38,7 +40,6 @@ def show_waiting(found: WaitingPolicy) -> None:
     behind = ", ".join(found.persons)
     output.say(f"Another policy waits: {len(found.persons)} of {found.needed} persons stand behind it ({behind}).")
     show_difference(Difference(found.gone, found.new))
-    output.say(f"Stand behind it: `hmchain policy confirm {found.dataset}`")
 
 
 def show_history(found: Iterable[PolicyView]) -> None:
