@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from msgspec.structs import replace
@@ -81,6 +82,22 @@ def test_what_is_submitted_comes_back_in_a_block_and_only_then_into_the_state(ch
     ledger = opened(engine)
     assert ledger.now_ms() > decided[0].header.time_ms, "a clock that was set back brings back nothing that is over"
     ledger.close()
+
+
+def test_a_block_is_given_once_all_nodes_in_the_same_hands_have_it(chain: Chain, tmp_path: Path) -> None:
+    other = Chain.found(tmp_path / "other")
+    both = {"a": chain.directory, "b": other.directory}
+    source, hasty = StoredStates(both, patience_seconds=60), StoredStates(both, patience_seconds=0)
+    chain.fill(1)
+    found = hasty.next()
+    assert found is not None and hasty.state_of("b").height < found.height, "one that is down holds nobody up"
+    later = Thread(target=other.fill, args=(1,))
+    later.start()
+    assert source.next() == found and source.state_of("b").height == found.height
+    later.join()
+    source.close()
+    hasty.close()
+    other.app.close()
 
 
 def test_blocks_of_others_come_in_order_and_empty_ones_not_at_all(chain: Chain, engine: Engine) -> None:

@@ -159,10 +159,12 @@ class StoredStates:
     """The files of nodes that run in the same hands, as they stand: in a trial of all on one machine.
 
     `directories` names the folder of each node whose hospital acts here, as `storage.NodeStorage` keeps it; the first
-    one is followed. Raises `StateError` and `BlockStoreError`.
+    one is followed. A block is given once all have it, so that whoever acts next acts on it; a node that has not got it
+    after `patience_seconds` is not waited for again before it caught up. Raises `StateError` and `BlockStoreError`.
     """
 
-    def __init__(self, directories: Mapping[str, Path]) -> None:
+    def __init__(self, directories: Mapping[str, Path], *, patience_seconds: float = 2.0) -> None:
+        self._patience, self._late = patience_seconds, frozenset[str]()
         self._paths = {name: directory / STATE for name, directory in directories.items()}
         self._states = {name: State.open_read_only(path) for name, path in self._paths.items()}
         self._log = next(iter(directories.values())) / BLOCKS
@@ -186,8 +188,20 @@ class StoredStates:
         found = next(self._blocks.blocks(self._seen + 1, self.state.height), None)
         if found is not None:
             found.check(self._log)  # disks lie, and what is read here is acted on
+            self._await_others(found.height)
         self._seen = found.height if found is not None else max(self._seen, self.state.height)
         return found
+
+    def _await_others(self, height: int) -> None:
+        """Wait until all nodes but those that are late have a block."""
+        until = time.monotonic() + self._patience
+        while (behind := self._behind(height)) - self._late and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)
+            self._renew()
+        self._late = behind
+
+    def _behind(self, height: int) -> frozenset[str]:
+        return frozenset(name for name, state in self._states.items() if state.height < height)
 
     def _renew(self) -> None:
         """Read the states as they are now."""
