@@ -29,7 +29,7 @@ from hmchain.application.hospital.founding import founding, make_keys, validator
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.architecture import Architecture
-from hmchain.clock import now_ms
+from hmchain.clock import DAY_MS, now_ms
 from hmchain.ledger.contracts.data import permits
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import studies
@@ -46,7 +46,6 @@ TARGET_SECONDS = 60.0
 NAMES = ("east", "north", "south", "west")
 STUDY, DATASET, SIDE = "first", "scans", 16
 SCHEMA = Schema("mri", 1, SIDE, SIDE, ("no", "yes"))
-DAY_MS = 86_400_000
 PATIENCE_SECONDS = 120.0
 _LOOK_SECONDS = 0.05
 

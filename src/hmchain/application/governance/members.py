@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.clock import utc
+from hmchain.clock import HOUR_MS, MINUTE_MS, utc
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import maintenance, membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.members.admission import Possession, ProposeAdmission, proven
@@ -34,7 +34,6 @@ from hmchain.ledger.transactions import Refusal
 from hmchain.plain import PREFIX_MIN, is_meant
 
 _DIGITS_MAX = 12
-_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 
 
 class NoBallotError(InputError):
@@ -156,7 +155,7 @@ def upgrade(steward: LedgerUser, protocol: int, after_ms: int | None = None, aft
     Raises `UselessProposalError`.
     """
     soonest_ms = steward.ledger.now_ms() + parameters.founding(steward.state).notice_ms
-    after_ms = soonest_ms + _HOUR_MS if after_ms is None else max(after_ms, 0)
+    after_ms = soonest_ms + HOUR_MS if after_ms is None else max(after_ms, 0)
     return motion(steward, Upgrade(protocol, after_ms, after_height))
 
 
@@ -227,9 +226,9 @@ def open_ballot(steward: LedgerUser, prefix: str, asked: type[VoteAction | Withd
 
 def announce_maintenance(steward: LedgerUser, minutes: int, in_minutes: int = 0) -> Window:
     """Announce that a hospital's node will be down, from now on or later. Raises `RefusedTransactionError`."""
-    from_ms = steward.ledger.now_ms() + in_minutes * _MINUTE_MS if in_minutes else 0
+    from_ms = steward.ledger.now_ms() + in_minutes * MINUTE_MS if in_minutes else 0
     try:
-        steward.send(AnnounceMaintenance(from_ms, minutes * _MINUTE_MS))
+        steward.send(AnnounceMaintenance(from_ms, minutes * MINUTE_MS))
     except RefusedTransactionError as error:
         earlier = maintenance.window(steward.state, steward.organisation)
         if earlier is None or "maintenance_lately" not in error.what:

@@ -13,11 +13,11 @@ import msgspec
 
 from hmchain import decoding, files
 from hmchain.application.site.hospital import HospitalFolder
+from hmchain.clock import HOUR_MS, MINUTE_MS
 
 if TYPE_CHECKING:  # it stands on numpy, which whoever only looks does not need
     from hmchain.application.learning.trainers.allowance import Allowance
 
-_MINUTE_MS, _HOUR_MS = 60_000, 3_600_000
 _GIB_MIB = 1 << 10
 
 
@@ -44,7 +44,7 @@ class MachineUse:
 
 
 def _time(work_ms: int) -> str:
-    return f"{work_ms // _MINUTE_MS} min" if work_ms < _HOUR_MS else f"{work_ms / _HOUR_MS:.1f} h"
+    return f"{work_ms // MINUTE_MS} min" if work_ms < HOUR_MS else f"{work_ms / HOUR_MS:.1f} h"
 
 
 def of(study: str, allowance: Allowance) -> MachineUse:

@@ -22,7 +22,7 @@ from hmchain.application.node import people_words, request_words
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
-from hmchain.clock import now_ms, utc
+from hmchain.clock import DAY_MS, HOUR_MS, MINUTE_MS, now_ms, utc
 from hmchain.errors import LedgerError
 from hmchain.ledger import contracts
 from hmchain.ledger import genesis as genesis_file
@@ -50,10 +50,8 @@ from hmchain.ledger.engines.cometbft.rpc import RpcClient
 from hmchain.ledger.engines.ledger import EXPIRY_MS
 from hmchain.ledger.transactions import Refusal, SignedTransaction, authenticate, transaction_digest
 
-SHOWN_MS = 24 * 60 * 60 * 1000
+SHOWN_MS = DAY_MS
 """What became of a transaction is shown for so long after its expiry."""
-_MINUTE_MS = 60_000
-_HOUR_MS = 60 * _MINUTE_MS
 _ANSWER_SECONDS = 2.0
 
 
@@ -176,7 +174,7 @@ def kept(folder: NodeFolder, chain_id: str, time_ms: int) -> list[Kept]:
     What is no such file is passed over: a name, a signature or a chain that does not fit, or an expiry further from
     when it was sent, or from now, than the ledger allows.
     """
-    found = (each for each in _read(folder.sent, chain_id) if each.expires_ms <= time_ms + _HOUR_MS)
+    found = (each for each in _read(folder.sent, chain_id) if each.expires_ms <= time_ms + HOUR_MS)
     return sorted(found, key=lambda each: each.sent_ms)
 
 
@@ -186,7 +184,7 @@ def _read(directory: Path, chain_id: str) -> Iterator[Kept]:
             file = decoding.from_json(path.read_bytes(), _File)
             found = _taken(file.wire, chain_id, file.sent_ms)
             named = path.stem == found.digest.hex()
-            if named and 0 <= found.sent_ms <= found.expires_ms <= found.sent_ms + _HOUR_MS:
+            if named and 0 <= found.sent_ms <= found.expires_ms <= found.sent_ms + HOUR_MS:
                 yield found
 
 
@@ -361,7 +359,7 @@ def words(body: Record) -> str:
         case ProposeCount():
             return f"count {body.study} under the permit of request {body.request}: each hospital's budget pays for it"
         case AnnounceMaintenance():
-            return f"maintenance of {body.length_ms // _MINUTE_MS} min"
+            return f"maintenance of {body.length_ms // MINUTE_MS} min"
         case Unjail():
             return "unjail this node"
         case VoteAction():

@@ -13,7 +13,7 @@ import msgspec
 from hmchain import decoding, files
 from hmchain.application.site.network import Network, check_address
 from hmchain.application.site.node import NodeFolder
-from hmchain.clock import now_ms
+from hmchain.clock import HOUR_MS, now_ms
 from hmchain.errors import InputError
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.home import StateSync
@@ -24,7 +24,6 @@ from hmchain.ledger.state import State, StateError
 _SERVERS = 2
 _HEADERS_AFTER = 2
 """That the light client needs after a snapshot's height."""
-_HOUR_MS = 3_600_000
 
 
 class FromSnapshotError(InputError):
@@ -68,7 +67,7 @@ def _checked(url: str, network: Network, trusted: TrustedHeader) -> tuple[str, b
                 f"block {trusted.height} of {url} is {found.hex()}, not {trusted.hash.hex()} as given with --trust",
                 "ask two members for `last block` in their `hmchain node status`; if they differ, trust neither",
             )
-        if now_ms() - light.time_ms(header) > StateSync.trust_hours * _HOUR_MS:
+        if now_ms() - light.time_ms(header) > StateSync.trust_hours * HOUR_MS:
             raise FromSnapshotError(
                 f"block {trusted.height} is older than {StateSync.trust_hours} hours", "let a member name a newer one"
             )

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from hmchain.application.learning.quantise import UpdateError
 from hmchain.canonical import Record
+from hmchain.clock import HOUR_MS
 from hmchain.ledger.contracts.data.requests import Resources
 
 LOOK_SECONDS = 0.1
@@ -24,7 +25,6 @@ KEEP_SECONDS = 30.0
 """So much of a long piece of work a process that is killed may lose from the count."""
 HOURS, MEMORY = "hours", "memory"
 """What there may be no more of."""
-_HOUR_MS = 3_600_000
 _MIB = 1 << 20
 _GIB_MIB = 1 << 10
 _HINT = "this hospital takes no further part; who needs more copies the request, and asks for it"
@@ -87,7 +87,7 @@ class Allowance:
 
     def require(self) -> None:
         """Begin no more work where there is nothing left. Raises `UsedUpError`."""
-        if self.asked is not None and not self.over and self.used.work_ms >= self.asked.hours * _HOUR_MS:
+        if self.asked is not None and not self.over and self.used.work_ms >= self.asked.hours * HOUR_MS:
             self.add(0, 0, HOURS)
         if self.over:
             raise UsedUpError(self.words, _HINT)
@@ -160,7 +160,7 @@ class Allowance:
             return ""
         if memory_bytes > self.asked.memory_mib * _MIB:
             return MEMORY
-        return HOURS if self.used.work_ms + work_ms >= self.asked.hours * _HOUR_MS else ""
+        return HOURS if self.used.work_ms + work_ms >= self.asked.hours * HOUR_MS else ""
 
     def add(self, work_ms: int, memory_bytes: int, over: str = "") -> None:
         """Keep that so much more was taken, and what is used up by that. Raises what keeping it raises."""
