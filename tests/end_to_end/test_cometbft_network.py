@@ -248,7 +248,7 @@ def test_14_a_node_of_another_version_is_refused_and_halts_nobody(tmp_path: Path
         command = node.files.app_command(str(APPS / "other_version_app.py"))
         node.app = SupervisedProcess("the application of another version", command, node.files.log)
         node.app.start()
-        told = f"end-to-end follows protocol {protocols.FOUNDING}, and this program knows 4"
+        told = f"end-to-end follows protocol {protocols.FOUNDING}, and this program knows 5"
         eventually(lambda: told in node.files.log.read_text(), "the refusal")
         for name in "abc":
             network.register(name)

@@ -34,7 +34,7 @@ BUDGET = 5_000_000
 
 def found(directory: Path) -> Bed:
     """The consortium, with people in every hospital's vault and on the ledger."""
-    bed = Bed.found(directory, 4, protocol=3)
+    bed = Bed.found(directory, 4)
     for name, hospital in bed.consortium.hospitals.items():
         people = ["female"] * WOMEN[name] + ["male"] * MEN
         records = {

@@ -18,6 +18,7 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.home import node_id
+from hmchain.ledger.protocols import FOUNDING
 from support.kept_node import keyring
 from support.ledger_network import Network, member, signing_key
 
@@ -44,7 +45,11 @@ class DeskAtNode:
 
     @classmethod
     def found(
-        cls, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], protocol: int = 3
+        cls,
+        directory: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        protocol: int = FOUNDING,
     ) -> DeskAtNode:
         desk = cls(directory, Network.found(directory / "run" / "ledger", protocol=protocol), capsys)
         monkeypatch.chdir(directory)

@@ -1,7 +1,7 @@
-"""The next protocol, 4 on top of 3, which only tests know: one rule and one migration.
+"""The next protocol, 5 on top of 4, which only tests know: one rule and one migration.
 
 The rule: an update that is committed in a round is counted, a record a participant of a study. The migration: what
-protocol 3 did not count is made good when the record is first touched, from the number of rounds that were before.
+protocol 4 did not count is made good when the record is first touched, from the number of rounds that were before.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hmchain.ledger.events import StudyAct
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Table
 
-PROTOCOL = 4
+PROTOCOL = 5
 
 
 class Commits(Record, frozen=True):

@@ -27,7 +27,7 @@ def person_key(organisation: str, person: str, number: int = 0) -> SigningKey:
 class OneMachine:
     """A machine by the rules of a protocol, a block a transaction."""
 
-    founding: Genesis = field(default_factory=lambda: genesis(protocol=3))
+    founding: Genesis = field(default_factory=lambda: genesis())
     now_ms: int = START_MS
     sent: int = 0
 

@@ -36,7 +36,7 @@ contact = "Dr West, +49 1"
 
 @dataclass
 class RequestBed:
-    """A bed with datasets, under protocol 3, and the people of its hospitals."""
+    """A bed with datasets, under the newest protocol, and the people of its hospitals."""
 
     bed: Bed
     place: Path
@@ -45,7 +45,7 @@ class RequestBed:
 
     @classmethod
     def found(cls, place: Path) -> RequestBed:
-        bed = Bed.found(place / "run", protocol=3)
+        bed = Bed.found(place / "run")
         stewards = [hospital.as_steward for hospital in bed.consortium.hospitals.values()]
         bed.consortium.require(*(sign(RegisterDataset("brain", SCHEMA)) for sign in stewards))
         bed.consortium.require(*(sign(PublishVersion("brain", 1, bytes(32), 512)) for sign in stewards))

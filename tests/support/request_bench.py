@@ -30,6 +30,7 @@ from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.events import LedgerEvent
+from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from support.ledger_network import CHAIN, SCHEMA, START_MS, genesis, signing_key
@@ -75,11 +76,11 @@ def terms(**changes: Any) -> Terms:
 
 
 class RequestBench:
-    """A state of protocol 3, and whoever acts on it."""
+    """A state of a protocol, and whoever acts on it."""
 
-    def __init__(self, names: str = "abcd") -> None:
+    def __init__(self, names: str = "abcd", protocol: int = FOUNDING) -> None:
         self.state = State()
-        genesis_file.initialise(self.state, genesis(names, protocol=3))
+        genesis_file.initialise(self.state, genesis(names, protocol=protocol))
         self.height, self.ms = 1, START_MS + 1
         self.events: list[LedgerEvent] = []
         for name in names:

@@ -1,6 +1,7 @@
 """Events of the ledger, a class a kind: what happened, by the names of what it is about.
 
-Those of people and policies are in `people_events`, those of requests and of the decisions on them in `request_events`.
+Those of people and policies are in `people_events`, those of requests and of the decisions on them in `request_events`,
+those of what hospitals share, of incidents and of logs in `sharing_events`.
 Contracts emit them; in receipts and blocks they stand as `blocks.Event`, a kind and texts in the order of the fields
 (digests and keys in hex, numbers in decimal). Whoever reads them decodes them, and never counts places.
 """
@@ -12,7 +13,7 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from hmchain.errors import LedgerError
-from hmchain.ledger import people_events, request_events
+from hmchain.ledger import people_events, request_events, sharing_events
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.ledger_event import AboutMember
 from hmchain.ledger.ledger_event import LedgerEvent as LedgerEvent  # as whoever reads events knows it
@@ -418,7 +419,12 @@ class RoundRejected(RoundClosed, frozen=True, tag="round.rejected"):
 
 KINDS: dict[str, type[LedgerEvent]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (*globals().values(), *vars(people_events).values(), *vars(request_events).values())
+    for kind in (
+        *globals().values(),
+        *vars(people_events).values(),
+        *vars(request_events).values(),
+        *vars(sharing_events).values(),
+    )
     if isinstance(kind, type) and issubclass(kind, LedgerEvent) and kind.__struct_config__.tag
 }
 """Every kind there is, by its name on the ledger."""

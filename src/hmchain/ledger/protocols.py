@@ -28,7 +28,7 @@ from hmchain.ledger.contracts.members.enrolment import AcceptInvitation
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
-FOUNDING = 3
+FOUNDING = 4
 """The rules by which new chains are founded."""
 
 NEXT_VERSION = "use the version of hmchain that the members run: it goes on from here; nothing was changed or lost"
@@ -61,7 +61,7 @@ class Rules:
         return lru_cache(maxsize=BLOCK_TRANSACTIONS_MAX)(partial(contracts.decode_body, bodies=known))
 
 
-KNOWN: dict[int, Rules] = {2: Rules(2, contracts.HANDLERS_OF_2), 3: Rules(3)}
+KNOWN: dict[int, Rules] = {2: Rules(2, contracts.HANDLERS_OF_2), 3: Rules(3, contracts.HANDLERS_OF_3), 4: Rules(4)}
 """A protocol's number grows with any change of what blocks do."""
 
 

@@ -105,6 +105,9 @@ _SINCE_3: tuple[Any, ...] = (
 )
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 
+_SINCE_4: tuple[Any, ...] = ()
+"""Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""
+
 Handlers = dict[type, Callable[[Context, Any], None]]
 
 
@@ -114,7 +117,9 @@ def _handlers(families: tuple[Any, ...]) -> Handlers:
 
 HANDLERS_OF_2: Handlers = _handlers(_OF_2)
 """What protocol 2 does with each body that it knows."""
-HANDLERS: Handlers = HANDLERS_OF_2 | _handlers(_SINCE_3)
+HANDLERS_OF_3: Handlers = HANDLERS_OF_2 | _handlers(_SINCE_3)
+"""The same of protocol 3."""
+HANDLERS: Handlers = HANDLERS_OF_3 | _handlers(_SINCE_4)
 """The same of the newest protocol."""
 
 

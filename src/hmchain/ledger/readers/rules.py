@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 
 from hmchain.clock import utc
+from hmchain.errors import LedgerError
 from hmchain.ledger import protocols
 from hmchain.ledger.contracts.members import parameters, upgrades
 from hmchain.ledger.contracts.members.membership import SetParameters
@@ -15,6 +16,12 @@ from hmchain.ledger.state import State
 
 PARAMETER_RANGES = parameters.RANGES
 """What each parameter may be, from the least to the most."""
+
+
+class OldRulesError(LedgerError):
+    """The ledger follows rules from before what is asked for; its members have not voted for the next ones."""
+
+    code = "old_rules"
 
 
 @dataclass(frozen=True)
@@ -61,3 +68,13 @@ def rules_of(state: State) -> RulesView:
     if agreed is None:
         return RulesView(protocol, known, None, 0, 0)
     return RulesView(protocol, known, agreed.protocol, agreed.after_ms, agreed.after_height)
+
+
+def require_sharing(state: State, what: str) -> None:
+    """Raise `OldRulesError` while the chain's rules have no sharing; `what` begins the sentence: "transfers need"."""
+    if not upgrades.has_sharing(state):
+        followed = upgrades.at(state, state.height + 1)
+        raise OldRulesError(
+            f"{what} protocol {upgrades.SHARING}, and this ledger follows protocol {followed}",
+            f"let the members vote for it first: `hmchain network upgrade propose {upgrades.SHARING}`",
+        )

@@ -25,7 +25,7 @@ EAST = "east"
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path / "run", protocol=3, notice_ms=1)
+    bed = Bed.found(tmp_path / "run", notice_ms=1)
     yield bed
     bed.close()
 

@@ -19,6 +19,7 @@ from hmchain.canonical import decode, encode
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.engines.cometbft.audit import PartialLogError
 from hmchain.ledger.engines.cometbft.snapshots import Chunk
+from hmchain.ledger.protocols import FOUNDING
 from support.kept_node import begin_with_snapshot, make_node, propose_study
 from support.ledger_network import genesis
 from support.read_only import read_only
@@ -103,7 +104,7 @@ def test_an_outsider_reads_who_decided_what_from_it(of_a_study: Path, capsys: Ca
         assert (found["height"], found["blocks"], found["vouched"]) == (10, 10, "signed by 4 of 4 founders")
         assert answer(capsys, "network", "ballots", place) == []
         assert answer(capsys, "network", "parameters", place)["parameters"]["round_trip_ms"] == 50
-        assert answer(capsys, "network", "upgrade", "show", place)["protocol"] == 3
+        assert answer(capsys, "network", "upgrade", "show", place)["protocol"] == FOUNDING
         assert main(["network", "status", place]) == 0
     assert "only a running node can say" in capsys.readouterr().out
 

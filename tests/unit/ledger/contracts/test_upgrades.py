@@ -26,7 +26,7 @@ from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.genesis import NOTICE_MS, GenesisError
 from hmchain.ledger.protocols import ProtocolError
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.rules import rules_of
+from hmchain.ledger.readers.rules import OldRulesError, require_sharing, rules_of
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from hmchain.ledger.transition import Machine
@@ -41,7 +41,7 @@ LATER_MS = START_MS + NOTICE_MS + 3_600_000
 @pytest.fixture
 def state() -> Iterator[State]:
     state = State()
-    genesis_file.initialise(state, genesis(protocol=3))
+    genesis_file.initialise(state, genesis(protocol=4))
     state.commit(0)
     yield state
     state.close()
@@ -68,13 +68,13 @@ def agree(state: State, action: Upgrade | CallOff, ms: int = START_MS + 1) -> No
 
 
 def test_two_thirds_agree_on_the_next_protocol_and_may_call_it_off(state: State) -> None:
-    action = Upgrade(4, LATER_MS, 20)
+    action = Upgrade(5, LATER_MS, 20)
     agree(state, action)
     assert upgrades.planned(state) == action
-    assert refusal(state, ProposeAction(Upgrade(4, LATER_MS, 30))) == "upgrade_planned"
-    agree(state, CallOff(4))
+    assert refusal(state, ProposeAction(Upgrade(5, LATER_MS, 30))) == "upgrade_planned"
+    agree(state, CallOff(5))
     assert upgrades.planned(state) is None
-    assert refusal(state, ProposeAction(CallOff(4))) == "no_upgrade"
+    assert refusal(state, ProposeAction(CallOff(5))) == "no_upgrade"
     state.commit(1)
     agree(state, action)  # and again
 
@@ -82,15 +82,15 @@ def test_two_thirds_agree_on_the_next_protocol_and_may_call_it_off(state: State)
 @pytest.mark.parametrize(
     ("action", "role", "code"),
     [
-        (Upgrade(3, LATER_MS, 0), "steward", "wrong_protocol"),
-        (Upgrade(5, LATER_MS, 0), "steward", "wrong_protocol"),
-        (Upgrade(4, START_MS + NOTICE_MS, 0), "steward", "upgrade_too_soon"),
-        (Upgrade(4, 0, 1 << 40), "steward", "upgrade_too_soon"),
+        (Upgrade(4, LATER_MS, 0), "steward", "wrong_protocol"),
+        (Upgrade(6, LATER_MS, 0), "steward", "wrong_protocol"),
+        (Upgrade(5, START_MS + NOTICE_MS, 0), "steward", "upgrade_too_soon"),
+        (Upgrade(5, 0, 1 << 40), "steward", "upgrade_too_soon"),
+        (CallOff(5), "steward", "no_upgrade"),
         (CallOff(4), "steward", "no_upgrade"),
-        (CallOff(3), "steward", "no_upgrade"),
-        (Upgrade(4, LATER_MS, 0), "scientist", "wrong_role"),
-        (Upgrade(4, LATER_MS, 0), "agent", "wrong_role"),
-        (Upgrade(4, LATER_MS, 0), "validator", "wrong_role"),
+        (Upgrade(5, LATER_MS, 0), "scientist", "wrong_role"),
+        (Upgrade(5, LATER_MS, 0), "agent", "wrong_role"),
+        (Upgrade(5, LATER_MS, 0), "validator", "wrong_role"),
     ],
 )
 def test_what_could_not_be_is_not_put_to_the_vote(
@@ -101,7 +101,7 @@ def test_what_could_not_be_is_not_put_to_the_vote(
 
 def test_the_notice_counts_from_the_deciding_vote(state: State) -> None:
     """Else a ballot that was opened in time could take effect the moment it is carried."""
-    action = Upgrade(4, LATER_MS, 0)
+    action = Upgrade(5, LATER_MS, 0)
     assert refusal(state, ProposeAction(action)) == "ok"
     ballot = membership.open_ballot(state, action, START_MS + 1)
     assert ballot is not None
@@ -123,7 +123,7 @@ def test_the_notice_is_the_genesis_s_and_no_ballot_shortens_it(state: State) -> 
 
 @pytest.mark.parametrize("empty", [True, False])
 def test_it_comes_after_the_first_block_that_is_at_both_and_once(state: State, empty: bool) -> None:
-    agree(state, Upgrade(4, LATER_MS, 5))
+    agree(state, Upgrade(5, LATER_MS, 5))
     state.commit(1)
     machine = Machine(state, CHAIN)
     junk = () if empty else (b"refused",)
@@ -135,16 +135,16 @@ def test_it_comes_after_the_first_block_that_is_at_both_and_once(state: State, e
 
     assert block(2, LATER_MS + 1) == [], "too low"
     assert block(6, LATER_MS + 2) == ["protocol.changed"]
-    assert (upgrades.at(state, 6), upgrades.at(state, 7)) == (3, 4)
+    assert (upgrades.at(state, 6), upgrades.at(state, 7)) == (4, 5)
     assert upgrades.planned(state) is None
-    with pytest.raises(ProtocolError, match="block 7 follows protocol 4, and this program knows 2, 3"):
+    with pytest.raises(ProtocolError, match="block 7 follows protocol 5, and this program knows 2, 3, 4"):
         block(7, LATER_MS + 3)
     with next_protocol.known():
         assert block(7, LATER_MS + 3) == []
 
 
 def test_it_does_not_come_before_its_time(state: State) -> None:
-    agree(state, Upgrade(4, LATER_MS, 5))
+    agree(state, Upgrade(5, LATER_MS, 5))
     state.commit(1)
     machine = Machine(state, CHAIN)
     machine.execute(BlockInput(9, LATER_MS - 1, "a", 0, (), (), ()))
@@ -155,9 +155,9 @@ def test_it_does_not_come_before_its_time(state: State) -> None:
 
 
 def upgraded(bed: Bed, number: int, phase: str) -> None:
-    """Agree on protocol 4 while a round is in a phase; it is in force from a block soon after."""
+    """Agree on protocol 5 while a round is in a phase; it is in force from a block soon after."""
     bed.until(number, phase)
-    action = Upgrade(4, bed.now_ms + 50, 0)
+    action = Upgrade(5, bed.now_ms + 50, 0)
     bed.require(bed.names[0], "steward", ProposeAction(action))
     ballot = membership.open_ballot(bed.state, action, bed.now_ms)
     assert ballot is not None
@@ -167,7 +167,7 @@ def upgraded(bed: Bed, number: int, phase: str) -> None:
 
 @pytest.fixture
 def bed(tmp_path: Path) -> Iterator[Bed]:
-    bed = Bed.found(tmp_path / "run", notice_ms=1, protocol=3)
+    bed = Bed.found(tmp_path / "run", notice_ms=1, protocol=4)
     bed.prepare(4)
     bed.approve()
     yield bed
@@ -175,12 +175,12 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
 
 
 def test_a_round_ends_under_the_rules_it_opened_with(bed: Bed) -> None:
-    """Round 1 is open when protocol 4 comes: what is committed in it afterwards is not counted, in round 2 it is."""
+    """Round 1 is open when protocol 5 comes: what is committed in it afterwards is not counted, in round 2 it is."""
     with next_protocol.known():
         upgraded(bed, 1, Phase.COMMIT)
         bed.now_ms += 100
         bed.require(bed.names[0], "steward", RegisterDataset("more", SCHEMA))
-        assert upgrades.at(bed.state, bed.state.height + 1) == 4
+        assert upgrades.at(bed.state, bed.state.height + 1) == 5
         assert not bed.contributions()
         assert (bed.round.number, bed.round.phase) == (1, Phase.COMMIT)
         bed.run(lambda: bed.round.number == 2)
@@ -194,10 +194,10 @@ def test_a_round_ends_under_the_rules_it_opened_with(bed: Bed) -> None:
 
 def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_nothing(bed: Bed, tmp_path: Path) -> None:
     upgraded(bed, 1, Phase.COMMIT)
-    with pytest.raises(ProtocolError, match="follows protocol 4, and this program knows 2, 3"):
+    with pytest.raises(ProtocolError, match="follows protocol 5, and this program knows 2, 3, 4"):
         bed.run()
     height = bed.state.height
-    assert upgrades.at(bed.state, height) == 3
+    assert upgrades.at(bed.state, height) == 4
     bed.consortium.close()
     keys = {name: hospital.keys.validator for name, hospital in bed.consortium.hospitals.items()}
     with pytest.raises(ProtocolError):  # on restart too
@@ -210,7 +210,7 @@ def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_noth
         assert bed.study.progress.reason == "completed"
         bed.consortium.close()
         assert replay.verify(bed.directory / "ledger").height > height
-    with pytest.raises(HMChainError, match=f"block {height + 1} follows protocol 4"):
+    with pytest.raises(HMChainError, match=f"block {height + 1} follows protocol 5"):
         replay.verify(bed.directory / "ledger")
     with next_protocol.known():
         bed.adopt(type(bed.consortium).open(bed.directory, clock_ms=bed.clock, learn=bed.learn))
@@ -220,10 +220,10 @@ def test_a_program_that_does_not_know_the_rules_stops_before_them_and_loses_noth
 
 
 def node_before(directory: Path) -> Chain:
-    """A node whose chain has agreed on protocol 4; its next block is the last one of protocol 3."""
-    founding = replace(genesis(protocol=3), notice_ms=1)
+    """A node whose chain has agreed on protocol 5; its next block is the last one of protocol 4."""
+    founding = replace(genesis(protocol=4), notice_ms=1)
     chain = Chain.of(directory, founding)
-    action = Upgrade(4, chain.clock.ms + 5_000, 0)
+    action = Upgrade(5, chain.clock.ms + 5_000, 0)
     chain.block(chain.send("a", ProposeAction(action)))
     ballot = membership.open_ballot(chain.app.state, action, chain.clock.ms)
     assert ballot is not None
@@ -236,7 +236,7 @@ def node_before(directory: Path) -> Chain:
 def test_a_node_stops_right_after_the_commit_before_it(tmp_path: Path) -> None:
     chain = node_before(tmp_path / "node")
     height = chain.height
-    with pytest.raises(ProtocolError, match=f"block {height + 2} follows protocol 4"):
+    with pytest.raises(ProtocolError, match=f"block {height + 2} follows protocol 5"):
         chain.block()
     assert chain.height == height + 1, "the block itself is committed, on an idle chain too"
     for asked in (lambda: chain.app.info(abci.RequestInfo()), lambda: chain.reopen()):
@@ -245,9 +245,9 @@ def test_a_node_stops_right_after_the_commit_before_it(tmp_path: Path) -> None:
     with next_protocol.known():
         chain.app = chain.opened()
         told = chain.app.info(abci.RequestInfo())
-        assert (told.last_block_height, told.app_version) == (height + 1, 3)
+        assert (told.last_block_height, told.app_version) == (height + 1, 4)
         chain.fill(2)
-        assert [rules_of(chain.app.state).protocol, chain.height] == [4, height + 3]
+        assert [rules_of(chain.app.state).protocol, chain.height] == [5, height + 3]
     chain.app.close()
 
 
@@ -275,7 +275,7 @@ def test_nodes_join_across_it_by_snapshot_and_by_replay(tmp_path: Path) -> None:
         joined("old")
     with next_protocol.known():
         app = joined("new")
-        assert app.state.commitment() == commitment and rules_of(app.state).protocol == 4
+        assert app.state.commitment() == commitment and rules_of(app.state).protocol == 5
         app.close()
         state = State()
         genesis_file.initialise(state, chain.founding)
@@ -289,22 +289,22 @@ def test_nodes_join_across_it_by_snapshot_and_by_replay(tmp_path: Path) -> None:
 
 
 def test_the_log_of_a_node_that_stopped_tells_why(tmp_path: Path) -> None:
-    log = tmp_path / "node.log"
-    log.write_text("begins\n2027 app ERROR commit: block 8 follows protocol 4, and this program knows 2, 3 (use ...)\n")
+    log, said = tmp_path / "node.log", "block 8 follows protocol 5, and this program knows 2, 3, 4"
+    log.write_text(f"begins\n2027 app ERROR commit: {said} (use ...)\n")
     found = diagnose(tmp_path, log, "begins")
     assert isinstance(found, ProtocolError)
-    assert found.what == "block 8 follows protocol 4, and this program knows 2, 3" and "version" in found.hint
+    assert found.what == said and "version" in found.hint
 
 
 def test_a_body_that_older_rules_do_not_have_is_refused_in_their_rounds(state: State) -> None:
     class Novel:
         study = STUDY
 
-    rules = protocols.Rules(4, handlers={Novel: lambda context, body: None}, of_rounds=frozenset({Novel}))
+    rules = protocols.Rules(5, handlers={Novel: lambda context, body: None}, of_rounds=frozenset({Novel}))
     context = Context(state, CHAIN, 1, START_MS + 1, Credential("a", "agent"))
     protocols.apply(rules, context, Novel())
     with pytest.raises(Refusal, match="wrong_protocol"):
-        protocols.apply(protocols.KNOWN[3], context, Novel())
+        protocols.apply(protocols.KNOWN[4], context, Novel())
 
 
 # -- ballots -----------------------------------------------------------------------------------------------------------
@@ -390,3 +390,13 @@ def test_what_a_proposal_costs_does_not_grow_with_the_ballots_of_others(
     real = State.scan
     monkeypatch.setattr(State, "scan", lambda self, prefix: scanned.append(prefix) or real(self, prefix))
     assert refusal(state, wanted(99), "d") == "too_many_ballots" and not scanned
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_chain_of_older_rules_says_what_has_to_be_voted_for_first(protocol: int) -> None:
+    before, now = State(), State()
+    genesis_file.initialise(before, genesis(protocol=protocol))
+    genesis_file.initialise(now, genesis(protocol=4))
+    require_sharing(now, "transfers need")
+    with pytest.raises(OldRulesError, match=f"transfers need protocol 4, and this ledger follows protocol {protocol}"):
+        require_sharing(before, "transfers need")

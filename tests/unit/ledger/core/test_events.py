@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmchain.ledger import events, people_events, request_events
+from hmchain.ledger import events, people_events, request_events, sharing_events
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.events import LedgerEvent, MalformedEventError, decode, decode_all
 
@@ -42,7 +42,7 @@ def test_what_is_encoded_decodes_to_itself(kind: type[LedgerEvent], data: st.Dat
 
 
 def test_a_kind_has_one_class_and_a_row_of_texts_comes_last() -> None:
-    declared = {**vars(events), **vars(people_events), **vars(request_events)}.values()
+    declared = {**vars(events), **vars(people_events), **vars(request_events), **vars(sharing_events)}.values()
     classes = [kind for kind in declared if isinstance(kind, type) and issubclass(kind, LedgerEvent)]
     named = [kind for kind in classes if kind.__struct_config__.tag]
     assert len(named) == len(DECLARED)
@@ -64,7 +64,7 @@ def test_every_kind_is_emitted_and_whatever_is_emitted_is_declared() -> None:
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
-            and node.value.id in ("events", "people_events", "request_events")
+            and node.value.id in ("events", "people_events", "request_events", "sharing_events")
         }
     assert {kind.__name__ for kind in DECLARED} <= used, "declared, and emitted by no contract"
 

@@ -135,7 +135,7 @@ def test_a_ledger_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: Path) ->
         read,
     ]
     for attempt in attempts:
-        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program knows 2, 3") as refused:
+        with pytest.raises(HMChainError, match=f"{NAME} follows protocol 1, and this program knows 2, 3, 4") as refused:
             attempt()
         assert "nothing was changed" in refused.value.hint
     assert contents(tmp_path) == before
@@ -160,7 +160,7 @@ def test_a_node_s_folder_of_protocol_1_is_refused_and_stays_as_it_is(tmp_path: P
 def test_a_genesis_of_later_rules_is_named_although_its_fields_are_others(tmp_path: Path) -> None:
     path = tmp_path / "genesis.json"
     path.write_text(json.dumps([7, "later", {"whatever": "it holds"}]))
-    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2, 3"):
+    with pytest.raises(ProtocolError, match="later follows protocol 7, and this program knows 2, 3, 4"):
         genesis_file.load(path)
 
 

@@ -28,14 +28,14 @@ from hmchain.ledger.contracts.members.standings import Unjail
 from hmchain.ledger.engines.embedded import Behaviour
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
-from support import study_bed
+from support import sharing_life, study_bed
 from support.ledger_network import Network, genesis, member, signing_key
 from support.paths import TESTS, VECTORS
 
-VECTOR, VECTOR_3 = VECTORS / "ledger.json", VECTORS / "ledger_3.json"
-"""Of protocols 2 and 3: what they say stays."""
+VECTOR, VECTOR_3, VECTOR_4 = VECTORS / "ledger.json", VECTORS / "ledger_3.json", VECTORS / "ledger_4.json"
+"""Of protocols 2, 3 and 4: what those of 2 and 3 say stays."""
 FOUNDED = genesis(protocol=2)
-BOTH = pytest.mark.parametrize("vector", [VECTOR, VECTOR_3], ids=["2", "3"])
+EACH = pytest.mark.parametrize("vector", [VECTOR, VECTOR_3, VECTOR_4], ids=["2", "3", "4"])
 
 _REPLAY = """
 import sys
@@ -98,6 +98,14 @@ def write_vector_3(directory: Path) -> None:
     _write(VECTOR_3, network, founded)
 
 
+def write_vector_4(directory: Path) -> None:
+    """The same of protocol 4, chapter by chapter."""
+    network, founded = Network.found(directory / "ledger", protocol=4), genesis(protocol=4)
+    for chapter in sharing_life.CHAPTERS:
+        chapter(network)
+    _write(VECTOR_4, network, founded)
+
+
 def _write(path: Path, network: Network, founded: genesis_file.Genesis) -> None:
     blocks = [
         {"input": encode(stored.block.input).hex(), "commitment": stored.block.header.state_commitment.hex()}
@@ -124,7 +132,7 @@ def replayed(path: Path) -> list[str]:
     return found
 
 
-@BOTH
+@EACH
 def test_the_vector_s_blocks_give_its_commitments(vector: Path) -> None:
     told = json.loads(vector.read_text())
     assert decode(bytes.fromhex(told["genesis"]), genesis_file.Genesis).digest.hex() == told["genesis_digest"]
@@ -132,7 +140,7 @@ def test_the_vector_s_blocks_give_its_commitments(vector: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("hash_seed", "vector"), [("0", VECTOR_3), ("1", VECTOR), ("12345", VECTOR_3)])
+@pytest.mark.parametrize(("hash_seed", "vector"), [("0", VECTOR_3), ("1", VECTOR), ("12345", VECTOR_4)])
 def test_the_hash_seed_does_not_matter(hash_seed: str, vector: Path) -> None:
     """A library that returns a set in another order in each process would halt the chain here."""
     script = _REPLAY.format(here=[str(TESTS), str(Path(__file__).parent)], vector=str(vector))
@@ -159,3 +167,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         write_vector(Path(scratch) / "2")
         write_vector_3(Path(scratch) / "3")
+        write_vector_4(Path(scratch) / "4")

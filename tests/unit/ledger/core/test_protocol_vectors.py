@@ -98,7 +98,7 @@ def steps() -> list[tuple[str, Record]]:
 
 def lived() -> list[dict[str, Any]]:
     """Each step with its code, what it said, and the state after it."""
-    bench = RequestBench()
+    bench = RequestBench(protocol=3)
     found = []
     for who, body in steps():
         said = len(bench.events)

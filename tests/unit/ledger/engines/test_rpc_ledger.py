@@ -244,7 +244,7 @@ def test_members_agree_on_the_next_rules_and_call_them_off(chain: Chain, engine:
         for steward in stewards[1:3]:
             vote(steward, asked.id.hex())
         rules = rules_of(consortium.ledger.state)
-        assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2, 3), 3, 10)
+        assert (rules.protocol, rules.known, rules.next, rules.after_height) == (2, (2, 3, 4), 3, 10)
         assert rules_words(rules).endswith("and block 10")
         before = dataclasses.replace(rules, known=(2,))
         assert "block 10; this program does not know it and will stop there" in rules_words(before)

@@ -17,6 +17,8 @@ from hmchain.ledger.state import State, Table
 
 REQUESTS = 3
 """The first protocol in which studies stand under permits, and who joins shows that it holds its keys."""
+SHARING = 4
+"""The first protocol in which records are transferred, results released, and incidents and logs told to the members."""
 
 
 class Since(Record, frozen=True):
@@ -65,6 +67,11 @@ def at(state: State, height: int) -> int:
 def has_requests(state: State) -> bool:
     """Whether the next block's rules have requests, permits and proofs of who joins."""
     return at(state, state.height + 1) >= REQUESTS
+
+
+def has_sharing(state: State) -> bool:
+    """Whether the next block's rules have transfers, releases, incidents and anchors of logs."""
+    return at(state, state.height + 1) >= SHARING
 
 
 def planned(state: State) -> Upgrade | None:
