@@ -165,10 +165,10 @@ def require_room(state: State, applicant: PersonRef) -> None:
     require(whole < OPEN_OF_ORGANISATION_MAX, "too_many_requests")
 
 
-def save(context: Context, body: SaveDraft) -> None:
-    """Keep a draft. Its plan, if it is for training, was checked before (`planning`)."""
+def save(context: Context, body: SaveDraft, *, is_planned: bool = False) -> None:
+    """Keep a draft. Its plan, if it is for training or `is_planned`, was checked before (`planning`)."""
     entry = require_applicant(context, body.request, Status.DRAFT, Status.RETURNED)
-    contents.require_sound(body.content)
+    contents.require_sound(body.content, is_planned=is_planned)
     _keep_draft(context, entry, body.content)
 
 

@@ -33,8 +33,11 @@ REGION = re.compile(r"[A-Z]{2}")
 """A country's code, ISO 3166-1 alpha-2."""
 
 
-def require_sound(content: Content) -> None:
-    """Refuse a content that could not be decided on, with the code of what is wrong with it."""
+def require_sound(content: Content, *, is_planned: bool = False) -> None:
+    """Refuse a content that could not be decided on, with the code of what is wrong with it.
+
+    `is_planned` says that its plan was read, as that of a training always is before.
+    """
     # A code that is none, or a condition alone, would be judged as no purpose at all.
     uses = all(map(purposes.is_purpose, content.purposes)) and any(map(purposes.is_use, content.purposes))
     require(_in_order(content.purposes, PURPOSES_MAX) and uses, "bad_purpose")
@@ -46,7 +49,7 @@ def require_sound(content: Content) -> None:
     require(len(content.plan) <= PLAN_BYTES_MAX, "bad_plan")
     if content.kind is Kind.COUNT:
         queries.plan_of(content.plan)
-    elif content.kind is not Kind.TRAIN:  # a study's plan is the learning layer's to read
+    elif content.kind is not Kind.TRAIN and not is_planned:  # a study's plan is the learning layer's to read
         require(not content.plan, "bad_plan")
     if content.code:
         require_digest(content.code)

@@ -37,10 +37,11 @@ def require_plan(context: Context, plan: bytes) -> None:
     require(all(phrases.holds_no_text(each, TEXT_MAX) for each in pinned), "bad_plan")
 
 
-def _save(context: Context, body: SaveDraft) -> None:
+def save(context: Context, body: SaveDraft) -> None:
+    """Keep a draft whose plan is what its kind says."""
     if body.content.kind is Kind.TRAIN:
         require_plan(context, body.content.plan)
     applying.save(context, body)
 
 
-HANDLERS = {SaveDraft: _save}
+HANDLERS = {SaveDraft: save}
