@@ -63,7 +63,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*\.safetensors)", Kind.MODEL),
     (r"summary\.json", Kind.SUMMARY),
     (r"report\.html", Kind.REPORT),
-    (r"(?:.*/)?studies/[^/]+/(?:scores\.json|count\.json|used\.json|report\.html)", Kind.SCORES),
+    (r"(?:.*/)?studies/[^/]+/(?:(?:scores|count|used|evidence)\.json|(?:report|evidence)\.html)", Kind.SCORES),
     (r"run\.json|curve\.json|exposure\.json|baselines\.npz", Kind.STORY),
     (r"node\.toml", Kind.SETTINGS),
     (r"member\.json", Kind.INTRODUCTION),

@@ -84,6 +84,16 @@ class StudyFolder:
         return self.path / "count.json"
 
     @property
+    def evidence(self) -> Path:
+        """The evidence on what it made, for who decides on a release."""
+        return self.path / "evidence.json"
+
+    @property
+    def evidence_page(self) -> Path:
+        """The same as a page."""
+        return self.path / "evidence.html"
+
+    @property
     def report(self) -> Path:
         """The report page."""
         return self.path / "report.html"
