@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.data import activity, export
-from hmchain.application.site.activity import ActivityLogError, Deed, What, read_lines, recorded, this_user
+from hmchain.application.security.log import ActivityLogError, this_user
+from hmchain.application.site.activity import Deed, What, read_lines, recorded
 from hmchain.application.site.hospital import locate, read_records
 from support.finished_run import ROUNDS, STUDY, run_directory
 from support.steward import NAME, NUMBER, Steward, scans, steward
@@ -74,7 +75,7 @@ def test_what_was_killed_in_between_shows(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), recorded(path, Deed(What.LOOK)):
         raise ZeroDivisionError("patient Jane")
     ends = [(line.ends, line.deed.records, line.deed.outcome) for line in read_lines(path) if line.ends]
-    assert ends == [(1, 5, "done"), (3, 0, "ZeroDivisionError")]
+    assert ends == [(2, 5, "done"), (4, 0, "ZeroDivisionError")]
 
 
 def test_lines_stay_as_they_are(tmp_path: Path) -> None:
@@ -82,7 +83,7 @@ def test_lines_stay_as_they_are(tmp_path: Path) -> None:
     with recorded(path, Deed(What.EXPORT)):
         pass
     with sqlite3.connect(path) as file:
-        for statement in ("DELETE FROM lines", "UPDATE lines SET body = '{}'"):
+        for statement in ("DELETE FROM events", "UPDATE events SET event = '{}'"):
             with pytest.raises(sqlite3.IntegrityError, match="lines stay"):
                 file.execute(statement)
 

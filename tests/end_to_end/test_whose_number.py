@@ -115,10 +115,10 @@ def test_who_opted_out_by_a_pseudonym_stays_out_after_a_merge(steward: Steward, 
 
 def forge(steward: Steward, **changed: str) -> None:
     """Add a line to the log that takes its signatures from another one."""
-    log = steward.folder / activity.FILE
+    log = steward.folder / "activity.db"
     (line,) = (line for line in activity.read_lines(log) if line.deed.what is activity.What.REIDENTIFY)
     with contextlib.closing(activity.ActivityLog(log)) as opened:
-        opened.write(msgspec.structs.replace(line.deed, **changed))
+        opened.begin(msgspec.structs.replace(line.deed, **changed))
 
 
 def test_two_people_go_back_to_the_patient_and_the_log_says_why(steward: Steward, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 
 from hmchain.application.data.reidentification import is_signed
+from hmchain.application.security.events import DONE
 from hmchain.application.site.activity import (
-    DONE,
     LEAVES,
     SENT_BY_AGENTS,
     SIGNED_FOR,

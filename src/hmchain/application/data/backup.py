@@ -19,9 +19,9 @@ from typing import Literal
 import msgspec
 
 from hmchain import decoding
-from hmchain.application.site.activity import FILE as ACTIVITY
 from hmchain.application.site.activity import ActivityLog
 from hmchain.application.site.hospital import (
+    ACTIVITY,
     CATALOGUE,
     HospitalExistsError,
     HospitalFolder,

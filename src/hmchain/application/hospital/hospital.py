@@ -20,7 +20,8 @@ from hmchain.application.learning.pinned import WordsPin, read_training
 from hmchain.application.learning.study_request import study_content
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
-from hmchain.application.site.activity import ActivityLog, Deed, What, this_user
+from hmchain.application.security.log import this_user
+from hmchain.application.site.activity import ActivityLog, Deed, What
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.texts import Texts
@@ -90,7 +91,7 @@ class Hospital:
 
     def _leaving(self, what: Outgoing, study: str, round_: int, size: int) -> None:
         """Write down what the agent is about to send."""
-        self.activity.write(
+        self.activity.begin(
             Deed(What(what.value), user=self._user, role=AGENT, study=study, round=round_, bytes=size, where="members")
         )
 

@@ -1,14 +1,13 @@
-"""The log of what was done with a hospital's data: who did what, when, and what left the hospital.
+"""What was done with a hospital's data: who did what, when, and what left the hospital.
 
-Lines are only ever added, and numbered. What a person asks for has two: one before it begins, on the disk before
+Each deed is a line of the hospital's security log (`application/security`): what an auditor may read is its event, the
+rest is beside it for the hospital alone. What a person asks for has two lines: one before it begins, on the disk before
 anything else happens, and one when it ends; so what was killed in between shows. What an agent sends has one, written
 before the bytes leave. No line names a patient, a record or a file; counts are the hospital's own, and stay here.
 """
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,31 +16,14 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import decoding, files, sqlite
-from hmchain.clock import now_ms
-from hmchain.errors import HMChainError, StorageError
+from hmchain import decoding, sqlite
+from hmchain.application.security import log as security
+from hmchain.application.security.events import BEGUN, DONE, Event, Kind
+from hmchain.application.security.log import ActivityLogError, SecurityLog, Written
+from hmchain.errors import HMChainError
 from hmchain.sqlite import Synchronous
 
-DONE = "done"
 INTERRUPTED = "interrupted"
-_SCHEMA = """
-BEGIN;
-CREATE TABLE IF NOT EXISTS lines (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, ends INTEGER REFERENCES lines,
-    body TEXT NOT NULL);
-CREATE TRIGGER IF NOT EXISTS lines_stay BEFORE UPDATE ON lines BEGIN SELECT RAISE(ABORT, 'lines stay'); END;
-CREATE TRIGGER IF NOT EXISTS lines_are_kept BEFORE DELETE ON lines BEGIN SELECT RAISE(ABORT, 'lines stay'); END;
-COMMIT;
-"""
-
-
-FILE = "activity.db"
-
-
-class ActivityLogError(StorageError):
-    """The log of a hospital's activities cannot be read or written: nothing is done that it does not hold."""
-
-    code = "activity_log"
 
 
 class What(Enum):
@@ -86,6 +68,25 @@ class What(Enum):
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
 """What an agent sends, sealed: halves of keys; masked updates; and as a master the joint model, what proves it, and
 objects that the store had lost."""
+SIGNED_FOR = frozenset((What.REIDENTIFY, What.TELL))
+"""What takes two people: the way from a pseudonym to a patient, and what a patient's data were used for."""
+KINDS: dict[What, Kind] = {
+    **dict.fromkeys((What.EXTRACT, What.LABEL, What.PREPARE, What.MERGE, What.REPAIR, What.CONVERT), Kind.DATA_CHANGED),
+    **dict.fromkeys((What.RELEASE, What.REJECT, What.TAKE_BACK, What.REVIEW), Kind.DATA_CHANGED),
+    **dict.fromkeys((What.OPT_OUT, What.OPT_IN), Kind.CONSENT_CHANGED),
+    **dict.fromkeys((What.REGISTER, What.WITHDRAW), Kind.DATA_PUBLISHED),
+    **dict.fromkeys((What.EXPORT, What.SEND, What.DEIDENTIFY, What.PROVE, What.MODEL_EXPORT), Kind.DATA_EXPORTED),
+    **dict.fromkeys((What.BACKUP, What.MIRROR), Kind.DATA_EXPORTED),
+    **dict.fromkeys(SENT_BY_AGENTS, Kind.DATA_SENT),
+    **dict.fromkeys(SIGNED_FOR, Kind.IDENTITY_REVEALED),
+    What.LOOK: Kind.DATA_OPENED,
+    What.ERASE: Kind.DATA_ERASED,
+    What.RESTORE: Kind.LOG_RESTORED,
+    What.ROTATE: Kind.KEY_CHANGED,
+    What.PERSON: Kind.PERSON_CHANGED,
+    What.COUNT: Kind.DATA_COUNTED,
+}
+"""The kind of security event that each is."""
 LEAVES = frozenset(
     (
         *SENT_BY_AGENTS,
@@ -100,8 +101,6 @@ LEAVES = frozenset(
     )
 )
 """What goes to others, or lies outside the vault afterwards."""
-SIGNED_FOR = frozenset((What.REIDENTIFY, What.TELL))
-"""What takes two people: the way from a pseudonym to a patient, and what a patient's data were used for."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -167,29 +166,47 @@ class ActivityLog:
 
     def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
         """Raises `ActivityLogError`. With `synchronous` NORMAL a power cut may take the last lines, a kill none."""
-        self._path = path
-        self._file = sqlite.open_file(path, self._trouble, synchronous=synchronous, mode=files.PRIVATE)
-        with sqlite.failures(self._trouble):
-            if not self._file.execute("SELECT 1 FROM sqlite_master WHERE name = 'lines'").fetchall():
-                self._file.executescript(_SCHEMA)
+        self._log = SecurityLog(path, synchronous=synchronous)
 
-    def write(self, deed: Deed, *, ends: int | None = None) -> int:
-        """Add a line; returns its number. Raises `ActivityLogError`."""
-        values = (now_ms(), ends, msgspec.json.encode(deed).decode())
-        with sqlite.failures(self._trouble):
-            return self._file.execute("INSERT INTO lines (at_ms, ends, body) VALUES (?, ?, ?)", values).lastrowid or 0
+    def begin(self, deed: Deed) -> int:
+        """Add the line of what begins, or is sent; returns its number. Raises `ActivityLogError`."""
+        outcome = DONE if deed.what in SENT_BY_AGENTS else BEGUN
+        return self._log.write(_event(deed, outcome), _own(deed))
+
+    def end(self, number: int, begun: Deed, result: Deed) -> None:
+        """Add the line of its end: `result` is what is known besides. Raises `ActivityLogError`."""
+        found = msgspec.structs.replace(
+            begun, dataset=begun.dataset or result.dataset, version=begun.version or result.version
+        )
+        event = msgspec.structs.replace(_event(found, result.outcome), ends=number)
+        self._log.write(event, _own(result))
 
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new one of mode 0600. Raises `ActivityLogError`."""
-        with sqlite.failures(self._trouble):
-            sqlite.copy_to(self._file, path)
+        self._log.backup(path)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._log.close()
 
-    def _trouble(self, trouble: sqlite.Trouble) -> ActivityLogError:
-        return _trouble(self._path, trouble)
+
+def _event(deed: Deed, outcome: str) -> Event:
+    """What an auditor may read of a deed: no count, no pseudonym, and nothing that somebody typed."""
+    assert deed.what is not None, "what begins is something"
+    return Event(
+        KINDS[deed.what],
+        deed.what.value,
+        deed.dataset or deed.study,
+        deed.version,
+        deed.round,
+        user=deed.user,
+        role=deed.role,
+        outcome=outcome,
+    )
+
+
+def _own(deed: Deed) -> str:
+    return msgspec.json.encode(deed).decode()
 
 
 class Recording:
@@ -208,46 +225,38 @@ def recorded(path: Path, deed: Deed) -> Iterator[Recording]:
     """Write down that something begins, and how it ended, whatever happens in between. Raises `ActivityLogError`."""
     recording = Recording()
     log = ActivityLog(path)
+    begun = msgspec.structs.replace(deed, user=deed.user or security.this_user())
+
+    def ended(outcome: str) -> None:
+        log.end(number, begun, msgspec.structs.replace(recording.result, outcome=outcome))
+
     try:
-        number = log.write(msgspec.structs.replace(deed, user=deed.user or this_user()))
+        number = log.begin(begun)
         try:
             yield recording
         except BaseException as error:
             with suppress(ActivityLogError):  # what went wrong first is told
-                log.write(msgspec.structs.replace(recording.result, outcome=_code(error)), ends=number)
+                ended(_code(error))
             raise
-        log.write(msgspec.structs.replace(recording.result, outcome=recording.result.outcome or DONE), ends=number)
+        ended(recording.result.outcome or DONE)
     finally:
         log.close()
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """All lines in their order, while others may add some. Raises `ActivityLogError`."""
-
-    def trouble(trouble: sqlite.Trouble) -> ActivityLogError:
-        return _trouble(path, trouble)
-
-    if not path.exists():
-        return
-    file = sqlite.open_read_only(path, trouble)
+    """All deeds in their order, while others may add some. Raises `ActivityLogError`."""
     try:
-        with sqlite.failures(trouble):
-            for number, at_ms, ends, body in file.execute(
-                "SELECT number, at_ms, ends, body FROM lines ORDER BY number"
-            ):
-                yield Line(number, at_ms, ends, decoding.from_json(body, Deed))
+        for number, at_ms, ends, body in security.read_earlier(path):
+            yield Line(number, at_ms, ends, decoding.from_json(body, Deed))
+        for written in security.read(path):
+            if written.own:
+                yield _line(written)
     except msgspec.DecodeError as error:
-        raise trouble(sqlite.Trouble.BROKEN) from error
-    finally:
-        file.close()
+        raise security.trouble_with(path, sqlite.Trouble.BROKEN) from error
 
 
-def this_user() -> str:
-    """The user of the operating system that this process acts for."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"user {os.getuid()}"
+def _line(written: Written) -> Line:
+    return Line(written.number, written.at_ms, written.typed.ends or None, decoding.from_json(written.own, Deed))
 
 
 def _code(error: BaseException) -> str:
@@ -255,8 +264,3 @@ def _code(error: BaseException) -> str:
     if isinstance(error, HMChainError):
         return error.code
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else type(error).__name__
-
-
-def _trouble(path: Path, trouble: sqlite.Trouble) -> ActivityLogError:
-    what = f"{path} cannot be read or written: {trouble.value}"
-    return ActivityLogError(what, "free space, or mend it: nothing is done that it does not hold")

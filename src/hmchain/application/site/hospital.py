@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain import files
-from hmchain.application.site import activity, record_store
+from hmchain.application.site import record_store
 from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
@@ -25,7 +25,7 @@ from hmchain.records.deidentification.patients import read_rule
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Vault, database
 
-CATALOGUE = "catalogue.db"
+CATALOGUE, ACTIVITY = "catalogue.db", "activity.db"
 
 
 class NoHospitalError(InputError):
@@ -157,8 +157,8 @@ class HospitalFolder:
 
     @property
     def activity(self) -> Path:
-        """The log of what was done with its data, and what left it."""
-        return self.path / activity.FILE
+        """The log of its security events, with what was done with its data and what left it."""
+        return self.path / ACTIVITY
 
     @property
     def marks(self) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 
 from hmchain.application.data.activity import COLUMNS, UNFINISHED, Activity, ActivityReport, ActivityTotals
 from hmchain.application.pages.figures import plural
-from hmchain.application.site.activity import DONE
+from hmchain.application.security.events import DONE
 from hmchain.interfaces.cli import output
 from hmchain.plain import printable, size
 

@@ -1,0 +1,73 @@
+"""Whether a log of security events is the one that was written: nothing cut out, put elsewhere or written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.security.log import NOTHING, Written, detail, link
+from hmchain.errors import AuditError
+
+_COMPARE = "compare it with a backup, and with copies that auditors have: what is beyond this line is nobody's word"
+
+
+class LogDefectError(AuditError):
+    """A log of security events is not the one that was written."""
+
+    code = "log_defect"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One line that holds, with what it says."""
+
+    number: int
+    at_ms: int
+    event: Event
+    link: bytes
+
+
+def checked(lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str) -> Iterator[Checked]:
+    """The lines of a whole log one by one, each held against those before it and the heads that were anchored.
+
+    `anchors` are links by their lines' numbers. Raises `LogDefectError` at the first line that is not what was written,
+    and at the end where anchored lines are missing. `whose` names the log.
+    """
+    before, number = NOTHING, 0
+    for line in lines:
+        event = _typed(line, whose)
+        if number == 0:
+            _require_first(line, event, whose)
+        elif line.number != number + 1:
+            raise _defect(f"event {number + 1} of {whose} is missing", f"event {line.number} stands in its place")
+        if link(before, line.number, line.at_ms, line.event) != line.link:
+            raise _defect(f"event {line.number} of {whose} does not follow from those before it", "")
+        if line.own and detail(line.salt, line.own) != event.detail:
+            raise _defect(f"what the hospital noted beside event {line.number} of {whose} was changed", "")
+        if anchors.get(line.number, line.link) != line.link:
+            raise _defect(f"event {line.number} of {whose} is not the one that was anchored on the ledger", "")
+        before, number = line.link, line.number
+        yield Checked(line.number, line.at_ms, event, line.link)
+    if missing := [size for size in anchors if size > number]:
+        what = f"{whose} ends with event {number}, and event {max(missing)} was anchored on the ledger"
+        raise _defect(what, "")
+
+
+def _typed(line: Written, whose: str) -> Event:
+    try:
+        return line.typed
+    except msgspec.DecodeError as error:
+        raise _defect(f"event {line.number} of {whose} is none", "") from error
+
+
+def _require_first(line: Written, event: Event, whose: str) -> None:
+    """The chain begins with a line that says so; after those of a version without chains it has a higher number."""
+    if event.kind is not Kind.LOG_BEGUN or (line.number != 1 and not event.what):
+        raise _defect(f"the beginning of {whose} is missing", f"it begins with event {line.number}")
+
+
+def _defect(what: str, more: str) -> LogDefectError:
+    return LogDefectError(f"{what}: {more}" if more else what, _COMPARE)
