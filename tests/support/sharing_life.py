@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from support import study_bed
+from support import anchored_logs, study_bed
 from support.ledger_network import Network
 
 
@@ -20,5 +20,5 @@ def begin(network: Network) -> None:
         network.block(network.send(name, RegisterDataset("brain", study_bed.SCHEMA)), network.send(name, published))
 
 
-CHAPTERS: tuple[Callable[[Network], None], ...] = (begin,)
+CHAPTERS: tuple[Callable[[Network], None], ...] = (begin, anchored_logs.anchor_logs)
 """In the order in which they are lived."""

@@ -130,6 +130,12 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "name a longer one",
     ),
     "no_recovery": ("no recovery of that organisation waits", ""),
+    "bad_size": ("no number of lines of a log", "name the number of its last line"),
+    "log_not_longer": (
+        "the log was anchored at that length, or beyond it",
+        "nothing to do; of a log that was cut, its steward says so",
+    ),
+    "log_not_lost": ("nothing of the log that was anchored is lost", "nothing to do"),
     "bad_maintenance": ("longer than 24 hours, or more than 7 days ahead", "announce a shorter one, or later"),
     "maintenance_lately": (
         "the organisation's last window began less than 7 days before",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.ledger.ledger_event import LedgerEvent
+from hmchain.ledger.ledger_event import AboutMember, LedgerEvent
 
 
 class AboutTransfer(LedgerEvent, frozen=True):
@@ -39,3 +39,19 @@ class ErasureConfirmed(AboutTransfer, frozen=True, tag="transfer.erased"):
 
     person: str
     statement: str
+
+
+class LogAnchored(AboutMember, frozen=True, tag="log.anchored"):
+    """An organisation said how far the log of its security events is."""
+
+    size: int
+    head: bytes
+
+
+class LogRestored(AboutMember, frozen=True, tag="log.restored"):
+    """Anchored lines of an organisation's log are lost; it goes on from a copy."""
+
+    anchored: int
+    size: int
+    head: bytes
+    person: str

@@ -37,6 +37,7 @@ from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members.admission import ProposeAdmission
+from hmchain.ledger.contracts.members.anchors import AnchorLog, RestoreLog
 from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction, WithdrawVote
@@ -362,6 +363,10 @@ def words(body: Record) -> str:
             return f"maintenance of {body.length_ms // MINUTE_MS} min"
         case Unjail():
             return "unjail this node"
+        case AnchorLog():
+            return f"anchor the log of security events at event {body.size} ({body.head.hex()[:12]})"
+        case RestoreLog():
+            return f"say that events of the log are lost, and that it goes on from event {body.size}"
         case VoteAction():
             return f"vote for ballot {body.ballot.hex()[:12]}"
         case WithdrawVote():

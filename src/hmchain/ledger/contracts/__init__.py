@@ -35,6 +35,7 @@ from hmchain.ledger.contracts.learning import (
 )
 from hmchain.ledger.contracts.members import (
     admission,
+    anchors,
     enrolment,
     maintenance,
     membership,
@@ -69,6 +70,7 @@ Body = (
     | obligations.Bodies
     | admission.Bodies
     | office_keys.Bodies
+    | anchors.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -105,7 +107,7 @@ _SINCE_3: tuple[Any, ...] = (
 )
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 
-_SINCE_4: tuple[Any, ...] = ()
+_SINCE_4: tuple[Any, ...] = (anchors,)
 """Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]
