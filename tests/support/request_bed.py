@@ -26,6 +26,8 @@ until = 2024-06-30
 [datasets]
 east = "brain"
 north = "brain"
+[transfer]
+days = 90
 [form]
 title = "Relapse after surgery"
 use = "Do early changes in MRI tell who will relapse?"

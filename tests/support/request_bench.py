@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from hmchain.canonical import Record
+from hmchain.canonical import Record, encode
 from hmchain.ledger import contracts, purposes
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.context import Acting, Context, Credential
@@ -26,6 +26,7 @@ from hmchain.ledger.contracts.data.requests import (
     Request,
     Resources,
 )
+from hmchain.ledger.contracts.data.transfers import TransferPlan
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -56,11 +57,13 @@ def ref(text: str) -> PersonRef:
 
 PLAN = studies.plan_of(make_spec(tuple("abc"), code=CODE))
 """Of a training."""
+PLANS = {Kind.TRAIN: PLAN, Kind.TRANSFER: encode(TransferPlan((), 90))}
+"""Of kinds that have one; a count's is its query."""
 
 
 def content(*hospitals: str, **changes: Any) -> Content:
     """What is asked of the dataset `brain` of these hospitals."""
-    changes.setdefault("plan", PLAN if changes.get("kind", Kind.TRAIN) is Kind.TRAIN else b"")
+    changes.setdefault("plan", PLANS.get(changes.get("kind", Kind.TRAIN), b""))
     datasets = tuple(DatasetVersion(hospital, BRAIN, 1) for hospital in hospitals)
     asked = Content(
         kind=Kind.TRAIN, purposes=("DUO:0000006",), diseases=(), datasets=datasets,

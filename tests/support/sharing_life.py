@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from support import anchored_logs, study_bed
+from support import anchored_logs, study_bed, transfer_bench
 from support.ledger_network import Network
 
 
@@ -20,5 +20,9 @@ def begin(network: Network) -> None:
         network.block(network.send(name, RegisterDataset("brain", study_bed.SCHEMA)), network.send(name, published))
 
 
-CHAPTERS: tuple[Callable[[Network], None], ...] = (begin, anchored_logs.anchor_logs)
+CHAPTERS: tuple[Callable[[Network], None], ...] = (
+    begin,
+    anchored_logs.anchor_logs,
+    transfer_bench.given,
+)
 """In the order in which they are lived."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
-from hmchain.application.node import people_words, request_words
+from hmchain.application.node import people_words, request_words, transfer_words
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -337,7 +337,7 @@ def about(body: Record) -> str:
             return "this node's votes"
         case SetPolicy() | ConfirmPolicy() | WithdrawPolicy():
             return f"the policy of {body.dataset}"
-    return people_words.about(body) or request_words.about(body)
+    return people_words.about(body) or request_words.about(body) or transfer_words.about(body)
 
 
 def words(body: Record) -> str:
@@ -389,7 +389,8 @@ def words(body: Record) -> str:
             return f"rotate the {body.role}'s key"
         case RotateWrappingKey():
             return "rotate the wrapping key"
-    return people_words.words(body) or request_words.words(body) or str(body.__struct_config__.tag)
+    of_others = people_words.words(body) or request_words.words(body) or transfer_words.words(body)
+    return of_others or str(body.__struct_config__.tag)
 
 
 def _action(body: ProposeAction) -> str:

@@ -20,12 +20,14 @@ from hmchain.ledger.contracts.data import (
     obligations,
     policies,
     reviewing,
+    transfers,
 )
 from hmchain.ledger.contracts.learning import (
     approvals,
     closing,
     counting,
     disputes,
+    drafting,
     leaving,
     opening,
     participation,
@@ -71,6 +73,7 @@ Body = (
     | admission.Bodies
     | office_keys.Bodies
     | anchors.Bodies
+    | transfers.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -107,7 +110,11 @@ _SINCE_3: tuple[Any, ...] = (
 )
 """Families of protocol 3: people, policies, requests and the decisions on them, studies under permits."""
 
-_SINCE_4: tuple[Any, ...] = (anchors,)
+_SINCE_4: tuple[Any, ...] = (
+    anchors,
+    drafting,
+    transfers,
+)
 """Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""
 
 Handlers = dict[type, Callable[[Context, Any], None]]

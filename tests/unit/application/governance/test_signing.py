@@ -12,11 +12,12 @@ from hmchain.application.governance import members, signing
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.signing import FileSigner, NotItsKeyError, PreparedOnly, UnsignedError
 from hmchain.application.node.meaning import UnreadableTransactionError, meaning
-from hmchain.application.node.sent import words
+from hmchain.application.node.sent import about, words
 from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import ToSign
 from hmchain.canonical import decode, encode
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
+from hmchain.ledger.contracts.data.transfers import ConfirmErasure, GrantRecords, ReceiveRecords, RevokeGrant
 from hmchain.ledger.contracts.members import enrolment, membership, office_keys
 from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InvitePerson
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove
@@ -69,6 +70,17 @@ def test_whatever_people_sign_about_people_has_words(kind: type) -> None:
     values = {"person": "s1", "roles": ("steward",), "organisation": "a"}
     made = kind(**{name: values.get(name, bytes(32)) for name in kind.__struct_fields__})
     assert words(made) != kind.__struct_config__.tag and " " in words(made)
+
+
+def test_whatever_is_signed_about_records_that_travel_has_words() -> None:
+    given = GrantRecords("first", "relapse", "brain", 2, "west", "DUO:0000006", bytes(32), bytes(32), 1_800_000_000_000)
+    assert words(given) == (
+        "give records of brain version 2 to west as first, until 2027-01-15 08:00 UTC, under request relapse"
+    )
+    receipt = ConfirmErasure("first", b"\7" * 32, "keys-destroyed", b"")
+    assert "no record can be read here any more" in words(receipt) and about(receipt) == "transfer first"
+    assert "to be erased" in words(RevokeGrant("first", "consent"))
+    assert "received whole" in words(ReceiveRecords("first", bytes(32)))
 
 
 def test_a_file_goes_to_the_key_and_comes_back(network: Network, tmp_path: Path) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hmchain.canonical import Record, encode
-from hmchain.ledger import contracts
-from hmchain.ledger.context import AGENT, Acting, Context, Credential
+from hmchain.canonical import encode
+from hmchain.ledger.context import Context
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.applicants import ChangeApplicant, InviteMember, JoinRequest
 from hmchain.ledger.contracts.data.applying import (
@@ -24,62 +23,16 @@ from hmchain.ledger.contracts.data.deciding import RevokeRequest
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.data.transfers import (
     ConfirmErasure,
-    GrantRecords,
     ReceiveRecords,
     RevokeGrant,
     Status,
-    Transfer,
     TransferPlan,
 )
-from hmchain.ledger.contracts.learning import drafting
-from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.protocols import KNOWN
 from hmchain.ledger.reputation import DAY_MS
-from hmchain.ledger.transactions import Refusal
 from support.ledger_network import CHAIN
-from support.request_bench import BRAIN, REQUEST, UNTIL_MS, RequestBench, content, ref
-
-MANIFEST, ENVELOPE = b"m" * 32, b"e" * 32
-PLAN = encode(TransferPlan((), 90))
-PURPOSE = "DUO:0000006"
-
-
-class TransferBench(RequestBench):
-    """A bench whose request is for a transfer of b's and c's records to a."""
-
-    def ask(self, *hospitals: str, **changes: Any) -> None:
-        self.submit(*hospitals, kind=Kind.TRANSFER, code=b"", **({"plan": PLAN} | changes))
-
-    def grant(self, **changes: Any) -> GrantRecords:
-        body = GrantRecords("given", REQUEST, BRAIN, 1, "a", PURPOSE, MANIFEST, ENVELOPE, self.ms + 30 * DAY_MS)
-        return replace(body, **changes)
-
-    def found(self, name: str = "given") -> Transfer:
-        return transfers.require_transfer(self.state, name)
-
-    def usable(self) -> bool:
-        return transfers.is_usable(self.state, self.found(), self.ms)
-
-    def over(self) -> bool:
-        return transfers.is_over(self.state, self.found(), self.ms)
-
-    def do(self, who: str, body: Record, blocks: int = 1) -> str:
-        handler = (transfers.HANDLERS | drafting.HANDLERS).get(type(body))
-        if handler is None:
-            return super().do(who, body, blocks)
-        self.height, self.ms = self.height + blocks, self.ms + blocks
-        context = Context(self.state, CHAIN, self.height, self.ms, self.sender(ref(who)))
-        mark = self.state.savepoint()
-        try:
-            handler(context, body)
-        except Refusal as refusal:
-            self.state.rollback(mark)
-            return refusal.code
-        self.events += context.events
-        return "ok"
-
-    def sender(self, person: PersonRef) -> Credential | Acting:
-        is_agent = person.person == AGENT
-        return Credential(person.organisation, AGENT) if is_agent else super().sender(person)
+from support.request_bench import BRAIN, REQUEST, UNTIL_MS, content, ref
+from support.transfer_bench import MANIFEST, PLAN, TransferBench
 
 
 @pytest.fixture
@@ -154,9 +107,9 @@ def test_a_permit_of_another_kind_gives_nothing_away() -> None:
 def test_a_request_from_before_plans_gives_nothing_away() -> None:
     bench = TransferBench()
     bench.must("a/scientist", CreateRequest(REQUEST))
-    asked = content("b", kind=Kind.TRANSFER, code=b"")
-    contracts.apply(Context(bench.state, CHAIN, 1, bench.ms, bench.sender(ref("a/scientist"))),
-                    SaveDraft(REQUEST, asked))  # fmt: skip
+    asked = content("b", kind=Kind.TRANSFER, code=b"", plan=b"")
+    context = Context(bench.state, CHAIN, 1, bench.ms, bench.sender(ref("a/scientist")))
+    KNOWN[3].handlers[SaveDraft](context, SaveDraft(REQUEST, asked))
     bench.must("a/scientist", SubmitRequest(REQUEST, asked.digest))
     bench.approve("b")
     assert bench.do("b", bench.grant()) == "bad_plan"

@@ -24,6 +24,7 @@ from hmchain.ledger import phrases, protocols
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.context import Context
+from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
 from hmchain.ledger.contracts.data.datasets import RecordSchema, RegisterDataset
 from hmchain.ledger.contracts.data.requests import Kind
@@ -94,7 +95,10 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return found
 
 
-@pytest.mark.parametrize(("vector_of", "bodies"), [("3", {RegisterDataset, SaveDraft}), ("4", {RegisterDataset})])
+@pytest.mark.parametrize(
+    ("vector_of", "bodies"),
+    [("3", {RegisterDataset, SaveDraft}), ("4", {RegisterDataset, *transfers.HANDLERS})],
+)
 def test_a_sentence_is_taken_in_no_field_of_any_body_of_a_network_s_life(
     watched: Watched, vector_of: str, bodies: set[type]
 ) -> None:
@@ -111,7 +115,7 @@ def test_a_sentence_is_taken_in_no_field_of_any_body_of_a_network_s_life(
     assert watched.taken == set()
 
 
-@pytest.mark.parametrize("kind", [Kind.STATISTICS, Kind.EVALUATE, Kind.TRANSFER])
+@pytest.mark.parametrize("kind", [Kind.STATISTICS, Kind.EVALUATE])
 def test_a_kind_without_an_engine_has_no_plan(kind: Kind) -> None:
     bench = RequestBench()
     bench.must("a/scientist", CreateRequest(REQUEST))

@@ -12,6 +12,7 @@ from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, DocumentRef, Kind, Resources
 from hmchain.ledger.contracts.learning.studies import StudySpec, plan_of
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.readers.rules import require_sharing
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.state import State
 
@@ -27,11 +28,13 @@ def require_to_come(asked: RequestFile, now_ms: int) -> None:
 def content_of(state: State, asked: RequestFile, now_ms: int, references: Iterable[DocumentRef] = ()) -> Content:
     """The content of a request, with references to its documents; a study's model is worked out for it.
 
-    Raises `RequestFileError` for what the ledger does not have, and `StudyFileError` or what a trainer raises of a
-    study.
+    Raises `RequestFileError` for what the ledger does not have, `OldRulesError` for a transfer before there were any,
+    and `StudyFileError` or what a trainer raises of a study.
     """
     require_to_come(asked, now_ms)
     named, kind = tuple(_named(state, *each) for each in asked.wanted), Kind(asked.kind)
+    if kind is Kind.TRANSFER:
+        require_sharing(state, "a request for a transfer needs")
     spec = specification(state, asked.proposal()) if kind is Kind.TRAIN else None
     return Content(
         kind=kind,
@@ -55,6 +58,8 @@ def content_of(state: State, asked: RequestFile, now_ms: int, references: Iterab
 def _plan(asked: RequestFile, spec: StudySpec | None) -> bytes:
     if spec is not None:
         return plan_of(spec)
+    if asked.kind == Kind.TRANSFER:
+        return encode(asked.given())
     return encode(asked.count()) if asked.kind == Kind.COUNT else b""
 
 

@@ -23,9 +23,12 @@ from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, REGION, ROUNDS_MAX
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
 from hmchain.ledger.contracts.data.requests import SUMMED, DocumentKind, Kind
+from hmchain.ledger.contracts.data.transfers import DAYS_MAX as TRANSFER_DAYS_MAX
+from hmchain.ledger.contracts.data.transfers import TransferPlan
 from hmchain.plain import number
 
 ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
@@ -63,6 +66,15 @@ class QueryAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """How much may be learned of one person from the answer, at most: noise of about 1 / epsilon people is added."""
 
 
+class TransferAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which records are to be sent to the applicant's organisation, and how long it may keep them."""
+
+    kinds: list[str] = []
+    """Only records of these kinds; all if it is empty."""
+    days: int
+    """Since they were given; then they are erased."""
+
+
 class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request's TOML file."""
 
@@ -91,6 +103,8 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """As in a study's own file, without what the request says."""
     query: QueryAsked | None = None
     """Of a count."""
+    transfer: TransferAsked | None = None
+    """Of a transfer."""
     copied_from: str = ""
     """A request that this one renews."""
     folder: str = ""
@@ -139,6 +153,19 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             what = f"query.epsilon = {self.query.epsilon:g} is out of range"
             raise RequestFileError(what, f"it may be {least:g} to {most:g}; the less, the more noise")
         return CountPlan(parse(self.query.people, self.until.year), round(self.query.epsilon * MILLION))
+
+    def given(self) -> TransferPlan:
+        """What a request for a transfer asks for. Raises `RequestFileError`."""
+        if self.transfer is None:
+            raise RequestFileError("[transfer] is missing", "say how long the records may be kept: days = 90")
+        if self.fields:
+            raise RequestFileError("fields is for what is computed, and records travel whole", "leave it out")
+        for kind in self.transfer.kinds:
+            _require_one_of("transfer.kinds", kind, datasets.KINDS)
+        if not 1 <= self.transfer.days <= TRANSFER_DAYS_MAX:
+            what = f"transfer.days = {self.transfer.days} is out of range"
+            raise RequestFileError(what, f"it may be 1 to {TRANSFER_DAYS_MAX}")
+        return TransferPlan(tuple(sorted(set(self.transfer.kinds))), self.transfer.days)
 
     def proposal(self) -> Proposal:
         """The study of a request to train, as its own file would ask for it. Raises `RequestFileError`."""
@@ -246,14 +273,17 @@ def _require_resources(asked: ResourcesAsked, kind: Kind) -> None:
 
 
 def _require_plan(asked: RequestFile) -> None:
-    if asked.study and asked.kind != Kind.TRAIN:
-        raise RequestFileError(f"[study] is for kind = 'train', and kind = {asked.kind!r}", "leave one of them out")
-    if asked.query is not None and asked.kind != Kind.COUNT:
-        raise RequestFileError(f"[query] is for kind = 'count', and kind = {asked.kind!r}", "leave one of them out")
+    tables = ((Kind.TRAIN, "study", bool(asked.study)), (Kind.COUNT, "query", asked.query is not None))
+    for kind, table, is_there in (*tables, (Kind.TRANSFER, "transfer", asked.transfer is not None)):
+        if is_there and asked.kind != kind:
+            what = f"[{table}] is for kind = '{kind}', and kind = {asked.kind!r}"
+            raise RequestFileError(what, "leave one of them out")
     if asked.kind == Kind.TRAIN:
         asked.proposal()
     if asked.kind == Kind.COUNT:
         asked.count()
+    if asked.kind == Kind.TRANSFER:
+        asked.given()
 
 
 def _require_name(key: str, name: str) -> None:

@@ -11,6 +11,7 @@ from hmchain.application.governance.purposes import PURPOSES
 from hmchain.application.governance.requests.file import RequestFileError
 from hmchain.application.governance.requests.form import FIELDS
 from hmchain.ledger.context import is_name
+from hmchain.ledger.contracts.data.datasets import KINDS
 from hmchain.ledger.contracts.data.requests import Kind
 
 DAYS = 365
@@ -24,8 +25,7 @@ name = "{name}"           # short, for ever, and seen by all members: no word of
 kind = "{kind}"           # train a model, count people, statistics, evaluate a model, or transfer records
 purposes = ["health-research"]   # {purposes}; or codes of the Data Use Ontology
 # diseases = ["MONDO:0005072"]   # what it is about, by codes of the Mondo Disease Ontology
-# fields = ["age", "sex"]        # which fields are needed, where not all are
-# labels = ["diagnosis"]         # which labels
+{fields}# labels = ["diagnosis"]         # which labels
 regions = []              # countries to which results go: ["DE", "FR"]
 commercial = false        # whether anybody earns money with it
 publishes = true          # whether results will be published
@@ -39,6 +39,8 @@ until = {until}        # the last day on which the data are used
 hours = 24
 memory_gib = 4.0
 """
+_FIELDS = """# fields = ["age", "sex"]        # which fields are needed, where not all are
+"""
 _STUDY = """
 [study]                   # all keys: docs/how-to/scientist.md
 rounds = 600
@@ -47,6 +49,11 @@ _QUERY = """
 [query]                   # whom to count
 people = "female and age 50..79 and condition ICD10:C50 since 2015-01-01"
 epsilon = 1.0             # 0.01 to 1: the less, the more noise, and the less is learned of one person
+"""
+_TRANSFER = """
+[transfer]                # records travel whole, sealed to your organisation
+# kinds = ["dicom"]       # only these, where not all are needed: {kinds}
+days = 90                 # so long you may keep them; then you erase them, and sign that you did
 """
 _ATTACHMENTS = """
 [attachments]             # files beside this one: PDF, text, PNG or JPEG of 8 MiB at most
@@ -72,9 +79,11 @@ def template(name: str, kind: str, hospitals: Iterable[tuple[str, str]], today: 
     named = "\n".join(_datasets(hospitals))
     head = _HEAD.format(
         name=name, kind=kind, purposes=", ".join(PURPOSES), datasets=named or '# north = "scans"',
+        fields="" if kind == Kind.TRANSFER else _FIELDS,
         until=(today + datetime.timedelta(days=DAYS - 1)).isoformat(),
     )  # fmt: skip
-    plan = {Kind.TRAIN: _STUDY, Kind.COUNT: _QUERY}.get(Kind(kind), "")
+    travels = _TRANSFER.format(kinds=", ".join(KINDS))
+    plan = {Kind.TRAIN: _STUDY, Kind.COUNT: _QUERY, Kind.TRANSFER: travels}.get(Kind(kind), "")
     return head + plan + _ATTACHMENTS + _FORM + "".join(_questions())
 
 

@@ -15,6 +15,7 @@ from hmchain.errors import HMChainError
 from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data.queries import plan_of as count_plan
 from hmchain.ledger.contracts.data.requests import Content, Kind
+from hmchain.ledger.contracts.data.transfers import plan_of as transfer_plan
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
 from hmchain.ledger.readers.requests import HospitalWord
 from hmchain.ledger.transactions import Refusal
@@ -37,6 +38,7 @@ def asked_terms(content: Content) -> tuple[Term, ...]:
     return (
         ("to", KINDS[content.kind]),
         *_counted(content),
+        *_sent(content),
         ("for", "; ".join(map(purpose_words, content.purposes))),
         *((("about", "; ".join(map(disease_words, content.diseases))),) if content.diseases else ()),
         ("data", data),
@@ -65,6 +67,20 @@ def _counted(content: Content) -> tuple[Term, ...]:
     return (
         ("counts", words_of_query(plan.query)),
         ("noise", f"about {people:.0f} people more or less from each hospital (epsilon {epsilon:g})"),
+    )
+
+
+def _sent(content: Content) -> tuple[Term, ...]:
+    if content.kind is not Kind.TRANSFER:
+        return ()
+    try:
+        plan = transfer_plan(content.plan)
+    except Refusal:
+        return (("sends", "nobody can tell: the plan is not one that this version reads. Do not approve it"),)
+    which = f"the records of kind {', '.join(plan.kinds)}" if plan.kinds else "all records"
+    return (
+        ("sends", f"{which} of each version named below, whole and de-identified as the hospital keeps them"),
+        ("kept", f"at most {plan.days} days; then the applicant's organisation erases them and signs that it did"),
     )
 
 
@@ -118,7 +134,10 @@ def at_worst(content: Content) -> str:
         case Kind.EVALUATE:
             return "the scores of a model on your records; on few records a score says something about each of them"
         case Kind.TRANSFER:
-            return "everything: the records themselves leave the hospital, and whoever opens them can keep them"
+            return (
+                "everything that stands in the records: they leave the hospital, and a signature that they were erased "
+                "is a promise. Whoever opens them can copy them, and compare them with what else is known of a person"
+            )
 
 
 def _of_training(content: Content) -> str:

@@ -31,7 +31,7 @@ from support.request_bed import FILE, NAME, RequestBed
 from support.study_bed import SCHEMA, START_MS
 
 DAY_MS = 86_400_000
-TRAIN = FILE.replace('"transfer"', '"train"').replace("[form]", "[study]\nrounds = 2\n[form]").replace(
+TRAIN = FILE.replace('"transfer"', '"train"').replace("[transfer]\ndays = 90", "[study]\nrounds = 2").replace(
     'north = "brain"', 'north = "brain"\nsouth = "brain"')  # fmt: skip
 
 
@@ -253,3 +253,13 @@ def test_a_request_to_train_says_in_words_what_it_pins_and_could_reveal(bed: Req
         evil = replace(spec, **each)
         asked = replace(content, plan=encode(evil))
         assert plan_terms(asked) and dict(asked_terms(asked))["at worst"], "a strange plan keeps nobody from saying no"
+
+
+def test_a_transfer_says_in_words_what_leaves_the_hospital_and_for_how_long(bed: RequestBed) -> None:
+    content = bed.submit(FILE.replace("days = 90", 'days = 90\nkinds = ["fhir", "dicom"]')).content
+    assert content is not None
+    terms = dict(asked_terms(content))
+    assert terms["sends"].startswith("the records of kind dicom, fhir of each version")
+    assert terms["kept"].startswith("at most 90 days; then the applicant's organisation erases them")
+    assert "a signature that they were erased is a promise" in terms["at worst"]
+    assert "Do not approve it" in dict(asked_terms(replace(content, plan=b"")))["sends"]

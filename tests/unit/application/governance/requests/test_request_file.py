@@ -15,6 +15,7 @@ from hmchain.application.governance.requests.form import FIELDS
 from hmchain.application.governance.requests.template import template, write_template
 from hmchain.application.governance.study_file import StudyFileError
 from hmchain.ledger.contracts.data.requests import DocumentKind, Kind
+from hmchain.ledger.contracts.data.transfers import TransferPlan
 
 TODAY = datetime.date(2026, 11, 28)
 FORM = '[form]\ntitle = "Relapse"\nuse = "Who relapses?"\ncontact = "Dr West"\n'
@@ -144,3 +145,19 @@ def test_a_study_is_checked_as_its_own_file_would_be(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_names_the_way_to_one(tmp_path: Path) -> None:
     with pytest.raises(RequestFileError, match="hmchain request new NAME"):
         load_request(tmp_path / "nothing.toml")
+
+
+def test_a_transfer_says_which_records_and_for_how_long(tmp_path: Path) -> None:
+    text = template("relapse", "transfer", [("north", "scans")], TODAY).replace('"""\n"""', '"x"').replace('""', '"x"')
+    assert load(tmp_path, text).given() == TransferPlan((), 90)
+    some = text.replace("days = 90", 'days = 30\nkinds = ["fhir", "dicom"]')
+    assert load(tmp_path, some).given() == TransferPlan(("dicom", "fhir"), 30)
+    for before, after, says in (
+        ("days = 90", "days = 0", "transfer.days = 0 is out of range"),
+        ("days = 90", 'days = 9\nkinds = ["dicoms"]', "did you mean 'dicom'"),
+        ("days = 90", "", "days"),
+        ("regions = []", 'regions = []\nfields = ["age"]', "records travel whole"),
+        ('kind = "transfer"', 'kind = "evaluate"', r"\[transfer\] is for kind = 'transfer'"),
+    ):
+        with pytest.raises(RequestFileError, match=says):
+            load(tmp_path, text.replace(before, after, 1))
