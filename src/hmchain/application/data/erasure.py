@@ -173,7 +173,9 @@ def destroy(records: Records, dataset: str | None, target: Target) -> ErasedReco
         assert dataset is not None
         return _erase_record(records, dataset, target.record)
     named = subjects(records, target)
-    records.catalogue.patients.forget(_persons(records, target) or reidentification.persons(records, named))
+    persons = _persons(records, target) or reidentification.persons(records, named)
+    records.catalogue.patients.forget(persons)
+    records.catalogue.consents.forget(persons)
     return _erase_subjects(records, named, held)
 
 

@@ -36,6 +36,8 @@ from hmchain.records.catalogue.optouts import LeftOut, OptOuts
 from hmchain.records.catalogue.patients import Patients, write_merges, write_notes
 from hmchain.records.catalogue.projects import Projects
 from hmchain.records.catalogue.quarantine import Quarantine
+from hmchain.records.consents.optout_lists import OptOutLists
+from hmchain.records.consents.register import Consents
 from hmchain.records.deidentification.outcome import Edition
 from hmchain.records.deidentification.patients import PatientRule
 from hmchain.records.deidentification.profile import Profile
@@ -64,8 +66,8 @@ class VersionFixedError(InputError):
 
 
 class Catalogue:
-    """Datasets, versions and records in one SQLite file, beside `projects`, `patients`, `quarantine` and
-    `opt_outs`.
+    """Datasets, versions and records in one SQLite file, beside `projects`, `patients`, `quarantine`, `opt_outs`,
+    `consents` and `optout_lists`.
 
     One thread at a time; close it.
     """
@@ -83,6 +85,8 @@ class Catalogue:
         self.projects = Projects(self._file, local, people=people, patients=self.patients)
         self.quarantine = Quarantine(self._file, local.derive("hmchain reviewed content"))
         self.opt_outs = OptOuts(self._file, local.derive("hmchain opt-outs"))
+        self.consents = Consents(self._file, local.derive("hmchain consent register"))
+        self.optout_lists = OptOutLists(self._file)
         self._editions = Editions(local)
 
     def close(self) -> None:
@@ -389,7 +393,7 @@ class Catalogue:
 
     def left_out(self, project: str) -> LeftOut:
         """List what an extraction for a project passes over."""
-        return self.opt_outs.left_out(self.projects.pseudonyms(project))
+        return self.opt_outs.left_out(self.projects.pseudonyms(project), self.optout_lists)
 
 
 def _unknown(what: str) -> UnknownVersionError:

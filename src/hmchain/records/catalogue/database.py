@@ -9,9 +9,11 @@ from hmchain import files, sqlite
 from hmchain.errors import StorageError
 from hmchain.records.catalogue.editions import SCHEMA as EDITIONS
 from hmchain.records.catalogue.outcomes import SCHEMA as OUTCOMES
+from hmchain.records.consents.optout_lists import SCHEMA as OPTOUT_LISTS
+from hmchain.records.consents.register import SCHEMA as CONSENTS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
@@ -52,6 +54,7 @@ _MIGRATIONS = {
     6: "".join(f"DROP INDEX IF EXISTS held_by_{name};" for name in ("item", *_INDEXED)) + _INDEXES,
     7: f"ALTER TABLE blanked_devices RENAME TO unsigned;{_DEVICES}{_SIGNED_BY_NOBODY}",
     8: OUTCOMES,
+    9: CONSENTS + OPTOUT_LISTS,
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -89,7 +92,7 @@ CREATE TABLE held_subjects (
 CREATE INDEX held_by_subject ON held_subjects (subject);
 {_REVIEW}{_VOTES}{_DEVICES}{_INDEXES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
-{EDITIONS}{OUTCOMES}
+{EDITIONS}{OUTCOMES}{CONSENTS}{OPTOUT_LISTS}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

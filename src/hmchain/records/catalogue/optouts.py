@@ -7,15 +7,20 @@ record as a keyed digest of it. Without the hospital's local key none of them sa
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
 
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue.database import Database
+from hmchain.records.consents.optout_lists import OptOutLists
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 PATIENT, SUBJECT, RECORD = "patient", "subject", "record"
 """By what somebody or something is left out: the hospital's own patient identifier, a pseudonym, a record's id."""
+
+
+def _on_no_list(_: Collection[bytes]) -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -37,14 +42,17 @@ class LeftOut:
     persons: frozenset[bytes]
     """The same by the digests of their numbers."""
     digests: frozenset[bytes]
+    listed: Callable[[Collection[bytes]], bool] = field(default=_on_no_list, repr=False)
+    """Whether one of some persons is on a list that others keep."""
 
     def patient(self, subject: str) -> bool:
         """Tell whether a patient, by the pseudonym, is left out."""
         return subject in self.subjects or self._has(SUBJECT, subject)
 
-    def record(self, record: str, subject: str, others: Iterable[bytes] = ()) -> bool:
-        """Tell whether a record is left out, for itself or its patient; `others` are the patient's other numbers."""
-        return self.patient(subject) or self._has(RECORD, record) or not self.persons.isdisjoint(others)
+    def record(self, record: str, subject: str, persons: Collection[bytes] = ()) -> bool:
+        """Tell whether a record is left out, for itself or its patient; `persons` are all numbers of the patient's."""
+        is_left_out = self.patient(subject) or self._has(RECORD, record) or not self.persons.isdisjoint(persons)
+        return is_left_out or self.listed(persons)
 
     def _has(self, kind: str, name: str) -> bool:
         return bool(self.digests) and _digest(self.key, kind, name) in self.digests
@@ -83,16 +91,19 @@ class OptOuts:
             sql = "DELETE FROM opt_outs WHERE kind = ? AND digest = ?"
             return sum(database.execute(sql, (each.kind, each.digest)).rowcount for each in entries)
 
-    def left_out(self, pseudonyms: Pseudonyms) -> LeftOut:
-        """List what an extraction of one project passes over."""
+    def left_out(self, pseudonyms: Pseudonyms, lists: OptOutLists) -> LeftOut:
+        """List what an extraction of one project passes over, and no use of what is extracted takes."""
         known = self.entries()
-        subjects = {pseudonyms.subject_of(entry.digest) for entry in known if entry.kind == PATIENT}
+        by_number = [entry.digest for entry in known if entry.kind == PATIENT] + lists.persons()
+        subjects = {pseudonyms.alone(each) for one in by_number for each in pseudonyms.all_of(one)}
         by_pseudonym = frozenset(entry.digest for entry in known if entry.kind != PATIENT)
         for one in pseudonyms.merged_persons():  # who opted out by a pseudonym, and has another one since a merge
             if _digest(self._key, SUBJECT, pseudonyms.alone(one)) in by_pseudonym:
                 subjects.add(pseudonyms.subject_of(one))
         persons = {each for entry in known if entry.kind == PATIENT for each in pseudonyms.all_of(entry.digest)}
-        return LeftOut(self._key, frozenset(subjects), frozenset(persons), by_pseudonym)
+        return LeftOut(
+            self._key, frozenset(subjects), frozenset(persons), by_pseudonym, lists.has if lists else _on_no_list
+        )
 
 
 def _digest(key: SecretKey, kind: str, name: str) -> bytes:

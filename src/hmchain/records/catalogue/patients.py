@@ -92,6 +92,13 @@ class Patients:
         for (known,) in self._file.query("SELECT person FROM patient_numbers ORDER BY person"):
             yield known
 
+    def others(self) -> dict[bytes, list[bytes]]:
+        """The persons who have a number among their others, by the digest of that number."""
+        found: dict[bytes, list[bytes]] = {}
+        for other, one in self._file.query("SELECT other, person FROM other_numbers ORDER BY other, person"):
+            found.setdefault(other, []).append(one)
+        return found
+
     def number(self, one: bytes) -> Patient | None:
         """A person's number; None if it is not kept."""
         found = self._file.query("SELECT sealed FROM patient_numbers WHERE person = ?", (one,))

@@ -288,7 +288,8 @@ class Extraction:
         if isinstance(outcome, Held):
             return any(self._left_out.patient(subject) for subject in outcome.subjects)
         clean = clean_of(outcome)
-        left_out = self._left_out.record(clean.record, clean.subject, clean.patient.others if clean.patient else ())
+        persons = (clean.patient.person, *clean.patient.others) if clean.patient else ()
+        left_out = self._left_out.record(clean.record, clean.subject, persons)
         if left_out and isinstance(outcome, SealedRecord):
             self._store.discard(outcome.sealed)
         return left_out

@@ -246,6 +246,11 @@ class Vault:
         chosen = "SELECT record FROM records WHERE dataset = ? AND version = ? ORDER BY record"
         return [record for (record,) in self._database.query(chosen, (dataset, version))]
 
+    def owners(self, dataset: str, version: int) -> dict[str, str]:
+        """The pseudonym of each record's patient, by record id in order; an empty one for what is nobody's."""
+        chosen = "SELECT record, subject FROM records WHERE dataset = ? AND version = ? ORDER BY record"
+        return dict(self._database.query(chosen, (dataset, version)))
+
     def has(self, dataset: str, version: int, record: str) -> bool:
         """Tell whether a version has a record; its ciphertext is not looked at."""
         chosen = "SELECT 1 FROM records WHERE dataset = ? AND version = ? AND record = ?"

@@ -95,7 +95,8 @@ def test_what_an_earlier_program_took_stays_accounted_for(steward: Steward, scan
     today(steward, scans)
     catalogue = steward.folder / "catalogue.db"
     with closing(sqlite3.connect(catalogue)) as database, database:
-        database.executescript("DROP TABLE outcomes; PRAGMA user_version = 8")
+        gone = ("outcomes", "consents", "bases", "optout_lists", "listed")
+        database.executescript("".join(f"DROP TABLE {each};" for each in gone) + "PRAGMA user_version = 8")
     steward.run("erase", "--patient", f"{NUMBER}-1")
     assert today(steward, scans)["files"] == {"found": 14, "taken": 12, "held": 2}
 

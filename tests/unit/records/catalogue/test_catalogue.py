@@ -190,7 +190,7 @@ def test_a_catalogue_of_the_version_before_is_brought_along(tmp_path: Path) -> N
             old.execute(f"DROP INDEX held_by_{index}")
         for column in ("regions", "series", "modality", "device", "patient", "content"):
             old.execute(f"ALTER TABLE held DROP COLUMN {column}")
-        for table in ("decisions", "votes", "blanked_devices"):
+        for table in ("decisions", "votes", "blanked_devices", "consents", "bases", "optout_lists", "listed"):
             old.execute(f"DROP TABLE {table}")
         for column in ("file", "became"):
             old.execute(f"ALTER TABLE items DROP COLUMN {column}")

@@ -1,0 +1,114 @@
+"""What rules about data ask of a record, read from the record itself; only where a consent names data.
+
+De-identification moved its dates, so they are moved back; it left out who authored it and how sensitive it is, so that
+is not known.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from hmchain.application.site.hospital import Records
+from hmchain.records.consents.consent import Coding, Span
+from hmchain.records.consents.deciding import UNKNOWN, Facts
+from hmchain.records.consents.reading import moment
+from hmchain.records.deidentification.fhir.deidentifier import MEDIA_TYPE as FHIR_JSON
+from hmchain.records.deidentification.fhir.resources import decode
+from hmchain.records.deidentification.fhir.rules import objects, target
+from hmchain.records.deidentification.pseudonyms import Pseudonyms
+
+DICOM_TYPE = "application/dicom"
+_DATES = (
+    "effectiveDateTime", "effectiveInstant", "effectivePeriod", "performedDateTime", "performedPeriod",
+    "onsetDateTime", "onsetPeriod", "occurrenceDateTime", "occurrencePeriod", "started", "period", "authoredOn",
+    "recordedDate", "issued", "date", "created",
+)  # fmt: skip
+"""Elements of resources that say when what they tell of was, the first that there is counts."""
+_RELATED = ("encounter", "context", "basedOn", "partOf", "episodeOfCare")
+_DICOM_DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+class FactsOf:
+    """Reads facts of records of one version."""
+
+    def __init__(self, records: Records, dataset: str, version: int, made: Sequence[Pseudonyms]) -> None:
+        self._records, self._dataset, self._version = records, dataset, version
+        self._made = made[0] if len(made) == 1 else None
+        entry = records.catalogue.dataset(dataset)
+        self._are_moved = entry is not None and entry.profile.dates == "shift"
+
+    def of(self, record: str, subject: str) -> Facts:
+        """What is known of a record; nothing of what is neither a FHIR resource nor a DICOM object."""
+        entry = self._records.catalogue.record(self._dataset, self._version, record)
+        if entry is None or self._made is None:
+            return UNKNOWN
+        data = self._records.vault.get(self._dataset, self._version, record)
+        back = -self._made.shift(subject) if self._are_moved else timedelta()
+        if entry.media_type == FHIR_JSON:
+            return _of_resource(decode(data), back, self._made)
+        return _of_object(data, back) if entry.media_type == DICOM_TYPE else UNKNOWN
+
+
+def _of_resource(resource: dict[str, Any], back: timedelta, made: Pseudonyms) -> Facts:
+    kind = str(resource["resourceType"])
+    codes = [
+        Coding(str(coding.get("system", "")), str(coding["code"]))
+        for element in ("code", "medicationCodeableConcept", "vaccineCode", "type")
+        for concept in objects(resource.get(element))
+        for coding in objects(concept.get("coding"))
+        if coding.get("code")
+    ]
+    names = (target(each, {}) for element in _RELATED for each in objects(resource.get(element)))
+    return Facts(
+        classes=frozenset({kind}),
+        codes=frozenset(codes),
+        span=_moved(next(_spans(resource), None), back),
+        name=f"{kind}/{resource['id']}",
+        related=frozenset("/".join(each) for each in names if each),
+        called=partial(_called, made),
+    )
+
+
+def _called(made: Pseudonyms, name: str) -> str:
+    kind, _, own = name.partition("/")
+    return f"{kind}/{made.identifier('fhir', f'{kind}/{own}')}"
+
+
+def _spans(resource: dict[str, Any]) -> Iterator[Span | None]:
+    for element in _DATES:
+        value = resource.get(element)
+        if type(value) is dict:
+            start, end = moment(value.get("start")), moment(value.get("end"))
+            yield Span(start.first_ms, end.last_ms) if start and end else None
+        elif value is not None:
+            yield moment(value)
+
+
+def _moved(span: Span | None, back: timedelta) -> Span | None:
+    """A time as it was before the dates were moved; what is known to the month or year alone moved as its middle."""
+    if span is None or span.first_ms is None or span.last_ms is None or not back:
+        return span
+    days_ms = back.days * _DAY_MS
+    wider_ms = 0 if span.last_ms - span.first_ms <= _DAY_MS else span.last_ms - span.first_ms
+    return Span(span.first_ms + days_ms - wider_ms, span.last_ms + days_ms + wider_ms)
+
+
+def _of_object(data: bytes, back: timedelta) -> Facts:
+    import pydicom  # takes a moment, and few consents name data
+
+    found = pydicom.dcmread(io.BytesIO(data), stop_before_pixels=True)
+    text = next((str(found.get(name)) for name in _DICOM_DATES if found.get(name)), "")
+    span = None
+    if len(text) == len("YYYYMMDD") and text.isdigit():
+        try:
+            first_ms = int(datetime(int(text[:4]), int(text[4:6]), int(text[6:]), tzinfo=UTC).timestamp() * 1000)
+            span = Span(first_ms, first_ms + _DAY_MS - 1)
+        except ValueError:
+            pass
+    kind = str(found.get("SOPClassUID", ""))
+    return Facts(classes=frozenset({kind}) if kind else None, span=_moved(span, back))

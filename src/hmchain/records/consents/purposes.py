@@ -1,0 +1,52 @@
+"""Purposes of use: the codes of HL7's v3 ActReason that consents name, what is a kind of what, and the DUO terms.
+
+The value set is `v3-PurposeOfUse` of HL7 Terminology; of treatment, payment and operations only the kinds that consents
+name by themselves stand here. A code that is not in the table is no kind of anything: whether it is meant is in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hmchain.records.consents.consent import Coding
+
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
+RESEARCH, TREATMENT, BREAK_GLASS = "HRESCH", "TREAT", "BTG"
+
+_PARENTS = {
+    "TREAT": "", "HPAYMT": "", "HOPERAT": "", "HRESCH": "", "PUBHLTH": "", "PATRQT": "", "HMARKT": "", "HDIRECT": "",
+    "CAREMGT": "TREAT", "COC": "TREAT", "CLINTRCH": "HRESCH", "ETREAT": "TREAT", "BTG": "ETREAT", "ERTREAT": "ETREAT",
+    "POPHLTH": "TREAT", "TREATDS": "TREAT", "DISASTER": "PUBHLTH", "THREAT": "PUBHLTH",
+    "BIORCH": "HRESCH", "CLINTRCHNPC": "CLINTRCH", "CLINTRCHPC": "CLINTRCH", "PRECLINTRCH": "CLINTRCH",
+    "DSRCH": "HRESCH", "POARCH": "HRESCH", "TRANSRCH": "HRESCH",
+    "DONAT": "HOPERAT", "FRAUD": "HOPERAT", "GOV": "HOPERAT", "HACCRED": "HOPERAT", "HCOMPL": "HOPERAT",
+    "HDECD": "HOPERAT", "HLEGAL": "HOPERAT", "HOUTCOMS": "HOPERAT", "HPRGRP": "HOPERAT", "HQUALIMP": "HOPERAT",
+    "HSYSADMIN": "HOPERAT", "LABELING": "HOPERAT", "METAMGT": "HOPERAT", "MEMADMIN": "HOPERAT", "MILCDM": "HOPERAT",
+    "PATADMIN": "HOPERAT", "PATSFTY": "HOPERAT", "PERFMSR": "HOPERAT", "RECORDMGT": "HOPERAT", "SYSDEV": "HOPERAT",
+    "HTEST": "SYSDEV", "TRAIN": "HOPERAT",
+    "CLMATTCH": "HPAYMT", "COVAUTH": "HPAYMT", "COVERAGE": "HPAYMT", "ELIGDTRM": "COVERAGE", "ELIGVER": "COVERAGE",
+    "ENROLLM": "COVERAGE", "REMITADV": "HPAYMT",
+}  # fmt: skip
+_OF_DUO = {
+    "DUO:0000004": RESEARCH, "DUO:0000042": RESEARCH, "DUO:0000006": "BIORCH", "DUO:0000007": "DSRCH",
+    "DUO:0000011": "POARCH", "DUO:0000043": TREATMENT,
+}  # fmt: skip
+"""No restriction and general research; health, medical or biomedical; a disease; ancestry; clinical care."""
+
+
+def is_known(purpose: Coding) -> bool:
+    """Whether it is known here what a purpose is a kind of."""
+    return purpose.system == ACT_REASON and purpose.code in _PARENTS
+
+
+def is_kind_of(code: str, other: str) -> bool:
+    """Whether one code is the other, or a kind of it."""
+    while code and code != other:
+        code = _PARENTS.get(code, "")
+    return code == other
+
+
+def of_request(terms: Iterable[str]) -> tuple[str, ...]:
+    """The purposes of a request that names terms of DUO; research in general where none of them is a use."""
+    found = {_OF_DUO[term] for term in terms if term in _OF_DUO}
+    return tuple(sorted(found)) or (RESEARCH,)

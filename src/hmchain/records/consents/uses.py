@@ -1,0 +1,45 @@
+"""A use of records, as consents speak of it: what is done, for what, and who receives what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from hmchain.records.consents.purposes import RESEARCH
+
+
+class UseKind(Enum):
+    """Everything that the program does with records of patients."""
+
+    TRAIN = "train"
+    COUNT = "count"
+    PREPARE = "prepare"
+    """Something to learn from is made of them."""
+    REGISTER = "register"
+    """They become part of a new version, to be used by studies."""
+    EXPORT = "export"
+    TRANSFER = "transfer"
+    """Another hospital receives them."""
+    EVIDENCE = "evidence"
+    """What a model tells of them is measured, before it is released."""
+
+    @property
+    def action(self) -> str:
+        """The same as a code of FHIR's `consentaction`."""
+        return "disclose" if self is UseKind.TRANSFER else "use"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody uses anything yet: each use of what is made is asked about again."""
+        return self in (UseKind.PREPARE, UseKind.REGISTER)
+
+
+@dataclass(frozen=True)
+class Use:
+    """One use, as it is asked about."""
+
+    kind: UseKind
+    purposes: tuple[str, ...] = (RESEARCH,)
+    """Codes of v3 ActReason, or `SYSTEM|CODE` of another system: every one of them must be permitted."""
+    recipients: tuple[str, ...] = ()
+    """Organisations that asked for it, or receive the records; nobody in particular if it is empty."""

@@ -1,0 +1,135 @@
+"""Which records a use may have: less by opt-outs, lists and consents, and never by more than they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hmchain.application.consent.usable import LeftOutBy, Usable, Use, UseKind, usable
+from hmchain.application.data import erasure, extraction
+from hmchain.application.data.erasure import Target
+from hmchain.application.site import hospital
+from hmchain.application.site.hospital import Records
+from hmchain.records.consents.reading import consents_in
+from hmchain.records.consents.register import Basis, DatasetBasis
+from hmchain.records.deidentification.patients import Patient
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import read_request
+from support.health_records import observation, patient
+from support.pcf_consents import consent, rule
+
+PATIENTS = 6
+NOW = 1_800_000_000_000
+YES, NO = rule("permit", purposes=("HRESCH",)), rule("deny", purposes=("HRESCH",))
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Records]:
+    """A hospital with six patients, of each their own resource and two observations; and one medication."""
+    lines = [patient(number) for number in range(PATIENTS)]
+    lines += [observation(each, number) for number in range(PATIENTS) for each in range(2)]
+    lines.append(
+        {"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "http://loinc.org", "code": "1-8"}]}}
+    )
+    file = tmp_path / "export.ndjson"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    with (
+        hospital.open_records(hospital.create(tmp_path / "north")) as records,
+        open_source(read_request(str(file))) as source,
+    ):
+        extraction.extract_into(records, "cohort", source, title="Cohort", profile="longitudinal")
+        yield records
+
+
+def give(records: Records, number: int, *resources: dict[str, Any]) -> None:
+    """Put consents of a patient into the register."""
+    for each in resources:
+        (given,) = consents_in(
+            json.dumps(each | {"patient": {"reference": f"Patient/{patient(number)['id']}"}}).encode(),
+            records.catalogue.patients.rule,
+        )
+        (person, *_) = records.catalogue.patients.persons_of(given.patient)
+        records.catalogue.consents.add([(person, given.consent)], NOW)
+
+
+def ask(records: Records, purpose: str = "HRESCH", kind: UseKind = UseKind.TRAIN, at_ms: int = NOW) -> Usable:
+    return usable(records, "cohort", 1, Use(kind, (purpose,), ("north",)), at_ms)
+
+
+def test_with_nothing_said_all_records_may_be_used(records: Records) -> None:
+    found = ask(records)
+    assert len(found.records) == found.of == 3 * PATIENTS + 1 and not found.left_out
+    assert len(found.subjects) == PATIENTS
+
+
+def test_a_patient_who_denies_is_left_out_and_nobody_else(records: Records) -> None:
+    give(records, 0, consent("a", NO))
+    give(records, 1, consent("b", rule("deny", purposes=("TREAT",))))
+    found = ask(records)
+    assert found.left_out == {LeftOutBy.DENIED: 3} and len(found.subjects) == PATIENTS - 1
+    assert found.stamp != ask(records, "TREAT").stamp, "another use, other records"
+    assert ask(records, "TREAT").left_out == {LeftOutBy.DENIED: 3}
+
+
+def test_a_dataset_that_goes_by_consent_is_used_as_far_as_patients_permit(records: Records) -> None:
+    records.catalogue.consents.set_basis("cohort", DatasetBasis(Basis.CONSENT))
+    assert ask(records).left_out == {LeftOutBy.NO_CONSENT: 3 * PATIENTS}
+    assert len(ask(records).records) == 1, "a medication is about nobody"
+    give(records, 0, consent("a", YES))
+    give(records, 1, consent("b", rule("permit", purposes=("TREAT",))))
+    give(records, 2, consent("c", YES | {"modifierExtension": [{"url": "http://example.org"}]}))
+    found = ask(records)
+    assert len(found.subjects) == 1
+    assert found.left_out == {LeftOutBy.NO_CONSENT: 3 * (PATIENTS - 2), LeftOutBy.UNDECIDED: 3}
+
+
+def test_withdrawn_is_withdrawn_until_the_patient_consents_anew(records: Records) -> None:
+    give(records, 0, consent("a", YES))
+    before = ask(records)
+    (entry,) = records.catalogue.consents.entries()
+    assert records.catalogue.consents.withdraw([entry], NOW) == 1
+    assert ask(records).left_out == {LeftOutBy.WITHDRAWN: 3} and ask(records).stamp != before.stamp
+    give(records, 0, consent("a", YES, meta={"lastUpdated": "2022-07-01T00:00:00Z"}))
+    assert ask(records).left_out == {LeftOutBy.WITHDRAWN: 3}, "an export from before says nothing new"
+    give(records, 0, consent("b", YES, day="2027-03-01", policy="newer"))
+    assert ask(records, at_ms=NOW + 10**10).stamp == before.stamp
+
+
+def test_opted_out_here_or_on_a_list_is_left_out_of_what_is_there_already(records: Records) -> None:
+    catalogue = records.catalogue
+    everything = ask(records).stamp
+    erasure.opt_out(records, Target(patient="p0"))
+    observed = next(each.record for each in catalogue.records("cohort", 1) if each.attributes["resource"] != "Patient")
+    erasure.opt_out(records, Target(record=observed))
+    assert ask(records).left_out[LeftOutBy.OPT_OUT] in (3, 4)
+    listed = [catalogue.patients.persons_of(Patient(number))[0] for number in ("p1", "p2", "elsewhere")]
+    catalogue.optout_lists.reconcile("national", "", NOW, listed, NOW)
+    assert len(ask(records).subjects) == PATIENTS - 3
+    catalogue.optout_lists.reconcile("national", "", NOW + 1, [], NOW)
+    erasure.lift_opt_out(records, Target(patient="p0"))
+    erasure.lift_opt_out(records, Target(record=observed))
+    assert ask(records).stamp == everything, "who left the list may be used again"
+
+
+def test_rules_about_data_are_asked_of_each_record_with_its_own_date(records: Records) -> None:
+    """Dates of records were moved; the hospital moves them back."""
+    give(records, 0, consent("a", rule("permit", rule("deny", **{"class": [{"code": "Observation"}]}))))
+    assert ask(records).left_out == {LeftOutBy.DENIED: 2}
+    one = {"meaning": "instance", "reference": {"reference": "Observation/o2-1"}}
+    times = sorted(observation(each, 1)["effectiveDateTime"] for each in range(2))
+    day = times[0][:10]
+    assert times[1][:10] > day
+    give(records, 1, consent("b", rule("deny", dataPeriod={"start": day, "end": day})))
+    give(records, 2, consent("c", rule("deny", data=[one])))
+    found = ask(records)
+    assert found.left_out == {LeftOutBy.DENIED: 2 + 1 + 1, LeftOutBy.UNDECIDED: 1}, "a Patient resource has no date"
+
+
+def test_who_is_erased_has_no_consent_left(records: Records) -> None:
+    give(records, 0, consent("a", YES))
+    erasure.destroy(records, None, Target(patient="p0"))
+    assert records.catalogue.consents.count() == 0
