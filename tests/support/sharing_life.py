@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from support import anchored_logs, study_bed, transfer_bench
+from support import anchored_logs, release_life, study_bed, transfer_bench
 from support.ledger_network import Network
 
 
@@ -24,5 +24,6 @@ CHAPTERS: tuple[Callable[[Network], None], ...] = (
     begin,
     anchored_logs.anchor_logs,
     transfer_bench.given,
+    release_life.ask_for_releases,
 )
 """In the order in which they are lived."""

@@ -371,6 +371,33 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "dispute_spent": ("an earlier dispute of yours proved nothing in this attempt", "leave it to another participant"),
     "bad_path": ("a path does not lead to its root", "send the leaf with its path"),
     "bad_proof": ("the chunk cannot be recomputed from what was shown", "show every object's chunk, in order"),
+    "no_such_release": ("the ledger has no such release", "`hmchain release list` shows all"),
+    "release_exists": ("the name was given to a release before, and is given once", "choose another"),
+    "release_over": (
+        "it was released, or withdrawn by whoever asked",
+        "ask anew under another name; what was released stays released",
+    ),
+    "wrong_release": ("not what is asked for under that name", "read it again: `hmchain release show NAME`"),
+    "nothing_made": ("the study has made nothing that could leave", "wait until it is over: `hmchain study status`"),
+    "wrong_artefact": (
+        "not the digest of what the study made",
+        "ask again: `hmchain release ask STUDY` takes it from the ledger",
+    ),
+    "not_in_release": ("no record of the hospital is in it", "its own hospitals decide: `hmchain release show NAME`"),
+    "own_release": ("the sender asked for it, or for what made it", "somebody else decides"),
+    "other_regions": (
+        "the request named other places for its results",
+        "ask for those, or for a part of them: `hmchain request show REQUEST`",
+    ),
+    "moratorium": (
+        "a hospital asked that nothing be published yet",
+        "wait for its end: `hmchain uses duties`; or ask for a smaller audience",
+    ),
+    "not_automatic": (
+        "the hospital's terms leave this to its people",
+        "a steward decides: `hmchain release show NAME`",
+    ),
+    "too_many_releases": ("the organisation has 16 releases that wait", "withdraw one, or wait for the hospitals"),
     "not_wrong": ("the posted chunk is right", "there is no fraud here"),
 }
 """Code to meaning and way out; the latter may be empty."""

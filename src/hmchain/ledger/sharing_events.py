@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hmchain.ledger.ledger_event import AboutMember, LedgerEvent
 
+# -- transfers ---------------------------------------------------------------------------------------------------------
+
 
 class AboutTransfer(LedgerEvent, frozen=True):
     """Something about records that a hospital gave to another."""
@@ -41,6 +43,9 @@ class ErasureConfirmed(AboutTransfer, frozen=True, tag="transfer.erased"):
     statement: str
 
 
+# -- logs --------------------------------------------------------------------------------------------------------------
+
+
 class LogAnchored(AboutMember, frozen=True, tag="log.anchored"):
     """An organisation said how far the log of its security events is."""
 
@@ -55,3 +60,68 @@ class LogRestored(AboutMember, frozen=True, tag="log.restored"):
     size: int
     head: bytes
     person: str
+
+
+# -- releases ----------------------------------------------------------------------------------------------------------
+
+
+class AboutRelease(LedgerEvent, frozen=True):
+    """Something that a person, or a hospital's agent, said of a release."""
+
+    release: str
+    organisation: str
+    person: str
+    """Or the office or role whose key it was."""
+
+
+class ReleaseAsked(AboutRelease, frozen=True, tag="release.asked"):
+    """What a study made is to leave the hospitals that made it."""
+
+    study: str
+    artefact: bytes
+
+
+class ReleaseGranted(AboutRelease, frozen=True, tag="release.granted"):
+    """A yes of a hospital."""
+
+    counts: int
+    """1 if it is the hospital's; 0 where its policy asks for more persons."""
+
+
+class ReleaseRefused(AboutRelease, frozen=True, tag="release.refused"):
+    """A hospital's no, for now."""
+
+    reason: str
+
+
+class ReleaseWithdrawn(AboutRelease, frozen=True, tag="release.withdrawn"):
+    """It is not to leave, says who asked."""
+
+
+class Released(LedgerEvent, frozen=True, tag="release.released"):
+    """All hospitals said yes: in a receipt, this is what proves it to whoever has the file."""
+
+    release: str
+    study: str
+    artefact: bytes
+    audience: str
+    regions: tuple[str, ...]
+
+
+class AboutSharingTerms(LedgerEvent, frozen=True):
+    """What a hospital lets happen with a dataset without asking a person first."""
+
+    organisation: str
+    dataset: str
+    person: str
+
+
+class SharingTermsProposed(AboutSharingTerms, frozen=True, tag="sharing_terms.proposed"):
+    """They wait for another person."""
+
+
+class SharingTermsSet(AboutSharingTerms, frozen=True, tag="sharing_terms.set"):
+    """They are in force."""
+
+    counts_released: int
+    break_glass: int

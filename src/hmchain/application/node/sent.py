@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
-from hmchain.application.node import people_words, request_words, transfer_words
+from hmchain.application.node import people_words, release_words, request_words, transfer_words
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -54,6 +54,8 @@ from hmchain.ledger.transactions import Refusal, SignedTransaction, authenticate
 SHOWN_MS = DAY_MS
 """What became of a transaction is shown for so long after its expiry."""
 _ANSWER_SECONDS = 2.0
+_FAMILIES = (people_words, request_words, transfer_words, release_words)
+"""Each says what its transactions ask for, and what they are about."""
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -337,7 +339,7 @@ def about(body: Record) -> str:
             return "this node's votes"
         case SetPolicy() | ConfirmPolicy() | WithdrawPolicy():
             return f"the policy of {body.dataset}"
-    return people_words.about(body) or request_words.about(body) or transfer_words.about(body)
+    return next(filter(None, (each.about(body) for each in _FAMILIES)), "")
 
 
 def words(body: Record) -> str:
@@ -389,8 +391,7 @@ def words(body: Record) -> str:
             return f"rotate the {body.role}'s key"
         case RotateWrappingKey():
             return "rotate the wrapping key"
-    of_others = people_words.words(body) or request_words.words(body) or transfer_words.words(body)
-    return of_others or str(body.__struct_config__.tag)
+    return next(filter(None, (each.words(body) for each in _FAMILIES)), str(body.__struct_config__.tag))
 
 
 def _action(body: ProposeAction) -> str:

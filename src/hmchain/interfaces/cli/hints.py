@@ -34,6 +34,7 @@ _GROUPS = {
     "request": Takes.NODE,
     "policy": Takes.NODE,
     "cohort": Takes.NODE,
+    "release": Takes.NODE,
 }
 _OTHERS = {
     **dict.fromkeys(
@@ -47,6 +48,7 @@ _OTHERS = {
     **dict.fromkeys(("request list", "request show", "request terms"), Takes.RUN),
     **dict.fromkeys(("policy show", "policy terms", "policy history", "policy diff"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
+    **dict.fromkeys(("release list", "release show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
@@ -59,6 +61,7 @@ ABOUT_ONE = (
     "policy diff",
     "request show",
     "request terms",
+    "release show",
     "uses why",
     "ledger tx",
     "ledger proof",

@@ -38,6 +38,7 @@ class Commands(LazyGroup):
             ("policy", "policy", "What may be asked of a dataset: answer questions, try it, read it in plain words."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("uses", "uses", "What a hospital's data were used for, on whose word, until when; for a patient too."),
+            ("release", "release", "Let a study's result leave its hospitals, by their decisions; check what left."),
             ("model", "model", f"Models that studies made, and what they say. {RESEARCH_ONLY}"),
         )),
         *(LazyCommand(AUDITORS, *named) for named in (

@@ -20,6 +20,7 @@ from hmchain.ledger.contracts.data import (
     obligations,
     policies,
     reviewing,
+    sharing_terms,
     transfers,
 )
 from hmchain.ledger.contracts.learning import (
@@ -33,6 +34,7 @@ from hmchain.ledger.contracts.learning import (
     participation,
     permitted,
     planning,
+    releases,
     studies,
 )
 from hmchain.ledger.contracts.members import (
@@ -74,6 +76,8 @@ Body = (
     | office_keys.Bodies
     | anchors.Bodies
     | transfers.Bodies
+    | sharing_terms.Bodies
+    | releases.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -114,6 +118,8 @@ _SINCE_4: tuple[Any, ...] = (
     anchors,
     drafting,
     transfers,
+    sharing_terms,
+    releases,
 )
 """Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""
 

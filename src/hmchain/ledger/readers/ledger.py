@@ -28,6 +28,7 @@ from hmchain.ledger.readers import (
     notices,
     powers,
     proof_files,
+    releases,
     rules,
     studies,
     study_status,
@@ -47,6 +48,7 @@ from hmchain.ledger.readers.models import ModelView
 from hmchain.ledger.readers.notices import DutyView, Notice
 from hmchain.ledger.readers.powers import Powers
 from hmchain.ledger.readers.proof_files import ProofFile
+from hmchain.ledger.readers.releases import ReleaseView
 from hmchain.ledger.readers.rules import ParametersView, RulesView
 from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
 from hmchain.ledger.readers.states import (
@@ -314,6 +316,14 @@ class LedgerReader:
     def models(self) -> list[ModelView]:
         """The models that studies made, in order of study."""
         return models.models(self.verified.state)
+
+    def releases(self, study: str = "") -> list[ReleaseView]:
+        """All that was asked to leave, of one study if it is named, in order of name."""
+        return releases.all_releases(self.verified.state, study)
+
+    def release(self, name: str) -> ReleaseView:
+        """One release. Raises `UnknownReleaseError`."""
+        return releases.release(self.verified.state, name)
 
     def members(self) -> tuple[ValidatorStatus, ...]:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec import structs
 
@@ -18,7 +14,7 @@ from hmchain.application.learning.schedule import TrainingPlan
 from hmchain.application.learning.trainer_study import TrainerModel, TrainerPlan
 from hmchain.application.learning.trainers.architecture import Architecture
 from hmchain.application.learning.trainers.own import TrainerLayer
-from hmchain.canonical import Record, decode, encode
+from hmchain.canonical import decode, encode
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import phrases, protocols
 from hmchain.ledger.arithmetic import Layer, ModelRule
@@ -28,48 +24,17 @@ from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
 from hmchain.ledger.contracts.data.datasets import RecordSchema, RegisterDataset
 from hmchain.ledger.contracts.data.requests import Kind
+from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms
 from hmchain.ledger.contracts.learning import planning, studies
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import Refusal
 from hmchain.ledger.transition import Machine
 from hmchain.records.pictures.medmnist import CLASSES
+from support.ledger_texts import TEXT, taken
 from support.paths import VECTORS
 from support.request_bench import CODE, PLAN, REQUEST, RequestBench, content
 from support.study_bed import SCHEMA, make_spec
 
-TEXT = "Jane Roe of Mill Lane, born in 1950, was told of her tumour on Monday, and died of it in the week after."
 LETTER = TEXT.encode() * 60
-Apply = Callable[[protocols.Rules, Context, Any], None]
-
-
-def written(value: Any, chance: random.Random, path: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """A body as lists, again and again, each time with a text or bytes of chance in place of one of its own."""
-    match value:
-        case list():
-            for at, each in enumerate(value):
-                for place, changed in written(each, chance, (*path, at)):
-                    yield place, [*value[:at], changed, *value[at + 1 :]]
-        case str():
-            yield path, TEXT
-            yield path, "".join(chr(chance.randrange(32, 0x250)) for _ in range(chance.randrange(49, 500)))
-        case bytes():
-            yield path, TEXT.encode()
-            yield path, chance.randbytes(chance.randrange(65, 500))
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
-                if isinstance(inner := msgspec.msgpack.decode(value), list):
-                    yield from ((place, encode(changed)) for place, changed in written(inner, chance, path))
-
-
-def taken(apply: Apply, rules: protocols.Rules, context: Context, body: Record) -> set[tuple[str, tuple[int, ...]]]:
-    """The places of a body that would be taken where text is taken as well."""
-    found = set()
-    for place, changed in written(msgspec.msgpack.decode(encode(body)), random.Random(str(body))):
-        mark = context.state.savepoint()
-        with suppress(Refusal):
-            apply(rules, replace(context, events=[]), rules.decode_body(encode(changed)))
-            found.add((type(body).__name__, place))
-        context.state.rollback(mark)
-    return found
 
 
 class Watched:
@@ -97,7 +62,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 @pytest.mark.parametrize(
     ("vector_of", "bodies"),
-    [("3", {RegisterDataset, SaveDraft}), ("4", {RegisterDataset, *transfers.HANDLERS})],
+    [("3", {RegisterDataset, SaveDraft}), ("4", {RegisterDataset, SetSharingTerms, *transfers.HANDLERS})],
 )
 def test_a_sentence_is_taken_in_no_field_of_any_body_of_a_network_s_life(
     watched: Watched, vector_of: str, bodies: set[type]

@@ -1,0 +1,56 @@
+"""What transactions about releases, and about what is shared without asking, ask for, in words."""
+
+from __future__ import annotations
+
+from hmchain.canonical import Record
+from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms
+from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, DecideRelease, Decision, WithdrawRelease
+
+_AUDIENCES = {
+    Audience.APPLICANT: "those who asked for it",
+    Audience.MEMBERS: "all members of the network",
+    Audience.PUBLIC: "everybody",
+}
+
+
+def audience_words(audience: str) -> str:
+    """For whom a release is."""
+    return _AUDIENCES[Audience(audience)]
+
+
+def about(body: Record) -> str:
+    """The release or the terms that it is about; empty for what is about something else."""
+    match body:
+        case AskRelease():
+            return f"release {body.name}"
+        case DecideRelease() | WithdrawRelease():
+            return f"release {body.release}"
+        case SetSharingTerms():
+            return f"the sharing terms of {body.dataset}"
+    return ""
+
+
+def words(body: Record) -> str:
+    """What it asks for, as its sender would say it; empty for what is about something else."""
+    match body:
+        case AskRelease():
+            where = f" in {', '.join(body.regions)}" if body.regions else ""
+            whom = _AUDIENCES[body.audience]
+            return f"ask that what {body.study} made ({body.artefact.hex()[:12]}) leave for {whom}{where}: {body.name}"
+        case DecideRelease(decision=Decision.GRANTED):
+            return f"let release {body.release} ({body.asked.hex()[:12]}) leave, for good once all hospitals say so"
+        case DecideRelease():
+            return f"keep release {body.release} inside ({body.reason})"
+        case WithdrawRelease():
+            return f"ask no more for release {body.release}"
+        case SetSharingTerms():
+            return f"let {_terms(body)} of {body.dataset} be shared without asking a person first"
+    return ""
+
+
+def _terms(body: SetSharingTerms) -> str:
+    said = (
+        ("releases of counts", body.terms.counts_released),
+        ("one patient's records in an emergency", body.terms.break_glass),
+    )
+    return " and ".join(words for words, holds in said if holds) or "nothing"

@@ -1,0 +1,1 @@
+"""Releases: what a study made leaves its hospitals by their decisions, as a file that proves them."""

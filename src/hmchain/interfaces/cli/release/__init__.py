@@ -1,0 +1,11 @@
+"""`hmchain release`: what studies made leaves their hospitals by these hospitals' decisions, and only so."""
+
+from __future__ import annotations
+
+import typer
+
+from hmchain.interfaces.cli.release import ask, look
+
+app = typer.Typer(no_args_is_help=True)
+app.add_typer(ask.app)
+app.add_typer(look.app)
