@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset
-from support import anchored_logs, release_life, study_bed, transfer_bench
+from support import anchored_logs, incident_life, release_life, study_bed, transfer_bench
 from support.ledger_network import Network
 
 
@@ -25,5 +25,6 @@ CHAPTERS: tuple[Callable[[Network], None], ...] = (
     anchored_logs.anchor_logs,
     transfer_bench.given,
     release_life.ask_for_releases,
+    incident_life.follow,
 )
 """In the order in which they are lived."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from hmchain.ledger import sharing_refusals
+
 REFUSALS: dict[str, tuple[str, str]] = {
+    **sharing_refusals.REFUSALS,
     "oversized": ("larger than 64 KiB", "put large things into objects"),
     "malformed": (
         "does not decode, or not in its one encoding; in a body it uses up the nonce",

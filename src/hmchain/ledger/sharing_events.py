@@ -125,3 +125,43 @@ class SharingTermsSet(AboutSharingTerms, frozen=True, tag="sharing_terms.set"):
 
     counts_released: int
     break_glass: int
+
+
+# -- incidents ---------------------------------------------------------------------------------------------------------
+
+
+class AboutIncident(LedgerEvent, frozen=True):
+    """Something that a person did with an incident."""
+
+    incident: str
+    organisation: str
+    """Of the person who did it."""
+    person: str
+
+
+class IncidentOpened(AboutIncident, frozen=True, tag="incident.opened"):
+    """A member says that something went wrong."""
+
+    severity: str
+    affected: tuple[str, ...]
+
+
+class IncidentAcknowledged(AboutIncident, frozen=True, tag="incident.acknowledged"):
+    """A member knows of it."""
+
+
+class IncidentNoted(AboutIncident, frozen=True, tag="incident.noted"):
+    """More is known, or done."""
+
+    affected: tuple[str, ...]
+    """All that are, by now."""
+
+
+class IncidentContained(AboutIncident, frozen=True, tag="incident.contained"):
+    """It goes on no more at an affected member."""
+
+    measures: tuple[str, ...]
+
+
+class IncidentClosed(AboutIncident, frozen=True, tag="incident.closed"):
+    """It is over."""

@@ -29,7 +29,7 @@ from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
-from hmchain.ledger.contracts.members import enrolment, membership, people
+from hmchain.ledger.contracts.members import enrolment, incidents, membership, people
 from hmchain.ledger.contracts.members.admission import ProposeAdmission
 from hmchain.ledger.contracts.members.enrolment import (
     ChangeRoles,
@@ -38,6 +38,7 @@ from hmchain.ledger.contracts.members.enrolment import (
     ReinstatePerson,
     SuspendPerson,
 )
+from hmchain.ledger.contracts.members.incidents import CloseIncident, OpenIncident
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, VoteAction, WithdrawVote
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
@@ -73,6 +74,11 @@ def is_so(state: State, organisation: str, body: Record, height: int) -> bool | 
             return _votes_for(state, organisation, body.ballot)
         case WithdrawVote():
             return not _votes_for(state, organisation, body.ballot)
+        case OpenIncident():
+            return incidents.incident(state, body.incident) is not None
+        case CloseIncident():
+            entry = incidents.incident(state, body.incident)
+            return entry is not None and not entry.is_open
     found = _of_people(state, organisation, body)
     return _of_request(state, organisation, body) if found is None else found
 

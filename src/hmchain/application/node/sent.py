@@ -18,7 +18,13 @@ from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.application.learning.pinned import pin_training, read_training
-from hmchain.application.node import people_words, release_words, request_words, transfer_words
+from hmchain.application.node import (
+    incident_words,
+    people_words,
+    release_words,
+    request_words,
+    transfer_words,
+)
 from hmchain.application.node.link import require_own
 from hmchain.application.site.node import NodeFolder
 from hmchain.canonical import Record, decode
@@ -39,6 +45,7 @@ from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members.admission import ProposeAdmission
 from hmchain.ledger.contracts.members.anchors import AnchorLog, RestoreLog
 from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
+from hmchain.ledger.contracts.members.incidents import OpenIncident
 from hmchain.ledger.contracts.members.maintenance import AnnounceMaintenance
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, Remove, VoteAction, WithdrawVote
 from hmchain.ledger.contracts.members.recovery import Recover
@@ -54,7 +61,7 @@ from hmchain.ledger.transactions import Refusal, SignedTransaction, authenticate
 SHOWN_MS = DAY_MS
 """What became of a transaction is shown for so long after its expiry."""
 _ANSWER_SECONDS = 2.0
-_FAMILIES = (people_words, request_words, transfer_words, release_words)
+_FAMILIES = (people_words, request_words, transfer_words, release_words, incident_words)
 """Each says what its transactions ask for, and what they are about."""
 
 
@@ -303,6 +310,8 @@ def _timeless(body: Record) -> tuple[Record, int]:
             return replace(body, action=replace(action, after_ms=0)), action.after_ms
         case RotateKey() | InvitePerson() | ReplaceKey():
             return replace(body, proof=b""), 0
+        case OpenIncident():
+            return replace(body, detected_ms=0), body.detected_ms
     return body, 0
 
 

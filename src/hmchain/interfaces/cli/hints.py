@@ -35,6 +35,7 @@ _GROUPS = {
     "policy": Takes.NODE,
     "cohort": Takes.NODE,
     "release": Takes.NODE,
+    "incident": Takes.NODE,
 }
 _OTHERS = {
     **dict.fromkeys(
@@ -49,12 +50,14 @@ _OTHERS = {
     **dict.fromkeys(("policy show", "policy terms", "policy history", "policy diff"), Takes.RUN),
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("release list", "release show"), Takes.RUN),
+    **dict.fromkeys(("incident list", "incident show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
 ABOUT_ONE = (
     "study show",
     "cohort budget",
+    "incident show",
     "policy show",
     "policy terms",
     "policy history",

@@ -46,6 +46,7 @@ class Commands(LazyGroup):
             ("ledger", "ledger", "Blocks, transactions and proofs that one is in the ledger."),
             ("network", "network", "A network of hospitals: found it, join it, look at it."),
             ("people", "staff", "Who acts for this hospital, with which keys, in which roles."),
+            ("incident", "incident", "What went wrong at a member: told to all, followed until it is over."),
             ("sign", "sign", "Read, sign elsewhere, and send what a command prepared."),
             ("node", "node", "One hospital's node: make it, run it, look at it."),
         )),

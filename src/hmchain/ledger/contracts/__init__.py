@@ -41,6 +41,7 @@ from hmchain.ledger.contracts.members import (
     admission,
     anchors,
     enrolment,
+    incidents,
     maintenance,
     membership,
     office_keys,
@@ -78,6 +79,7 @@ Body = (
     | transfers.Bodies
     | sharing_terms.Bodies
     | releases.Bodies
+    | incidents.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -117,6 +119,7 @@ _SINCE_3: tuple[Any, ...] = (
 _SINCE_4: tuple[Any, ...] = (
     anchors,
     drafting,
+    incidents,
     transfers,
     sharing_terms,
     releases,

@@ -28,9 +28,9 @@ class Todo:
     """One thing to do."""
 
     request: str
-    """Empty for what is about a hospital's own policies or people."""
+    """Empty for what is about a hospital's own policies or people, or about an incident."""
     role: str
-    """As whom: `applicant`, `member`, `invited`, `steward`, `officer`, `reviewer` or `decider`."""
+    """As whom: `applicant`, `member`, `invited`, `steward`, `officer`, `reviewer`, `decider` or `responder`."""
     words: str
     command: str
     """What stands after the program's name."""
@@ -43,7 +43,7 @@ class Todo:
     def command_as(self, person: str = "") -> str:
         """The command, as that person where it signs, or where no office can; what only shows is everybody's."""
         acts = person or ("" if set(self.who) & set(people.OFFICES) else next(iter(self.who), ""))
-        signs = acts and not self.command.startswith("request show")
+        signs = acts and not self.command.startswith(("request show", "incident show"))
         return f"{self.command} --as {acts}" if signs else self.command
 
     def __str__(self) -> str:

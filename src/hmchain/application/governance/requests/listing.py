@@ -10,7 +10,7 @@ from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.reading import titled
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.people import OFFICES
-from hmchain.ledger.readers import request_steps
+from hmchain.ledger.readers import incidents, request_steps
 from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.request_steps import Todo
@@ -45,13 +45,17 @@ def listed(
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first.
 
-    Beside requests, the policies and changes of its people that another person confirms.
+    Beside requests, incidents, and the policies and changes of its people that another person confirms.
     Raises `NoSuchPersonError`.
     """
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
     if person and person not in OFFICES and people.person(state, organisation, person) is None:
         raise NoSuchPersonError(f"{organisation} has no person {person!r}", "`hmchain people list` shows them")
-    everything = (*request_steps.inbox_of(state, organisation), *to_confirm(state, organisation))
+    everything = (
+        *request_steps.inbox_of(state, organisation),
+        *to_confirm(state, organisation),
+        *incidents.todos(state, organisation),
+    )
     found = [each for each in request_steps.in_order(everything) if not person or person in each.who]
     names = {todo.request for todo in found if todo.request}
     titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in names}

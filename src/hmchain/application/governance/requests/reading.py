@@ -145,7 +145,7 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
     found = _form(papers, chain_id, view)
     form = found if isinstance(found, Form) else None
     read = {
-        each.digest: replace(_paper(papers, chain_id, view.request, each), version=each.version)
+        each.digest: replace(read_paper(papers, chain_id, view.request, each), version=each.version)
         for each in view.documents
     }
     attached = tuple(paper for paper in read.values() if paper.kind not in _BESIDE)
@@ -159,7 +159,7 @@ def in_words(papers: Documents | None, chain_id: str, state: State, view: Reques
         asked=asked_terms(view.content) if view.content is not None else (),
         plan=plan_terms(view.content) if view.content is not None else (),
         papers=attached,
-        said=tuple(SaidInWords(word, _text(read.get(word.document))) for word in said),
+        said=tuple(SaidInWords(word, paper_text(read.get(word.document))) for word in said),
         duties=tuple(_duties(state, view)),
         reasons=tuple(map(reason_words, view.decisions)),
         next=next_words(state, view.request),
@@ -197,8 +197,12 @@ def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: 
     Raises what `document_of` and `Documents.read` raise, `RedactedDocumentError`, `OtherDocumentError` for a program or
     letters that steer a terminal, and `DocumentFileError`.
     """
-    found = document_of(view, prefix)
-    document = _opened(papers, chain_id, view.request, found)
+    return save_paper(papers, chain_id, view.request, document_of(view, prefix), out)
+
+
+def save_paper(papers: Documents, chain_id: str, place: str, found: RequestDocument, out: Path) -> Paper:
+    """The same of a document that stands with whatever `place` names. Raises as `save`."""
+    document = _opened(papers, chain_id, place, found)
     require_file(document)
     if document.media == Media.FORM:
         from_document(document)
@@ -236,7 +240,8 @@ _UNREAD = {
 }  # fmt: skip
 
 
-def _paper(papers: Documents | None, chain_id: str, request: str, found: RequestDocument) -> Paper:
+def read_paper(papers: Documents | None, chain_id: str, request: str, found: RequestDocument) -> Paper:
+    """A document as far as it can be read here, never an error: a stranger wrote it; `papers` as in `in_words`."""
     if papers is None:
         return Paper(found.kind, found.digest, found.by, Reading.REDACTED if found.redacted else Reading.MEMBERS)
     try:
@@ -277,7 +282,8 @@ _BECAUSE: dict[type[Exception], Reading] = {
 }
 
 
-def _text(paper: Paper | None) -> str:
+def paper_text(paper: Paper | None) -> str:
+    """What a text says, or in brackets why it cannot be shown; empty of what is no text."""
     if paper is None:
         return ""
     if paper.reading is not Reading.READ:

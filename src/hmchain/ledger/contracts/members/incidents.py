@@ -1,0 +1,418 @@
+"""Incidents: what went wrong at one member or several, and who says that it is known, contained and over.
+
+All members share the record of one: each says that it knows of it, each that is affected what it did, and who opened it
+closes it. What people write goes beside it as documents, by their digests. Where keys were stolen, they are named, and
+their organisation contains nothing as long as one of them signs: that is the ledger's knowledge, and nobody's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec.structs import replace
+
+from hmchain.canonical import Record
+from hmchain.ledger import sharing_events as events
+from hmchain.ledger.blocks import Height, TimeMs
+from hmchain.ledger.context import STEWARD, Context, require, require_digest, require_name
+from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.contracts.members.people import AUDITOR, OFFICER, OPERATOR, PROTECTION, PersonRef
+from hmchain.ledger.reputation import DAY_MS
+from hmchain.ledger.state import State, Table
+from hmchain.ledger.transactions import Refusal
+
+ANSWERING = (STEWARD, OFFICER, OPERATOR, PROTECTION)
+"""The roles in which people speak for their organisation on an incident."""
+NOTICING = (*ANSWERING, AUDITOR)
+"""The roles in which people may open one, and say more of it."""
+OPEN_MAX = 8
+"""Incidents of one organisation that are open at a time."""
+NOTES_MAX = 64
+"""Of one organisation about one incident."""
+KEYS_MAX = 32
+DETECTED_MS_MAX = 366 * DAY_MS
+"""How long before it is opened an incident may have been noticed."""
+
+
+class Kind(StrEnum):
+    """What happened."""
+
+    KEY = "key"
+    """A key was stolen, or may have been."""
+    ACCESS = "access"
+    """Somebody saw or used what was not theirs."""
+    DISCLOSURE = "disclosure"
+    """Data or results left the circle of those who may have them."""
+    ALTERED = "altered"
+    """Records, models or logs were changed."""
+    MALWARE = "malware"
+    OUTAGE = "outage"
+    OTHER = "other"
+
+
+class Severity(StrEnum):
+    """How bad it is: how soon members say that they know of it."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+ACKNOWLEDGE_MS = {Severity.LOW: 7 * DAY_MS, Severity.MEDIUM: 3 * DAY_MS, Severity.HIGH: DAY_MS}
+"""As long as that a member has. 24 and 72 hours are also what European law gives for telling the authorities."""
+
+
+class Measure(StrEnum):
+    """What an affected member did."""
+
+    GRANT_REVOKED = "grant-revoked"
+    KEY_CUT_OFF = "key-cut-off"
+    KEY_ROTATED = "key-rotated"
+    MACHINE_REBUILT = "machine-rebuilt"
+    MEMBER_REMOVED = "member-removed"
+    NODE_STOPPED = "node-stopped"
+    NOT_AFFECTED = "not-affected"
+    """It looked, and it was not."""
+    OTHER = "other"
+    PERMIT_REVOKED = "permit-revoked"
+    PERSON_REMOVED = "person-removed"
+    PERSONS_TOLD = "persons-told"
+    """Those whom it is about, or an authority."""
+    RESTORED = "restored"
+
+
+class Deed(StrEnum):
+    """What somebody did with an incident."""
+
+    OPEN = "open"
+    ACKNOWLEDGE = "acknowledge"
+    NOTE = "note"
+    CONTAIN = "contain"
+    CLOSE = "close"
+
+
+KNOWING = (Deed.OPEN, Deed.ACKNOWLEDGE, Deed.CONTAIN)
+"""By each of them an organisation says that it knows of an incident."""
+
+
+class Incident(Record, frozen=True):
+    """An incident."""
+
+    incident: str
+    kind: Kind
+    severity: Severity
+    affected: tuple[str, ...]
+    """Organisations, in order of name."""
+    keys: tuple[bytes, ...]
+    """Public keys that were stolen, in order."""
+    opener: PersonRef
+    detected_ms: TimeMs
+    opened_ms: TimeMs
+    height: Height
+    """At which it was opened."""
+    words: int
+    """How many there are."""
+    closed_ms: TimeMs
+    """0 while it is open."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is not closed."""
+        return not self.closed_ms
+
+    @property
+    def due_ms(self) -> int:
+        """Until when members say that they know of it."""
+        return self.opened_ms + ACKNOWLEDGE_MS[self.severity]
+
+
+class Word(Record, frozen=True):
+    """One thing that somebody said of an incident, or did."""
+
+    number: int
+    """From 1 on."""
+    deed: Deed
+    by: PersonRef
+    time_ms: TimeMs
+    height: Height
+    measures: tuple[Measure, ...]
+    affected: tuple[str, ...]
+    """Organisations that it adds."""
+    keys: tuple[bytes, ...]
+    """Keys that it adds."""
+    evidence: bytes
+    """Digest (32 bytes) of the document that goes with it; empty for none."""
+
+
+class OpenIncident(Record, frozen=True, tag="open_incident"):
+    """Transaction (steward, officer, operator, data protection, auditor of a member): something went wrong."""
+
+    incident: str
+    kind: str
+    severity: str
+    affected: tuple[str, ...]
+    """Member organisations, one or more, in order of name."""
+    keys: tuple[bytes, ...]
+    """Public keys of theirs that were stolen, in order; those that no ledger knows, as wrapping keys, are none."""
+    detected_ms: TimeMs
+    """A time to come is now."""
+    evidence: bytes
+
+
+class AcknowledgeIncident(Record, frozen=True, tag="acknowledge_incident"):
+    """Transaction (steward, officer, operator, data protection of any other member): the organisation knows of it."""
+
+    incident: str
+    evidence: bytes
+
+
+class NoteIncident(Record, frozen=True, tag="note_incident"):
+    """Transaction (as to open): what was done or became known since.
+
+    Others than oneself, and their keys, are added by the opener's organisation.
+    """
+
+    incident: str
+    measures: tuple[str, ...]
+    """In order; none where nothing was done."""
+    affected: tuple[str, ...]
+    """Member organisations to be added, in order; so are `keys`."""
+    keys: tuple[bytes, ...]
+    evidence: bytes
+
+
+class ContainIncident(Record, frozen=True, tag="contain_incident"):
+    """Transaction (as to acknowledge, of an affected member): what it did, after which it goes on no more there."""
+
+    incident: str
+    measures: tuple[str, ...]
+    """In order, one or more."""
+    evidence: bytes
+
+
+class CloseIncident(Record, frozen=True, tag="close_incident"):
+    """Transaction (as to acknowledge, of the opener's organisation): all that is affected is contained; it is over.
+
+    By another person than who contained it there, where there is another.
+    """
+
+    incident: str
+    evidence: bytes
+
+
+Bodies = OpenIncident | AcknowledgeIncident | NoteIncident | ContainIncident | CloseIncident
+
+
+class OpenOne(Record, frozen=True):
+    """That an incident is open."""
+
+    incident: str
+
+
+_INCIDENTS = Table("incidents", Incident)
+_WORDS = Table("incident_words", Word)
+"""By incident and number."""
+_OPEN = Table("incidents_open", OpenOne)
+"""By the opener's organisation and incident: nobody reads all that ever were to see which are open."""
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def incident(state: State, name: str) -> Incident | None:
+    """An incident, or None."""
+    return _INCIDENTS.get(state, name)
+
+
+def incidents(state: State) -> list[Incident]:
+    """All that ever were, in order of name."""
+    return _INCIDENTS.all(state)
+
+
+def open_incidents(state: State, opener: str = "") -> list[Incident]:
+    """Those that are open, or those of them that one organisation opened."""
+    named = (_INCIDENTS.get(state, each.incident) for each in _OPEN.all(state, *((opener,) if opener else ())))
+    return [found for found in named if found is not None]
+
+
+def words(state: State, name: str) -> list[Word]:
+    """All that was said of an incident, in order."""
+    return _WORDS.all(state, name)
+
+
+def owing(state: State, entry: Incident) -> list[str]:
+    """The members that have not said that they know of it, of those that were members when it was opened."""
+    known = _said(state, entry, *KNOWING)
+    return [name for name in _members(state, entry.height) if name not in known]
+
+
+def uncontained(state: State, entry: Incident) -> list[str]:
+    """The affected members that have not said what they did, or one of whose stolen keys signs still, or again."""
+    contained = _said(state, entry, Deed.CONTAIN)
+    signing = {_owner(state, key) for key in entry.keys if signs(state, key)}
+    members = [name for name in entry.affected if membership.is_active(state, name)]
+    return [name for name in members if name not in contained or name in signing]
+
+
+def _said(state: State, entry: Incident, *deeds: Deed) -> set[str]:
+    """The organisations that said one of these, by people whose key was not cut off since."""
+    found = (word for word in words(state, entry.incident) if word.deed in deeds)
+    return {word.by.organisation for word in found if people.stands(state, word.by, word.time_ms)}
+
+
+def signs(state: State, key: bytes) -> bool:
+    """Whether the ledger takes what a key signs: it was neither replaced nor suspended, nor its person removed."""
+    try:
+        people.require_sender(state, key)
+    except Refusal:
+        return False
+    return True
+
+
+def _owner(state: State, key: bytes) -> str:
+    found = membership.credential(state, key)
+    return found.organisation if found is not None else ""
+
+
+def _members(state: State, since: int) -> list[str]:
+    """The members of now that were members at a height."""
+    entries = (membership.membership(state, member.organisation) for member in membership.active_members(state))
+    return [entry.member.organisation for entry in entries if entry is not None and entry.since_height <= since]
+
+
+# -- what people do ----------------------------------------------------------------------------------------------------
+
+
+def _open(context: Context, body: OpenIncident) -> None:
+    context.require_role(*NOTICING)
+    state, now_ms, opener = context.state, context.time_ms, people.sender(context.sender)
+    require_name(body.incident)
+    require(incident(state, body.incident) is None, "name_taken")
+    require(body.kind in list(Kind) and body.severity in list(Severity) and bool(body.affected), "bad_incident")
+    require(now_ms - DETECTED_MS_MAX <= body.detected_ms, "bad_incident")
+    require(len(open_incidents(state, opener.organisation)) < OPEN_MAX, "too_many_incidents")
+    _require_known(state, body.affected, body.keys, body.affected)
+    severity = Severity(body.severity)
+    made = Incident(
+        body.incident, Kind(body.kind), severity, body.affected, body.keys, opener, min(body.detected_ms, now_ms),
+        now_ms, context.height, 0, 0,
+    )  # fmt: skip
+    _OPEN.put(state, OpenOne(body.incident), opener.organisation, body.incident)
+    _say(context, made, Deed.OPEN, body.evidence, (), body.affected, body.keys)
+    context.emit(events.IncidentOpened(body.incident, opener.organisation, opener.person, severity, body.affected))
+
+
+def _acknowledge(context: Context, body: AcknowledgeIncident) -> None:
+    context.require_role(*ANSWERING)
+    entry, organisation = _require_open(context, body.incident), context.sender.organisation
+    known = _said(context.state, entry, *KNOWING)
+    require(organisation not in known, "already_told")
+    _say(context, entry, Deed.ACKNOWLEDGE, body.evidence)
+    context.emit(events.IncidentAcknowledged(body.incident, organisation, context.sender.person))
+
+
+def _note(context: Context, body: NoteIncident) -> None:
+    context.require_role(*NOTICING)
+    state, organisation = context.state, context.sender.organisation
+    entry, measures = _require_open(context, body.incident), _measures(body.measures)
+    notes = sum(word.by.organisation == organisation and word.deed is Deed.NOTE for word in words(state, body.incident))
+    require(notes < NOTES_MAX, "too_many_notes")
+    affected = tuple(sorted({*entry.affected, *body.affected}))
+    keys = tuple(sorted({*entry.keys, *body.keys}))
+    require(bool(body.evidence or measures) or (affected, keys) != (entry.affected, entry.keys), "bad_incident")
+    _require_known(state, body.affected, body.keys, affected)
+    require(len(keys) <= KEYS_MAX, "bad_incident")
+    named = {*body.affected, *(_owner(state, key) for key in body.keys)}
+    require(organisation == entry.opener.organisation or named <= {organisation}, "not_the_opener")
+    widened = replace(entry, affected=affected, keys=keys)
+    _say(context, widened, Deed.NOTE, body.evidence, measures, body.affected, body.keys)
+    context.emit(events.IncidentNoted(body.incident, organisation, context.sender.person, affected))
+
+
+def _contain(context: Context, body: ContainIncident) -> None:
+    context.require_role(*ANSWERING)
+    state, organisation = context.state, context.sender.organisation
+    entry = _require_open(context, body.incident)
+    require(organisation in entry.affected, "not_affected")
+    require(bool(body.measures), "bad_incident")
+    own = [key for key in entry.keys if _owner(state, key) == organisation]
+    require(not any(signs(state, key) for key in own), "key_still_signs")
+    require(organisation not in _said(state, entry, Deed.CONTAIN), "already_told")
+    _say(context, entry, Deed.CONTAIN, body.evidence, _measures(body.measures))
+    context.emit(events.IncidentContained(body.incident, organisation, context.sender.person, body.measures))
+
+
+def _close(context: Context, body: CloseIncident) -> None:
+    context.require_role(*ANSWERING)
+    state, sender = context.state, people.sender(context.sender)
+    entry = _require_open(context, body.incident)
+    left = not membership.is_active(state, entry.opener.organisation)
+    require(left or sender.organisation == entry.opener.organisation, "not_the_opener")
+    require(not uncontained(state, entry), "not_contained")
+    require(context.time_ms >= entry.due_ms or not owing(state, entry), "not_acknowledged")
+    _require_another(state, entry, sender)
+    _OPEN.delete(state, entry.opener.organisation, entry.incident)
+    _say(context, replace(entry, closed_ms=context.time_ms), Deed.CLOSE, body.evidence)
+    context.emit(events.IncidentClosed(body.incident, sender.organisation, sender.person))
+
+
+def _require_another(state: State, entry: Incident, sender: PersonRef) -> None:
+    """Let nobody say alone that it is contained and that it is over: one key may be the stolen one."""
+    said = [word.by for word in words(state, entry.incident) if word.deed is Deed.CONTAIN]
+    last = [by for by in said if by.organisation == sender.organisation][-1:]
+    others = {ref for role in ANSWERING for ref in people.with_role(state, sender.organisation, role)} - {sender}
+    require(sender not in last or not others, "own_word")
+
+
+# -- what all of it has ------------------------------------------------------------------------------------------------
+
+
+def _require_open(context: Context, name: str) -> Incident:
+    entry = incident(context.state, name)
+    if entry is None:
+        raise Refusal("no_such_incident")
+    require(entry.is_open, "incident_closed")
+    return entry
+
+
+def _require_known(state: State, affected: Iterable[str], keys: Iterable[bytes], all_affected: Iterable[str]) -> None:
+    """Refuse what names no members, or no keys of those that are affected, each once and in order."""
+    organisations, named = list(affected), list(keys)
+    in_order = organisations == sorted(set(organisations)) and named == sorted(set(named))
+    require(in_order and len(named) <= KEYS_MAX, "bad_incident")
+    require(all(membership.is_active(state, name) for name in organisations), "not_a_member")
+    require(all(_owner(state, key) in all_affected for key in named), "no_such_key")
+
+
+def _measures(codes: tuple[str, ...]) -> tuple[Measure, ...]:
+    """Refuse (`bad_incident`) what is no list of measures, in order, each once."""
+    require(all(code in list(Measure) for code in codes) and list(codes) == sorted(set(codes)), "bad_incident")
+    return tuple(map(Measure, codes))
+
+
+def _say(
+    context: Context,
+    entry: Incident,
+    deed: Deed,
+    evidence: bytes,
+    measures: tuple[Measure, ...] = (),
+    affected: tuple[str, ...] = (),
+    keys: tuple[bytes, ...] = (),
+) -> None:
+    """Keep what was said, and the incident with it; refuse what is no digest of a document."""
+    if evidence:
+        require_digest(evidence)
+    number, by = entry.words + 1, people.sender(context.sender)
+    word = Word(number, deed, by, context.time_ms, context.height, measures, affected, keys, evidence)
+    _WORDS.put(context.state, word, entry.incident, number)
+    _INCIDENTS.put(context.state, replace(entry, words=number), entry.incident)
+
+
+HANDLERS = {
+    OpenIncident: _open,
+    AcknowledgeIncident: _acknowledge,
+    NoteIncident: _note,
+    ContainIncident: _contain,
+    CloseIncident: _close,
+}
