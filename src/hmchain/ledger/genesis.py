@@ -1,4 +1,8 @@
-"""Genesis: what a chain starts from. Its digest is the trust anchor of every audit."""
+"""Genesis: what a chain starts from. Its digest is the trust anchor of every audit.
+
+A chain that was founded again goes on from the state of the one before it (`refounding`): its genesis names that chain,
+the block up to which it went, both states, and who agreed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from hmchain import decoding, files
 from hmchain.canonical import Record, digest, encode
 from hmchain.errors import LedgerError
-from hmchain.ledger.blocks import TimeMs
+from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger.blocks import Height, TimeMs
 from hmchain.ledger.context import require_name
 from hmchain.ledger.contracts.members import membership, parameters, standings, upgrades
 from hmchain.ledger.contracts.members.membership import Member
@@ -26,6 +32,7 @@ NAME_CHARACTERS_MAX = 28
 SALT_BYTES = 32
 NOTICE_MS = 24 * 60 * 60 * 1000
 NOTICE_MS_MAX = 30 * NOTICE_MS
+_NO_END = (1 << 63) - 1
 _ID_BYTES = 10
 """Of the genesis digest in a chain id: base32 writes 80 bits as 16 characters, without padding."""
 
@@ -42,6 +49,36 @@ class UnreadableGenesisError(GenesisError, UnreadableError):
     code = "unreadable"
 
 
+class Past(Record, frozen=True):
+    """A chain of before, and how far it went."""
+
+    genesis: bytes
+    """Digest of its genesis."""
+    chain_id: str
+    height: Height
+    """Its last block. The founding stands in the place of the next one, which nobody decided."""
+
+
+class Before(Record, frozen=True):
+    """What a chain that was founded again goes on from, and who agreed to it."""
+
+    salt: bytes
+    """32 random bytes, as in the genesis of any chain."""
+    past: tuple[Past, ...]
+    """The chains of before, the first one first."""
+    commitment: bytes
+    """State of the chain before, after its last block."""
+    founding: bytes
+    """State that this chain begins with: the same, with what `refounding.carry` does to it."""
+    powers: tuple[int, ...]
+    """Voting power of each founding member, in their order."""
+    left_out: tuple[str, ...]
+    """Members of the chain before that are none any more, in order of name."""
+    signatures: tuple[bytes, ...] = ()
+    """Of `Genesis.signed_bytes`, by the steward's key of each founding member, in their order; no part of the digest.
+    Empty for one that has not signed yet."""
+
+
 class Genesis(Record, frozen=True):
     """The founding members and rules."""
 
@@ -53,20 +90,66 @@ class Genesis(Record, frozen=True):
     members: tuple[Member, ...]
     """In order of organisation."""
     parameters: Parameters
-    salt: bytes
-    """32 random bytes: what nobody can know before the chain is founded."""
+    origin: bytes | Before
+    """32 random bytes: what nobody can know before the chain is founded. Or the chain that it was founded again from,
+    with such bytes of its own."""
     notice_ms: int = NOTICE_MS
     """How long ahead a change of the rules must be agreed; less than a day is for tests."""
 
     @property
     def digest(self) -> bytes:
         """32 bytes: printed when the network is made, and given to `audit verify --genesis`."""
-        return digest("hmchain genesis", encode(self))
+        unsigned = self if self.before is None else replace(self, origin=replace(self.before, signatures=()))
+        return digest("hmchain genesis", encode(unsigned))
 
     @property
     def chain_id(self) -> str:
         """The name and 80 bits of the digest: whatever is signed holds for the chain of this very genesis alone."""
         return f"{self.name}-{base64.b32encode(self.digest[:_ID_BYTES]).decode().lower()}"
+
+    @property
+    def before(self) -> Before | None:
+        """What it goes on from; None for a chain that began with nothing."""
+        return self.origin if isinstance(self.origin, Before) else None
+
+    @property
+    def salt(self) -> bytes:
+        """What nobody could know before the chain was founded."""
+        return self.origin.salt if isinstance(self.origin, Before) else self.origin
+
+    @property
+    def height(self) -> int:
+        """The height after which its blocks begin."""
+        return 0 if self.before is None else self.before.past[-1].height + 1
+
+    @property
+    def chains(self) -> tuple[Past, ...]:
+        """This chain and those of before it, the newest first; this one has no end yet."""
+        past = () if self.before is None else self.before.past
+        return (Past(self.digest, self.chain_id, _NO_END), *reversed(past))
+
+    def chain_at(self, height: int) -> Past:
+        """The chain that what happened at a height belongs to; a founding is the last act of the chain before it."""
+        return next((past for past in reversed(self.chains) if height <= past.height + 1), self.chains[0])
+
+    @property
+    def signed_bytes(self) -> bytes:
+        """What the members of a chain that is founded again sign."""
+        return digest("hmchain founding again", self.digest)
+
+    @property
+    def unsigned(self) -> tuple[str, ...]:
+        """The founding members whose signature is missing or is none; of a chain that began with nothing, nobody."""
+        if self.before is None:
+            return ()
+        signatures = self.before.signatures or (b"",) * len(self.members)
+        if len(signatures) != len(self.members):
+            return tuple(member.organisation for member in self.members)
+        return tuple(
+            member.organisation
+            for member, signature in zip(self.members, signatures, strict=True)
+            if not PublicKey(ED25519, member.steward).verify(signature, self.signed_bytes)
+        )
 
 
 def found(
@@ -102,9 +185,12 @@ def require_protocol_of(content: object) -> None:
 def initialise(state: State, genesis: Genesis) -> None:
     """Fill an empty state; nothing is committed yet.
 
-    Raises `GenesisError` for members that cannot be admitted, and `ProtocolError`.
+    Raises `GenesisError` for members that cannot be admitted, and for a chain that begins with another one's state;
+    and `ProtocolError`.
     """
     require_protocol(genesis)
+    if genesis.before is not None:
+        raise GenesisError(f"{genesis.chain_id} begins with the state of another chain", _FOUNDING_STATE)
     names = [member.organisation for member in genesis.members]
     if not names or names != sorted(set(names)):
         raise GenesisError("the founding members are not in order of organisation", "sort them, each once")
@@ -130,6 +216,8 @@ def initialise(state: State, genesis: Genesis) -> None:
         raise GenesisError(f"the genesis is refused: {refusal.code}", "correct the genesis file") from refusal
     standings.initialise(state, 1)
 
+
+_FOUNDING_STATE = "give the ledger's folder whole: its folder `founding` holds that state"
 
 FILE = "genesis.json"
 """Its name in the directory of a ledger."""

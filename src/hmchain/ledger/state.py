@@ -404,6 +404,11 @@ class Table(Generic[V]):
         """Remove the record."""
         state.put(self.key(*parts), None)
 
+    def clear(self, state: State) -> None:
+        """Remove all records."""
+        for key, _ in list(state.scan(self._prefix)):
+            state.put(key, None)
+
     def all(self, state: State, *parts: str | int | bytes) -> list[V]:
         """All records under the given first parts, in order of key."""
         return [state.decoded(key, value, self._kind) for key, value in state.scan(self.key(*parts))]

@@ -31,7 +31,7 @@ from hmchain.ledger.blocks import (
 )
 from hmchain.ledger.chain import well_formed
 from hmchain.ledger.context import Acting, Context, Credential
-from hmchain.ledger.contracts.members import membership, parameters, people, standings, upgrades
+from hmchain.ledger.contracts.members import membership, parameters, people, refounded, standings, upgrades
 from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.protocols import Rules
 from hmchain.ledger.state import State, Writes
@@ -285,7 +285,8 @@ class Machine:
     def _may_follow(self, block: Block) -> bool:
         """Whether a block of the next height is later than the last one and shows the votes of its validators."""
         height = block.header.height
-        voters = standings.validators_at(self.state, height - 1) if height > 1 else ()
+        is_first = height == refounded.begins_after(self.state) + 1
+        voters = () if is_first else standings.validators_at(self.state, height - 1)
         named = tuple(vote.validator for vote in block.last_votes)
         return block.header.time_ms > standings.time_ms(self.state) and named == tuple(voter.id for voter in voters)
 

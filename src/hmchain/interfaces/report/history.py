@@ -33,6 +33,7 @@ from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.learning.studies import ProposeStudy
 from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned, LedgerEvent
 from hmchain.ledger.reputation import faults_tolerated
@@ -106,9 +107,8 @@ def read(directory: Path, study: str, members: Iterable[str] = ()) -> History:
     store = BlockStore(directory / BLOCKS, read_only=True)
     state = State()
     try:
-        genesis.initialise(state, founding)
+        beginning.begin(state, founding, directory)
         machine = Machine(state, founding.chain_id)
-        machine.commit(0)
         founders = [member.organisation for member in founding.members]
         history = History(tuple(dict.fromkeys((*founders, *members))))
         reader = _Reader(history, study, state)

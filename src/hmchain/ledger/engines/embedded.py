@@ -50,6 +50,7 @@ from hmchain.ledger.chain import (
     room_beside,
 )
 from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, SecondWriterError, hold
 from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.engines.signatures import SignatureThreads
@@ -125,18 +126,24 @@ class EmbeddedLedger:
         validator_keys: Mapping[str, SigningKey],
         *,
         clock_ms: Callable[[], int] = now_ms,
+        carried: State | None = None,
     ) -> EmbeddedLedger:
-        """Found a ledger in `directory`. Raises `LedgerError` if there is one already."""
+        """Found a ledger in `directory`; one that is founded again begins with the `carried` state.
+
+        Raises `LedgerError` if there is one already.
+        """
         files.make_folder(directory)
         path = directory / genesis_file.FILE
         if path.exists():
             raise LedgerError(f"there is a ledger in {directory}", "open it, or choose another directory")
+        if carried is not None:
+            beginning.keep(carried, directory)
         genesis_file.save(genesis, path)
         return cls(directory, validator_keys, clock_ms=clock_ms)
 
     def _read_tip(self) -> Tip:
         genesis = self.genesis
-        founding = Tip(genesis.chain_id, 0, genesis.time_ms, genesis.digest, None)
+        founding = Tip(genesis.chain_id, genesis.height, genesis.time_ms, genesis.digest, None)
         last = self.store.get(self.store.height)
         return founding.after(last.block.header, last.commit) if last else founding
 

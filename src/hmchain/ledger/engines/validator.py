@@ -12,9 +12,9 @@ from pathlib import Path
 from hmchain import files, sqlite
 from hmchain.errors import LedgerError
 from hmchain.keys import SigningKey
-from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, is_timely
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.proposer import Validators, address
@@ -164,21 +164,14 @@ class Validator:
                 return "its records do not match its commitment"
         except StateError as error:
             return error.what
-        if state.height > self._store.height:
+        if state.height > max(self._store.height, self._genesis.height):
             raise BlockStoreError(
                 f"the log of blocks ends at height {self._store.height}, and {self.name} has executed {state.height}",
                 "blocks were lost: restore blocks.db from a copy, or from another member",
             )
         stored = self._store.get(state.height)
-        expected = stored.block.header.state_commitment if stored else self._founding_commitment()
+        expected = stored.block.header.state_commitment if stored else beginning.commitment(self._genesis)
         return None if state.commitment() == expected else "it is not the state that was signed"
-
-    def _founding_commitment(self) -> bytes:
-        state = State()
-        genesis_file.initialise(state, self._genesis)
-        commitment = state.commitment()
-        state.close()
-        return commitment
 
     def _rebuild(self, reason: str) -> None:
         self.state.close()
@@ -193,7 +186,5 @@ class Validator:
         return self._founded(State(self._path))
 
     def _founded(self, state: State) -> Machine:
-        genesis_file.initialise(state, self._genesis)
-        machine = Machine(state, self._genesis.chain_id)
-        machine.commit(0)
-        return machine
+        beginning.begin(state, self._genesis, self._store.path.parent)
+        return Machine(state, self._genesis.chain_id)

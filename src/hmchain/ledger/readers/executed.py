@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hmchain.canonical import encode
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
 from hmchain.ledger.engines.cometbft.audit import require_whole
@@ -63,9 +64,8 @@ def _unaudited(genesis: Genesis, store: BlockStore, progress: Progress | None) -
         tempfile.TemporaryDirectory(prefix="hmchain-") as scratch,
         closing(State(Path(scratch) / "state.db", durable=False)) as state,
     ):
-        genesis_file.initialise(state, genesis)
+        beginning.begin(state, genesis, store.path.parent)
         machine, last = Machine(state, genesis.chain_id), store.height
-        machine.commit(0)
         for stored in store.blocks():
             header, _ = stored.check(store.path)
             same = encode(machine.execute(stored.block.input)) == stored.result_bytes

@@ -16,11 +16,12 @@ from hmchain.canonical import encode
 from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines import beginning
+from hmchain.ledger.engines.beginning import log_begins_after
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.archive import Archive, check_inputs, check_link
 from hmchain.ledger.engines.cometbft.light import SignedHeader
-from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.signers import Headers
@@ -160,7 +161,7 @@ class Follower:
 
     def _headers_of(self, height: int, *, with_last: bool) -> tuple[SignedHeader | None, SignedHeader]:
         """The header of a height, after that of the one before it, if the node can have it."""
-        last = [height - 1] if with_last and height - 1 > begins_after(self._directory) else []
+        last = [height - 1] if with_last and height - 1 > log_begins_after(self._directory) else []
         found = self._headers.get_each([*last, height])
         if found is None:
             raise UnsignedError(f"there is no signed header of block {height}", "wait for the node, or see its log")
@@ -181,6 +182,5 @@ def follow(directory: Path, headers: RunningHeaders) -> Follower:
             raise UnsignedError(what, "wait for the next block; `hmchain node status` shows how the node is")
         copy = found.state.copied()
     if copy.is_new:  # the node makes its first block yet
-        genesis_file.initialise(copy, genesis)
-        copy.commit(0)
+        beginning.begin(copy, genesis, directory)
     return Follower(directory, genesis, copy, headers)

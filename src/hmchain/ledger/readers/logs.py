@@ -58,7 +58,7 @@ class SignedLog:
         if last is None or self._is_of_a_node(last):
             return self._whole_by_headers()
         previous = self._genesis.digest
-        for height, stored in enumerate(self._store.blocks(), start=1):
+        for height, stored in enumerate(self._store.blocks(), start=self._genesis.height + 1):
             header, _ = stored.check(self._store.path)
             if (header.height, header.previous) != (height, previous):
                 raise DamagedBlockError(f"block {height} is missing, or does not follow the one before it", _AUDIT)

@@ -24,6 +24,7 @@ from hmchain.ledger.chain import InvalidBlockError, Tip, check_block, check_comm
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BlockStore, BlockStoreError, IndexCheck, StoredBlock
 from hmchain.ledger.engines.signatures import Answer, SignatureThreads, results
 from hmchain.ledger.genesis import Genesis, GenesisError
@@ -159,7 +160,7 @@ def replay(
         state = State(place, durable=False)
         signatures = SignatureThreads(genesis.chain_id, threads)
         try:
-            genesis_file.initialise(state, genesis)
+            beginning.begin(state, genesis, directory)
             audit = _Replay(genesis, state, trusted)
             audit.run(store, signatures, progress)
             return audit.report(anchor)
@@ -176,14 +177,13 @@ class _Replay:
         self._genesis = genesis
         self._trusted = trusted
         self._machine = Machine(state, genesis.chain_id)
-        self._machine.commit(0)
-        self._tip = Tip(genesis.chain_id, 0, genesis.time_ms, genesis.digest, None)
+        self._tip = Tip(genesis.chain_id, genesis.height, genesis.time_ms, genesis.digest, None)
         self._counts = _Counts()
 
     def run(self, store: BlockStore, signatures: SignatureThreads, progress: Progress | None) -> None:
         """Check every block in order."""
         last, index = store.height, IndexCheck(store)
-        for stored, block, answers in _ahead(store, signatures):
+        for stored, block, answers in _ahead(store, signatures, self._tip.height + 1):
             index.follow(stored.height, self._check(stored, block, answers))
             if progress:
                 progress(stored.height, last)
@@ -281,7 +281,9 @@ def check_anchor(genesis: Genesis, anchor: bytes | None) -> None:
         )
 
 
-def _ahead(store: BlockStore, signatures: SignatureThreads) -> Iterator[tuple[StoredBlock, Block, dict[bytes, Answer]]]:
+def _ahead(
+    store: BlockStore, signatures: SignatureThreads, first: int
+) -> Iterator[tuple[StoredBlock, Block, dict[bytes, Answer]]]:
     """Blocks in order, each with its checked transactions; a few blocks ahead are being checked meanwhile."""
     waiting: deque[tuple[StoredBlock, Block, list[Future[list[Answer]]]]] = deque()
 
@@ -289,7 +291,7 @@ def _ahead(store: BlockStore, signatures: SignatureThreads) -> Iterator[tuple[St
         stored, block, started = waiting.popleft()
         return stored, block, dict(zip(block.transactions, results(started), strict=True))
 
-    for height, stored in enumerate(store.blocks(), start=1):
+    for height, stored in enumerate(store.blocks(), start=first):
         if len(waiting) == _BLOCKS_AHEAD:
             yield next_()
         block = _decoded(height, stored.block_bytes, Block)

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from hmchain.errors import LedgerError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines import beginning
+from hmchain.ledger.engines.beginning import log_begins_after
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive
-from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
+from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.signers import Endorsement, Headers, NoHeaders, Witnesses
 from hmchain.ledger.state import SnapshotError, State, StateError, UnreadableStateError
@@ -113,13 +115,14 @@ def cut_off(directory: Path, store: BlockStore) -> str:
         try:
             with closing(State.open_read_only(path)) as state:
                 height, commitment = state.height, state.commitment()
-            if height <= store.height or (path.name == STATE and _is_of_log(directory, store, height, commitment)):
+            ends = store.height or log_begins_after(directory)
+            if height <= ends or (path.name == STATE and _is_of_log(directory, store, height, commitment)):
                 continue
         except LedgerError:
             continue
         else:
-            ends = f"the log ends at block {store.height or begins_after(directory)}, and {path} is of block {height}"
-            return f"{ends}: the last blocks were cut off, or that state was changed"
+            told = f"the log ends at block {ends}, and {path} is of block {height}"
+            return f"{told}: the last blocks were cut off, or that state was changed"
     return ""
 
 
@@ -127,13 +130,12 @@ def _is_of_log(directory: Path, store: BlockStore, height: int, commitment: byte
     """True of the state that a node's log leads to: blocks that are not in it changed nothing."""
     if (last := store.last(height)) is not None:
         return last.block.header.state_commitment == commitment
-    beginning = SnapshotStore(directory / BEGINNING)
+    snapshot = SnapshotStore(directory / BEGINNING)
+    if not snapshot.height:
+        return beginning.commitment(genesis_file.load(directory / genesis_file.FILE)) == commitment
     with closing(State()) as scratch:
-        if not beginning.height:
-            genesis_file.initialise(scratch, genesis_file.load(directory / genesis_file.FILE))
-            return scratch.commitment() == commitment
         try:
-            beginning.restore(scratch, commitment)
+            snapshot.restore(scratch, commitment)
         except UnreadableError:
             raise
         except SnapshotError:
@@ -167,7 +169,7 @@ def _opened(path: Path) -> State:
 
 def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers: Headers | None) -> Endorsement:
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
-        if state.height == 0:
+        if state.height == genesis.height or state.is_new:
             return _founding(path, genesis, state)
         witnesses = Witnesses(genesis, state)
         if path.name != STATE:
@@ -178,18 +180,16 @@ def _signed(path: Path, directory: Path, genesis: Genesis, state: State, headers
 def _founding(path: Path, genesis: Genesis, state: State) -> Endorsement:
     """Nothing was decided yet: the genesis is all there is to compare with; a node that just starts lacks even that."""
     if state.is_new:
-        return Endorsement(0)
-    with closing(State()) as founding:
-        genesis_file.initialise(founding, genesis)
-        if founding.commitment() != state.commitment():
-            raise damaged(path, "it is not the one that the genesis gives")
+        return Endorsement(genesis.height)
+    if beginning.commitment(genesis) != state.commitment():
+        raise damaged(path, "it is not the one that the genesis gives")
     return founders(genesis)
 
 
 def founders(genesis: Genesis) -> Endorsement:
     """Those whose word the first state is."""
     names = tuple(member.organisation for member in genesis.members)
-    return Endorsement(0, names, len(names))
+    return Endorsement(genesis.height, names, len(names))
 
 
 def _by_commit(path: Path, store: BlockStore, witnesses: Witnesses, state: State) -> Endorsement:

@@ -48,7 +48,7 @@ def test_s11_the_chain_id_is_derived_from_the_whole_genesis() -> None:
     assert re.fullmatch(r"test-[a-z2-7]{16}", CHAIN)
     others = [
         replace(genesis(), time_ms=START_MS + 1),
-        replace(genesis(), salt=bytes(32)),
+        replace(genesis(), origin=bytes(32)),
         genesis("abc"),
         replace(genesis(), protocol=2),
     ]
@@ -100,8 +100,8 @@ def test_contracts_and_agents_read_the_salt_from_a_record() -> None:
     [
         ({"name": "n" * 29}, "29 characters"),
         ({"name": "Not A Name"}, "bad_name"),
-        ({"salt": bytes(31)}, "31 bytes"),
-        ({"salt": b""}, "0 bytes"),
+        ({"origin": bytes(31)}, "31 bytes"),
+        ({"origin": b""}, "0 bytes"),
     ],
 )
 def test_a_name_or_salt_that_fits_no_chain_founds_none(changes: dict[str, object], what: str) -> None:

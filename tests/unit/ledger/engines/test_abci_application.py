@@ -16,7 +16,7 @@ from hmchain.ledger import proposer, protocols
 from hmchain.ledger.blocks import OK, Receipt
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX
 from hmchain.ledger.contracts.members import standings
-from hmchain.ledger.contracts.members.standings import Change
+from hmchain.ledger.contracts.members.validator_set import Change
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft import mempool
 from hmchain.ledger.engines.cometbft.application import WrongChainError

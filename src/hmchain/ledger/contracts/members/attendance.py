@@ -91,6 +91,14 @@ def initialise(state: State) -> None:
     _EPOCH.put(state, Epoch(0, 0, 0, 0, 0, ()))
 
 
+def carry(state: State) -> None:
+    """Begin to count anew, as if nothing had been counted; the time of the last block stays what it was."""
+    last = epoch(state)
+    for table in (_TALLIES, _TURNS, _SILENCES):
+        table.clear(state)
+    _EPOCH.put(state, Epoch(0, 0, 0, last.time_ms if last else 0, 0, ()))
+
+
 def epoch(state: State) -> Epoch | None:
     """The epoch that is open; None where nothing was founded."""
     return _EPOCH.get(state)

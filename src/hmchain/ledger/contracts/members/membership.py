@@ -336,6 +336,14 @@ def _open_one(context: Context, ballot: bytes) -> Ballot:
     return entry
 
 
+def lapse_ballots(state: State, time_ms: int) -> None:
+    """Let every open ballot lapse at a time: who voted, and how many it took, was so in another circle of members."""
+    for ballot, entry in ballots(state):
+        if entry.is_open(time_ms):
+            _BALLOTS.put(state, replace(entry, until_ms=time_ms), ballot)
+            _close(state, ballot, entry)
+
+
 def _action_digest(action: Action) -> bytes:
     return digest("hmchain action", encode(action))
 

@@ -7,7 +7,7 @@ H + 2, on both engines, since CometBFT can do no other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -18,6 +18,14 @@ from hmchain.ledger.context import STEWARD, VALIDATOR, Context, require
 from hmchain.ledger.contracts.members import attendance, maintenance, membership, parameters
 from hmchain.ledger.contracts.members.attendance import Silence
 from hmchain.ledger.contracts.members.people import OPERATOR
+from hmchain.ledger.contracts.members.validator_set import (
+    Change,
+    FormerKey,
+    Handover,
+    LastHandover,
+    Pending,
+    ValidatorSet,
+)
 from hmchain.ledger.events import LedgerEvent
 from hmchain.ledger.proposer import Validator, Validators
 from hmchain.ledger.reputation import POWER_NONE, Standing
@@ -31,57 +39,6 @@ HANDOVER_BLOCKS = 10
 """So long after a handover it counts as under way: a third of the network may not change its keys at once."""
 EVIDENCE_BLOCKS_MAX = 100_000
 """A key that was replaced so long ago accuses nobody any more, as in CometBFT: somebody may have found it."""
-
-
-class Change(Record, frozen=True):
-    """One validator's new power."""
-
-    organisation: str
-    power: int
-    key: bytes
-    """The validator key that has it from then on."""
-    former: bytes
-    """The key that it is taken from; empty unless the key changes."""
-
-
-class Pending(Record, frozen=True):
-    """Changes of power that are on their way."""
-
-    height: int
-    """From this height on they act."""
-    changes: tuple[Change, ...]
-
-
-class Handover(Record, frozen=True):
-    """A validator key that was replaced in this block; its power follows at the block's end."""
-
-    organisation: str
-    former: bytes
-
-
-class ValidatorSet(Record, frozen=True):
-    """The validators and their priorities before the election of `height`'s proposer."""
-
-    height: int
-    validators: tuple[Validator, ...]
-    pending: tuple[Pending, ...]
-    handovers: tuple[Handover, ...]
-
-
-class FormerKey(Record, frozen=True):
-    """A validator key that was replaced; what it signed while it had power is still its owner's doing."""
-
-    organisation: str
-    key: bytes
-    until_height: int
-    """From this height on it has no power."""
-
-
-class LastHandover(Record, frozen=True):
-    """When an organisation's power went over to a new key last: nobody has to read all keys that there ever were."""
-
-    until_height: int
-    """As in its `FormerKey`."""
 
 
 class Unjail(Record, frozen=True, tag="unjail"):
@@ -140,11 +97,6 @@ def changes_at(state: State, height: int) -> tuple[Change, ...]:
     """The changes of power that are on their way and act from `height` on."""
     entry = _VALIDATORS.get(state)
     return tuple(change for wait in entry.pending if wait.height == height for change in wait.changes) if entry else ()
-
-
-def founding(state: State) -> tuple[Change, ...]:
-    """The validators that a state just founded begins with."""
-    return tuple(_change(state, validator.id, validator.power) for validator in validators_at(state, 1))
 
 
 def _advanced(entry: ValidatorSet, height: int) -> ValidatorSet:
@@ -235,6 +187,36 @@ def initialise(state: State, height: int) -> None:
     changes = [_change(state, name, power) for name, power in zip(organisations, powers, strict=True)]
     _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
     attendance.initialise(state)
+
+
+def carry(state: State, height: int, time_ms: int) -> None:
+    """Let the members that are left decide from `height` on: all of them are back, and none is on its way out.
+
+    Who signed twice stays ended. What was counted of votes and turns is dropped, since most of it is of who is lost;
+    scores stay.
+    """
+    active = [member.organisation for member in membership.active_members(state)]
+    for organisation in _names(state):
+        known = standing(state, organisation)
+        if organisation not in active:
+            _STANDINGS.put(state, replace(reputation.tombstone(known), power=POWER_NONE), organisation)
+            continue
+        maintenance.end(state, organisation, time_ms)
+        _STANDINGS.put(state, replace(reputation.unjail(known), power=POWER_NONE), organisation)
+    voting = [name for name in active if not standing(state, name).tombstoned]
+    powers = reputation.next_powers([standing(state, name) for name in voting]).powers
+    for organisation, power in zip(voting, powers, strict=True):
+        _STANDINGS.put(state, replace(standing(state, organisation), power=power), organisation)
+    changes = [_change(state, name, power) for name, power in zip(voting, powers, strict=True)]
+    _VALIDATORS.put(state, ValidatorSet(height, _changed((), changes), (), ()))
+    for table in (_FORMER_KEYS, _HANDOVERS):
+        table.clear(state)
+    attendance.carry(state)
+
+
+def powers(state: State, organisations: Iterable[str]) -> tuple[int, ...]:
+    """The voting power that each of these has, or is about to have."""
+    return tuple(standing(state, organisation).power for organisation in organisations)
 
 
 def begin_block(state: State, inputs: BlockInput) -> None:

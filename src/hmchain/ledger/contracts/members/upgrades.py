@@ -99,6 +99,16 @@ def carry_out(state: State, action: Upgrade | CallOff) -> None:
     _PLANNED.put(state, action) if isinstance(action, Upgrade) else _PLANNED.delete(state)
 
 
+def carry(state: State, protocol: int, height: int) -> None:
+    """Go on by a protocol, the one in force or a later one, from `height` on; one that was agreed on may still come."""
+    kept, agreed = _PROTOCOLS.get(state), planned(state)
+    assert kept is not None  # written before the first block
+    if kept.since[-1].protocol < protocol:
+        _PROTOCOLS.put(state, Protocols((*kept.since, Since(protocol, height))))
+    if agreed is not None and agreed.protocol <= protocol:
+        _PLANNED.delete(state)
+
+
 def end_block(state: State, inputs: BlockInput) -> list[events.ProtocolChanged]:
     """Put the agreed protocol in force from the next block on, if its time and its height have come."""
     agreed, kept = planned(state), _PROTOCOLS.get(state)

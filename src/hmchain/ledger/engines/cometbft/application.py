@@ -23,8 +23,10 @@ from hmchain.ledger import protocols
 from hmchain.ledger.blocks import BlockInput, BlockResult
 from hmchain.ledger.chain import BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX, SNAPSHOT_BLOCKS
 from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
-from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds, validator_updates
+from hmchain.ledger.engines.cometbft.blocks import block_answer, block_input, milliseconds
+from hmchain.ledger.engines.cometbft.home import founding_powers
 from hmchain.ledger.engines.cometbft.mempool import KnownTransactions, Shares
 from hmchain.ledger.engines.cometbft.server import CODESPACE
 from hmchain.ledger.engines.cometbft.snapshots import FORMAT, Restoration
@@ -116,6 +118,8 @@ class Application:
                 self._sole_signer.begin()
                 self._sole_signer.logged(self.state, self.storage.blocks)
             height, commitment = self.state.height, self.state.commitment()
+            if height == self.genesis.height:
+                height = 0  # CometBFT founds a chain whose application has no blocks yet
         finally:
             self.machine.attach(executed)
         return abci.ResponseInfo(
@@ -129,27 +133,32 @@ class Application:
     def init_chain(self, request: abci.RequestInitChain) -> abci.ResponseInitChain:
         """Found the chain, or find it founded. Raises `WrongChainError` if CometBFT's genesis is another one."""
         self._roll_back()
-        founding = State()
-        genesis_file.initialise(founding, self.genesis)
-        commitment = founding.commitment()
-        self._require_same_genesis(request, founding)
-        founding.close()
+        self._require_same_genesis(request)
+        commitment = beginning.commitment(self.genesis)
         if self.state.is_new:
-            genesis_file.initialise(self.state, self.genesis)
-            self.machine.commit(0)
-        elif self.state.height or self.state.commitment() != commitment:
+            beginning.begin(self.state, self.genesis, self.storage.directory)
+            self.machine = Machine(self.state, self.genesis.chain_id)
+        elif self.state.height != self.genesis.height or self.state.commitment() != commitment:
             raise WrongChainError("the state is of another chain", "put this node's state.db aside")
         self.storage.renew()
         return abci.ResponseInitChain(app_hash=commitment)
 
-    def _require_same_genesis(self, request: abci.RequestInitChain, founding: State) -> None:
+    def _require_same_genesis(self, request: abci.RequestInitChain) -> None:
         try:
             told = decoding.from_json(request.app_state_bytes, Genesis)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise WrongChainError("CometBFT's genesis holds none of ours", "write the node's home again") from error
-        expected = {update.SerializeToString() for update in validator_updates(standings.founding(founding))}
+        powers = founding_powers(self.genesis)
+        expected = {
+            abci.ValidatorUpdate(
+                pub_key=abci.PublicKey(ed25519=member.validator), power=powers[member.organisation]
+            ).SerializeToString()
+            for member in self.genesis.members
+            if powers[member.organisation]
+        }
         given = {update.SerializeToString() for update in request.validators}
-        same = told == self.genesis and request.chain_id == self.genesis.chain_id and request.initial_height == 1
+        first = self.genesis.height + 1
+        same = told == self.genesis and request.chain_id == self.genesis.chain_id and request.initial_height == first
         if not same or given != expected or len(request.validators) != len(expected):
             raise WrongChainError("CometBFT's genesis is not this node's", "write the node's home again")
 

@@ -20,6 +20,7 @@ from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import proposer
 from hmchain.ledger.blocks import ABSENT, COMMIT, Block, Vote
 from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines.beginning import log_begins_after
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock, no_such_transaction
 from hmchain.ledger.engines.cometbft.answers import MerkleProof
 from hmchain.ledger.engines.cometbft.light import (
@@ -33,7 +34,6 @@ from hmchain.ledger.engines.cometbft.light import (
     signers,
     time_ms,
 )
-from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
@@ -84,7 +84,7 @@ class Archive:
         if not path.is_file():
             return None
         headers: list[SignedHeader] = []
-        first = begins_after(directory) + 1
+        first = log_begins_after(directory) + 1
         try:
             for line in _lines(path):
                 headers.append(decoding.from_json(line, SignedHeader))
@@ -251,7 +251,7 @@ def keep(
             raise LedgerError(f"no header follows block {needed - 1}", "see whether enough nodes run, and try again")
         time.sleep(_LOOK_SECONDS)
     headers = _kept(directory)
-    for number in range(begins_after(directory) + len(headers) + 1, last + 1):
+    for number in range(log_begins_after(directory) + len(headers) + 1, last + 1):
         headers.append(fetch(number))
         progress(number, last)
     archive = Archive(headers)

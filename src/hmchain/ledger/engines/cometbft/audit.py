@@ -21,8 +21,10 @@ from hmchain.errors import AuditError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import OK, BlockResult, Commit
 from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.engines import beginning
+from hmchain.ledger.engines.beginning import log_begins_after
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, IndexCheck, StoredBlock
-from hmchain.ledger.engines.cometbft.archive import Archive
+from hmchain.ledger.engines.cometbft.archive import Archive, check_inputs
 from hmchain.ledger.engines.cometbft.light import SignedHeader, signers
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.genesis import Genesis
@@ -112,10 +114,10 @@ def audited(
         if begins:
             _restore_beginning(directory, genesis, archive.first, state)
         else:
-            genesis_file.initialise(state, genesis)
+            beginning.begin(state, genesis, directory)
         replay, index = _Replay(genesis, state, begins, archive), IndexCheck(store)
         last = archive.last.header.height - 1
-        for stored in store.blocks(begins + 1, last):
+        for stored in store.blocks(log_begins_after(directory) + 1, last):
             index.follow(stored.height, replay.follow(stored))
             if progress:
                 progress(stored.height, last)
@@ -125,6 +127,31 @@ def audited(
             unsigned += 1
         index.finish()
         yield replay.compare(archive.last, anchored=anchor is not None, unsigned=unsigned), state
+
+
+@contextmanager
+def audited_to_the_end(
+    directory: Path, archive: Archive, anchor: bytes | None = None, progress: Progress | None = None
+) -> Iterator[tuple[NodeAudit, State]]:
+    """The same of a chain that goes on no more, up to the last block that its members decided.
+
+    The header of that block is the last one in `archive`, with the votes for it; the state that it leads to is in none,
+    and follows from executing it.
+    """
+    with audited(directory, archive, anchor, progress) as (found, state):
+        last, machine = archive.last, Machine(state, found.chain_id)
+        with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+            stored = store.get(last.header.height)
+            _require(store.height <= last.header.height, last.header.height + 1, "no votes for it are at hand")
+        check_inputs(last, stored)
+        if stored is not None:
+            archive.require_inputs(stored.block, state)
+            same = encode(machine.execute(stored.block.input)) == stored.result_bytes
+            _require(same, stored.height, "executing it gives other receipts")
+            same = state.commitment() == stored.block.header.state_commitment
+            _require(same, stored.height, "executing it gives another state")
+        machine.commit(last.header.height)
+        yield found, state
 
 
 @contextmanager
@@ -172,8 +199,6 @@ class _Replay:
     def __init__(self, genesis: Genesis, state: State, begins: int, archive: Archive) -> None:
         self._genesis, self._machine, self._begins = genesis, Machine(state, genesis.chain_id), begins
         self._archive = archive
-        if not begins:
-            self._machine.commit(0)
         first = archive.first.header.app_hash.upper()
         _require(first == state.commitment().hex().upper(), begins, "its members signed another state")
         self._previous = genesis.digest

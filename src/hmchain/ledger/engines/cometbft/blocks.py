@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from hmchain.canonical import encode
 from hmchain.ledger.blocks import OK, BlockInput, BlockResult, EngineReport, Event, Receipt, Vote
 from hmchain.ledger.contracts.members import standings
-from hmchain.ledger.contracts.members.standings import Change
+from hmchain.ledger.contracts.members.validator_set import Change
 from hmchain.ledger.engines.cometbft import abci_pb2 as abci
 from hmchain.ledger.engines.cometbft.server import CODESPACE
 from hmchain.ledger.proposer import Validators, address

@@ -7,6 +7,7 @@ at least twice the largest round trip between two of them, else a distant member
 from __future__ import annotations
 
 import base64
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -228,15 +229,12 @@ def _table(name: str, values: dict[str, str | int | bool]) -> str:
 
 def genesis_json(genesis: Genesis) -> bytes:
     """CometBFT's genesis: validators as our genesis gives them, and our genesis itself as `app_state`."""
-    founding = State()
-    genesis_file.initialise(founding, genesis)
-    powers = {validator.id: validator.power for validator in standings.validators_at(founding, 1)}
-    founding.close()
+    powers = founding_powers(genesis)
     when = datetime.fromtimestamp(genesis.time_ms // 1000, UTC)
     content = {
         "genesis_time": f"{when:%Y-%m-%dT%H:%M:%S}.{genesis.time_ms % 1000:03}Z",
         "chain_id": genesis.chain_id,
-        "initial_height": "1",
+        "initial_height": str(genesis.height + 1),
         "consensus_params": {
             "block": {"max_bytes": str(BLOCK_BYTES_MAX + _BLOCK_ROOM_BYTES), "max_gas": "-1"},
             "evidence": {
@@ -256,11 +254,21 @@ def genesis_json(genesis: Genesis) -> bytes:
                 "name": member.organisation,
             }
             for member in genesis.members
+            if powers[member.organisation]
         ],
         "app_hash": "",
         "app_state": msgspec.Raw(msgspec.json.encode(genesis)),
     }
     return msgspec.json.encode(content)
+
+
+def founding_powers(genesis: Genesis) -> dict[str, int]:
+    """The voting power of each founding member."""
+    if genesis.before is not None:
+        return dict(zip((member.organisation for member in genesis.members), genesis.before.powers, strict=True))
+    with closing(State()) as founding:
+        genesis_file.initialise(founding, genesis)
+        return {validator.id: validator.power for validator in standings.validators_at(founding, 1)}
 
 
 def _validator_json(key: SigningKey) -> dict[str, Any]:

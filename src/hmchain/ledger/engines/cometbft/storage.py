@@ -8,12 +8,13 @@ signatures are in CometBFT's own store.
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 from pathlib import Path
 
 from hmchain import files, sqlite
 from hmchain.errors import LedgerError
-from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput, BlockResult, Commit, Receipt, make_block, make_header
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore
 from hmchain.ledger.engines.validator import DivergenceError
@@ -30,7 +31,7 @@ class NodeStorage:
 
     def __init__(self, directory: Path, genesis: Genesis) -> None:
         files.make_folder(directory)
-        self._directory, self._genesis, self._chain_id = directory, genesis, genesis.chain_id
+        self.directory, self._genesis, self._chain_id = directory, genesis, genesis.chain_id
         self.snapshots = SnapshotStore(directory / SNAPSHOTS)
         self._beginning = SnapshotStore(directory / BEGINNING)
         try:
@@ -40,10 +41,10 @@ class NodeStorage:
             self._open()
 
     def _open(self) -> None:
-        self.state = State(self._directory / STATE)
+        self.state = State(self.directory / STATE)
         self._reader: State | None = None
         try:
-            self.blocks = BlockStore(self._directory / BLOCKS)
+            self.blocks = BlockStore(self.directory / BLOCKS)
             self._check()
         except LedgerError:
             self.state.close()
@@ -65,23 +66,18 @@ class NodeStorage:
 
     def _check_beginning(self, commitment: bytes) -> None:
         """Raise `StateError` or `SnapshotError` if an empty log cannot be whole: the state is not its beginning's."""
-        scratch = State()
-        try:
-            if self._beginning.height:
+        if self._beginning.height:
+            with closing(State()) as scratch:
                 self._beginning.restore(scratch, commitment)
-                return
-            genesis_file.initialise(scratch, self._genesis)
-            if scratch.commitment() != commitment:
-                raise StateError("the log of blocks is empty, and the state is not the one of the genesis")
-        finally:
-            scratch.close()
+        elif beginning.commitment(self._genesis) != commitment:
+            raise StateError("the log of blocks is empty, and the state is not the one of the genesis")
 
     def _put_aside(self, reason: str) -> None:
-        kept = files.free_name(self._directory / "damaged")
+        kept = files.free_name(self.directory / "damaged")
         kept.mkdir()
         names = [name + suffix for name in (STATE, BLOCKS) for suffix in ("", *sqlite.LOG_SUFFIXES)]
         for name in (*names, BEGINNING):
-            path = self._directory / name
+            path = self.directory / name
             if path.exists():
                 path.rename(kept / path.name)
         logger.error("%s; kept in %s, and all blocks are executed again", reason, kept)
@@ -114,7 +110,7 @@ class NodeStorage:
     def committed(self) -> State:
         """The committed state, to read from between two blocks."""
         if self._reader is None:
-            self._reader = State.open_read_only(self._directory / STATE)
+            self._reader = State.open_read_only(self.directory / STATE)
         return self._reader
 
     def renew(self) -> None:

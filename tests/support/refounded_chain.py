@@ -1,0 +1,59 @@
+"""A chain of which two of four hospitals are lost for good, and what the other two found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from hmchain.canonical import digest
+from hmchain.ledger import refounding
+from hmchain.ledger.engines.embedded import EmbeddedLedger
+from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.state import State
+from support.ledger_network import Network, Sender, signing_key, validator_keys
+
+LOST = ("c", "d")
+
+
+def salt_after(height: int) -> bytes:
+    """The salt of a chain that is founded again after a block."""
+    return digest("the salt of a chain that is founded again", height.to_bytes(8, "big"))
+
+
+def signed(genesis: Genesis, signers: Iterable[str] | None = None) -> Genesis:
+    """The genesis with the signatures of its founding members, or of some of them."""
+    assert genesis.before is not None
+    given = tuple(
+        signing_key(name, "steward").sign(genesis.signed_bytes) if signers is None or name in signers else b""
+        for name in (member.organisation for member in genesis.members)
+    )
+    return replace(genesis, origin=replace(genesis.before, signatures=given))
+
+
+@contextmanager
+def carried_from(state: State, genesis: Genesis) -> Iterator[State]:
+    """A copy of the state as the chain of a genesis begins with it."""
+    with closing(state.copied()) as copy:
+        refounding.carry(copy, genesis)
+        copy.commit(genesis.height)
+        yield copy
+
+
+def proposed(state: State, former: Genesis, lost: Iterable[str] = LOST, ms: int = 0) -> Genesis:
+    """What a member that is left proposes."""
+    with closing(state.copied()) as copy:
+        return refounding.propose(copy, former, tuple(lost), salt_after(state.height), ms)
+
+
+def refound(network: Network, directory: Path, lost: Iterable[str] = LOST) -> Network:
+    """Found an embedded chain again, in a new directory."""
+    ledger, send = network.ledger, network.send
+    send.clock.ms += 3_600_000
+    genesis = signed(proposed(ledger.state, ledger.genesis, lost, send.clock.ms))
+    keys = {member.organisation: validator_keys()[member.organisation] for member in genesis.members}
+    with carried_from(ledger.state, genesis) as carried:
+        made = EmbeddedLedger.create(directory, genesis, keys, clock_ms=send.clock, carried=carried)
+    return Network(directory, made, Sender(send.clock, genesis.chain_id, send.sent))
