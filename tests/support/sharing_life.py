@@ -26,5 +26,6 @@ CHAPTERS: tuple[Callable[[Network], None], ...] = (
     transfer_bench.given,
     release_life.ask_for_releases,
     incident_life.follow,
+    transfer_bench.broken,
 )
 """In the order in which they are lived."""

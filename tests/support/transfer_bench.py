@@ -9,7 +9,9 @@ from msgspec.structs import replace
 from hmchain.ledger.context import AGENT, Acting, Credential
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
+from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, ReviewGlass
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
+from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.contracts.data.requests import Kind
 from hmchain.ledger.contracts.data.transfers import (
     ConfirmErasure,
@@ -18,14 +20,22 @@ from hmchain.ledger.contracts.data.transfers import (
     RevokeGrant,
     Transfer,
 )
+from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InvitePerson, possession_bytes
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.reputation import DAY_MS
-from support.ledger_network import Network
-from support.request_bench import BRAIN, PLANS, REQUEST, RequestBench, content
+from support.ledger_network import Network, signing_key
+from support.policy_bed import compiled
+from support.request_bench import BRAIN, PLANS, REQUEST, RequestBench, content, terms
 
 MANIFEST, ENVELOPE = b"m" * 32, b"e" * 32
 PLAN = PLANS[Kind.TRANSFER]
 PURPOSE = "DUO:0000006"
+SEALED = b"s" * 32
+CLINICIAN = "a/d0"
+OPENS = 'permit(principal in Organisation::"a", action == Action::"breakglass", resource);'
+"""The rule of a policy by which a's clinicians may break the glass."""
+GLASS = BreakGlass("night", "b", BRAIN, 1, "danger-to-life", SEALED)
 
 
 class TransferBench(RequestBench):
@@ -67,3 +77,21 @@ def given(network: Network) -> None:
     network.block(network.send("b", RevokeGrant("of-b", "consent")))
     for name, statement in (("of-b", "keys-destroyed"), ("of-c", "never-opened")):
         network.block(network.send("a", ConfirmErasure(name, MANIFEST, statement, bytes(32))))
+
+
+def broken(network: Network) -> None:
+    """A chapter: a clinician of a asks b twice in an emergency; one is answered and justified, one is not."""
+    key = signing_key("a", "d0")
+    proof = key.sign(possession_bytes(network.send.chain, "a", "d0", key.public.raw))
+    roles = (people.CLINICIAN,)
+    network.block(network.send("a", InvitePerson("d0", roles, key.public.raw, proof)))
+    network.block(network.send("a", AcceptInvitation(roles), "d0"))
+    network.block(network.send("a", GLASS, "d0"))  # before the policy lets it
+    network.block(network.send("b", SetPolicy(BRAIN, terms(cedar=compiled(break_glass=OPENS)))))
+    network.block(*(network.send("a", replace(GLASS, name=name), "d0") for name in ("night", "day")))
+    network.block(network.send("b", AnswerGlass("night", MANIFEST, ENVELOPE), "agent"))
+    network.block(
+        network.send("b", ReviewGlass("night", "justified")), network.send("b", ReviewGlass("day", "unjustified"))
+    )
+    network.block(network.send("b", AnswerGlass("day", MANIFEST, ENVELOPE), "agent"))
+    network.block(network.send("b", SetPolicy(BRAIN, terms())))

@@ -71,7 +71,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "bad_role": ("there is no key of that role", "steward, scientist, agent or validator"),
     "bad_roles": (
         "not a list of roles that people have, in order, each once",
-        "auditor, code, ethics, officer, operator, protection, scientist, steward",
+        "auditor, clinician, code, ethics, officer, operator, protection, scientist, steward",
     ),
     "bad_proof_of_possession": ("the new key did not sign for taking this key's place", "sign again with the new key"),
     "not_a_validator": ("the organisation has no voting power whose key could change", ""),
@@ -305,6 +305,22 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "no such statement, or records that were received are said to be never opened",
         "say that their keys are destroyed",
     ),
+    "no_such_emergency": ("nobody asked for records in an emergency of this name", "check the name"),
+    "no_break_glass": (
+        "no rule of the hospital's policy lets this clinician do so",
+        "call the hospital: a person there can help",
+    ),
+    "emergencies_not_reviewed": (
+        "4 emergencies of a clinician, or 32 of an organisation at one hospital, are not judged yet",
+        "call the hospital; its stewards judge those first",
+    ),
+    "emergencies_misused": (
+        "2 emergencies of this clinician were found not to be justified within a year",
+        "another clinician asks",
+    ),
+    "not_waiting": ("it was answered, judged, or asked more than a day ago", "ask again under another name"),
+    "already_reviewed": ("a steward has judged it", "nothing to do"),
+    "bad_verdict": ("no such verdict", "justified or unjustified"),
     "study_closed": ("the study is over", "nothing is left to decide: `hmchain study status`"),
     "study_exists": ("the name is taken", "choose another"),
     "no_such_study": ("unknown study", "check its name"),

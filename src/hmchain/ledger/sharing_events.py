@@ -165,3 +165,30 @@ class IncidentContained(AboutIncident, frozen=True, tag="incident.contained"):
 
 class IncidentClosed(AboutIncident, frozen=True, tag="incident.closed"):
     """It is over."""
+
+
+class AboutEmergency(LedgerEvent, frozen=True):
+    """Something about an emergency in which one patient's records are asked for."""
+
+    emergency: str
+    giver: str
+    grantee: str
+
+
+class GlassBroken(AboutEmergency, frozen=True, tag="emergency.asked"):
+    """A person asked for them without a permit."""
+
+    person: str
+    dataset: str
+    reason: str
+
+
+class GlassAnswered(AboutEmergency, frozen=True, tag="emergency.answered"):
+    """The giver's agent gave what there was; whether that was anything is not told."""
+
+
+class GlassReviewed(AboutEmergency, frozen=True, tag="emergency.reviewed"):
+    """A steward of the giver judged it afterwards."""
+
+    person: str
+    verdict: str

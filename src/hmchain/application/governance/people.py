@@ -32,7 +32,7 @@ from hmchain.ledger.contracts.members.enrolment import (
     possession_bytes,
 )
 from hmchain.ledger.contracts.members.enrolment import Change as Change
-from hmchain.ledger.contracts.members.people import ROLES, Person, PersonRef
+from hmchain.ledger.contracts.members.people import ROLES_OF_4, Person, PersonRef
 from hmchain.ledger.readers.people import PeopleView, people_of
 from hmchain.plain import PREFIX_MIN, is_meant
 
@@ -105,8 +105,9 @@ def new_key(folder: NodeFolder, handle: str, card: Path, private: Path | None, p
 def parse_roles(texts: Sequence[str]) -> tuple[str, ...]:
     """Roles in order, each once. Raises `BadRolesError`."""
     given = sorted({role.strip() for text in texts for role in text.split(",")} - {""})
-    if not given or any(role not in ROLES for role in given):
-        raise BadRolesError(f"{', '.join(given) or 'nothing'} is no list of roles", f"give some of {', '.join(ROLES)}")
+    if not given or any(role not in ROLES_OF_4 for role in given):
+        hint = f"give some of {', '.join(ROLES_OF_4)}"
+        raise BadRolesError(f"{', '.join(given) or 'nothing'} is no list of roles", hint)
     return tuple(given)
 
 

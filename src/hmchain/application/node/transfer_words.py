@@ -1,19 +1,25 @@
-"""What transactions about records that travel ask for, in words."""
+"""What transactions about records that travel ask for, in words; of those in an emergency too."""
 
 from __future__ import annotations
 
 from hmchain.canonical import Record
 from hmchain.clock import utc
-from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.contracts.data import break_glass, transfers
 
 
 def about(body: Record) -> str:
     """The transfer that a transaction is about; empty for what is about something else."""
+    if isinstance(body, break_glass.ReviewGlass):
+        return f"emergency {body.name}"
     return f"transfer {body.name}" if isinstance(body, transfers.Bodies) else ""
 
 
 def words(body: Record) -> str:
     """What it asks for, as its sender would say it; empty for what is about something else."""
+    return _of_transfer(body) or _of_emergency(body)
+
+
+def _of_transfer(body: Record) -> str:
     match body:
         case transfers.GrantRecords():
             which = f"records of {body.dataset} version {body.version}"
@@ -25,6 +31,19 @@ def words(body: Record) -> str:
             return f"take back what was given as {body.name} for good ({body.reason}): it is to be erased"
         case transfers.ConfirmErasure():
             return f"sign that of {body.name} ({body.manifest.hex()[:12]}) {STATED.get(body.statement, body.statement)}"
+    return ""
+
+
+def _of_emergency(body: Record) -> str:
+    match body:
+        case break_glass.BreakGlass():
+            what = f"ask {body.giver} at once for one patient's records of {body.dataset}, as {body.name}"
+            return f"{what}, for treatment alone ({body.reason}); {body.giver} judges afterwards whether it had to be"
+        case break_glass.AnswerGlass():
+            return f"answer emergency {body.name} with what there is of the patient"
+        case break_glass.ReviewGlass():
+            erased = "" if body.verdict == break_glass.Status.JUSTIFIED else ": what was given is to be erased at once"
+            return f"say that emergency {body.name} was {body.verdict}{erased}"
     return ""
 
 

@@ -14,6 +14,7 @@ from hmchain.ledger.contracts.data import (
     applicants,
     applying,
     attachments,
+    break_glass,
     datasets,
     deciding,
     describing,
@@ -80,6 +81,7 @@ Body = (
     | sharing_terms.Bodies
     | releases.Bodies
     | incidents.Bodies
+    | break_glass.Bodies
 )
 """Every transaction body there is, told apart by its tag."""
 
@@ -123,6 +125,7 @@ _SINCE_4: tuple[Any, ...] = (
     transfers,
     sharing_terms,
     releases,
+    break_glass,
 )
 """Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""
 

@@ -20,7 +20,7 @@ from hmchain.ledger import phrases, protocols
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.blocks import BlockInput
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
 from hmchain.ledger.contracts.data.datasets import RecordSchema, RegisterDataset
 from hmchain.ledger.contracts.data.requests import Kind
@@ -62,7 +62,10 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 
 @pytest.mark.parametrize(
     ("vector_of", "bodies"),
-    [("3", {RegisterDataset, SaveDraft}), ("4", {RegisterDataset, SetSharingTerms, *transfers.HANDLERS})],
+    [
+        ("3", {RegisterDataset, SaveDraft}),
+        ("4", {RegisterDataset, SetSharingTerms, *transfers.HANDLERS, *break_glass.HANDLERS}),
+    ],
 )
 def test_a_sentence_is_taken_in_no_field_of_any_body_of_a_network_s_life(
     watched: Watched, vector_of: str, bodies: set[type]

@@ -29,7 +29,7 @@ RolesOption = Annotated[
     typer.Option(
         "--role",
         metavar="ROLE",
-        help="Steward, scientist, operator, auditor, officer, ethics, protection or code; several times for several.",
+        help="Steward, scientist, clinician, operator, auditor, officer, ethics, protection or code; once for each.",
     ),
 ]
 ChangeArgument = Annotated[str, typer.Argument(metavar="CHANGE", help="Id of the change, or its first 4 digits.")]

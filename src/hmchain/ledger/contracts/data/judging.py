@@ -44,9 +44,13 @@ _LATELY = Table("judged_lately", Lately)
 
 def take_share(context: Context, content: Content, datasets: int) -> None:
     """Charge the sender's organisation for judging a content of so many datasets; refuse (`too_many_at_once`)."""
-    organisation, last = context.sender.organisation, _LATELY.get(context.state, context.sender.organisation)
     cases = purposes.cases(content.purposes, content.diseases)
-    cost = datasets * (1 + min(len(cases), policies.JUDGED_MAX))
+    charge(context, datasets * (1 + min(len(cases), policies.JUDGED_MAX)))
+
+
+def charge(context: Context, cost: int) -> None:
+    """Charge the sender's organisation for judging that costs so much; refuse (`too_many_at_once`)."""
+    organisation, last = context.sender.organisation, _LATELY.get(context.state, context.sender.organisation)
     cost += last.cost if last is not None and last.height == context.height else 0
     require(cost <= JUDGED_A_BLOCK_MAX, "too_many_at_once")
     _LATELY.put(context.state, Lately(context.height, cost), organisation)

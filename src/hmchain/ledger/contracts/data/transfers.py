@@ -154,6 +154,8 @@ _OF_ORGANISATION = Table("transfers_of", _Place)
 """By giver or grantee, and name."""
 _OPEN = Table("transfers_open", _Place)
 """The same of what is not erased, so that nobody reads all there ever were."""
+_RESERVED = Table("transfer_names", _Place)
+"""Names that wait for what answers an emergency."""
 _UNDER = Table("transfers_under", _Place)
 """By request, giver, dataset and name."""
 
@@ -292,11 +294,25 @@ def _grant(context: Context, body: GrantRecords) -> None:
     offer(context, given)
 
 
+def reserve(state: State, name: str) -> None:
+    """Keep a name for what will answer an emergency; refuse `bad_name` and `transfer_exists`."""
+    _require_free(state, name)
+    _RESERVED.put(state, _Place(name), name)
+
+
+def _require_free(state: State, name: str) -> None:
+    require_name(name)
+    require(transfer(state, name) is None and _RESERVED.get(state, name) is None, "transfer_exists")
+
+
 def offer(context: Context, given: Transfer) -> None:
-    """Keep a transfer that may be; refuse `transfer_exists`, and `too_many_grants` of one dataset to one request."""
+    """Keep a transfer that may be; refuse `transfer_exists`, and `too_many_grants` of one dataset to one request.
+
+    The name of what answers an emergency was reserved.
+    """
     state = context.state
-    require_name(given.name)
-    require(transfer(state, given.name) is None, "transfer_exists")
+    if not given.is_emergency:
+        _require_free(state, given.name)
     require(membership.is_active(state, given.grantee), "not_a_member")
     if given.request:
         place = (given.request, given.giver, given.dataset)
@@ -329,11 +345,14 @@ def _revoke(context: Context, body: RevokeGrant) -> None:
     require(entry.giver == context.sender.organisation, "not_the_giver")
     require(entry.status not in (Status.REVOKED, Status.ERASED), "grant_over")
     require(body.reason in REVOKE_REASONS, "bad_reason")
-    revoked = replace(
-        entry, status=Status.REVOKED, revoked_ms=context.time_ms, reason=body.reason, height=context.height
-    )
+    take_back(context, entry, body.reason)
+
+
+def take_back(context: Context, entry: Transfer, reason: str) -> None:
+    """Let a grant be over by its giver's word."""
+    revoked = replace(entry, status=Status.REVOKED, revoked_ms=context.time_ms, reason=reason, height=context.height)
     _put(context.state, revoked)
-    context.emit(events.GrantRevoked(entry.name, entry.giver, entry.grantee, context.sender.person, body.reason))
+    context.emit(events.GrantRevoked(entry.name, entry.giver, entry.grantee, context.sender.person, reason))
 
 
 def _confirm(context: Context, body: ConfirmErasure) -> None:

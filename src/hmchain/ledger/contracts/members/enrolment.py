@@ -146,12 +146,12 @@ def require_possible(context: Context, organisation: str, change: Change) -> Non
     match change:
         case InvitePerson(person=name):
             people.require_handle(name)
-            people.require_roles(change.roles)
+            people.require_roles(context, change.roles)
             require(people.person(state, organisation, name) is None, "name_taken")
             require(len(people.people(state, organisation)) < PEOPLE_MAX, "too_many_people")
             _require_possession(context, organisation, change)
         case ChangeRoles():
-            people.require_roles(change.roles)
+            people.require_roles(context, change.roles)
             entry = _enrolled(state, organisation, change.person)
             require(entry.roles != change.roles, "no_change")
             _require_officer_left(state, organisation, change.person, people.OFFICER in change.roles)

@@ -12,15 +12,18 @@ from enum import StrEnum
 
 from hmchain.canonical import Record
 from hmchain.ledger.blocks import TimeMs
-from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Credential, require, require_name
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Context, Credential, require, require_name
+from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 OPERATOR, AUDITOR, OFFICER = "operator", "auditor", "officer"
+CLINICIAN = "clinician"
+"""Who treats patients, and may ask for one's records in an emergency; since protocol 4."""
 ETHICS, PROTECTION, CODE = "ethics", "protection", "code"
 REVIEWERS = (CODE, ETHICS, PROTECTION)
 ROLES = tuple(sorted((STEWARD, SCIENTIST, OPERATOR, AUDITOR, OFFICER, *REVIEWERS)))
+ROLES_OF_4 = tuple(sorted((*ROLES, CLINICIAN)))
 OFFICES = (STEWARD, SCIENTIST)
 """The persons that an organisation's office keys act as."""
 PEOPLE_MAX = 500
@@ -221,9 +224,14 @@ def set_office(state: State, organisation: str, office: str, status: Status) -> 
         _OFFICES.put(state, Office(organisation, office, status), organisation, office)
 
 
-def require_roles(roles: Sequence[str]) -> None:
+def known_roles(state: State, height: int) -> tuple[str, ...]:
+    """The roles that people may have by the rules of the block at `height`, in order of name."""
+    return ROLES_OF_4 if upgrades.at(state, height) >= upgrades.SHARING else ROLES
+
+
+def require_roles(context: Context, roles: Sequence[str]) -> None:
     """Refuse (`bad_roles`) what is no list of known roles, in order, each once."""
-    known = bool(roles) and all(role in ROLES for role in roles)
+    known = bool(roles) and set(roles) <= set(known_roles(context.state, context.height))
     require(known and tuple(roles) == tuple(sorted(set(roles))), "bad_roles")
 
 
