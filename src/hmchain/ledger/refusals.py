@@ -282,7 +282,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "permit_used": ("another study was opened under this permit", "copy the request, and have it decided"),
     "not_the_applicant": ("neither the applicant's organisation nor a member of the request", "be invited to it"),
     "under_permit": ("people decide on this study's request", "`hmchain request show NAME`"),
-    "no_such_transfer": ("nothing was given under this name", "check the name"),
+    "no_such_transfer": ("nothing was given under this name", "`hmchain share list` has all names"),
     "transfer_exists": ("the name is taken", "choose another"),
     "wrong_grantee": (
         "only the organisation of the request's applicant may be given its records",

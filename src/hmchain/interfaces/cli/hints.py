@@ -32,6 +32,7 @@ _GROUPS = {
     "people": Takes.NODE,
     "sign": Takes.NODE,
     "request": Takes.NODE,
+    "share": Takes.NODE,
     "policy": Takes.NODE,
     "cohort": Takes.NODE,
     "release": Takes.NODE,

@@ -35,6 +35,7 @@ class Commands(LazyGroup):
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
             ("cohort", "cohort", "What members have, and how many people fit: one sum over hospitals, with noise."),
             ("request", "request", "Ask for data, decide on what is asked, and see what is due."),
+            ("share", "share", "Records that travel between hospitals under a permit, and their end."),
             ("policy", "policy", "What may be asked of a dataset: answer questions, try it, read it in plain words."),
             ("study", "study.decide", "How a study stands, who takes part, and what is to be done."),
             ("uses", "uses", "What a hospital's data were used for, on whose word, until when; for a patient too."),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from hmchain.errors import LedgerError
+from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import datasets, transfers
 from hmchain.ledger.contracts.data.transfers import Transfer
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.state import State
 
 
-class UnknownTransferError(LedgerError):
+class UnknownTransferError(InputError):
     """The ledger has no transfer of this name."""
 
     code = "unknown_transfer"

@@ -1,0 +1,11 @@
+"""`hmchain share`: records that travel between hospitals under a permit."""
+
+from __future__ import annotations
+
+import typer
+
+from hmchain.interfaces.cli.share import look
+
+app = typer.Typer(no_args_is_help=True)
+for part in (look,):
+    app.add_typer(part.app)
