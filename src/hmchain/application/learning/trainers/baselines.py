@@ -83,7 +83,7 @@ def local(
         for round in range(alone.rounds):
             weights = fit(weights, round)
             _report(progress, round, alone)
-    return [Trained(arch, own, _uniform(arch)) for own in weights]
+    return [Trained(arch, own, uniform(arch)) for own in weights]
 
 
 def pooled(
@@ -102,7 +102,7 @@ def pooled(
     for round in range(alone.rounds):
         weights = trainer.fit(weights, round).weights
         _report(progress, round, alone)
-    return Trained(arch, weights, _uniform(arch))
+    return Trained(arch, weights, uniform(arch))
 
 
 def fedavg(
@@ -112,7 +112,7 @@ def fedavg(
     plain = fedavg_plan(plan)
     sizes = [len(cohort.train_images) for cohort in cohorts]
     weights = _federate(cohorts, plain, arch, seed, sizes, progress)
-    return Trained(arch, weights, _uniform(arch))
+    return Trained(arch, weights, uniform(arch))
 
 
 def alone_plan(plan: TrainingPlan, work: int = 1) -> TrainingPlan:
@@ -224,7 +224,8 @@ def _side_by_side(trainers: Sequence[CNNTrainer]) -> Iterator[Callable[[list[Vec
         yield fit
 
 
-def _uniform(arch: Architecture) -> Probabilities:
+def uniform(arch: Architecture) -> Probabilities:
+    """Equal shares of all classes."""
     return np.full(arch.classes, 1 / arch.classes)
 
 
