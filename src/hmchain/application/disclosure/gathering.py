@@ -1,18 +1,47 @@
-"""Gather the evidence on one artefact at one hospital, from its own records, for those who decide on its release."""
+"""Gather the evidence on one artefact at one hospital, from its own records, for those who decide on its release.
+
+Nothing leaves the hospital but the digest of what is found. Reference models are trained here, on the hospital's own
+images, and forgotten.
+"""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from importlib.metadata import version as installed
 
-from hmchain.application.disclosure import evidence
-from hmchain.application.disclosure.evidence import Evidence, Kind
+from hmchain import files
+from hmchain.application.cohort.counting import count_people
+from hmchain.application.consent.usable import Usable, Use, UseKind, usable
+from hmchain.application.disclosure import evidence, membership, model_parts, page, thresholds
+from hmchain.application.disclosure.evidence import Attack, Disclosure, Evidence, Found, Kind, Memorisation
 from hmchain.application.disclosure.lineage import lineage
-from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.disclosure.model_parts import ModelParts, Others
+from hmchain.application.disclosure.own_images import own_images, require_own
+from hmchain.application.learning.trainer_study import pins_own_trainer
+from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.hospital import HospitalFolder, Records, StudyFolder, read_records
+from hmchain.canonical import digest
 from hmchain.clock import now_ms
+from hmchain.errors import StudyError
+from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
 from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.plain import Progress
+from hmchain.plain import Progress, tell
+
+REFERENCES = 16
+"""Reference models unless somebody says otherwise: half of them know each image."""
+PARTS = 1000
+"""In which progress is told."""
+_READ, _TRAINED = 100, 950
+"""So many of them are done when the records are read, and when reference models are trained."""
+
+
+class NothingGivenError(StudyError):
+    """A hospital gave nothing to a study, so it has nothing to say of what came of it."""
+
+    code = "nothing_given"
 
 
 def gather(
@@ -22,26 +51,101 @@ def gather(
     artefact: bytes,
     passphrase: str | None = None,
     progress: Progress | None = None,
+    *,
+    models: int = REFERENCES,
+    others: Others | None = None,
 ) -> Evidence:
     """Compute what this hospital can say of a study's model, or of a count, and leave it in the study's folder.
 
-    `artefact` is the digest by which a release names it. `progress` is told of pieces of work.
+    `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
+    `others` gives some. `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`,
+    `UnpublishedDataError`, `ModelFileError` where the model is not here, and what keys and vault complain of.
     """
-    started = time.perf_counter()
-    state = ledger.verified.state
+    started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
+    if name not in entry.spec.participants:
+        raise NothingGivenError(f"{name} gave nothing to {study}", "only hospitals whose records are in it decide")
+    use = entry.spec.use(name)
+    deed = Deed(What.MEASURE, study=study, dataset=use.dataset, version=use.version)
+    with read_records(place, passphrase) as records, recorded(place.activity, deed):
+        require_own(place, records, state, use, passphrase)
+        allowed = usable(records, use.dataset, use.version, Use(UseKind.EVIDENCE), now_ms())
+        gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
+        parts, table = None, None
+        if entry.spec.is_count:
+            table = _count(records, entry, use, progress)
+        elif pins_own_trainer(entry.spec):
+            parts = _of_own_trainer()
+        else:
+            parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
         kind=Kind.COUNT if entry.spec.is_count else Kind.MODEL,
         study=study,
         artefact=artefact.hex(),
         chain_id=ledger.genesis.chain_id,
-        organisation=place.organisation,
+        organisation=name,
         height=state.height,
         computed_ms=now_ms(),
         seconds=round(time.perf_counter() - started, 1),
         software=f"hmchain {installed('hmchain')}",
         nonce=evidence.new_nonce(),
-        lineage=lineage(state, entry, place.organisation),
+        attacks=parts.attacks if parts else (),
+        memorisation=parts.memorisation if parts else None,
+        disclosure=table,
+        lineage=lineage(state, entry, name, gone),
     )
-    evidence.save(place.study(study).evidence, found)
+    _leave(place.study(study), found)
+    tell(progress, PARTS, PARTS)
     return found
+
+
+def _leave(where: StudyFolder, found: Evidence) -> None:
+    evidence.save(where.evidence, found)
+    files.write_whole(where.evidence_page, page.render(found).encode(), durable=False, mode=files.PRIVATE)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the evidence on a model is made of."""
+
+    records: Records
+    allowed: Usable
+    artefact: bytes
+    models: int
+    others: Others | None
+    progress: Progress | None
+
+
+def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _Work) -> ModelParts:
+    left, run = place.study(study.spec.name).model, place.run
+    path = run.model if run is not None and not left.exists() else left
+    target = model_parts.load_target(path, ledger)
+    seed = digest("hmchain evidence", work.artefact, place.organisation.encode())
+    own = own_images(work.records, work.allowed, seed, _part(work.progress, 0, _READ))
+    if work.others is not None:
+        return model_parts.beside_others(own, target, work.others, seed)
+    return model_parts.beside_own(own, target, study.spec, work.models, seed, _part(work.progress, _READ, _TRAINED))
+
+
+def _of_own_trainer() -> ModelParts:
+    why = "what the model of somebody's own trainer says of a record only that trainer's code can tell"
+    attacks = tuple(
+        Attack(name=name, source=source, found=Found.NOT_SAID, why=why) for name, source in membership.SOURCES.items()
+    )
+    return ModelParts(attacks, Memorisation(found=Found.NOT_SAID, why=why))
+
+
+def _count(records: Records, study: Study, use: DatasetUse, progress: Progress | None) -> Disclosure:
+    """A count: this hospital's own persons, before the noise, by the rules."""
+    query = queries.plan_of(study.spec.training).query
+    persons = count_people(records.vault, use.dataset, use.version, query, _part(progress, 0, _TRAINED))
+    return thresholds.check_count(persons, len(records.vault.subjects(use.dataset, use.version)))
+
+
+def _part(progress: Progress | None, start: int, end: int) -> Progress:
+    """Tell of a part of the work in thousandths of all of it."""
+
+    def told(done: int, of: int | None) -> None:
+        tell(progress, start + (end - start) * done // max(of or done, 1), PARTS)
+
+    return told

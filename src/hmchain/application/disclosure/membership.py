@@ -43,7 +43,7 @@ SHADOWS_OWN_SPREAD = 64
 RESAMPLES = 500
 CURVE_POINTS = 100
 LOSS, RMIA, LIRA = "loss", "RMIA", "LiRA"
-_SOURCES = {
+SOURCES = {
     LOSS: "Yeom et al., CSF 2018",
     RMIA: "Zarifzadeh, Liu, Shokri, ICML 2024",
     LIRA: "Carlini et al., IEEE S&P 2022",
@@ -181,7 +181,7 @@ def _counts(signals: Signals) -> tuple[int, int]:
 def _unsaid(signals: Signals, name: str, why: str, references: References | None) -> Attack:
     members, others = _counts(signals)
     return Attack(
-        name=name, source=_SOURCES[name], found=Found.NOT_SAID, why=why, members=members, non_members=others,
+        name=name, source=SOURCES[name], found=Found.NOT_SAID, why=why, members=members, non_members=others,
         references=references,
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def _measured(signals: Signals, name: str, scores: Floats, references: Reference
         rate, why = estimate(rates(scores, signals.members, whole), rates(scores, signals.members, samples)), ""
     is_seen = auc.low > 0.5 or (rate is not None and rate.low > FALSE_POSITIVES)
     return Attack(
-        name=name, source=_SOURCES[name.split()[0]], found=Found.SEEN if is_seen else Found.NOTHING_SEEN, why=why,
+        name=name, source=SOURCES[name.split()[0]], found=Found.SEEN if is_seen else Found.NOTHING_SEEN, why=why,
         members=members, non_members=others, auc=auc, rate=rate, references=references,
         curve=_curve(scores, signals.members, whole[0]),
     )  # fmt: skip

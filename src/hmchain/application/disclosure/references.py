@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from hmchain.application.learning.schedule import Q16, TrainingPlan
-from hmchain.application.learning.trainers.architecture import Architecture, Images, Probabilities, initial_vector
+from hmchain.application.learning.trainers.architecture import Architecture, Images, initial_vector
 from hmchain.application.learning.trainers.baselines import ContinuousTrainer, Trained, uniform
 from hmchain.application.learning.trainers.local import Cohort
 from hmchain.canonical import digest
@@ -34,20 +32,14 @@ DRAWS_MAX = 12_000
 """Images that a reference is shown at most, however often the study showed each."""
 
 
-class Predicts(Protocol):
-    """A model that says how likely each class of an image is."""
-
-    def predict(self, images: Images) -> Probabilities:
-        """Class probabilities, shape (n, classes)."""
-
-
 @dataclass(frozen=True)
 class Pool:
     """Images that references are trained on halves of."""
 
     images: Images
     labels: Indices
-    groups: Indices
+    trained_on: int
+    """Images that the study trained on here: how often it showed each follows from that."""
 
 
 def halves(groups: Indices, models: int, seed: int) -> Bools:
@@ -84,13 +76,12 @@ def train(
     pool: Pool,
     inside: Bools,
     plan: TrainingPlan,
-    trained_on: int,
     arch: Architecture,
     seed: bytes,
     progress: Progress | None = None,
 ) -> list[Trained]:
     """A reference for each row of `inside`, side by side, a thread a core. `progress` is told of their rounds."""
-    plans = [reference_plan(plan, trained_on, int(chosen.sum())) for chosen in inside]
+    plans = [reference_plan(plan, pool.trained_on, int(chosen.sum())) for chosen in inside]
     of, counted, done = sum(each.rounds for each in plans), threading.Lock(), 0
 
     def one(place: int) -> Trained:
@@ -108,9 +99,3 @@ def train(
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return list(threads.map(one, range(len(plans))))
-
-
-def true_class(models: Sequence[Predicts], images: Images, labels: Indices) -> npt.NDArray[np.float64]:
-    """How likely each model finds the true class of each image, (models, n)."""
-    rows = np.arange(len(labels))
-    return np.array([model.predict(images)[rows, labels] for model in models])

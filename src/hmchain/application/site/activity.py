@@ -63,6 +63,7 @@ class What(Enum):
     SEND = "send"
     TELL = "tell"
     COUNT = "count"
+    MEASURE = "measure"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
@@ -79,7 +80,7 @@ KINDS: dict[What, Kind] = {
     **dict.fromkeys((What.BACKUP, What.MIRROR), Kind.DATA_EXPORTED),
     **dict.fromkeys(SENT_BY_AGENTS, Kind.DATA_SENT),
     **dict.fromkeys(SIGNED_FOR, Kind.IDENTITY_REVEALED),
-    What.LOOK: Kind.DATA_OPENED,
+    **dict.fromkeys((What.LOOK, What.MEASURE), Kind.DATA_OPENED),
     What.ERASE: Kind.DATA_ERASED,
     What.RESTORE: Kind.LOG_RESTORED,
     What.ROTATE: Kind.KEY_CHANGED,
