@@ -67,6 +67,33 @@ def root(leaves: Iterable[Leaf]) -> bytes:
     return level[0] if level else EMPTY_ROOT
 
 
+class RunningRoot:
+    """The root over leaves that come one after the other: what is held grows with the logarithm of their number."""
+
+    def __init__(self) -> None:
+        self._peaks: list[bytes] = []
+        """Roots of whole trees, the largest first: one for each bit that is set in their number."""
+        self.size = 0
+
+    def add(self, leaf: Leaf) -> None:
+        """Append a leaf's data."""
+        node, size = leaf_hash(leaf), self.size
+        while size & 1:
+            node, size = _parent(self._peaks.pop(), node), size >> 1
+        self._peaks.append(node)
+        self.size += 1
+
+    @property
+    def root(self) -> bytes:
+        """The root over all leaves so far, 32 bytes."""
+        if not self._peaks:
+            return EMPTY_ROOT
+        *others, node = self._peaks
+        for left in reversed(others):
+            node = _parent(left, node)
+        return node
+
+
 def path(leaves: Iterable[Leaf], index: int) -> list[bytes]:
     """The inclusion path of one leaf; build a `Tree` once where several are wanted."""
     return Tree(leaves).path(index)
@@ -89,6 +116,10 @@ def verify(leaf: Leaf, index: int, size: int, path: Sequence[bytes], root: bytes
             node = sha256(_NODE + sibling + node if index & 1 else _NODE + node + sibling).digest()
         index, last = index >> 1, last >> 1
     return node == root and next(siblings, None) is None
+
+
+def _parent(left: bytes, right: bytes) -> bytes:
+    return sha256(_NODE + left + right).digest()
 
 
 def _parents(level: list[bytes]) -> list[bytes]:

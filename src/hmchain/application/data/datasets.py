@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import islice
 
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Records
 from hmchain.records.catalogue import ActionCount, Dataset, RecordEntry, UnknownVersionError, Version
@@ -78,6 +79,7 @@ def entry(records: Records, name: str, number: int | None, record: str) -> Recor
 
 
 def _as_registered(records: Records, name: str, number: int | None) -> Version:
+    require_allowed(records, name, Act.LOOK)
     version = records.catalogue.version(name, number)
     require_as_registered(records, version)
     return version

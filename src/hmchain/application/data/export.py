@@ -9,6 +9,7 @@ from typing import Literal
 
 from hmchain.application.data.exports import bids, dicomdir, ndjson, omop, one_file_each
 from hmchain.application.data.exports.job import ExportForm, ExportJob
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -51,6 +52,7 @@ def export(
     `ExportFormError` if records have another form, `DiskFullError`, `ChangedDatasetError` if it is not what it was
     registered as, or an error of the vault.
     """
+    require_allowed(records, version.dataset, Act.EXPORT)
     require_as_registered(records, version)
     what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
     what += "" if form == "files" else f" as {form}"

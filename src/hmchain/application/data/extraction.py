@@ -10,6 +10,7 @@ import msgspec
 from hmchain.application.data.devices import blanking
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.patients import get_acquainted
+from hmchain.application.data.received import Act, require_own
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
@@ -100,9 +101,10 @@ def begin(
 ) -> Dataset:
     """The dataset `name`, for `extract` to make if it is new; what is None is as before, or else the default.
 
-    `schema` names the schema of its tables. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`, or
-    `OtherRulesError` where a known dataset says otherwise.
+    `schema` names the schema of its tables. Raises `DatasetNameError`, `ProfileError`, `TableSchemaError`,
+    `OtherRulesError` where a known dataset says otherwise, or `OthersDataError` where it is another hospital's.
     """
+    require_own(records, name, Act.FILL)
     columns = read_schema(schema)
     known = records.catalogue.dataset(name)
     if known is None:

@@ -18,6 +18,7 @@ from hmchain import decoding
 from hmchain.application.data.derivation import origin_of
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.labels import CLASS_IMAGES_MIN, CLASSES_MIN
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -101,6 +102,7 @@ def prepare(
     if channels not in CHANNELS:
         raise InputError(f"no image has {channels} channels", "give --channels 1 for grey, or 3 for colour")
     require_name(name)
+    require_allowed(records, source.dataset, Act.PREPARE)
     require_as_registered(records, source)
     entries = list(records.catalogue.records(source.dataset, source.number))
     if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
+from hmchain.application.data.received import Act, require_own
 from hmchain.application.data.registered import ChangedDatasetError, require_as_registered, require_whole
 from hmchain.application.data.rows import row_form_of
 from hmchain.application.governance.delegate import LedgerUser, open_steward
@@ -109,6 +110,7 @@ def fix(
     `EmptyVersionError`, `UnfinishedError`, `WaitingItemsError` while items of it wait in quarantine (unless
     `leave_waiting`: they then stay out of this version), or `UnlabelledError` (unless `unlabelled`).
     """
+    require_own(records, dataset, Act.REGISTER)
     version = records.catalogue.version(dataset, number)
     require_as_registered(records, version)
     if version.closed:

@@ -8,6 +8,7 @@ from pathlib import Path
 from hmchain.application.data import cards, provenance, publication, record_proof
 from hmchain.application.data.labels import LabelState, carry, state
 from hmchain.application.data.publication import Publication, VersionCheck
+from hmchain.application.data.received import Act, require_own
 from hmchain.application.data.registered import require_whole
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
@@ -68,6 +69,7 @@ def preview(
     Raises as `publication.require_fixable` and `open_records`.
     """
     with open_records(place, passphrase) as records:
+        require_own(records, dataset, Act.REGISTER)
         version = records.catalogue.version(dataset, number)
         labels = carry(records, version)
     if not version.closed:

@@ -14,6 +14,7 @@ import numpy as np
 from hmchain import decoding
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, open_prepared, validating
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.data.row_form import Field, RowForm, RowFormError, as_word, is_readable, numbers
 from hmchain.application.data.row_reading import Values, row_of_resources, rows_of_table
@@ -76,6 +77,7 @@ def prepare_rows(
     catalogue.
     """
     require_name(name)
+    require_allowed(records, source.dataset, Act.PREPARE)
     require_as_registered(records, source)
     _require_nobody(records, source, form)
     left_out: Counter[str] = Counter()

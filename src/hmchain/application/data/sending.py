@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hmchain.application.data.exports.job import ExportFormError
 from hmchain.application.data.exports.objects import MEDIA_TYPE
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -33,6 +34,7 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
     Raises `ExportFormError` if it holds none, `ChangedDatasetError` if it is not what it was registered as,
     `DestinationError`, or an error of the vault.
     """
+    require_allowed(records, version.dataset, Act.EXPORT)
     require_as_registered(records, version)
     found = list(records.catalogue.records(version.dataset, version.number))
     entries = [entry for entry in found if entry.media_type == MEDIA_TYPE]

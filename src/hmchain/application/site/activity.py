@@ -64,6 +64,8 @@ class What(Enum):
     TELL = "tell"
     COUNT = "count"
     MEASURE = "measure"
+    GRANT = "grant"
+    RECEIVE = "receive"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
@@ -81,6 +83,8 @@ KINDS: dict[What, Kind] = {
     **dict.fromkeys(SENT_BY_AGENTS, Kind.DATA_SENT),
     **dict.fromkeys(SIGNED_FOR, Kind.IDENTITY_REVEALED),
     **dict.fromkeys((What.LOOK, What.MEASURE), Kind.DATA_OPENED),
+    **dict.fromkeys((What.GRANT, What.RECEIVE), Kind.TRANSFER),
+    What.LOOK: Kind.DATA_OPENED,
     What.ERASE: Kind.DATA_ERASED,
     What.RESTORE: Kind.LOG_RESTORED,
     What.ROTATE: Kind.KEY_CHANGED,
@@ -99,6 +103,7 @@ LEAVES = frozenset(
         What.BACKUP,
         What.MIRROR,
         What.MODEL_EXPORT,
+        What.GRANT,
     )
 )
 """What goes to others, or lies outside the vault afterwards."""

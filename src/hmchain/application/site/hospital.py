@@ -161,6 +161,16 @@ class HospitalFolder:
         return self.path / ACTIVITY
 
     @property
+    def giving(self) -> Path:
+        """How far the transfers are that it gives, and what lies in the members' store for them."""
+        return self.path / "giving.db"
+
+    @property
+    def giving_lock(self) -> Path:
+        """Held by the process that gives records; holds its id."""
+        return self.path / "giving.lock"
+
+    @property
     def marks(self) -> Path:
         """What reviewers said of held items and did not apply yet."""
         return self.path / "marks"

@@ -204,14 +204,12 @@ def doing(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Progress]:
+def progress_bar(what: str, *, in_bytes: bool = False) -> Iterator[Progress]:
     """A progress bar on standard error, for as long as the work takes; silent where there is no terminal."""
     from rich import progress
 
-    columns = (
-        progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(),
-    )  # fmt: skip
+    done = progress.DownloadColumn() if in_bytes else progress.MofNCompleteColumn()
+    columns = (progress.TextColumn("{task.description}"), progress.BarColumn(), done, progress.TimeRemainingColumn())
     screen = console(stderr=True)
     with progress.Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task(what, total=None)

@@ -10,6 +10,7 @@ from hmchain.records.catalogue.entries import (
     RecordEntry,
     Version,
 )
+from hmchain.records.catalogue.received import Received
 
 __all__ = [
     "ActionCount",
@@ -19,6 +20,7 @@ __all__ = [
     "Dataset",
     "HeldItem",
     "ItemDone",
+    "Received",
     "RecordEntry",
     "UnknownVersionError",
     "Version",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,7 @@ from hmchain.records.catalogue.optouts import LeftOut, OptOuts
 from hmchain.records.catalogue.patients import Patients, write_merges, write_notes
 from hmchain.records.catalogue.projects import Projects
 from hmchain.records.catalogue.quarantine import Quarantine
+from hmchain.records.catalogue.received import Received, ReceivedDatasets
 from hmchain.records.consents.optout_lists import OptOutLists
 from hmchain.records.consents.register import Consents
 from hmchain.records.deidentification.outcome import Edition
@@ -67,7 +68,7 @@ class VersionFixedError(InputError):
 
 class Catalogue:
     """Datasets, versions and records in one SQLite file, beside `projects`, `patients`, `quarantine`, `opt_outs`,
-    `consents` and `optout_lists`.
+    `consents`, `optout_lists` and `received`.
 
     One thread at a time; close it.
     """
@@ -87,6 +88,7 @@ class Catalogue:
         self.opt_outs = OptOuts(self._file, local.derive("hmchain opt-outs"))
         self.consents = Consents(self._file, local.derive("hmchain consent register"))
         self.optout_lists = OptOutLists(self._file)
+        self.received = ReceivedDatasets(self._file)
         self._editions = Editions(local)
 
     def close(self) -> None:
@@ -101,8 +103,11 @@ class Catalogue:
 
     # Datasets
 
-    def add_dataset(self, dataset: Dataset) -> None:
-        """Add a dataset; its project gets a key if it has none."""
+    def add_dataset(self, dataset: Dataset, received: Received | None = None) -> None:
+        """Add a dataset, with the grant that it came by if it is another hospital's.
+
+        Its project gets a key if it has none.
+        """
         self.projects.key(dataset.project)
         profile = msgspec.json.encode(dataset.profile, order="deterministic").decode()
         with self._file.transaction() as database:
@@ -118,6 +123,8 @@ class Catalogue:
                     dataset.form,
                 ),
             )
+            if received is not None:
+                self.received.write(database, dataset.name, received)
 
     def dataset(self, name: str) -> Dataset | None:
         """A dataset, or None."""
@@ -386,6 +393,20 @@ class Catalogue:
             )
         self._file.shred()
         return versions
+
+    def forget_datasets(self, names: Sequence[str], now_ms: int) -> int:
+        """Delete all entries of datasets, as `forget` does; returns how many. Their names and versions stay."""
+        with self._file.transaction() as database:
+            count = 0
+            for name in names:
+                count += database.execute("DELETE FROM records WHERE dataset = ?", (name,)).rowcount
+                for table in ("words", "items", "outcomes"):
+                    database.execute(f"DELETE FROM {table} WHERE dataset = ?", (name,))  # noqa: S608 - ours
+                database.execute("UPDATE versions SET erased_ms = ? WHERE dataset = ?", (now_ms, name))
+                database.execute("UPDATE received SET erased_ms = ? WHERE dataset = ?", (now_ms, name))
+            database.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        self._file.shred()
+        return count
 
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `CatalogueError`."""

@@ -13,7 +13,7 @@ from hmchain.records.consents.optout_lists import SCHEMA as OPTOUT_LISTS
 from hmchain.records.consents.register import SCHEMA as CONSENTS
 from hmchain.records.objects import DiskFullError
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 _REVIEW = """
 -- What people decided, by keyed digests of the content. Told: the reasons, or nothing for whatever it is held for.
 CREATE TABLE decisions (
@@ -23,6 +23,11 @@ CREATE TABLE decisions (
 _SIGNED_BY_NOBODY = """
 INSERT INTO blanked_devices SELECT rule, reviewer, since_ms, x'', x'' FROM unsigned;
 DROP TABLE unsigned;
+"""
+_RECEIVED = """
+-- Datasets that another hospital gave, with what they may be used for, as JSON.
+CREATE TABLE IF NOT EXISTS received (
+    dataset TEXT PRIMARY KEY REFERENCES datasets, body TEXT NOT NULL, erased_ms INTEGER) WITHOUT ROWID;
 """
 _INDEXED = ("code", "modality", "kind", "series", "device", "patient", "dataset")
 _INDEXES = "CREATE INDEX held_by_item ON held (item); CREATE INDEX held_by_state ON held (state);" + "".join(
@@ -55,6 +60,7 @@ _MIGRATIONS = {
     7: f"ALTER TABLE blanked_devices RENAME TO unsigned;{_DEVICES}{_SIGNED_BY_NOBODY}",
     8: OUTCOMES,
     9: CONSENTS + OPTOUT_LISTS,
+    10: _RECEIVED,
 }  # fmt: skip
 """The change that brings a file from one version to the next."""
 _SCHEMA = f"""
@@ -92,7 +98,7 @@ CREATE TABLE held_subjects (
 CREATE INDEX held_by_subject ON held_subjects (subject);
 {_REVIEW}{_VOTES}{_DEVICES}{_INDEXES}CREATE TABLE opt_outs (
     kind TEXT NOT NULL, digest BLOB NOT NULL, since_ms INTEGER NOT NULL, PRIMARY KEY (kind, digest)) WITHOUT ROWID;
-{EDITIONS}{OUTCOMES}{CONSENTS}{OPTOUT_LISTS}
+{EDITIONS}{OUTCOMES}{CONSENTS}{OPTOUT_LISTS}{_RECEIVED}
 CREATE VIRTUAL TABLE words USING fts5 (dataset UNINDEXED, version UNINDEXED, record UNINDEXED, body);
 PRAGMA user_version = {SCHEMA_VERSION};
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from blake3 import blake3
@@ -77,10 +77,13 @@ class ObjectStore:
             self.backend.write_many([(_name(digest), data)])
         return digest
 
-    def put_many(self, objects: Iterable[Buffer]) -> list[bytes]:
-        """Write several objects, all durable when it returns, with one sync a folder. As `put`."""
+    def put_many(self, objects: Iterable[Buffer], addresses: Sequence[bytes] | None = None) -> list[bytes]:
+        """Write several objects, all durable when it returns, with one sync a folder. As `put`.
+
+        Who has computed their digests a moment ago gives them as `addresses`.
+        """
         held = list(objects)
-        digests = [address_of(data) for data in held]
+        digests = list(addresses) if addresses is not None else [address_of(data) for data in held]
         with failures("an object"):
             self.backend.write_many([(_name(digest), data) for digest, data in zip(digests, held, strict=True)])
         return digests

@@ -23,6 +23,7 @@ from hmchain.records.vault.errors import (
     VaultKeyError,
     VersionClosedError,
 )
+from hmchain.records.vault.handing import HandedRecord, Handing, RootKey, Seat
 from hmchain.records.vault.intake import StoredRecord
 from hmchain.records.vault.migration import Conversion
 from hmchain.records.vault.providers import HybridProvider, KeyProvider, PassphraseProvider, SecretKeyProvider
@@ -36,6 +37,8 @@ __all__ = [
     "Conversion",
     "Damage",
     "Erasure",
+    "HandedRecord",
+    "Handing",
     "HybridProvider",
     "KeyProvider",
     "Mirror",
@@ -44,9 +47,11 @@ __all__ = [
     "RecordExistsError",
     "RecordProof",
     "Repair",
+    "RootKey",
     "Scrub",
     "SealedContent",
     "Sealer",
+    "Seat",
     "SecretKeyProvider",
     "StoredRecord",
     "Vault",

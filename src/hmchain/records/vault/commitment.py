@@ -72,7 +72,7 @@ def leaf(record: str, ciphertext: bytes, salt: bytes, description: bytes | None)
 def commit(dataset: str, version: int, leaves: Sequence[bytes], about: bytes, root_key: bytes) -> Commitment:
     """Bind a version to its leaves, and to the digest of what is said of it."""
     merkle_root = merkle.root(leaves)
-    root = _keyed(dataset, version, merkle_root, len(leaves), about, root_key)
+    root = keyed_root(dataset, version, merkle_root, len(leaves), about, root_key)
     return Commitment(root, merkle_root, tuple(leaves))
 
 
@@ -84,14 +84,15 @@ def verify_record_proof(proof: RecordProof, root: bytes) -> bool:
     """
     if not (0 <= proof.version < 1 << 64 and 0 <= proof.size < 1 << 64):
         return False
-    keyed = _keyed(proof.dataset, proof.version, proof.merkle_root, proof.size, proof.about, proof.root_key)
+    keyed = keyed_root(proof.dataset, proof.version, proof.merkle_root, proof.size, proof.about, proof.root_key)
     if not hmac.compare_digest(keyed, root):
         return False
     own = leaf(proof.record, proof.ciphertext, proof.salt, proof.description)
     return merkle.verify(own, proof.index, proof.size, proof.path, proof.merkle_root)
 
 
-def _keyed(dataset: str, version: int, merkle_root: bytes, size: int, about: bytes, root_key: bytes) -> bytes:
+def keyed_root(dataset: str, version: int, merkle_root: bytes, size: int, about: bytes, root_key: bytes) -> bytes:
+    """The root of a version for the ledger, of the root over its leaves and what is said of it."""
     place = (dataset.encode(), version.to_bytes(8, "big"), merkle_root)
     if about:
         bound = digest("hmchain described dataset root", *place, size.to_bytes(8, "big"), about)

@@ -48,7 +48,7 @@ class Roots:
 
     def commitment(self, dataset: str, version: int) -> Commitment:
         """Compute what binds a fixed version, computed from what the vault holds of it now."""
-        key, about = self._root_key(dataset, version)
+        key, about = self.root_key(dataset, version)
         return commitment.commit(dataset, version, _leaves(self._rows(dataset, version)), about, key.raw)
 
     def leaves(self, dataset: str, version: int) -> tuple[bytes, ...]:
@@ -86,7 +86,7 @@ class Roots:
 
     def prove(self, dataset: str, version: int, record: str) -> RecordProof:
         """A proof that a fixed version has a record."""
-        key, about = self._root_key(dataset, version)
+        key, about = self.root_key(dataset, version)
         rows = self._rows(dataset, version)
         index = next((index for index, row in enumerate(rows) if row[0] == record), None)
         if index is None:
@@ -121,8 +121,11 @@ class Roots:
             self._database.query("SELECT 1 FROM versions WHERE dataset = ? AND version = ?", (dataset, version))
         )
 
-    def _root_key(self, dataset: str, version: int) -> tuple[SecretKey, bytes]:
-        """The key of a fixed version's root, and the digest of what was said of it."""
+    def root_key(self, dataset: str, version: int) -> tuple[SecretKey, bytes]:
+        """The key of a fixed version's root, and the digest of what was said of it.
+
+        Raises `MissingRecordError` if it is not fixed, `VersionClosedError` if a record of it was erased.
+        """
         chosen = "SELECT kek, wrapped, about FROM versions WHERE dataset = ? AND version = ?"
         rows = self._database.query(chosen, (dataset, version))
         if not rows:

@@ -17,6 +17,7 @@ from hmchain.records.vault.commitment import Commitment, RecordProof
 from hmchain.records.vault.database import FILE, SCHEMA, VERSION, Database
 from hmchain.records.vault.erasure import Erasure
 from hmchain.records.vault.errors import MissingRecordError, VaultError, VersionClosedError
+from hmchain.records.vault.handing import Handing
 from hmchain.records.vault.hierarchy import Hierarchy, record_context
 from hmchain.records.vault.intake import DEDUPLICATION, Intake, NewRecord, PendingRecord, batches
 from hmchain.records.vault.migration import Conversion
@@ -44,6 +45,8 @@ class Vault:
         self._intake = Intake(database, store, hierarchy)
         self._roots = Roots(database, hierarchy)
         self._scrubber = Scrubber(database, store, hierarchy, self._roots)
+        self.handing = Handing(database, store, hierarchy, self._roots)
+        """The way of records to another vault, and from one."""
 
     @classmethod
     def create(cls, directory: Path, store: ObjectStore, keys: WrappingKey | KeyProvider) -> Vault:

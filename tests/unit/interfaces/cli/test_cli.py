@@ -109,7 +109,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     kinds = {kind: {" ".join(words) for words, command in commands() if type(command) is kind} for kind in KINDS}
     assert sum(map(len, kinds.values())) == len(commands())
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
-    assert kinds[ResumedPersonCommand] == {"cohort count"}
+    assert kinds[ResumedPersonCommand] == {"cohort count", "share grant", "share receive"}
     assert kinds[ReadCommand] == {
         "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
         "data patients show", "data person list", "data quarantine list", "data vault verify", "cohort datasets",

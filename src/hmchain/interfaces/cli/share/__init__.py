@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from hmchain.interfaces.cli.share import look
+from hmchain.interfaces.cli.share import carry, look
 
 app = typer.Typer(no_args_is_help=True)
-for part in (look,):
+for part in (carry, look):
     app.add_typer(part.app)

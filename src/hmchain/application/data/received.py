@@ -1,0 +1,112 @@
+"""What may be done with datasets that another hospital gave, and with what was made of them.
+
+A grant is for one use, until one moment, at one hospital. So nothing of it is registered, given on, sent or mixed with
+other records; what was given in an emergency is looked at for treatment, and nothing else. All of it ends with the
+grant, whatever ended that: this is asked of the hospital's own verified state each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from hmchain.application.data.derivation import made_of
+from hmchain.application.node.reading import verified_state
+from hmchain.application.site.hospital import HospitalFolder, Records
+from hmchain.clock import now_ms, utc
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.purposes import CLINICAL_CARE
+from hmchain.records.catalogue import Received
+
+
+class OthersDataError(InputError):
+    """A grant does not allow what is asked of the records that came by it."""
+
+    code = "granted_for_less"
+
+
+class GrantOverError(InputError):
+    """A grant is over: what came by it is to be erased."""
+
+    code = "use_is_over"
+
+
+class Act(Enum):
+    """What somebody wants to do with a dataset, in the words of a refusal."""
+
+    LOOK = "looked at"
+    PREPARE = "made into data to learn from"
+    EXPORT = "taken out of the vault"
+    FORWARD = "given on"
+    REGISTER = "registered"
+    FILL = "filled from other sources"
+    COUNT = "counted for others"
+
+
+_BY_A_GRANT = frozenset((Act.LOOK, Act.PREPARE))
+_FOR_TREATMENT = frozenset((Act.LOOK, Act.EXPORT))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A dataset that came by a grant, or was made of such a one."""
+
+    dataset: str
+    """That which came."""
+    received: Received
+
+
+def bounds(records: Records, dataset: str) -> Bounds | None:
+    """The grant that a dataset stands under; None of one's own. What is made of a dataset is bound as that is."""
+    catalogue, seen = records.catalogue, set[str]()
+    while dataset not in seen:
+        seen.add(dataset)
+        if (found := catalogue.received.get(dataset)) is not None:
+            return Bounds(dataset, found)
+        made = {made_of(version) for version in catalogue.versions(dataset)} - {None}
+        dataset = next((each for each in sorted(filter(None, made)) if bounds(records, each)), dataset)
+    return None
+
+
+def require_own(records: Records, dataset: str, act: Act) -> None:
+    """Raise `OthersDataError` of what another hospital gave: this is done with one's own records alone."""
+    if (found := bounds(records, dataset)) is not None:
+        raise _refused(dataset, found.received, act)
+
+
+def require_allowed(records: Records, dataset: str, act: Act) -> None:
+    """Raise `OthersDataError` unless a dataset's grant allows it, or `GrantOverError` once the grant is over.
+
+    Of one's own datasets nothing is asked. Raises what `verified_state` raises while the ledger cannot be read.
+    """
+    if (found := bounds(records, dataset)) is None:
+        return
+    allowed = _FOR_TREATMENT if found.received.emergency or found.received.purpose == CLINICAL_CARE else _BY_A_GRANT
+    if act not in allowed:
+        raise _refused(dataset, found.received, act)
+    if why := why_over(records.folder, found.received):
+        name = found.received.transfer
+        raise GrantOverError(f"{dataset} came by {name}, and {why}", f"erase it: `hmchain share erase {name}`")
+
+
+def why_over(place: HospitalFolder, received: Received) -> str:
+    """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger."""
+    if now_ms() > received.until_ms:
+        return f"that ended {utc(received.until_ms)[:16]} UTC"
+    ledger = place.node.ledger if place.node is not None else place.run.ledger if place.run is not None else None
+    if ledger is None:
+        return "no ledger is beside these records that could say whether that is in force"
+    with verified_state(ledger) as found:
+        entry = transfers.transfer(found.state, received.transfer)
+        if entry is None:
+            return "the ledger has no such transfer"
+        if not transfers.is_usable(found.state, entry, now_ms()):
+            return "its giver or its permit has ended that"
+    return ""
+
+
+def _refused(dataset: str, received: Received, act: Act) -> OthersDataError:
+    use = "the treatment of one patient" if received.emergency else "one use, here"
+    what = f"{dataset} is of {received.giver}, given by {received.transfer} for {use}: it is not {act.value}"
+    return OthersDataError(what, f"ask {received.giver} for what you need, by a request of its own")

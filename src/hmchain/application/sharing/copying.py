@@ -1,0 +1,96 @@
+"""Ciphertext from one store to another under its own name: what is there already is not sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from hmchain.records.objects import Buffer, MissingObjectError, ObjectStore, TamperedObjectError
+
+_TOGETHER_BYTES = 16 << 20
+"""Small objects are read and written so many bytes together; this is what is held in memory."""
+_ALONE_BYTES = 4 << 20
+"""A larger object goes in pieces."""
+_AT_ONCE = 2
+"""Of these groups, and of large objects."""
+_THREADS = 8
+"""That ask for sizes."""
+
+Check = Callable[[bytes, Iterable[Buffer]], None]
+"""Takes an object's address and its content in pieces."""
+
+
+def sizes(store: ObjectStore, addresses: Sequence[bytes]) -> list[int | None]:
+    """The size of each object; None of one that the store does not have."""
+
+    def size(address: bytes) -> int | None:
+        try:
+            return store.size(address)
+        except MissingObjectError:
+            return None
+
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(size, addresses))
+
+
+def lacking(target: ObjectStore, wanted: Mapping[bytes, int]) -> dict[bytes, int]:
+    """Those of objects, by address and size, that a store has not, or has cut short.
+
+    One that has its name and size is there: who reads it holds it against its name.
+    """
+    there = sizes(target, list(wanted))
+    return {address: size for (address, size), found in zip(wanted.items(), there, strict=True) if found != size}
+
+
+def copy(source: ObjectStore, target: ObjectStore, wanted: Mapping[bytes, int], check: Check | None = None) -> int:
+    """Copy objects, by address and size; all are durable when it returns. Returns their bytes.
+
+    `check` is given each object's address and content, by several threads, before it has its name in the target or
+    right after. Raises what that raises, `MissingObjectError`, `WrongSizeError` or `TamperedObjectError` of the
+    source, or an error of either store.
+    """
+    threads = ThreadPoolExecutor(_AT_ONCE)  # one reads and hashes while the other waits for the disk
+    try:
+        for _ in threads.map(lambda group: _copy_some(source, target, group, check), list(_together(wanted))):
+            pass
+    finally:
+        threads.shutdown(cancel_futures=True)
+    return sum(wanted.values())
+
+
+def _copy_some(source: ObjectStore, target: ObjectStore, group: dict[bytes, int], check: Check | None) -> None:
+    if len(group) == 1 and next(iter(group.values())) > _ALONE_BYTES:
+        (address,) = group
+        _stream(source, target, address)
+        if check is not None:
+            check(address, target.get_stream(address, verify=False))
+        return
+    found = {address: source.get(address, size=size) for address, size in group.items()}
+    if check is not None:
+        for address, data in found.items():
+            check(address, (data,))
+    target.put_many(found.values(), list(found))
+
+
+def _together(objects: Mapping[bytes, int]) -> Iterator[dict[bytes, int]]:
+    group, held = dict[bytes, int](), 0
+    for address, size in objects.items():
+        if size > _ALONE_BYTES:
+            yield {address: size}
+            continue
+        group[address] = size
+        held += size
+        if held >= _TOGETHER_BYTES:
+            yield group
+            group, held = {}, 0
+    if group:
+        yield group
+
+
+def _stream(source: ObjectStore, target: ObjectStore, address: bytes) -> None:
+    """Copy one object in pieces, hashed once: as what it is written."""
+    written = target.put_stream(bytes(piece) for piece in source.get_stream(address, verify=False))
+    if written != address:
+        target.delete(written)
+        what = f"object {address.hex()} was altered in the store"
+        raise TamperedObjectError(what, "restore it from a copy; its digest tells a good one")
