@@ -32,6 +32,7 @@ _WORDS = {
     "genetic": "a person must look whether it is a genetic study",
     "collaboration": "it does not promise to work together with the hospital",
     "code": "its code is not among that which was looked at before",
+    "break-glass": "it is an emergency, and its clinician's hospital is one that may",
     policies.FEW_COLLUDERS: "it withstands fewer colluders than the hospital demands",
     policies.NOTHING_PERMITS: "nothing in the policy permits this purpose",
     policies.POLICY_ERROR: "the policy itself could not be evaluated; its hospital must mend it",

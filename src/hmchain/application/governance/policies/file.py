@@ -54,6 +54,8 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Organisations that are known not to be for profit."""
     fields: list[str] = []
     labels: list[str] = []
+    break_glass: list[str] = []
+    """Organisations whose clinicians are given one patient's records at once in an emergency."""
     codes: list[str] = []
     """Digests of code that somebody has looked at; other code waits for a person."""
     rounds: int = 0
@@ -125,7 +127,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "approvers": (1, policies.APPROVERS_MAX), "minimum_cohort": (0, policies.COUNT_MAX - 1), "colluders": (0, 999),
     "days": (0, policies.DAYS_MAX), "epsilon": (0, MILLION), "rounds": (0, policies.COUNT_MAX - 1),
 }  # fmt: skip
-_NAMED = ("fields", "labels", "institutions", "not_for_profit")
+_NAMED = ("fields", "labels", "institutions", "not_for_profit", "break_glass")
 
 
 def _require_ranges(file: PolicyFile) -> None:
@@ -192,6 +194,7 @@ def _lists(file: PolicyFile) -> Iterable[tuple[str, Sequence[str]]]:
     return (
         ("kinds", file.kinds), ("regions", regions), ("people", file.people), ("fields", file.fields),
         ("institutions", file.institutions), ("labels", file.labels), ("code", codes),
+        ("break-glass", file.break_glass),
     )  # fmt: skip
 
 

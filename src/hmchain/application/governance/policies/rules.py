@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hmchain.application.governance.purposes import disease_words, terms
-from hmchain.ledger.contracts.data import policies
+from hmchain.ledger.contracts.data import break_glass, policies
 from hmchain.ledger.purposes import DISEASE_SPECIFIC
 
 Json = Any
@@ -40,6 +40,8 @@ class Rule:
     """What it says, with `{}` for its values."""
     named: Callable[[Values], str] = lambda values: ", ".join(map(str, values))
     """Its values in words."""
+    action: str = ""
+    """What alone it is about; empty for all that is asked for."""
 
     def cedar(self, values: Values = ()) -> dict[str, Json]:
         """The rule in Cedar's JSON."""
@@ -47,7 +49,7 @@ class Rule:
         if self.effect == "look":
             condition = _UNSEEN if condition is None else _two("&&", _UNSEEN, condition)
         return {
-            "action": _ANY,
+            "action": {"entity": {"id": self.action, "type": "Action"}, "op": "=="} if self.action else _ANY,
             "conditions": [] if condition is None else [{"body": condition, "kind": "when"}],
             "effect": "permit" if self.effect == "permit" else "forbid",
             "principal": _ANY,
@@ -196,6 +198,9 @@ _ALL = (
          "Who asks works together with us; without that promise (DUO:0000020) a person looks."),
     Rule("code", "look", _other_code,
          "Code other than {} waits for a person.", _codes),
+    Rule("break-glass", "permit", lambda values: _two("in", {"Var": "principal"}, _entities("Organisation", values)),
+         "In an emergency clinicians of {} are given one patient's records at once, for treatment alone; whether it "
+         "had to be is judged afterwards.", action=break_glass.ACTION),
 )  # fmt: skip
 
 RULES = {rule.id: rule for rule in _ALL}

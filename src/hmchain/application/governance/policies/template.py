@@ -72,6 +72,7 @@ _LISTS = """
 # not_for_profit = ["north"]     # with NPU and NPUNCU: known not to be for profit
 # fields = ["age", "sex"]        # fields that alone may be asked for; who names none waits for a person
 # labels = ["diagnosis"]         # labels that alone may be asked for; who names none waits for a person
+# break_glass = ["north"]        # hospitals whose clinicians are given a patient's records in an emergency
 # codes = ["<64 hex digits>"]    # code that was looked at; other code waits for a person
 # rounds = 600                   # most rounds of a study
 """

@@ -21,12 +21,13 @@ from hmchain.application.governance.policies.template import QUESTIONS, answered
 from hmchain.application.governance.policies.words import OWN, difference, rules_in_words, sentences
 from hmchain.application.governance.reasons import reason_words
 from hmchain.ledger import purposes
-from hmchain.ledger.contracts.data import cedar, policies
-from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, judge
+from hmchain.ledger.contracts.data import break_glass, cedar, policies
+from hmchain.ledger.contracts.data.policies import REASONS, Answer, Asked, SetPolicy, judge
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.records.objects import ObjectStore
 from support.paths import REPOSITORY
 from support.policy_bed import ASKED
+from support.transfer_bench import TransferBench
 
 GLIOMA, GLIOBLASTOMA, NEOPLASM, EPILEPSY = (f"MONDO:{number:07}" for number in (21042, 18177, 5070, 5027))
 GRU, HMB, DS, POA, NRES, CC = (f"DUO:{number:07}" for number in (42, 6, 7, 11, 4, 43))
@@ -85,6 +86,7 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], Answer, str]] = [
     ({"codes": ["11" * 32]}, {"code": b""}, Answer.YES, "uses"),
     ({"person_looks": True}, {}, Answer.LOOK, "person-looks"),
     ({"person_looks": True, "conditions": ["NCU"]}, {"commercial": True}, Answer.NO, "commercial"),
+    ({"uses": ["CC"], "break_glass": ["north"]}, {"kind": "breakglass", "purposes": (GRU,)}, Answer.YES, "break-glass"),
     ({"minimum_cohort": 1000}, {}, Answer.NO, "small_cohort"),
     ({"colluders": 2}, {}, Answer.NO, "few_colluders"),
 ]  # fmt: skip
@@ -106,6 +108,21 @@ def test_every_rule_has_a_case_a_sentence_and_a_reason_in_words() -> None:
     assert not any("own" in reason_words(name) for name in RULES)
     assert all("own" not in reason_words(code) for code in REASONS)
     assert "'night-rule'" in reason_words("night-rule")
+
+
+def test_a_policy_names_whose_clinicians_may_break_the_glass_whatever_else_it_says() -> None:
+    """Of all requests it says no, and a person looks: what is asked in an emergency is judged by the one rule."""
+    closed = file_with(break_glass=["a"], kinds=["count"], regions=["DE"], conditions=["IRB"], person_looks=True)
+    bench = TransferBench()
+    bench.must("b", SetPolicy("brain", terms_of(closed)))
+    for who, allowed in (("a/d0", True), ("c/d0", False)):
+        person = bench.enrol(who, "clinician")
+        assert break_glass.allows(bench.state, "b", "brain", person) == allowed
+    assert "In an emergency clinicians of a are given one patient's records at once" in " ".join(
+        sentences(terms_of(closed))
+    )
+    with pytest.raises(PolicyFileError, match="break_glass has 'A hospital'"):
+        terms_of(file_with(break_glass=["A hospital"]))
 
 
 # -- the twin ----------------------------------------------------------------------------------------------------------
