@@ -34,7 +34,8 @@ def test_it_is_answered_by_an_agent_and_judged_by_a_steward(bench: TransferBench
     given = bench.found("night")
     assert given.is_emergency and given.purpose == "DUO:0000043" and given.granted_by == ref("b/agent")
     assert given.content == break_glass.require_emergency(bench.state, "night").digest
-    bench.must("a/agent", ReceiveRecords("night", MANIFEST))
+    assert bench.do("a/scientist", ReceiveRecords("night", MANIFEST)) == "wrong_role"
+    bench.must(CLINICIAN, ReceiveRecords("night", MANIFEST))
     assert transfers.is_usable(bench.state, bench.found("night"), bench.ms)
     bench.must("b", ReviewGlass("night", "justified"))
     found = break_glass.require_emergency(bench.state, "night")

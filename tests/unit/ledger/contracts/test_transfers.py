@@ -179,7 +179,9 @@ def test_only_what_was_given_is_received_and_only_by_whom_it_was_given_to(bench:
     bench.must("b", bench.grant())
     assert bench.do("a", ReceiveRecords("given", bytes(32))) == "wrong_manifest"
     assert bench.do("c", ReceiveRecords("given", MANIFEST)) == "not_the_grantee"
-    assert bench.do("a/scientist", ReceiveRecords("given", MANIFEST)) == "wrong_role"
+    bench.enrol("a/d0", "clinician")
+    for who in ("a/scientist", "a/d0"):
+        assert bench.do(who, ReceiveRecords("given", MANIFEST)) == "wrong_role"
     bench.must("a", ReceiveRecords("given", MANIFEST))
     assert bench.do("a", ReceiveRecords("given", MANIFEST)) == "not_offered"
 

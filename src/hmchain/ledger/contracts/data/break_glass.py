@@ -34,7 +34,7 @@ REASONS = ("cannot-consent", "danger-to-life", "lasting-harm", "urgent-treatment
 ANSWER_MS = DAY_MS
 """Who is not answered within that asks again, or calls."""
 KEEP_DAYS = 30
-"""So long what was given may be used."""
+"""So long after it was asked for what was given may be used."""
 REVIEW_DAYS = 7
 """Within so many days it is judged."""
 OPEN_OF_PERSON_MAX = 4
@@ -87,6 +87,11 @@ class Emergency(Record, frozen=True):
         """What was asked, by whom, as what is given is bound to it (32 bytes)."""
         asked = (self.name, self.person, self.giver, self.dataset, self.version, self.reason, self.sealed)
         return digest("hmchain emergency", encode(asked))
+
+    @property
+    def until_ms(self) -> int:
+        """The last moment at which what was given may be used."""
+        return self.asked_ms + KEEP_DAYS * DAY_MS
 
     @property
     def review_due_ms(self) -> int:
@@ -262,7 +267,7 @@ def _answer(context: Context, body: AnswerGlass) -> None:
     given = Transfer(
         entry.name, request="", asked=0, content=entry.digest, giver=entry.giver, dataset=entry.dataset,
         version=entry.version, grantee=entry.grantee, purpose=purposes.CLINICAL_CARE, manifest=body.manifest,
-        envelope=body.envelope, until_ms=context.time_ms + KEEP_DAYS * DAY_MS, status=transfers.Status.OFFERED,
+        envelope=body.envelope, until_ms=entry.until_ms, status=transfers.Status.OFFERED,
         granted_by=people.sender(context.sender), granted_ms=context.time_ms, received_ms=0, revoked_ms=0, reason="",
         erased_by=(), erased_ms=0, statement="", evidence=b"", height=context.height,
     )  # fmt: skip
