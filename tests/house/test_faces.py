@@ -13,7 +13,7 @@ FACES = ROOT / "interfaces"
 THIN = ("cli", "api", "portal")
 """Faces that show what services and readers give; the demo drives a whole network."""
 BELOW = ("hmchain.ledger.contracts", "hmchain.ledger.engines", "hmchain.ledger.state", "hmchain.records.vault")
-LATE = {"output.py": {"rich"}, "hints.py": {"hmchain"}}
+LATE = {"output.py": {"rich"}, "hints.py": {"hmchain"}, "command.py": {"hmchain"}}
 """What a file of the command line imports when it is needed, and not before."""
 ASKING = ("output.py", "failures.py", "demo.py", "decide.py")
 """What shows itself; the demo writes as it goes, and who decides on a study is asked for a yes where a person reads."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.governance import signing
 from hmchain.application.governance.outbox import SILENT, Included, Outbox, Talk
 from hmchain.application.governance.signing import FileSigner, Prepare
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.security.transactions import told
 from hmchain.application.site import exchanged
 from hmchain.application.site.keyring import key_file, person_key_file
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.recording import note
 from hmchain.errors import InputError
 from hmchain.keys import ED25519, KeyFileError, PublicKey, SigningKey, load_key
 from hmchain.ledger import contracts
@@ -44,6 +47,8 @@ class LedgerUser:
     """Remembers what is sent until it is decided; nobody does where the ledger runs in this process."""
     life_ms: int = EXPIRY_MS
     """How long what is signed may wait for its block."""
+    log: Path | None = None
+    """The log of the hospital's security events, where there is no outbox that writes into it."""
 
     @property
     def node(self) -> OwnNode:
@@ -67,7 +72,10 @@ class LedgerUser:
             return prepared.attach(self.signer.sign(prepared.message))
 
         if self.outbox is None:
-            require(self.ledger, [sign()])
+            known = membership.credential(self.state, self.signer.public.raw)
+            wire, person = sign(), known.role if known else ""
+            with told(self.log, body, person, wire) if self.log else nullcontext():
+                require(self.ledger, [wire])
         else:
             self.outbox.send(self.ledger, body, self.signer.public, sign)
 
@@ -110,6 +118,8 @@ def open_user(
     settings = folder.settings()
     handle = acts.handle or settings.acts_as or role
     key = None if acts.prepare else load_key(SigningKey, acts.key or _key_file(folder, handle), passphrase)
+    if key is not None:
+        note(folder, Event(Kind.KEY_OPENED, about=handle))
     ledger = _opened(folder, talk)
     try:
         organisation = settings.organisation

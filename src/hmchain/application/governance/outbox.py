@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from hmchain.application.governance.effects import is_so
 from hmchain.application.node import sent
 from hmchain.application.node.health import obstacle
 from hmchain.application.node.sent import Kept, may_come
+from hmchain.application.security.transactions import told
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.recording import log_of
 from hmchain.canonical import Record
 from hmchain.errors import InputError, LedgerError
 from hmchain.keys import PublicKey
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.cometbft.rpc import RpcError
-from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, submit
-from hmchain.ledger.refusals import refusal_hint, refusal_words
+from hmchain.ledger.engines.ledger import Ledger, NotIncludedError, RefusedTransactionError, refused, submit
 from hmchain.plain import Say
 
 
@@ -70,15 +72,19 @@ class Outbox:
         Raises as `LedgerUser.send`.
         """
         kept = self._kept(ledger, sender)
+        known = membership.credential(ledger.state, sender.raw)
+        telling = partial(told, log_of(self._folder), body, known.role if known else "")
         if (again := self._again(ledger, kept, body)) is not None:
-            self._deliver_again(ledger, again)
+            with telling(again.wire):
+                self._deliver_again(ledger, again)
             return
         about, wanted = sent.about(body), sent.words(body)
         pending = [each for each, fresh in kept if fresh and self._outcome(each) is None]
         if contrary := [each for each in pending if about and each.about == about]:
             self._ask(contrary[-1], wanted)
         wire = sign()
-        self._deliver(ledger, sent.keep(self._folder, wire, body, ledger.now_ms()))
+        with telling(wire):
+            self._deliver(ledger, sent.keep(self._folder, wire, body, ledger.now_ms()))
 
     def included(self, ledger: Ledger, body: Record, sender: PublicKey) -> Included | None:
         """The transaction that asks for the same, and came into a block when its command had ended; None if none did.
@@ -174,7 +180,7 @@ class Outbox:
     def _settle(self, kept: Kept, code: str) -> None:
         sent.forget(self._folder, kept.wire)
         if code != OK:
-            raise RefusedTransactionError(f"a transaction was refused: {refusal_words(code)}", refusal_hint(code))
+            raise refused(code)
 
     def _undecided(self, ledger: Ledger, kept: Kept, cause: Exception) -> NotIncludedError:
         why = obstacle(self._folder, ledger.state) or ("" if isinstance(cause, NotIncludedError) else str(cause))

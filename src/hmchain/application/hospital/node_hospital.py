@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing
 
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.study_end import is_finished
-from hmchain.ledger.engines.ledger import Ledger, offer, require
+from hmchain.ledger import contracts
+from hmchain.ledger.engines.ledger import Ledger, offer, require, signed
 
 _IDLE_SECONDS = 0.02
 
@@ -35,6 +36,12 @@ class NodeHospital:
         self.hospital.read_descriptions()
         self.hospital.agent.publish()
         return offer(self.ledger, self.hospital.agent.step()) or has_moved
+
+    def send(self, body: contracts.Body | None) -> None:
+        """Have the agent send one thing more, if there is any; what the node does not take is dropped."""
+        if body is not None:
+            agent = self.hospital.agent
+            offer(self.ledger, [signed(agent.signer, agent.node, body, agent.random)])
 
     def catch_up(self) -> bool:
         """Take in every block that the node has; False if there is none that is new."""

@@ -11,6 +11,7 @@ from hmchain.application.hospital.learner import cnn_learner
 from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.node.agent_log import AgentLog
+from hmchain.application.node.anchoring import Anchoring
 from hmchain.application.node.key_watch import KeyWatch
 from hmchain.application.node.link import catches_up, connected
 from hmchain.application.node.node_watch import NodeWatch
@@ -18,9 +19,12 @@ from hmchain.application.node.opening import open_hospital
 from hmchain.application.node.stopping import stopping
 from hmchain.application.node.store_watch import StoreWatch
 from hmchain.application.node.study_news import StudyNews
+from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.recording import note, running
 from hmchain.clock import Backoff
 from hmchain.errors import HMChainError, LedgerError
+from hmchain.ledger.context import AGENT
 from hmchain.ledger.engines.block_store import BlockStoreError
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from hmchain.ledger.readers.follower import UnsignedError
@@ -56,7 +60,7 @@ def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn
     """
     log = AgentLog(folder.agent_log, say)
     name, told = folder.settings().organisation, dict[str, str]()
-    with stopping() as stop:
+    with running(folder, Kind.AGENT_STARTED, Kind.AGENT_STOPPED), stopping() as stop:
         while (opened := _opened(folder, passphrase, learn, log, stop)) is not None:
             with opened:
                 log.tell(f"the agent of {name} acts in {opened.ledger.chain_id} (process {os.getpid()})")
@@ -106,6 +110,7 @@ class _Acting:
         hospital, genesis = at_node.hospital, at_node.ledger.genesis
         self._leaver = Leaver(hospital.folder, hospital.agent, genesis, log.tell)
         self._store = StoreWatch(folder, hospital.agent.objects, genesis.chain_id, log)
+        self._anchoring = Anchoring(hospital.folder.activity, hospital.organisation, at_node.ledger.now_ms, log)
         self._away = Backoff(*_AWAY_SECONDS)
         self._is_current = False
 
@@ -124,6 +129,7 @@ class _Acting:
                 self._log.ended(NODE, "the node is back")
                 self._news.look(self._at_node.ledger.state)
                 self._leaver.leave(self._at_node.ledger.state)
+                self._at_node.send(self._anchoring.due(self._at_node.ledger.state))
                 self._store.look(self._at_node.ledger.state, is_missed=bool(self._at_node.hospital.agent.troubles))
             except (DamagedStateError, DamagedBlockError):
                 raise  # waiting mends neither
@@ -171,12 +177,14 @@ class _Acting:
 
     def _tell_troubles(self) -> None:
         """Say what happened, what holds studies up, and what holds them up no more."""
-        agent = self._at_node.hospital.agent
+        hospital = self._at_node.hospital
+        agent = hospital.agent
         while agent.news:
             self._log.tell(agent.news.pop(0))
         for study, reason in agent.refusals.items():
             if self._told.get(study) != reason:
                 self._log.tell(f"study {study}: this hospital takes no part: {reason}")
+                note(hospital.folder, Event(Kind.ACCESS_DENIED, "study", study, role=AGENT, outcome="refused"))
         for study, reason in agent.troubles.items():
             self._log.lasts(f"trouble of {study}", f"study {study}: {reason}", _PASSING_SECONDS)
         for study in self._told.keys() - agent.troubles.keys() - agent.refusals.keys():

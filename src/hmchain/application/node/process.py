@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 import threading
@@ -14,8 +15,10 @@ from tempfile import TemporaryDirectory
 from hmchain.application.node import home, restoration, snapshot_join
 from hmchain.application.node.log_rotation import rotate
 from hmchain.application.node.stopping import stopping
+from hmchain.application.security.events import Kind
 from hmchain.application.site.network import Network
 from hmchain.application.site.node import RUN_BEGINS, NodeFolder, NotJoinedError
+from hmchain.application.site.recording import running
 from hmchain.errors import LedgerError
 from hmchain.files import write_whole
 from hmchain.ledger import genesis as genesis_file
@@ -71,12 +74,14 @@ def run(folder: NodeFolder, say: Say) -> NodeRun:
         write_whole(config, config_toml(home.home_settings(folder, network)).encode(), durable=True)
         check_signed(folder.engine)
         logger.info(RUN_BEGINS)
-        with NodeProcess(files, binary) as process:
-            say(f"the node of {settings.organisation} runs in {network.genesis.chain_id}; its log is {folder.log}")
-            trouble = _trouble_or(stop, process, folder)
-            say("stopping")
-        if trouble:
-            raise trouble
+        settings_digest = hashlib.sha256(folder.toml.read_bytes()).hexdigest()
+        with running(folder, Kind.NODE_STARTED, Kind.NODE_STOPPED, settings_digest):
+            with NodeProcess(files, binary) as process:
+                say(f"the node of {settings.organisation} runs in {network.genesis.chain_id}; its log is {folder.log}")
+                trouble = _trouble_or(stop, process, folder)
+                say("stopping")
+            if trouble:
+                raise trouble
         return NodeRun(settings.organisation, process.app.starts, process.engine.starts)
 
 

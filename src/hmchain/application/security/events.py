@@ -128,6 +128,16 @@ ASSETS: dict[Kind, Asset] = {
 """The place of every kind."""
 
 
+URGENT = frozenset(
+    (
+        Kind.LOG_RESTORED, Kind.KEY_REFUSED, Kind.KEY_CHANGED, Kind.PERSON_CHANGED, Kind.POLICY_CHANGED,
+        Kind.ACCESS_DENIED, Kind.DATA_EXPORTED, Kind.DATA_ERASED, Kind.IDENTITY_REVEALED, Kind.BREAK_GLASS,
+        Kind.RELEASE, Kind.TRANSFER, Kind.INCIDENT, Kind.ALARM,
+    )
+)  # fmt: skip
+"""Kinds whose lines are anchored at once: who wants to hide something wants to hide one of these."""
+
+
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One event. All that it says may be read by an auditor."""
 

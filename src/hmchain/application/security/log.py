@@ -13,7 +13,8 @@ import pwd
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from sqlite3 import Connection
@@ -85,6 +86,20 @@ def detail(salt: bytes, own: str) -> str:
     return canonical.digest("hmchain detail of a security event", salt, own.encode()).hex()
 
 
+_watched: ContextVar[list[Event] | None] = ContextVar("watched", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[list[Event]]:
+    """All events that this thread writes in the block, into whatever log."""
+    events: list[Event] = []
+    token = _watched.set(events)
+    try:
+        yield events
+    finally:
+        _watched.reset(token)
+
+
 class SecurityLog:
     """The open log of one hospital, made if there is none. Threads may share it; processes may write side by side."""
 
@@ -106,7 +121,10 @@ class SecurityLog:
         with self._turn, sqlite.failures(self._trouble), sqlite.transaction(self._file):
             last = self._file.execute("SELECT number, link FROM events ORDER BY number DESC LIMIT 1").fetchone()
             number, before = last or self._begin()
-            return self._add(number + 1, before, replace(event, user=event.user or this_user()), own)
+            written = self._add(number + 1, before, replace(event, user=event.user or this_user()), own)
+        if (seen := _watched.get()) is not None:
+            seen.append(event)
+        return written
 
     def _begin(self) -> tuple[int, bytes]:
         """The first line: it makes the chain one of its kind, and binds the lines of a version without chains."""
@@ -150,6 +168,12 @@ def read(path: Path, since: int = 0) -> Iterator[Written]:
     """All lines from a number on, in their order, while others may add some. Raises `ActivityLogError`."""
     for rows in _rows(path, "events", "SELECT * FROM events WHERE number >= ? ORDER BY number", (since,)):
         yield Written(*rows)
+
+
+def head(path: Path) -> tuple[int, bytes]:
+    """The number and the link of the last line; none of a log without lines. Raises `ActivityLogError`."""
+    statement = "SELECT number, link FROM events ORDER BY number DESC LIMIT 1"
+    return next(_rows(path, "events", statement, ()), (0, NOTHING))
 
 
 def read_earlier(path: Path) -> Iterator[tuple[int, int, int | None, str]]:

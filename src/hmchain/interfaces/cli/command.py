@@ -58,7 +58,14 @@ class WriteCommand(TyperCommand):
             _take_folder(ctx, name)
         _require_folder(ctx, self.params)
         _remember_folder(ctx, self.params)
-        return super().invoke(ctx)
+        folder = _folder(ctx, self.params)
+        if folder is None:
+            return super().invoke(ctx)
+        from hmchain.interfaces.cli.recorded import recorded  # whoever asks for help waits for none of it
+
+        words = ctx.command_path.partition(" ")[2]
+        with recorded(words, folder, changes=not isinstance(self, ReadCommand)):
+            return super().invoke(ctx)
 
 
 class ReadCommand(WriteCommand):
@@ -96,6 +103,12 @@ def _require_folder(ctx: Any, options: list[Any]) -> None:
             what = f"{given} is a file, and this needs the folder of a {whose}"
             hint = "name it by --dir; what a ledger's file tells, `hmchain audit verify FILE` and others show"
             raise NoFolderError(what, hint)
+
+
+def _folder(ctx: Any, options: list[Any]) -> Path | None:
+    """The folder that a command works on; None if it takes none, or none is named."""
+    named = (ctx.params.get(option.name) for option in options if _FOLDER in option.opts)
+    return next((Path(each) for each in named if each is not None), None)
 
 
 def _remember_folder(ctx: Any, options: list[Any]) -> None:

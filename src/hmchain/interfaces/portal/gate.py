@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 
 from hmchain.interfaces.portal.exchange import Request, Response, go_to
@@ -22,9 +23,12 @@ _TRIES_MAX = 20
 class Gate(Redacted):
     """Keeps a portal on this machine for one person. Threads may share it if calls do not overlap."""
 
-    def __init__(self, authority: str) -> None:
-        """`authority` is the name and port that the portal listens on, as browsers write it."""
-        self.authority = authority
+    def __init__(self, authority: str, tried: Callable[[bool], None] = lambda let_in: None) -> None:
+        """`authority` is the name and port that the portal listens on, as browsers write it.
+
+        `tried` is told of each attempt to open it, and whether that let somebody in.
+        """
+        self.authority, self._tried = authority, tried
         self._token = secrets.token_urlsafe(32)
         self._session = secrets.token_urlsafe(32)
         self.root = f"/{secrets.token_urlsafe(16)}/"
@@ -50,8 +54,10 @@ class Gate(Redacted):
         if not _same(token, self._token):
             self._tries += 1
             self._is_open = self._tries < _TRIES_MAX
+            self._tried(False)
             return None
         self._is_open = False
+        self._tried(True)
         kept = f"{COOKIE}={self._session}; Path={self.root}; HttpOnly; SameSite=Strict"
         return go_to(self.root, {"Set-Cookie": kept})
 

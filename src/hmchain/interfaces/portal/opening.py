@@ -11,7 +11,9 @@ from html import escape
 from pathlib import Path
 
 from hmchain.application.data.reviewing import Desk
+from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.recording import note
 from hmchain.errors import InputError
 from hmchain.interfaces.portal.gate import Gate
 from hmchain.interfaces.portal.layout import decisions
@@ -42,9 +44,10 @@ class Ended:
 class OpenPage:
     """The page of one desk, while it is open."""
 
-    def __init__(self, desk: Desk, server: PortalServer, scratch: Path) -> None:
+    def __init__(self, desk: Desk, server: PortalServer, scratch: Path, folder: HospitalFolder) -> None:
         self._desk, self._server, self._scratch = desk, server, scratch
-        self._gate = Gate(server.authority)
+        self._folder, self._was_entered = folder, False
+        self._gate = Gate(server.authority, self._tried)
 
     @property
     def address(self) -> str:
@@ -62,12 +65,18 @@ class OpenPage:
         """Answer until `stop`, or until nobody has asked anything for so long."""
         self._server.run(QuarantinePages(self._desk, self._gate).answer, idle_seconds)
 
+    def _tried(self, let_in: bool) -> None:
+        self._was_entered |= let_in
+        note(self._folder, Event(Kind.SIGN_IN if let_in else Kind.SIGN_IN_REFUSED, "review"))
+
     def stop(self) -> None:
         """Have `run` return."""
         self._server.stop()
 
     def ended(self) -> Ended:
         """What it was, once it is closed."""
+        if self._was_entered:
+            note(self._folder, Event(Kind.SIGN_OUT, "review"))
         return Ended(self._desk.seen, decisions(self._desk.marks()), self._desk.progress.said)
 
 
@@ -88,5 +97,5 @@ def quarantine_review(
         tempfile.TemporaryDirectory(prefix="hmchain-") as scratch,
         Desk(folder, passphrase, who, wanted) as desk,
     ):
-        yield OpenPage(desk, server, Path(scratch))
+        yield OpenPage(desk, server, Path(scratch), folder)
         desk.finish()

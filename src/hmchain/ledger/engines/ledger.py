@@ -34,9 +34,18 @@ class RefusedError(LedgerError):
 
 
 class RefusedTransactionError(StudyError):
-    """A transaction that had to succeed was refused."""
+    """A transaction that had to succeed was refused; `refusal` is the code, where the ledger gave one."""
 
     code = "refused_transaction"
+
+    def __init__(self, what: str, hint: str = "", refusal: str = "") -> None:
+        super().__init__(what, hint)
+        self.refusal = refusal
+
+
+def refused(code: str) -> RefusedTransactionError:
+    """The error for a transaction whose receipt has this code."""
+    return RefusedTransactionError(f"a transaction was refused: {refusal_words(code)}", refusal_hint(code), code)
 
 
 class NotIncludedError(UndecidedError):
@@ -158,7 +167,7 @@ def submit(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda bl
         try:
             digests.append(ledger.submit(wire))
         except RefusedError as error:
-            raise RefusedTransactionError(error.what, error.hint) from error
+            raise RefusedTransactionError(error.what, error.hint, error.refusal) from error
     codes: dict[bytes, str] = {}
     while not codes.keys() >= set(digests):
         decided = ledger.produce_block()
@@ -194,4 +203,4 @@ def require(ledger: Ledger, wires: Sequence[bytes], on_block: OnBlock = lambda b
     """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
     for code in submit(ledger, wires, on_block):
         if code != OK:
-            raise RefusedTransactionError(f"a transaction was refused: {refusal_words(code)}", refusal_hint(code))
+            raise refused(code)

@@ -1,0 +1,73 @@
+"""What commands leave in a hospital's log of security events: none that changes something leaves nothing.
+
+Services write down what they do, and what they send to the ledger. Where none of them did, the command itself is the
+event; so it is where a command fails, and where one that only reads is an audit or could not open a key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hmchain.application.security.events import BEGUN, DONE, Event, Kind
+from hmchain.application.security.log import watched
+from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.recording import hospital_of, note
+from hmchain.errors import HMChainError, KeyMaterialError
+
+KINDS: dict[str, Kind] = {
+    **dict.fromkeys(("audit verify", "audit events", "audit check", "node audit", "data verify", "data vault verify"),
+                    Kind.AUDIT),
+    **dict.fromkeys(("node init", "node trainers", "node units", "network join", "network init"),
+                    Kind.CONFIGURATION_CHANGED),
+    **dict.fromkeys(("node rotate-key", "people key", "people recover request", "people recover trust"),
+                    Kind.KEY_CHANGED),
+    **dict.fromkeys(("node export-ledger", "audit bundle"), Kind.LOG_EXPORTED),
+}  # fmt: skip
+"""Of commands that are more than one of them."""
+_INTERRUPTED = "interrupted"
+
+
+@contextmanager
+def recorded(words: str, folder: Path, *, changes: bool) -> Iterator[None]:
+    """Note how a command ended that works on a hospital's folder, if nothing that it did is noted.
+
+    One that `changes` nothing is noted if it is an audit, or a key did not open.
+    """
+    with watched() as events:
+        try:
+            yield
+        except KeyboardInterrupt:
+            _failed(words, folder, events, _INTERRUPTED, changes=changes)
+            raise
+        except HMChainError as error:
+            is_key = isinstance(error, KeyMaterialError)
+            _failed(words, folder, events, error.code, changes=changes or is_key, is_key=is_key)
+            raise
+        except OSError:
+            _failed(words, folder, events, "file_access", changes=changes)
+            raise
+        if not events and (changes or words in KINDS):
+            _note(folder, Event(KINDS.get(words, Kind.COMMAND), words))
+
+
+def _failed(words: str, folder: Path, events: list[Event], code: str, *, changes: bool, is_key: bool = False) -> None:
+    is_told = any(each.outcome not in (DONE, BEGUN) for each in events)
+    if not is_told and (changes or words in KINDS):
+        kind = Kind.KEY_REFUSED if is_key else KINDS.get(words, Kind.COMMAND)
+        _note(folder, Event(kind, words, outcome=code))
+
+
+def _note(folder: Path, event: Event) -> None:
+    if (found := _hospital(folder)) is not None:
+        note(found, event)
+
+
+def _hospital(folder: Path) -> HospitalFolder | None:
+    """The hospital in a folder, if there is one: nothing is made where nothing is."""
+    try:
+        return hospital_of(NodeFolder(folder)) if NodeFolder(folder).toml.exists() else locate(folder)
+    except (HMChainError, OSError):
+        return None
