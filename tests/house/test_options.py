@@ -11,8 +11,8 @@ from hmchain.interfaces.cli.acting import PersonCommand
 from support.command_tree import all_commands, arguments, options
 
 FILES_ALONE = {
-    "demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof", "network init", "policy new",
-    "policy test", "policy codes", "sign show", "sign attach",
+    "demo", "version", "completion", "data selftest", "audit proof", "audit check", "ledger check-proof",
+    "network init", "policy new", "policy test", "policy codes", "sign show", "sign attach",
 }  # fmt: skip
 """Commands that look into no folder of a hospital, a node or a run."""
 FOLDERS = {

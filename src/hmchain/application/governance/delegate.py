@@ -117,9 +117,7 @@ def open_user(
     """
     settings = folder.settings()
     handle = acts.handle or settings.acts_as or role
-    key = None if acts.prepare else load_key(SigningKey, acts.key or _key_file(folder, handle), passphrase)
-    if key is not None:
-        note(folder, Event(Kind.KEY_OPENED, about=handle))
+    key = None if acts.prepare else open_key(folder, handle, passphrase, acts.key)
     ledger = _opened(folder, talk)
     try:
         organisation = settings.organisation
@@ -128,6 +126,16 @@ def open_user(
         yield LedgerUser(organisation, signer, ledger, Outbox(folder, talk), life_ms)
     finally:
         ledger.close()
+
+
+def open_key(folder: NodeFolder, handle: str, passphrase: str | None, file: Path | None = None) -> SigningKey:
+    """The key of an office or a person; the hospital's log says that it was opened.
+
+    Raises `KeyFileError` or `WrongPassphraseError`.
+    """
+    key = load_key(SigningKey, file or _key_file(folder, handle), passphrase)
+    note(folder, Event(Kind.KEY_OPENED, about=handle))
+    return key
 
 
 def _opened(folder: NodeFolder, talk: Talk) -> Ledger:

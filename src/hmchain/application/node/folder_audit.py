@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from hmchain.application.security import log
+from hmchain.application.security.account import account
 from hmchain.application.site import network as network_file
 from hmchain.application.site.contents import Kind, contents
 from hmchain.application.site.node import NodeFolder
@@ -28,6 +30,7 @@ from hmchain.ledger.engines.cometbft.audit import PartialLogError
 from hmchain.ledger.engines.cometbft.home import node_id
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import audit as auditing
+from hmchain.ledger.readers.anchored import anchored
 from hmchain.ledger.readers.claims import LedgerClaims, first_unfounded
 from hmchain.ledger.readers.replay import AuditReport, TrustedHeader
 from hmchain.ledger.readers.states import STATE, StaleStateError, opened
@@ -133,6 +136,7 @@ class _Audit:
             Kind.MODEL: self._models,
             Kind.SUMMARY: self._summaries,
             Kind.REPORT: self._reports,
+            Kind.EVENTS: self._events,
         }
         for kind in _OF_THE_STATE if report.unsigned else ():
             self._pass_over(found.pop(kind, []), f"blocks follow that no kept header signs, after {report.height - 1}")
@@ -296,6 +300,11 @@ class _Audit:
         if key.parent.parent == self._folder:
             return NodeFolder(self._folder).settings().organisation
         return key.parent.parent.name
+
+    def _events(self, files: list[Path]) -> None:
+        for path in files:
+            account(log.read(path), anchored(self._state, path.parent.name))
+        self._held(files, "each event follows from the one before, and those that were anchored are the ledger's")
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ FAMILIES: dict[str, Kind] = {
     "anchors": Kind.LOG_ANCHORED,
     "incidents": Kind.INCIDENT,
     **dict.fromkeys(("datasets", "describing"), Kind.DATA_PUBLISHED),
-    "policies": Kind.POLICY_CHANGED,
+    **dict.fromkeys(("policies", "sharing_terms"), Kind.POLICY_CHANGED),
     **dict.fromkeys(("applying", "applicants"), Kind.ACCESS_ASKED),
     **dict.fromkeys(("deciding", "reviewing", "attachments", "obligations", "approvals"), Kind.ACCESS_DECIDED),
     **dict.fromkeys(("studies", "opening", "closing", "permitted", "counting", "leaving"), Kind.STUDY_CHANGED),
@@ -32,7 +32,7 @@ FAMILIES: dict[str, Kind] = {
     "releases": Kind.RELEASE,
 }
 """By the module of `ledger/contracts` in which a body is defined."""
-OTHERWISE: dict[str, Kind] = {"restore_log": Kind.LOG_RESTORED, "review_break_glass": Kind.BREAK_GLASS_REVIEWED}
+OTHERWISE: dict[str, Kind] = {"restore_log": Kind.LOG_RESTORED, "review_glass": Kind.BREAK_GLASS_REVIEWED}
 """By a body's own tag, where it is of another kind than its family."""
 DENIALS = frozenset(
     (
@@ -47,29 +47,30 @@ DENIALS = frozenset(
 """Refusals for want of a right: of a role, a permit, or a person's own part in it."""
 _NAMES = ("transfer", "release", "incident", "emergency", "name", "study", "request", "dataset", "person", "role",
           "organisation")  # fmt: skip
+_REASONS = ("reason", "verdict", "statement")
 _OTHERS = ("grantee", "giver", "hospital")
 _DIGESTS = ("manifest", "artefact", "evidence", "content", "terms", "head")
 _DIGEST_BYTES = 32
 
 
-def kind_of(body: Record) -> Kind:
+def kind_of(body: type[Record]) -> Kind:
     """The kind of event that a transaction of this body is."""
     tag = str(body.__struct_config__.tag)
-    return OTHERWISE.get(tag) or FAMILIES[type(body).__module__.rpartition(".")[2]]
+    return OTHERWISE.get(tag) or FAMILIES[body.__module__.rpartition(".")[2]]
 
 
 def event_of(body: Record, person: str, wire: bytes) -> Event:
     """A transaction that somebody sends, before it is known what becomes of it."""
     spec = getattr(body, "spec", body)
     return Event(
-        kind_of(body),
+        kind_of(type(body)),
         what=str(body.__struct_config__.tag),
         about=_first(spec, _NAMES, str),
         version=_first(body, ("version",), int) or 0,
         other=_first(body, _OTHERS, str),
         person=person,
         outcome=BEGUN,
-        reason=_first(body, ("reason",), str),
+        reason=_first(body, _REASONS, str),
         transaction=transaction_digest(wire).hex(),
         digest=next((found.hex() for found in _all(body, _DIGESTS, bytes) if len(found) == _DIGEST_BYTES), ""),
     )

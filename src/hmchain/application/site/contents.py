@@ -38,6 +38,7 @@ class Kind(Enum):
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
     SENT = "what people sent that no block had decided: the ledger shows what became of it"
     CHALLENGE = "what a candidate's answer has to be: the ledger has it once it was proposed"
+    EVENTS = "a hospital's log of security events"
     WORDS = "what processes said, for people"
     WRAPPING = "what a ledger's file says of itself, and checksums that tell what was damaged on the way"
     ASIDE = "put aside or unfinished; no command reads it"
@@ -78,7 +79,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*/)?agent\.db", Kind.AGENT),
     (r"(?:.*/)?engine/.+", Kind.ENGINE),
     (r"(?:.*/)?snapshots/.+", Kind.SNAPSHOT),
-    (r"(?:.*/)?activity\.db", Kind.WORDS),
+    (r"(?:.*/)?activity\.db", Kind.EVENTS),
     (r"(?:.*/)?[a-z]+\.log(?:\.\d+)?", Kind.WORDS),
     (r"README\.txt|SHA256SUMS", Kind.WRAPPING),
     (

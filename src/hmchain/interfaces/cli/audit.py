@@ -16,7 +16,7 @@ from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import Finding, FolderAudit
 from hmchain.application.node.reading import open_ledger
 from hmchain.errors import InputError, LedgerError
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import events, output, runs
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.ledger import check_proof, warn_of_part
 from hmchain.interfaces.cli.options import (
@@ -42,6 +42,7 @@ from hmchain.ledger.readers.traced_words import TracedTransaction
 from hmchain.plain import plain
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(events.app)
 
 _NO_ANCHOR = (
     "No anchor: a wholly rewritten ledger would pass. Give --genesis with the digest that was printed when the network "

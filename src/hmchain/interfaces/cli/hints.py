@@ -40,7 +40,7 @@ _GROUPS = {
 }
 _OTHERS = {
     **dict.fromkeys(
-        ("demo", "version", "completion", "data selftest", "audit proof", "ledger check-proof"),
+        ("demo", "version", "completion", "data selftest", "audit proof", "audit check", "ledger check-proof"),
         Takes.NOTHING,
     ),
     **dict.fromkeys(
@@ -53,7 +53,8 @@ _OTHERS = {
     **dict.fromkeys(("release list", "release show"), Takes.RUN),
     **dict.fromkeys(("incident list", "incident show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
-    **dict.fromkeys(("model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
+    **dict.fromkeys(("audit anchor", "audit bundle"), Takes.NODE),
+    **dict.fromkeys(("audit events", "model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
 }
 ABOUT_ONE = (
     "study show",

@@ -1,0 +1,113 @@
+"""An audit bundle of a hospital is made at its node: the log is anchored first, and the ledger exported after it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from hashlib import file_digest
+from itertools import takewhile
+from pathlib import Path
+
+import msgspec
+
+from hmchain.application.governance.delegate import LedgerUser, open_key, open_steward
+from hmchain.application.governance.outbox import SILENT, Talk
+from hmchain.application.node import bundle, ledger_export
+from hmchain.application.node.bundle import FORMAT, Manifest
+from hmchain.application.security import log
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.recording import log_of, record
+from hmchain.clock import now_ms
+from hmchain.errors import InputError
+from hmchain.ledger.context import STEWARD
+from hmchain.ledger.contracts.members import anchors
+from hmchain.ledger.contracts.members.anchors import Anchor, AnchorLog, RestoreLog
+from hmchain.ledger.engines.ledger import Signer
+from hmchain.ledger.readers.rules import require_sharing
+from hmchain.plain import Progress
+
+
+class NothingToAnchorError(InputError):
+    """The log is anchored to its end, or has no line."""
+
+    code = "nothing_to_anchor"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was written."""
+
+    file: Path
+    size: int
+    """In bytes."""
+    organisation: str
+    events: int
+    genesis: bytes
+    height: int
+
+
+def anchor(user: LedgerUser, folder: NodeFolder, *, after_loss: bool = False) -> Anchor:
+    """Anchor the whole log as it is now; `after_loss` says that anchored lines are lost, and that it goes on.
+
+    Raises `NothingToAnchorError`, and as `LedgerUser.send`: `log_not_longer` of a log that lost lines.
+    """
+    require_sharing(user.state, "anchoring a log takes")
+    size, head = log.head(log_of(folder))
+    last = anchors.anchor(user.state, user.organisation)
+    if not size or (last is not None and (size, head) == (last.size, last.head)):
+        raise NothingToAnchorError("the log is anchored to its end", "nothing to do")
+    user.send(RestoreLog(size, head) if after_loss else AnchorLog(size, head))
+    found = anchors.anchor(user.state, user.organisation)
+    assert found is not None
+    return found
+
+
+def make(folder: NodeFolder, file: Path, passphrase: str | None, progress: Progress, talk: Talk = SILENT) -> Bundle:
+    """Write a bundle of a node's hospital into a new file.
+
+    At a running node the log is anchored first, and the one in the bundle ends there; else it is as the node has it.
+    Raises `BundleFileError` if there is such a file, what `anchor`, `open_steward` and `ledger_export.export` raise.
+    """
+    if file.exists():
+        raise bundle.exists(file)
+    record(folder, Event(Kind.LOG_EXPORTED, "audit bundle"))
+    settings = folder.settings()
+    if folder.runner() is None:
+        return _write(folder, file, open_key(folder, settings.acts_as or STEWARD, passphrase), None, progress)
+    with open_steward(folder, passphrase, talk) as user:
+        return _write(folder, file, user.signer, anchor(user, folder), progress)
+
+
+def _write(folder: NodeFolder, file: Path, signer: Signer, last: Anchor | None, progress: Progress) -> Bundle:
+    organisation, log_file = folder.settings().organisation, log_of(folder)
+    size, head = (last.size, last.head) if last is not None else log.head(log_file)
+    with tempfile.TemporaryDirectory(dir=file.resolve().parent, prefix="hmchain-bundle-") as scratch:
+        ledger, events = Path(scratch) / bundle.LEDGER, Path(scratch) / bundle.EVENTS
+        exported = ledger_export.export(folder, ledger, progress)
+        with events.open("wb") as sink:
+            sink.writelines(map(bundle.row, takewhile(lambda line: line.number <= size, log.read(log_file))))
+        manifest = msgspec.json.encode(
+            Manifest(
+                FORMAT, exported.chain_id, exported.genesis.hex(), organisation, now_ms(), size, head.hex(),
+                _sha256(ledger), _sha256(events), signer.public.raw.hex(),
+            )
+        )  # fmt: skip
+        words = _WORDS.format(name=organisation, file=file.name, genesis=exported.genesis.hex())
+        bundle.write(file, ledger, events, manifest, signer.sign(bundle.signed_bytes(manifest)), words)
+    return Bundle(file, file.stat().st_size, organisation, size, exported.genesis, exported.height)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+_WORDS = """\
+The security events of {name}, and the ledger that they are anchored on. They name no patient, no record and no file. To
+check both, anywhere, without a network and without a key:
+
+    `hmchain audit check {file} --genesis {genesis}`
+
+Take the digest of the genesis from somebody else than whoever gave you this file.
+"""

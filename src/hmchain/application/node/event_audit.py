@@ -1,0 +1,45 @@
+"""A hospital's own log of security events, held against itself and against the ledger beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from hmchain.application.node.reading import verified_state
+from hmchain.application.security import log
+from hmchain.application.security.account import Account, account
+from hmchain.application.security.events import Kind
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.errors import LedgerError
+from hmchain.ledger.readers.anchored import AnchoredLog, anchored
+
+
+def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind] = ()) -> tuple[Account, str]:
+    """Check all of a hospital's log, and give the events that are asked for.
+
+    With it, in words, what it was not compared with: empty where the ledger was there. Raises `LogDefectError`,
+    `ActivityLogError`, and what reading a ledger raises that is not what its members decided.
+    """
+    known, why_not = _known(place)
+    lines = log.read(place.activity)
+    return account(lines, known, since_ms=since_ms, kinds=kinds), why_not
+
+
+def _known(place: HospitalFolder) -> tuple[AnchoredLog, str]:
+    """What the ledger knows of the log."""
+    nothing = AnchoredLog(place.organisation, None, ())
+    ledger = ledger_of(place)
+    if ledger is None:
+        return nothing, "there is no ledger beside it"
+    try:
+        with verified_state(ledger) as found:
+            return anchored(found.state, place.organisation), ""
+    except LedgerError as error:  # no block yet, or its state is made anew: nothing is said of the log
+        return nothing, f"the ledger cannot be read: {error.what}"
+
+
+def ledger_of(place: HospitalFolder) -> Path | None:
+    """The directory of the ledger that a hospital's log is anchored on."""
+    if place.node is not None:
+        return place.node.ledger
+    return place.run.ledger if place.run is not None else None

@@ -1,0 +1,144 @@
+"""Views of security events."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import Any, Protocol
+
+import msgspec
+
+from hmchain.application.governance.bundling import Bundle
+from hmchain.application.node.bundle import CheckedBundle
+from hmchain.application.pages.figures import plural
+from hmchain.application.security import fhir
+from hmchain.application.security.account import Account
+from hmchain.application.security.checking import Checked
+from hmchain.application.security.events import ASSETS, DONE, Event
+from hmchain.interfaces.cli import output
+from hmchain.plain import plain, printable, size
+
+_ONLY_SELF = (
+    "No anchor was given: a ledger and a log that were both made anew would pass. Give --genesis with the digest that "
+    "was printed when the network was made."
+)
+
+
+class View(Protocol):
+    """Shows an account; `why_not` says why it was not compared with a ledger."""
+
+    def __call__(self, found: Account, why_not: str) -> None:
+        """Show it."""
+
+
+def show_events(found: Account, why_not: str) -> None:
+    """Show events as a table, and how far they are vouched for."""
+    output.table(
+        ("event#", "when (UTC)", "what", "about", "by", "outcome"), map(_row, found.lines), drop=("event#", "outcome")
+    )
+    for line in _standing(found, why_not):
+        output.say(line)
+
+
+def _row(line: Checked) -> tuple[object, ...]:
+    event = line.event
+    what = event.kind.value + (f" ({event.what})" if event.what else "")
+    about = event.about + (f" v{event.version}" if event.version else "") + (f", {event.other}" if event.other else "")
+    by = "/".join(each for each in (event.user, event.person or event.role) if each)
+    return line.number, output.when(line.at_ms), what, about or "-", by, event.outcome
+
+
+def _standing(found: Account, why_not: str) -> list[str]:
+    said = [f"All {plural(found.size, 'event')} of the log of {found.organisation} follow from each other."]
+    if found.anchor is not None:
+        at = output.when(found.anchor.time_ms)
+        said.append(
+            f"Anchored on the ledger up to event {found.anchor.size}, in block {found.anchor.height}, {at} UTC."
+        )
+    if found.unanchored:
+        reason = f": {why_not}" if why_not else ""
+        said.append(f"{plural(found.unanchored, 'event')} at the end in no anchor yet{reason}.")
+    for loss in found.losses:
+        said.append(
+            f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events up to {loss.anchored} were lost; the "
+            f"log went on from event {loss.size}."
+        )
+    return said
+
+
+def as_json(found: Account) -> dict[str, Any]:
+    """An account, for JSON."""
+    return {
+        "organisation": found.organisation,
+        "holds": True,
+        "size": found.size,
+        "head": found.head,
+        "anchor": plain(found.anchor),
+        "unanchored": found.unanchored,
+        "losses": plain(found.losses),
+        "events": [_fields(each) for each in found.lines],
+    }
+
+
+def _fields(line: Checked) -> dict[str, Any]:
+    known = msgspec.to_builtins(line.event)
+    return {"number": line.number, "at_ms": line.at_ms, "link": line.link, **known, "outcome": line.event.outcome}
+
+
+def write_csv(found: Account, why_not: str) -> None:
+    """Write every event as CSV."""
+    table, names = csv.writer(sys.stdout), Event.__struct_fields__
+    table.writerow(("number", "at (UTC)", "iso27002", *names, "link"))
+    for each in found.lines:
+        event = msgspec.structs.asdict(each.event) | {"kind": each.event.kind.value}
+        cells = (printable("" if event[name] is None else str(event[name])) for name in names)
+        table.writerow((each.number, output.when(each.at_ms), ASSETS[each.event.kind].value, *cells, each.link.hex()))
+
+
+def write_fhir(found: Account, why_not: str) -> None:
+    """Write every event as a FHIR AuditEvent, one a line."""
+    for each in found.lines:
+        output.write(json.dumps(fhir.audit_event(each, found.organisation)))
+
+
+def show_bundle(made: Bundle) -> None:
+    """Say what a bundle holds, and how it is checked."""
+    output.say(f"{made.file} ({size(made.size)}) holds the {made.events} security events of {made.organisation}, and "
+               f"the ledger up to block {made.height}.")  # fmt: skip
+    output.say("To check it, anywhere, without a network and without a key:")
+    output.say(f"hmchain audit check {made.file} --genesis {made.genesis.hex()}", style="bold")
+
+
+def show_checked(found: CheckedBundle) -> None:
+    """Say that a bundle holds, and what was checked."""
+    output.say("The bundle holds.", style="bold green")
+    report = found.ledger
+    output.fields((
+        ("hospital", found.log.organisation),
+        ("signed by", found.signer),
+        ("made", f"{output.when(found.manifest.made_ms)} UTC"),
+        ("chain", report.chain_id),
+        ("compared with", report.anchor),
+        ("last block", f"{report.height}:{report.head.hex()}"),
+        ("events", found.log.size),
+        ("failed or denied", sum(each.event.outcome not in (DONE, "begun") for each in found.log.lines)),
+    ))  # fmt: skip
+    for line in _standing(found.log, ""):
+        output.say(line)
+    for missing in report.missing:
+        output.say(f"Not audited: {missing}.", style="bold yellow", stderr=True)
+    if not report.anchored:
+        output.say(_ONLY_SELF, style="bold yellow", stderr=True)
+
+
+def checked_as_json(found: CheckedBundle) -> dict[str, Any]:
+    """A checked bundle, for JSON."""
+    return {
+        "holds": None if found.ledger.missing else True,
+        "signer": found.signer,
+        "manifest": plain(found.manifest),
+        "ledger": plain(found.ledger),
+        "missing": found.ledger.missing,
+        "log": as_json(found.log),
+    }

@@ -1,0 +1,238 @@
+"""A hospital's events and ledger in one signed file: checked by somebody who has nothing else of ours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sqlite3
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fhir.resources.R4B.auditevent import AuditEvent
+
+from hmchain.application.node import bundle
+from hmchain.application.security import fhir, log
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.interfaces.cli.main import main
+from hmchain.ledger.contracts.members.anchors import AnchorLog
+from support.kept_node import make_node
+from support.ledger_network import genesis, signing_key
+from support.read_only import read_only
+
+GENESIS = genesis().digest.hex()
+Captured = pytest.CaptureFixture[str]
+
+
+def write_events(path: Path) -> None:
+    """What a hospital does in a day."""
+    log.record(path, Event(Kind.SIGN_IN, "review", user="anna"))
+    with recorded(path, Deed(What.EXPORT, dataset="head", person="M. Curie", records=12)):
+        pass
+    log.record(path, Event(Kind.TRANSFER, "receive_records", "grant-1", other="b", person="steward"))
+    log.record(path, Event(Kind.ACCESS_DENIED, "set_policy", "head", outcome="wrong_role"))
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hospital a's stopped node; its log is anchored, and one event came after it."""
+    place = tmp_path_factory.mktemp("made")
+    path = place / "activity.db"
+    write_events(path)
+    size, head = log.head(path)
+    made = make_node(place / "node", lambda chain: (chain.fill(3), chain.block(chain.send("a", AnchorLog(size, head)))))
+    shutil.move(path, made / "hospitals" / "a" / "activity.db")
+    log.record(made / "hospitals" / "a" / "activity.db", Event(Kind.SIGN_OUT, "review"))
+    return made
+
+
+@pytest.fixture(scope="module")
+def made(node: Path) -> Path:
+    """The bundle, alone in a folder, as the post brought it."""
+    file = node.parent / "post" / "a.zip"
+    file.parent.mkdir()
+    assert main(["audit", "bundle", "--output", str(file), "--dir", str(node)]) == 0
+    return file
+
+
+def answer(capsys: Captured, *arguments: str, status: int = 0) -> Any:
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == status
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_outsider_checks_all_of_it_on_media_that_cannot_be_written(made: Path, capsys: Captured) -> None:
+    with read_only(made.parent):
+        found = answer(capsys, "audit", "check", str(made), "--genesis", GENESIS)
+    assert found["holds"] and found["signer"] == "a/steward" and found["ledger"]["anchored"]
+    kinds = [each["kind"] for each in found["log"]["events"]]
+    assert kinds == [
+        "log.begun", "sign-in", "data.exported", "data.exported", "transfer", "access.denied", "sign-out",
+        "log.exported", "key.opened",
+    ]  # fmt: skip
+    assert (found["log"]["anchor"]["size"], found["log"]["unanchored"]) == (6, 3)
+    assert main(["audit", "check", str(made)]) == 0
+    said = capsys.readouterr()
+    assert "The bundle holds." in said.out and "No anchor was given" in said.err
+
+
+def test_nothing_that_the_hospital_keeps_to_itself_is_in_it(made: Path) -> None:
+    with zipfile.ZipFile(made) as packed:
+        assert sorted(packed.namelist()) == [
+            "README.txt",
+            "events.jsonl",
+            "ledger.zip",
+            "manifest.json",
+            "manifest.sig",
+        ]
+        events = packed.read("events.jsonl")
+    assert b"Curie" not in events and b"records" not in events.replace(b"receive_records", b"")
+
+
+def forged(made: Path, target: Path, name: str, change: Callable[[bytes], bytes]) -> Path:
+    """The bundle with another content under one name."""
+    with zipfile.ZipFile(made) as source, zipfile.ZipFile(target, "w") as sink:
+        for each in source.namelist():
+            data = source.read(each)
+            sink.writestr(each, change(data) if each == name else data)
+    return target
+
+
+def signed_anew(made: Path, target: Path, role: str, **changes: Any) -> Path:
+    """The bundle with another manifest, signed with a key of the hospital's."""
+    with zipfile.ZipFile(made) as packed:
+        told = json.loads(packed.read("manifest.json"))
+    key = signing_key("a", role)
+    manifest = json.dumps({**told, "signer": key.public.raw.hex(), **changes}).encode()
+    signature = key.sign(bundle.signed_bytes(manifest)).hex().encode()
+    return forged(forged(made, Path(f"{target}.1"), "manifest.json", lambda _: manifest), target, "manifest.sig",
+                  lambda _: signature)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        ("events.jsonl", lambda data: b"".join(data.splitlines(keepends=True)[:-1]), "bundle_defect"),
+        ("events.jsonl", lambda data: data.replace(b"head", b"hand"), "log_defect"),
+        ("events.jsonl", lambda data: b"x" + data, "bundle_defect"),
+        ("events.jsonl", lambda data: b"".join(sorted(data.splitlines(keepends=True))[::-1]), "log_defect"),
+        ("ledger.zip", lambda data: data[:-1] + b"x", "bundle_defect"),
+        ("manifest.json", lambda data: data.replace(b'"a"', b'"b"'), "bundle_defect"),
+        ("manifest.json", lambda data: b"{}", "bundle_defect"),
+        ("manifest.sig", lambda data: b"00" * 64, "bundle_defect"),
+        ("manifest.sig", lambda data: b"none", "bundle_defect"),
+    ],
+)
+def test_what_was_changed_is_found(
+    name: str, change: Callable[[bytes], bytes], code: str, made: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file = forged(made, tmp_path / "forged.zip", name, change)
+    assert answer(capsys, "audit", "check", str(file), "--genesis", GENESIS, status=7)["error"]["code"] == code
+
+
+def test_a_log_that_was_cut_and_signed_anew_is_found_by_its_anchor(
+    made: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """The hospital's own steward leaves out its last events, and signs that."""
+    with zipfile.ZipFile(made) as packed:
+        rows = packed.read("events.jsonl").splitlines(keepends=True)[:5]
+    cut = forged(made, tmp_path / "cut.zip", "events.jsonl", lambda _: b"".join(rows))
+    last = json.loads(rows[-1])
+    file = signed_anew(cut, tmp_path / "signed.zip", "steward", size=5, head=last["link"])
+    found = answer(capsys, "audit", "check", str(file), "--genesis", GENESIS, status=7)["error"]
+    assert found["code"] == "log_defect" and "event 6 was anchored" in found["what"]
+
+
+@pytest.mark.parametrize("role", ["agent", "scientist"])
+def test_who_does_not_speak_for_the_hospital_signs_no_bundle(
+    role: str, made: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file = signed_anew(made, tmp_path / "other.zip", role)
+    found = answer(capsys, "audit", "check", str(file), "--genesis", GENESIS, status=7)["error"]
+    assert found["code"] == "bundle_defect" and "not signed for a" in found["what"]
+
+
+def test_another_genesis_and_another_file_are_refused(made: Path, node: Path, tmp_path: Path, capsys: Captured) -> None:
+    assert (
+        answer(capsys, "audit", "check", str(made), "--genesis", "00" * 32, status=7)["error"]["code"]
+        == "anchor_mismatch"
+    )
+    (tmp_path / "x").write_bytes(b"nothing")
+    assert answer(capsys, "audit", "check", str(tmp_path / "x"), status=2)["error"]["code"] == "bundle_file"
+    again = answer(capsys, "audit", "bundle", "--output", str(made), "--dir", str(node), status=2)
+    assert again["error"]["code"] == "bundle_file"
+
+
+# -- a hospital's own log ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own(node: Path, tmp_path: Path) -> Path:
+    shutil.copytree(node, tmp_path / "node")
+    return tmp_path / "node"
+
+
+def test_a_hospital_reads_its_own_log_and_what_is_anchored_of_it(own: Path, capsys: Captured) -> None:
+    place = ("--dir", str(own))
+    found = answer(capsys, "audit", "events", "--event", "data", "--event", "access.denied", *place)
+    assert [each["kind"] for each in found["events"]] == ["data.exported", "data.exported", "access.denied"]
+    assert found["anchor"]["size"] == 6 and found["size"] >= 8
+    assert main(["audit", "events", *place]) == 0
+    said = capsys.readouterr().out
+    assert "Anchored on the ledger up to event 6" in said and "in no anchor yet" in said
+    assert answer(capsys, "audit", "events", "--since", "2999-01-01", *place)["events"] == []
+    unknown = answer(capsys, "audit", "events", "--event", "nothing", *place, status=2)
+    assert unknown["error"]["code"] == "no_such_event"
+
+
+def test_events_go_into_spreadsheets_and_fhir(own: Path, capsys: Captured) -> None:
+    assert main(["audit", "events", "--csv", "--event", "access", "--dir", str(own)]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["kind"], row["iso27002"], row["outcome"]) == ("access.denied", "b", "wrong_role")
+    assert main(["audit", "events", "--fhir", "--dir", str(own)]) == 0
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for each in made:
+        AuditEvent.model_validate(each)
+    profiles = {each["id"]: each["meta"]["profile"] for each in made if "meta" in each}
+    assert profiles == {"a-4": [fhir.SOURCE], "a-5": [fhir.RECIPIENT]}
+    for each in made:
+        if "meta" in each:
+            require_disclosure(each, arrives=each["meta"]["profile"] == [fhir.RECIPIENT])
+
+
+def require_disclosure(made: dict[str, Any], *, arrives: bool) -> None:
+    """The constraints of BALP 1.1.4's two profiles of a disclosure (input/fsh/Disclose.fsh)."""
+    assert (made["type"]["code"], made["action"]) == (("110107", "C") if arrives else ("110106", "R"))
+    assert [each["code"] for each in made["subtype"]].count("disclose") == 1 and "outcome" in made
+    ends = {each["type"]["coding"][0]["code"]: each for each in made["agent"] if "type" in each}
+    assert set(ends) == {"110153", "110152"} and all(each["who"] and each["network"] for each in ends.values())
+    itself = ends["110152" if arrives else "110153"]
+    assert itself["who"] == made["source"]["observer"]
+    (patient,) = [each for each in made["entity"] if each["type"]["code"] == "1"]
+    assert patient["role"]["code"] == "1" and patient["what"] == {"type": "Patient", "display": fhir.NOT_NAMED}
+    assert len(made["entity"]) >= 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM events WHERE number = 4",
+        "DELETE FROM events WHERE number > 4",
+        "UPDATE events SET event = replace(event, 'head', 'hand')",
+        "UPDATE events SET own = replace(own, '12', '11') WHERE own <> ''",
+        "UPDATE events SET number = 99 WHERE number = 5",
+        "DELETE FROM events",
+    ],
+)
+def test_a_log_that_was_cut_reordered_or_rewritten_ends_with_7(statement: str, own: Path, capsys: Captured) -> None:
+    with closing(sqlite3.connect(own / "hospitals" / "a" / "activity.db")) as file, file:
+        file.executescript(f"DROP TRIGGER events_stay; DROP TRIGGER events_are_kept; {statement}")
+    found = answer(capsys, "audit", "events", "--dir", str(own), status=7)
+    assert found["error"]["code"] == "log_defect"
+    assert answer(capsys, "audit", "verify", "--dir", str(own), status=7)["error"]["code"] == "log_defect"
