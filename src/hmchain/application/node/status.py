@@ -27,6 +27,7 @@ from hmchain.ledger.engines.cometbft.home import config_file
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.readers import notices
+from hmchain.ledger.readers.incidents import IncidentView, all_incidents
 from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
 from hmchain.ledger.readers.notices import Notice
 from hmchain.ledger.readers.rules import RulesView, rules_of
@@ -89,6 +90,8 @@ class NodeStatus:
     """What its organisation should see to: duties that are due, permits that end."""
     machine: tuple[MachineUse, ...] = ()
     """What open studies have taken of this machine, where the hospital's agent runs on it."""
+    incidents: tuple[IncidentView, ...] = ()
+    """Those that are open, of any member."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
                 damage=_damage(folder) or known.damage, rules=known.rules, notices=known.notices, machine=known.machine,
+                incidents=known.incidents,
             )  # fmt: skip
         require_own(folder, answer)
         known = _state_summary(folder, own, client)
@@ -137,7 +141,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         sync.catching_up, tuple(sorted(linked)), tuple(sorted(others - linked)), known.power,
         known.height, known.commitment, waiting, folder.runner() or "", block=block,
         log_after=begins_after(folder.ledger), vouched=known.vouched, rules=known.rules, health=known.health,
-        clock=clock, notices=known.notices, machine=known.machine,
+        clock=clock, notices=known.notices, machine=known.machine, incidents=known.incidents,
     )  # fmt: skip
 
 
@@ -158,6 +162,7 @@ class _StateSummary:
     health: NetworkHealth | None = None
     notices: tuple[Notice, ...] = ()
     machine: tuple[MachineUse, ...] = ()
+    incidents: tuple[IncidentView, ...] = ()
 
 
 def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | None = None) -> _StateSummary:
@@ -174,6 +179,7 @@ def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | No
         return _StateSummary(
             state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due,
             machine=tuple(each for each in used if each is not None),
+            incidents=tuple(all_incidents(state, over=False)) if state.height else (),
         )  # fmt: skip
 
 

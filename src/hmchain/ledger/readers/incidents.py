@@ -99,7 +99,7 @@ class IncidentView:
     """In order of time."""
 
     def __str__(self) -> str:
-        return f"incident {self.incident} ({self.kind}, {self.severity}): {self.stage}"
+        return f"{self.incident} ({self.kind}, {self.severity}) is {self.stage}"
 
 
 def incident(state: State, name: str) -> IncidentView:

@@ -15,6 +15,7 @@ from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.network.show import rules_words
+from hmchain.ledger.readers.incidents import IncidentView
 
 AFTER_ROTATION = {
     "agent": "A running agent takes it up by itself.",
@@ -61,6 +62,7 @@ def show_status(found: NodeStatus) -> None:
         *((("protocol", rules_words(found.rules)),) if found.rules else ()),
         ("waiting", f"{found.waiting} transactions"),
         *(("sent", str(each)) for each in found.sent),
+        *(("incident", _incident(each, found.organisation)) for each in found.incidents),
         *(("to see to", str(each)) for each in found.notices),
         *((f"used by {each.study}", str(each)) for each in found.machine),
         *((("log", f"begins after block {found.log_after}, with a snapshot"),) if found.log_after else ()),
@@ -69,6 +71,12 @@ def show_status(found: NodeStatus) -> None:
         *((("damage", found.damage),) if found.damage else ()),
         *(("repaired", each) for each in found.repairs),
     ))  # fmt: skip
+
+
+def _incident(each: IncidentView, organisation: str) -> str:
+    own = next((answer for answer in each.answers if answer.organisation == organisation), None)
+    owed = "" if own is None or not own.owes else f"; {'OVERDUE: ' if own.overdue else ''}{own.owes} it"
+    return f"{each}{owed}, `hmchain incident show {each.incident}`"
 
 
 def _pace_rows(found: NodeStatus) -> list[tuple[str, object]]:
