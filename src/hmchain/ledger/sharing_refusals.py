@@ -24,7 +24,8 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "key_still_signs": (
         "a stolen key of the organisation is neither suspended nor replaced",
-        "cut it off first: `hmchain people suspend NAME`, or `hmchain node rotate-key ROLE`",
+        "cut it off first: `hmchain people suspend NAME`, or `hmchain node rotate-key ROLE`; or another person says "
+        "`not-affected`",
     ),
     "not_contained": (
         "an affected member has not contained it, or a stolen key signs",

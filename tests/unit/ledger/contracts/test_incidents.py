@@ -227,6 +227,15 @@ def test_a_key_that_signs_again_opens_it_again(bed: OneMachine) -> None:
     assert bed.person("a", "o1", CLOSE) == "not_contained"
 
 
+def test_somebody_else_says_that_a_key_was_not_stolen_and_nobody_else_but_they(bed: OneMachine) -> None:
+    entry = opened(bed, by="b")
+    calm = ContainIncident(NAME, ("not-affected",), PAPER)
+    assert bed.person("a", "s1", calm) == "key_still_signs", "the thief says so too"
+    assert bed.person("a", "o1", ContainIncident(NAME, ("not-affected", "other"), PAPER)) == "key_still_signs"
+    assert bed.person("a", "o1", calm) == "ok"
+    assert incidents.uncontained(bed.state, entry) == []
+
+
 def test_another_key_of_the_same_person_contains_it(bed: OneMachine) -> None:
     opened(bed)
     new = person_key("a", "s1", 1)

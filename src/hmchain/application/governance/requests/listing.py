@@ -46,8 +46,8 @@ def listed(
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first.
 
-    Beside requests, incidents, and the policies and changes of its people that another person confirms.
-    Beside requests, records that travel, and the policies and changes of its people that another person confirms.
+    Beside requests, records that travel, incidents, and the policies and changes of its people that another person
+    confirms.
     Raises `NoSuchPersonError`.
     """
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
@@ -55,11 +55,10 @@ def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: st
         raise NoSuchPersonError(f"{organisation} has no person {person!r}", "`hmchain people list` shows them")
     everything = (
         *request_steps.inbox_of(state, organisation),
+        *transfers.to_do(state, organisation),
         *to_confirm(state, organisation),
         *incidents.todos(state, organisation),
     )
-    of_requests, of_transfers = request_steps.inbox_of(state, organisation), transfers.to_do(state, organisation)
-    everything = (*of_requests, *of_transfers, *to_confirm(state, organisation))
     found = [each for each in request_steps.in_order(everything) if not person or person in each.who]
     names = {todo.request for todo in found if todo.request}
     titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in names}

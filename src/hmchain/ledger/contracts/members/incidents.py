@@ -2,7 +2,8 @@
 
 All members share the record of one: each says that it knows of it, each that is affected what it did, and who opened it
 closes it. What people write goes beside it as documents, by their digests. Where keys were stolen, they are named, and
-their organisation contains nothing as long as one of them signs: that is the ledger's knowledge, and nobody's word.
+their organisation contains nothing as long as one of them signs: the ledger knows that, and it is nobody's word. Only
+somebody else there may say that it was not stolen after all.
 """
 
 from __future__ import annotations
@@ -183,7 +184,10 @@ class NoteIncident(Record, frozen=True, tag="note_incident"):
 
 
 class ContainIncident(Record, frozen=True, tag="contain_incident"):
-    """Transaction (as to acknowledge, of an affected member): what it did, after which it goes on no more there."""
+    """Transaction (as to acknowledge, of an affected member): what it did, after which it goes on no more there.
+
+    Refused while a key of it that is named signs, unless somebody else than the key's person says `not-affected` alone.
+    """
 
     incident: str
     measures: tuple[str, ...]
@@ -249,16 +253,29 @@ def owing(state: State, entry: Incident) -> list[str]:
 
 def uncontained(state: State, entry: Incident) -> list[str]:
     """The affected members that have not said what they did, or one of whose stolen keys signs still, or again."""
-    contained = _said(state, entry, Deed.CONTAIN)
-    signing = {_owner(state, key) for key in entry.keys if signs(state, key)}
+    said = _standing(state, entry, Deed.CONTAIN)
+    contained, vouching = (
+        {word.by.organisation for word in said},
+        {word.by.organisation for word in said if _vouches(word.measures)},
+    )
+    signing = {_owner(state, key) for key in entry.keys if signs(state, key)} - vouching
     members = [name for name in entry.affected if membership.is_active(state, name)]
     return [name for name in members if name not in contained or name in signing]
 
 
-def _said(state: State, entry: Incident, *deeds: Deed) -> set[str]:
-    """The organisations that said one of these, by people whose key was not cut off since."""
+def _standing(state: State, entry: Incident, *deeds: Deed) -> list[Word]:
+    """What was said of these, by people whose key was not cut off since."""
     found = (word for word in words(state, entry.incident) if word.deed in deeds)
-    return {word.by.organisation for word in found if people.stands(state, word.by, word.time_ms)}
+    return [word for word in found if people.stands(state, word.by, word.time_ms)]
+
+
+def _said(state: State, entry: Incident, *deeds: Deed) -> set[str]:
+    return {word.by.organisation for word in _standing(state, entry, *deeds)}
+
+
+def _vouches(measures: tuple[str, ...]) -> bool:
+    """Whether an organisation says that nothing was the matter there: its keys are its own."""
+    return measures == (Measure.NOT_AFFECTED,)
 
 
 def signs(state: State, key: bytes) -> bool:
@@ -336,8 +353,10 @@ def _contain(context: Context, body: ContainIncident) -> None:
     entry = _require_open(context, body.incident)
     require(organisation in entry.affected, "not_affected")
     require(bool(body.measures), "bad_incident")
-    own = [key for key in entry.keys if _owner(state, key) == organisation]
-    require(not any(signs(state, key) for key in own), "key_still_signs")
+    signing = [membership.credential(state, key) for key in entry.keys if signs(state, key)]
+    own = [owner.role for owner in signing if owner is not None and owner.organisation == organisation]
+    vouched = _vouches(body.measures) and context.sender.person not in own
+    require(vouched or not own, "key_still_signs")
     require(organisation not in _said(state, entry, Deed.CONTAIN), "already_told")
     _say(context, entry, Deed.CONTAIN, body.evidence, _measures(body.measures))
     context.emit(events.IncidentContained(body.incident, organisation, context.sender.person, body.measures))
