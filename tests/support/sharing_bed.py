@@ -16,8 +16,8 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.sharing import erasing, giving, receiving
 from hmchain.application.sharing.erasing import ErasedTransfer
-from hmchain.application.sharing.giving import GivenRecords
 from hmchain.application.sharing.receiving import ReceivedRecords
+from hmchain.application.sharing.sending import GivenRecords
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.clock import now_ms
 from hmchain.ledger.contracts.data import transfers

@@ -2,7 +2,7 @@
 
 It lets a grant that was cut short go on, and tells later which objects may be deleted: ciphertext that another transfer
 needs stays. It holds no key: that of a grant follows from the hospital's local key and a random *seed*, which is
-forgotten once the key is wrapped to its grantee.
+forgotten once the grantee has the key.
 """
 
 from __future__ import annotations
@@ -156,15 +156,13 @@ class GivingBook:
             database.execute("DELETE FROM pages WHERE name = ? AND number >= ?", (name, pages))
 
     def keep_envelope(self, name: str, head: Sealed, envelope: Sealed) -> None:
-        """Write down an envelope that waits for the ledger, and forget the seed of its key."""
+        """Write down an envelope that waits for the ledger."""
         with self._file.transaction() as database:
-            database.execute(
-                "UPDATE grants SET manifest = ?, envelope = ?, seed = x'' WHERE name = ?",
-                (head.address, envelope.data, name),
-            )
+            values = (head.address, envelope.data, name)
+            database.execute("UPDATE grants SET manifest = ?, envelope = ? WHERE name = ?", values)
 
     def finish(self, name: str) -> None:
-        """Write down that the grantee can open it."""
+        """Write down that the grantee can open it, and forget the seed of its key."""
         entry = self.entry(name)
         assert entry is not None, "what is finished was begun"
         with self._file.transaction() as database:

@@ -242,7 +242,12 @@ class _Taking:
             check(address, store.get_stream(address))
 
     def _close(self) -> None:
-        """Fix the version here, so that it shows if something of it changes; no ledger is told of it."""
+        """Fix the version here, so that it shows if something of it changes; no ledger is told of it.
+
+        One without records, which says that there are none, has nothing to fix.
+        """
+        if not self._opened.head.records:
+            return
         catalogue, place = self._records.catalogue, (self._dataset, NUMBER)
         root = self._records.vault.commit(*place, descriptions(catalogue, *place), about(catalogue, *place)).root
         catalogue.close_version(*place, root, now_ms())

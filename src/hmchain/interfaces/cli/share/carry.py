@@ -8,8 +8,9 @@ import typer
 
 from hmchain.application.sharing import erasing, giving, receiving
 from hmchain.application.sharing.erasing import ErasedTransfer
-from hmchain.application.sharing.giving import Asked, GivenRecords
+from hmchain.application.sharing.giving import Asked
 from hmchain.application.sharing.receiving import ReceivedRecords
+from hmchain.application.sharing.sending import GivenRecords
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.interfaces.cli import output
