@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from hmchain.application.data import extraction, publication
+from hmchain.application.data.labels import CLASS_IMAGES_MIN
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.requests import decisions
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.sharing import erasing, giving, receiving
+from hmchain.application.sharing import erasing, giving, receiving, sending
 from hmchain.application.sharing.erasing import ErasedTransfer
+from hmchain.application.sharing.giving_book import GivenPage, GivingBook
 from hmchain.application.sharing.receiving import ReceivedRecords
 from hmchain.application.sharing.sending import GivenRecords
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.clock import now_ms
+from hmchain.keys import Opener
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.transfers import RevokeGrant, Transfer
 from hmchain.records.objects import ObjectStore
@@ -89,10 +96,21 @@ def _image(folder: Path) -> dict[str, Any]:
     return {"kind": "image"}
 
 
+def _labelled(folder: Path) -> dict[str, Any]:
+    """Enough of two classes to learn from."""
+    noise = np.random.Generator(np.random.PCG64(5))
+    for number in range(2 * CLASS_IMAGES_MIN):
+        (folder / ("ill" if number % 2 else "well")).mkdir(exist_ok=True)
+        picture = noise.integers(0, 255, (16, 16), np.uint8)
+        Image.fromarray(picture).save(folder / ("ill" if number % 2 else "well") / f"{number}.png")
+    return {"kind": "image", "labels_from": "folders"}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "dicom": _dicom, "fhir": _fhir, "table": _table, "image": _image,
 }  # fmt: skip
 """Fill a folder, and say what it holds."""
+_LABELLED = {"labelled": _labelled}
 
 
 @dataclass
@@ -132,7 +150,7 @@ class SharingBed:
         """Extract records of a kind and publish them."""
         source = self.asking.place / f"{name}-{dataset}" / "source"
         source.mkdir(parents=True)
-        said = SOURCES[kind](source)
+        said = (SOURCES | _LABELLED)[kind](source)
         profile = source.parent / "own.toml"
         profile.write_text(_PROFILE)
         with open_records(self.folder(name)) as records:
@@ -148,6 +166,12 @@ class SharingBed:
         user = self.steward(records.folder.organisation)
         publication.publish(user, version, publication.schema_of(records, version))
 
+    def share_store(self, name: str) -> None:
+        """Have a hospital keep its ciphertext where the members' objects lie."""
+        folder, place = self.folder(name), self.bed.directory / "objects"
+        shutil.copytree(folder.records, place, dirs_exist_ok=True)
+        (folder.path / "records.toml").write_text(f'location = "{place}"\n')
+
     def ask(self, dataset: str = "head", name: str = REQUEST, giver: str = GIVER, plan: str = "") -> None:
         """West asks for a dataset for a year, and its steward says yes."""
         until = (datetime.now(UTC) + timedelta(days=300)).date()
@@ -159,10 +183,11 @@ class SharingBed:
         user = self.steward(giver)
         return giving.asked(user.state, giver, request, user.ledger.now_ms())
 
-    def give(self, request: str = REQUEST, giver: str = GIVER, **said: Any) -> GivenRecords:
-        return giving.give(
-            self.folder(giver), self.steward(giver), self.objects, self.asked(request, giver), **said
-        )  # fmt: skip
+    def give(
+        self, request: str = REQUEST, giver: str = GIVER, wanted: giving.Asked | None = None, **said: Any
+    ) -> GivenRecords:
+        asked = wanted or self.asked(request, giver)
+        return giving.give(self.folder(giver), self.steward(giver), self.objects, asked, **said)
 
     def receive(self, name: str, by: str = GRANTEE, **said: Any) -> ReceivedRecords:
         return receiving.receive(self.folder(by), self.steward(by), self.objects, name, **said)
@@ -173,6 +198,49 @@ class SharingBed:
     def revoke(self, name: str, giver: str = GIVER) -> None:
         self.steward(giver).send(RevokeGrant(name, "misuse"))
 
+    def end_permit(self, request: str = REQUEST, giver: str = GIVER) -> None:
+        """The giver takes its yes to the request back."""
+        papers = self.asking.papers(f"{giver}/steward")
+        decisions.revoke(self.steward(giver), papers, self.asking.seen(request), "misuse")
+
+    def small_pages(self, monkeypatch: pytest.MonkeyPatch, places: int = 2) -> None:
+        monkeypatch.setattr(sending, "PAGE_PLACES", places)
+
+    def pages_sent(self, giver: str) -> list[GivenPage]:
+        """The pages that lie in the store for what a hospital has not given yet."""
+        with closing(self.book(giver)) as book:
+            return [page for entry in book.entries() if not entry.done for page in book.pages(entry.name)]
+
+    def book(self, giver: str) -> GivingBook:
+        return GivingBook(self.folder(giver).giving, self.bed.consortium.hospitals[giver].keys.local)
+
+    def files_of_records(self, giver: str) -> list[Path]:
+        """The objects of its records in the members' store, in order."""
+        own = {path.name for path in self.folder(giver).records.glob("??/*")}
+        return sorted(path for path in (self.bed.directory / "objects").glob("??/*") if path.name in own)
+
+    def file(self, address: bytes) -> Path:
+        """An object in the members' store."""
+        return self.bed.directory / "objects" / address.hex()[:2] / address.hex()
+
+    def opening(self, name: str) -> Opener:
+        """What opens what others sealed to a hospital."""
+        return self.bed.consortium.hospitals[name].keys.opening
+
+    def datasets(self, name: str) -> list[str]:
+        with read_records(self.folder(name)) as records:
+            return [entry.name for entry in records.catalogue.datasets()]
+
+    def opt_out(self, name: str) -> str:
+        """Have the first record of a hospital's dataset taken back; returns its id."""
+        with open_records(self.folder(name)) as records:
+            record = records.vault.records("head", 1)[0]
+            records.catalogue.opt_outs.add([records.catalogue.opt_outs.of_record(record)], 1)
+        return record
+
+    def transfers(self) -> list[Transfer]:
+        return transfers.transfers(self.bed.state)
+
     def transfer(self, name: str) -> Transfer:
         return transfers.require_transfer(self.bed.state, name)
 
@@ -180,3 +248,10 @@ class SharingBed:
         """All records of a hospital's dataset, in clear."""
         with read_records(self.folder(name)) as records:
             return dict(records.vault.read(dataset, 1))
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Iterator[SharingBed]:
+    made = SharingBed.found(tmp_path)
+    yield made
+    made.asking.close()

@@ -13,19 +13,37 @@ import msgspec
 from hmchain.application.data.trial import PROVENANCE, Trial
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.files import make_folder
-from hmchain.records.catalogue import Version
+from hmchain.records.catalogue import Received, Version
 from hmchain.records.deidentification.profile import Profile
-from hmchain.records.deidentification.report import DeidentificationReport
+from hmchain.records.deidentification.report import LIFECYCLE, DeidentificationReport, agent
 from hmchain.records.pipeline import clean_files
 
 
 def write_of_version(records: Records, version: Version) -> Path:
     """Write the Provenance of a fixed version beside its card; returns its path. Raises `DiskFullError`."""
-    path = records.folder.provenance(version.dataset, version.number)
+    return _write(records.folder.provenance(version.dataset, version.number), _of_version(records, version))
+
+
+def _write(path: Path, made: dict[str, Any]) -> Path:
     with clean_files.writing(path):
         make_folder(path.parent, mode=0o700)
-    clean_files.write(path, [_json(_of_version(records, version))], durable=True)
+    clean_files.write(path, [_json(made)], durable=True)
     return path
+
+
+def write_of_received(records: Records, version: Version, by: Received, root: bytes) -> Path:
+    """The same of records that another hospital gave: whose they are, of which version by its root, by which grant.
+
+    Raises `DiskFullError`.
+    """
+    made = _of_version(records, version)
+    made["policy"].append(f"urn:hmchain:transfer:{by.chain_id}:{by.transfer}")
+    made["activity"] = {"coding": [{"system": LIFECYCLE, "code": "receive", "display": "Receive/Retain"}]}
+    made["agent"].append(agent("author", {"type": "Organization", "display": by.giver}))
+    source = {"system": f"urn:hmchain:root:{by.chain_id}", "value": root.hex()}
+    named = f"{by.giver}/{by.dataset} version {by.version}"
+    made["entity"].append({"role": "source", "what": {"identifier": source, "display": named}})
+    return _write(records.folder.provenance(version.dataset, version.number), made)
 
 
 def write_of_trial(trial: Trial, folder: Path, profile: Profile, project: str, place: HospitalFolder) -> None:

@@ -16,6 +16,7 @@ from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import now_ms, utc
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.purposes import CLINICAL_CARE
 from hmchain.records.catalogue import Received
 
@@ -101,7 +102,7 @@ def why_over(place: HospitalFolder, received: Received) -> str:
         entry = transfers.transfer(found.state, received.transfer)
         if entry is None:
             return "the ledger has no such transfer"
-        if not transfers.is_usable(found.state, entry, now_ms()):
+        if not transfers.is_usable(found.state, entry, max(standings.time_ms(found.state), now_ms())):
             return "its giver or its permit has ended that"
     return ""
 

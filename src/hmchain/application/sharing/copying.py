@@ -33,6 +33,16 @@ def sizes(store: ObjectStore, addresses: Sequence[bytes]) -> list[int | None]:
         return list(threads.map(size, addresses))
 
 
+def is_whole(store: ObjectStore, address: bytes) -> bool:
+    """Whether a store has an object, every byte of it."""
+    try:
+        for _ in store.get_stream(address):
+            pass
+    except (MissingObjectError, TamperedObjectError):
+        return False
+    return True
+
+
 def lacking(target: ObjectStore, wanted: Mapping[bytes, int]) -> dict[bytes, int]:
     """Those of objects, by address and size, that a store has not, or has cut short.
 

@@ -111,13 +111,18 @@ class GivingBook:
         """A transfer, or None."""
         return next((each for each in self.entries() if each.name == name), None)
 
-    def unfinished(self, terms: Terms, request: str) -> Entry | None:
-        """A transfer of the same version under the same decision that its grantee cannot open yet."""
+    def begun(self, terms: Terms, request: str, name: str) -> Entry | None:
+        """A transfer of the same version under the same decision: that of a name, or one that is not done."""
         sql = """SELECT name FROM grants WHERE chain = ? AND request = ? AND dataset = ? AND version = ? AND grantee = ?
-            AND purpose = ? AND permit = ? AND done = 0 ORDER BY name"""
+            AND purpose = ? AND permit = ? AND (name = ? OR done = 0 AND ? = '') ORDER BY name"""
         values = (terms.chain_id, request, terms.dataset, terms.version, terms.grantee, terms.purpose, terms.permit)
-        found = self._file.query(sql, values)
+        found = self._file.query(sql, (*values, name, name))
         return self.entry(found[0][0]) if found else None
+
+    def sent(self, name: str) -> list[bytes]:
+        """The objects of a transfer that this hospital put into the store, in order."""
+        rows = self._file.query("SELECT address FROM objects WHERE name = ? ORDER BY address", (name,))
+        return [address for (address,) in rows]
 
     def key(self, terms: Terms) -> SecretKey:
         """The grant key of a transfer that is not done."""

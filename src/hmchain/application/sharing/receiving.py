@@ -115,10 +115,17 @@ def receive(
         taking = _Taking(records, steward, opened, entry, dataset, progress)
         version = taking.run()
         recording.add(records=version.records, bytes=version.size)
-        provenance.write_of_version(records, version)
+        _write_provenance(records, version, steward.state, entry)
     if entry.status is Status.OFFERED:
         steward.send(ReceiveRecords(name, entry.manifest))
     return ReceivedRecords(name, entry.giver, version, withheld, opened.head.ciphertext, taking.fetched, entry.until_ms)
+
+
+def _write_provenance(records: Records, version: Version, state: State, entry: Transfer) -> None:
+    by = records.catalogue.received.get(version.dataset)
+    published = datasets.version(state, entry.giver, entry.dataset, entry.version)
+    if by is not None and published is not None:
+        provenance.write_of_received(records, version, by, published.root)
 
 
 def check_root(opened: OpenManifest, state: State, entry: Transfer) -> int:

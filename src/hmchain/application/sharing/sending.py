@@ -66,6 +66,12 @@ class NothingToGiveError(InputError):
     code = "nothing_to_give"
 
 
+class TransferNameError(InputError):
+    """A transfer cannot have this name."""
+
+    code = "transfer_name"
+
+
 class GivingError(InputError):
     """Another process gives records of this hospital."""
 
@@ -174,11 +180,14 @@ class _Sending:
         self._sent = self._done = 0
 
     def run(self) -> GivenRecords:
-        """Do all that is left of it."""
-        if transfers.transfer(self._sender.state, self._terms.name) is None:
+        """Do all that is left of it; of one that is done, mend what the store has lost of its records."""
+        if self._entry.done:
+            self._mend()
+        elif transfers.transfer(self._sender.state, self._terms.name) is None:
             self._seal()
-        self._tell_ledger()
-        self._release()
+        if not self._entry.done:
+            self._tell_ledger()
+            self._release()
         pages, warrant = self._book.pages(self._terms.name), self._warrant
         records, given = sum(page.records for page in pages), sum(page.bytes for page in pages)
         withheld = self._version.records - records
@@ -200,9 +209,12 @@ class _Sending:
             user.ledger.chain_id, name, user.organisation, warrant.grantee, warrant.dataset, warrant.version,
             warrant.purpose, warrant.until_ms, warrant.permit,
         )  # fmt: skip
-        before = self._book.unfinished(terms, warrant.cause)
-        if before is not None and name in ("", before.name):
+        before = self._book.begun(terms, warrant.cause, name)
+        if before is not None:
             return replace(terms, name=before.name, until_ms=before.until_ms)
+        if name and (not is_name(name) or not self._is_free(name)):
+            hint = "give another one of up to 48 letters a-z, digits, '.', '_' and '-': --transfer NAME"
+            raise TransferNameError(f"{name!r} cannot name a new transfer, or names one already", hint)
         terms = replace(terms, name=name or self._free_name())
         self._book.begin(terms, warrant.cause)
         return terms
@@ -211,11 +223,13 @@ class _Sending:
         """A name after request and giver that no transfer has."""
         base = f"{self._warrant.cause}-{self._sender.organisation}"[: _NAME_MAX - 4].rstrip(".-_")
         number, found = 1, base
-        while self._book.entry(found) or transfers.transfer(self._sender.state, found):
+        while not self._is_free(found):
             number += 1
             found = f"{base}-{number}"
-        assert is_name(found)
         return found
+
+    def _is_free(self, name: str) -> bool:
+        return self._book.entry(name) is None and transfers.transfer(self._sender.state, name) is None
 
     def _require_permit(self) -> None:
         """Raise `NotPermittedError` unless the hospital's own state allows it now."""
@@ -284,6 +298,15 @@ class _Sending:
         self._book.keep_page(name, GivenPage(number, seats[-1].record, chosen, sealed.ref, len(addresses), given))
         self._tell(given)
 
+    def _mend(self) -> None:
+        """Put back ciphertext that the store lost or altered; who reads it told so."""
+        self._require_permit()
+        store, sent = self._records.folder.store(), self._book.sent(self._terms.name)
+        own = dict(zip(sent, copying.sizes(store, sent), strict=True))
+        broken = {address: size for address, size in own.items()
+                  if size is not None and not copying.is_whole(self._objects, address)}  # fmt: skip
+        self._sent += copying.copy(store, self._objects, broken)
+
     def _require_as_sealed(self) -> None:
         """Raise `NotPermittedError` if a record was taken back since its key was sealed: the envelope stays here."""
         handing, place, after = self._records.vault.handing, (self._warrant.dataset, self._warrant.version), ""
@@ -305,7 +328,8 @@ class _Sending:
 
     def _put(self, sealed: Sealed) -> None:
         self._book.send(self._terms.name, [sealed.address], [sealed.address])
-        self._objects.put(sealed.data, address=sealed.address)
+        if copying.lacking(self._objects, {sealed.address: len(sealed.data)}):
+            self._objects.put(sealed.data, address=sealed.address)
 
     def _origin(self) -> Origin:
         catalogue, warrant = self._records.catalogue, self._warrant

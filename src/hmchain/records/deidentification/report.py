@@ -21,7 +21,7 @@ from hmchain.records.deidentification.profile import Profile
 ELEMENTS_MAX = 20_000
 OTHER = "other elements"
 
-_LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
+LIFECYCLE = "http://terminology.hl7.org/CodeSystem/iso-21089-lifecycle"
 _PARTICIPATION = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
@@ -96,11 +96,11 @@ class DeidentificationReport:
             "recorded": recorded.isoformat(timespec="seconds"),
             "policy": [f"urn:hmchain:profile:{self.profile.name}:sha256:{profile_digest(self.profile)}"],
             "activity": {
-                "coding": [{"system": _LIFECYCLE, "code": "deidentify", "display": "De-Identify (Anononymize)"}]
+                "coding": [{"system": LIFECYCLE, "code": "deidentify", "display": "De-Identify (Anononymize)"}]
             },
             "agent": [
-                _agent("custodian", {"type": "Organization", "display": organisation}),
-                _agent("assembler", {"type": "Device", "display": software}),
+                agent("custodian", {"type": "Organization", "display": organisation}),
+                agent("assembler", {"type": "Device", "display": software}),
             ],
             "entity": [{"role": "derivation", "what": {"reference": "#report"}}],
         }
@@ -145,5 +145,6 @@ def _attached(report: bytes) -> dict[str, Any]:
     }
 
 
-def _agent(kind: str, who: dict[str, str]) -> dict[str, Any]:
+def agent(kind: str, who: dict[str, str]) -> dict[str, Any]:
+    """Somebody who took part, by a code of FHIR's participation types."""
     return {"type": {"coding": [{"system": _PARTICIPATION, "code": kind}]}, "who": who}

@@ -1,0 +1,134 @@
+"""Attacks by a grantee: no grant is widened, forwarded or outlived, and what is made of its records is bound alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.data import datasets, export, extraction, preparation, publication, received
+from hmchain.application.data.received import GrantOverError, OthersDataError
+from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.site.hospital import Records, open_records
+from hmchain.clock import DAY_MS, now_ms
+from hmchain.ledger.contracts.data.transfers import Status
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import SourceRequest
+from support.sharing_bed import GIVER, GRANTEE, SharingBed
+from support.sharing_bed import sharing as sharing
+
+TAKEN, MADE = "from-east", "made"
+
+
+@pytest.fixture
+def taken(sharing: SharingBed) -> SharingBed:
+    """West took East's pictures in."""
+    sharing.fill("labelled")
+    sharing.ask()
+    sharing.receive(sharing.give().transfer, into=TAKEN)
+    return sharing
+
+
+def prepared(records: Records) -> None:
+    source = records.catalogue.version(TAKEN)
+    preparation.prepare(records, source, MADE, size=16)
+
+
+def register(records: Records, place: Path) -> None:
+    publication.fix(records, TAKEN)
+
+
+def register_what_was_made(records: Records, place: Path) -> None:
+    prepared(records)
+    publication.fix(records, MADE)
+
+
+def fill(records: Records, place: Path) -> None:
+    with open_source(SourceRequest(place=str(place / "east-head" / "source"), kind="image")) as opened:
+        extraction.extract_into(records, TAKEN, opened)
+
+
+def take_out(records: Records, place: Path) -> None:
+    export.export(records, records.catalogue.version(TAKEN), place / "out")
+
+
+def take_out_what_was_made(records: Records, place: Path) -> None:
+    prepared(records)
+    export.export(records, records.catalogue.version(MADE), place / "out")
+
+
+@pytest.mark.parametrize("attack", [register, register_what_was_made, fill, take_out, take_out_what_was_made])
+def test_nothing_of_it_leaves_or_is_mixed(taken: SharingBed, attack: Callable[[Records, Path], None]) -> None:
+    with open_records(taken.folder(GRANTEE)) as records, pytest.raises(OthersDataError, match="of east"):
+        attack(records, taken.asking.place)
+    assert not (taken.asking.place / "out").exists()
+
+
+def test_it_is_not_given_on(taken: SharingBed) -> None:
+    """Not even where a request asks for it, and the steward says yes: no version of it is ever published."""
+    with open_records(taken.folder(GRANTEE)) as records, pytest.raises(OthersDataError):
+        received.require_own(records, TAKEN, received.Act.FORWARD)
+
+
+def look(records: Records) -> None:
+    datasets.describe(records, TAKEN, None, 1)
+
+
+@pytest.mark.parametrize("use", [look, prepared])
+@pytest.mark.parametrize("end", ["revoked", "permit", "time"])
+def test_a_grant_is_not_outlived(
+    taken: SharingBed, monkeypatch: pytest.MonkeyPatch, use: Callable[[Records], None], end: str
+) -> None:
+    with open_records(taken.folder(GRANTEE)) as records:
+        use(records)
+    if end == "revoked":
+        taken.revoke("relapse-east")
+    elif end == "permit":
+        taken.end_permit()
+    else:
+        monkeypatch.setattr(received, "now_ms", lambda: now_ms() + 91 * DAY_MS)
+    with open_records(taken.folder(GRANTEE)) as records, pytest.raises(GrantOverError, match="relapse-east"):
+        use(records)
+
+
+def test_what_was_made_of_it_is_erased_with_it(taken: SharingBed) -> None:
+    with open_records(taken.folder(GRANTEE)) as records:
+        prepared(records)
+    taken.revoke("relapse-east")
+    erased = taken.erase("relapse-east")
+    assert erased.datasets == (TAKEN, MADE)
+    assert taken.contents(GRANTEE, MADE) == {} == taken.contents(GRANTEE, TAKEN)
+    assert taken.transfer("relapse-east").status is Status.ERASED
+
+
+def test_a_grantee_without_a_ledger_beside_its_records_uses_nothing(taken: SharingBed) -> None:
+    place = taken.folder(GRANTEE)
+    moved = type(place)(place.organisation, taken.asking.place / "moved")
+    place.path.rename(moved.path)
+    with open_records(moved) as records, pytest.raises(GrantOverError, match="no ledger"):
+        look(records)
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+def test_no_key_leaves_once_the_permit_is_over(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    """It ends in the middle of a grant; what lies in the store by then opens for nobody, and no page follows."""
+    sharing.fill("image")
+    sharing.small_pages(monkeypatch)
+    sharing.ask()
+    wanted, done = sharing.asked(), 0
+
+    def ends(count: int, of: int | None) -> None:
+        nonlocal done
+        done += 1
+        if done == pages:
+            sharing.end_permit()
+
+    if not pages:
+        sharing.end_permit()
+    with pytest.raises(NotPermittedError):
+        sharing.give(wanted=wanted, progress=ends)
+    assert len(sharing.pages_sent(GIVER)) == pages
+    assert not sharing.transfers()
