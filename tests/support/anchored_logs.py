@@ -11,4 +11,4 @@ def anchor_logs(network: Network) -> None:
     network.block(network.send("a", AnchorLog(40, b"\x40" * 32), "agent"))
     network.block(network.send("a", AnchorLog(41, b"\x41" * 32)), network.send("b", AnchorLog(9, bytes(32)), "agent"))
     network.block(network.send("b", AnchorLog(7, b"\x07" * 32), "agent"))
-    network.block(network.send("b", RestoreLog(7, b"\x07" * 32)))
+    network.block(network.send("b", RestoreLog(5, 7, b"\x07" * 32)))

@@ -57,6 +57,7 @@ class LogRestored(AboutMember, frozen=True, tag="log.restored"):
     """Anchored lines of an organisation's log are lost; it goes on from a copy."""
 
     anchored: int
+    kept: int
     size: int
     head: bytes
     person: str

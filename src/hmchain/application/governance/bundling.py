@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from hashlib import file_digest
 from itertools import takewhile
@@ -13,8 +14,10 @@ import msgspec
 from hmchain.application.governance.delegate import LedgerUser, open_key, open_steward
 from hmchain.application.governance.outbox import SILENT, Talk
 from hmchain.application.node import bundle, ledger_export
+from hmchain.application.node.anchoring import OTHER_LOG
 from hmchain.application.node.bundle import FORMAT, Manifest
 from hmchain.application.security import log
+from hmchain.application.security.checking import LogDefectError, checked
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.recording import log_of, record
@@ -23,7 +26,9 @@ from hmchain.errors import InputError
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.members import anchors
 from hmchain.ledger.contracts.members.anchors import Anchor, AnchorLog, RestoreLog
+from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.ledger import Signer
+from hmchain.ledger.readers.anchored import anchored
 from hmchain.ledger.readers.rules import require_sharing
 from hmchain.plain import Progress
 
@@ -48,16 +53,22 @@ class Bundle:
 
 
 def anchor(user: LedgerUser, folder: NodeFolder, *, after_loss: bool = False) -> Anchor:
-    """Anchor the whole log as it is now; `after_loss` says that anchored lines are lost, and that it goes on.
+    """Anchor the whole log as it is now; `after_loss` says that anchored events are lost, and that it went on.
 
-    Raises `NothingToAnchorError`, and as `LedgerUser.send`: `log_not_longer` of a log that lost lines.
+    Raises `NothingToAnchorError`, `LogDefectError` of a log that is not the one that was anchored, and what
+    `LedgerUser.send` raises.
     """
     require_sharing(user.state, "anchoring a log takes")
-    size, head = log.head(log_of(folder))
-    last = anchors.anchor(user.state, user.organisation)
-    if not size or (last is not None and (size, head) == (last.size, last.head)):
+    with closing(BlockStore(folder.blocks, read_only=True)) as store:
+        known = anchored(user.state, store, user.organisation)
+    lines = {each.number: each.link for each in checked(log.read(log_of(folder)), {}, "the log")}
+    size = max(lines, default=0)
+    fitting = [each.size for each in known.anchors if lines.get(each.size) == each.head]
+    if len(fitting) < len(known.anchors) and not after_loss:
+        raise LogDefectError(OTHER_LOG, "`hmchain audit events` says where; compare it with a backup")
+    if not size or (known.last is not None and (size == known.last.size or after_loss) and known.last.size in fitting):
         raise NothingToAnchorError("the log is anchored to its end", "nothing to do")
-    user.send(RestoreLog(size, head) if after_loss else AnchorLog(size, head))
+    user.send(RestoreLog(max(fitting, default=0), size, lines[size]) if after_loss else AnchorLog(size, lines[size]))
     found = anchors.anchor(user.state, user.organisation)
     assert found is not None
     return found

@@ -26,8 +26,8 @@ AGE_MS = 15 * MINUTE_MS
 """So many lines, or for so long, may wait for an anchor."""
 _LOOK_SECONDS = 2.0
 OTHER_LOG = (
-    "the log of security events is not the one that was anchored on the ledger: `hmchain audit events` says where; "
-    "if it was brought back from a copy, its steward says so with `hmchain audit anchor --after-loss`"
+    "the log of security events is not the one that was anchored on the ledger; if it was brought back from a copy, "
+    "its steward says so with `hmchain audit anchor --after-loss`"
 )
 
 
@@ -57,7 +57,7 @@ class Anchoring:
             self._tell.lasts(LOG, str(error))
             return None
         if last is not None and not _begins_with(lines, last):
-            self._tell.lasts(LOG, OTHER_LOG)
+            self._tell.lasts(LOG, f"{OTHER_LOG}; `hmchain audit events` says where")
             return None
         self._tell.ended(LOG, "the log of security events is the one that was anchored")
         new = lines[1:] if last else lines

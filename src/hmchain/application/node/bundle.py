@@ -10,6 +10,7 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from hmchain.errors import AuditError, InputError
 from hmchain.files import replacing
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.contracts.members import people
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.anchored import anchored
 from hmchain.ledger.readers.replay import AuditReport
@@ -145,7 +147,9 @@ def check(
             _require(report.genesis.hex() == manifest.genesis, f"{file} holds the ledger of another network")
             signer = _signer(state, manifest, file)
             events = _Events(packed, file)
-            log = account(events, anchored(state, manifest.organisation), since_ms=since_ms, kinds=kinds)
+            with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+                known = anchored(state, store, manifest.organisation)
+            log = account(events, known, since_ms=since_ms, kinds=kinds)
             _require(events.digest == manifest.events, f"the events in {file} are not those that were signed")
             _require((log.size, log.head.hex()) == (manifest.size, manifest.head), f"{file} does not end as it says")
         return CheckedBundle(manifest, signer, report, log)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from hmchain.application.node.reading import verified_state
+from hmchain.application.node.reading import open_ledger
 from hmchain.application.security import log
 from hmchain.application.security.account import Account, account
 from hmchain.application.security.events import Kind
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import LedgerError
-from hmchain.ledger.readers.anchored import AnchoredLog, anchored
+from hmchain.ledger.readers.anchored import AnchoredLog
 
 
 def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind] = ()) -> tuple[Account, str]:
@@ -27,13 +27,13 @@ def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind]
 
 def _known(place: HospitalFolder) -> tuple[AnchoredLog, str]:
     """What the ledger knows of the log."""
-    nothing = AnchoredLog(place.organisation, None, ())
+    nothing = AnchoredLog(place.organisation, (), ())
     ledger = ledger_of(place)
     if ledger is None:
         return nothing, "there is no ledger beside it"
     try:
-        with verified_state(ledger) as found:
-            return anchored(found.state, place.organisation), ""
+        with open_ledger(ledger) as found:
+            return found.anchored_log(place.organisation), ""
     except LedgerError as error:  # no block yet, or its state is made anew: nothing is said of the log
         return nothing, f"the ledger cannot be read: {error.what}"
 

@@ -302,8 +302,9 @@ class _Audit:
         return key.parent.parent.name
 
     def _events(self, files: list[Path]) -> None:
-        for path in files:
-            account(log.read(path), anchored(self._state, path.parent.name))
+        with closing(BlockStore(self._ledger / BLOCKS, read_only=True)) as store:
+            for path in files:
+                account(log.read(path), anchored(self._state, store, path.parent.name))
         self._held(files, "each event follows from the one before, and those that were anchored are the ledger's")
 
     # -- helpers -------------------------------------------------------------------------------------------------------

@@ -377,7 +377,7 @@ def words(body: Record) -> str:
         case AnchorLog():
             return f"anchor the log of security events at event {body.size} ({body.head.hex()[:12]})"
         case RestoreLog():
-            return f"say that events of the log are lost, and that it goes on from event {body.size}"
+            return f"say that the log of security events lost all after event {body.kept}, and went on"
         case VoteAction():
             return f"vote for ballot {body.ballot.hex()[:12]}"
         case WithdrawVote():

@@ -50,7 +50,7 @@ def account(
         size, head = each.number, each.link
         if each.at_ms >= since_ms and (not kinds or each.event.kind in kinds):
             found.append(each)
-    return Account(known.organisation, tuple(found), size, head, known.anchor, known.losses)
+    return Account(known.organisation, tuple(found), size, head, known.last, known.losses)
 
 
 def kinds_named(names: Iterable[str]) -> frozenset[Kind]:

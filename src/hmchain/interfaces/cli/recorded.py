@@ -18,7 +18,7 @@ from hmchain.application.site.recording import hospital_of, note
 from hmchain.errors import HMChainError, KeyMaterialError
 
 KINDS: dict[str, Kind] = {
-    **dict.fromkeys(("audit verify", "audit events", "audit check", "node audit", "data verify", "data vault verify"),
+    **dict.fromkeys(("audit verify", "audit events", "node audit"),
                     Kind.AUDIT),
     **dict.fromkeys(("node init", "node trainers", "node units", "network join", "network init"),
                     Kind.CONFIGURATION_CHANGED),
@@ -27,6 +27,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("node export-ledger", "audit bundle"), Kind.LOG_EXPORTED),
 }  # fmt: skip
 """Of commands that are more than one of them."""
+AUDITORS = frozenset(("audit verify", "audit events"))
+"""What is asked of copies, too."""
 _INTERRUPTED = "interrupted"
 
 
@@ -61,13 +63,19 @@ def _failed(words: str, folder: Path, events: list[Event], code: str, *, changes
 
 
 def _note(folder: Path, event: Event) -> None:
-    if (found := _hospital(folder)) is not None:
+    if (found := _hospital(folder, event.what)) is not None:
         note(found, event)
 
 
-def _hospital(folder: Path) -> HospitalFolder | None:
-    """The hospital in a folder, if there is one: nothing is made where nothing is."""
+def _hospital(folder: Path, words: str) -> HospitalFolder | None:
+    """The hospital in a folder, if there is one: nothing is made where nothing is.
+
+    An auditor looks at a copy, and leaves it as it was: only where a node runs is it a hospital's own.
+    """
+    node = NodeFolder(folder)
     try:
-        return hospital_of(NodeFolder(folder)) if NodeFolder(folder).toml.exists() else locate(folder)
+        if words in AUDITORS and node.runner() is None:
+            return None
+        return hospital_of(node) if node.toml.exists() else locate(folder)
     except (HMChainError, OSError):
         return None

@@ -61,8 +61,8 @@ def _standing(found: Account, why_not: str) -> list[str]:
         said.append(f"{plural(found.unanchored, 'event')} at the end in no anchor yet{reason}.")
     for loss in found.losses:
         said.append(
-            f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events up to {loss.anchored} were lost; the "
-            f"log went on from event {loss.size}."
+            f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events {loss.kept + 1} to {loss.anchored} "
+            "were lost, as they were then; the log went on from a copy."
         )
     return said
 

@@ -19,6 +19,7 @@ from hmchain.ledger.engines.cometbft.audit import partial_log
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import (
+    anchored,
     datasets,
     deeds,
     explanations,
@@ -35,6 +36,7 @@ from hmchain.ledger.readers import (
     transactions,
     uses,
 )
+from hmchain.ledger.readers.anchored import AnchoredLog
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
@@ -199,6 +201,11 @@ class LedgerReader:
         if since <= (begins := self.begins_after):
             raise partial_log(begins, "does not show what a key signed before")
         return list(deeds.deeds(self._store, keys, since))
+
+    def anchored_log(self, organisation: str) -> AnchoredLog:
+        """All that is known of the log of an organisation's security events. Raises what `require_whole` raises."""
+        self.require_whole()
+        return anchored.anchored(self._names, self._store, organisation)
 
     def _found(self, prefix: str) -> bytes:
         with self._denying_nothing(NoSuchTransactionError, "came"):

@@ -21,7 +21,7 @@ from hmchain.application.security import fhir, log
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.interfaces.cli.main import main
-from hmchain.ledger.contracts.members.anchors import AnchorLog
+from hmchain.ledger.contracts.members.anchors import AnchorLog, RestoreLog
 from support.kept_node import make_node
 from support.ledger_network import genesis, signing_key
 from support.read_only import read_only
@@ -236,3 +236,50 @@ def test_a_log_that_was_cut_reordered_or_rewritten_ends_with_7(statement: str, o
     found = answer(capsys, "audit", "events", "--dir", str(own), status=7)
     assert found["error"]["code"] == "log_defect"
     assert answer(capsys, "audit", "verify", "--dir", str(own), status=7)["error"]["code"] == "log_defect"
+
+
+# -- anchors of its own hospital ---------------------------------------------------------------------------------------
+
+
+def copied(path: Path, target: Path, count: int, more: int) -> Path:
+    """A copy of the first events of a log, which went on since."""
+    shutil.copyfile(path, target)
+    with closing(sqlite3.connect(target)) as file, file:
+        file.executescript(f"DROP TRIGGER events_are_kept; DELETE FROM events WHERE number > {count}")
+    for _ in range(more):
+        log.record(target, Event(Kind.SIGN_IN))
+    return target
+
+
+def test_another_log_that_its_own_hospital_anchored_is_found(tmp_path: Path, capsys: Captured) -> None:
+    """The last anchor fits: who may write the log has the agent's key too, and anchors what was made anew."""
+    first, anew = tmp_path / "first", tmp_path / "anew"
+    write_events(first)
+    for _ in range(9):
+        log.record(anew, Event(Kind.SIGN_IN))
+    bodies = [AnchorLog(*log.head(path)) for path in (first, anew)]
+    node = make_node(tmp_path / "node", lambda chain: [chain.block(chain.send("a", body)) for body in bodies])
+    shutil.move(anew, node / "hospitals" / "a" / "activity.db")
+    found = answer(capsys, "audit", "events", "--dir", str(node), status=7)["error"]
+    assert found["code"] == "log_defect" and "event 6 of the log of a is not the one that was anchored" in found["what"]
+
+
+@pytest.mark.parametrize("is_said", [True, False])
+def test_a_log_that_went_on_from_a_copy_holds_once_its_steward_said_so(
+    is_said: bool, tmp_path: Path, capsys: Captured
+) -> None:
+    first = tmp_path / "first"
+    write_events(first)
+    (fourth,) = [each for each in log.read(first) if each.number == 4]
+    copy = copied(first, tmp_path / "copy", 4, more=3)
+    said = [AnchorLog(4, fourth.link), AnchorLog(*log.head(first))]
+    said += [RestoreLog(4, *log.head(copy)) if is_said else AnchorLog(*log.head(copy))]
+    node = make_node(tmp_path / "node", lambda chain: [chain.block(chain.send("a", body)) for body in said])
+    shutil.move(copy, node / "hospitals" / "a" / "activity.db")
+    if not is_said:
+        assert answer(capsys, "audit", "events", "--dir", str(node), status=7)["error"]["code"] == "log_defect"
+        return
+    found = answer(capsys, "audit", "events", "--dir", str(node))
+    assert [(each["anchored"], each["kept"], each["by"]["person"]) for each in found["losses"]] == [(6, 4, "steward")]
+    assert main(["audit", "events", "--dir", str(node)]) == 0
+    assert "LOST: a/steward said on" in capsys.readouterr().out

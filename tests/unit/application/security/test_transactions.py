@@ -45,7 +45,7 @@ def test_every_denial_is_a_refusal() -> None:
         (WithdrawPolicy("brain"), Kind.POLICY_CHANGED, "brain", ""),
         (RotateKey("steward", bytes(32), b""), Kind.KEY_CHANGED, "steward", ""),
         (AnchorLog(5, bytes(32)), Kind.LOG_ANCHORED, "", ""),
-        (RestoreLog(5, bytes(32)), Kind.LOG_RESTORED, "", ""),
+        (RestoreLog(2, 5, bytes(32)), Kind.LOG_RESTORED, "", ""),
     ],
 )
 def test_an_event_says_what_it_is_about(body: Record, kind: Kind, about: str, reason: str) -> None:

@@ -46,14 +46,14 @@ def test_a_size_is_one(size: int) -> None:
     assert send(State(), AnchorLog(size, HEAD)) == "bad_size"
 
 
-@pytest.mark.parametrize("body", [AnchorLog(5, b"short"), RestoreLog(5, b"short")])
+@pytest.mark.parametrize("body", [AnchorLog(5, b"short"), RestoreLog(2, 5, b"short")])
 def test_a_head_is_a_digest(body: Record) -> None:
     assert send(State(), body, STEWARD) == "bad_digest"
 
 
 @pytest.mark.parametrize(
     ("body", "role"),
-    [(AnchorLog(5, HEAD), SCIENTIST), (AnchorLog(5, HEAD), VALIDATOR), (RestoreLog(5, HEAD), AGENT)],
+    [(AnchorLog(5, HEAD), SCIENTIST), (AnchorLog(5, HEAD), VALIDATOR), (RestoreLog(2, 5, HEAD), AGENT)],
 )
 def test_others_are_refused(body: Record, role: str) -> None:
     assert send(State(), body, role) == "wrong_role"
@@ -70,16 +70,22 @@ def test_no_anchor_goes_back_or_says_the_same_length_anew(again: AnchorLog) -> N
 
 def test_a_loss_is_said_by_a_steward_and_stays() -> None:
     state = State()
-    assert send(state, RestoreLog(5, HEAD), STEWARD) == "log_not_lost"
+    assert send(state, RestoreLog(2, 5, HEAD), STEWARD) == "log_not_lost"
     send(state, AnchorLog(9, HEAD))
-    assert send(state, RestoreLog(9, HEAD), STEWARD, 8) == "log_not_lost"
-    assert send(state, RestoreLog(5, OTHER), STEWARD, 9) == "log.restored"
+    assert send(state, RestoreLog(4, 5, OTHER), STEWARD, 9) == "log.restored"
     send(state, AnchorLog(7, HEAD), height=10)
-    assert anchors.losses(state, "north") == [Loss("north", 9, HEAD, 5, PersonRef("north", "steward"), 9000, 9)]
+    assert anchors.losses(state, "north") == [Loss("north", 9, HEAD, 4, 5, PersonRef("north", "steward"), 9000, 9)]
     assert anchors.anchor(state, "north") == Anchor("north", 7, HEAD, 10000, 10)
 
 
-@pytest.mark.parametrize("body", [AnchorLog(5, HEAD), RestoreLog(5, HEAD)])
+@pytest.mark.parametrize(("kept", "size"), [(9, 12), (-1, 5), (5, 5), (7, 5)])
+def test_what_is_lost_was_anchored(kept: int, size: int) -> None:
+    state = State()
+    send(state, AnchorLog(9, HEAD))
+    assert send(state, RestoreLog(kept, size, OTHER), STEWARD, 8) == "log_not_lost"
+
+
+@pytest.mark.parametrize("body", [AnchorLog(5, HEAD), RestoreLog(2, 5, HEAD)])
 def test_the_protocol_before_knows_no_anchors(body: Record) -> None:
     assert KNOWN[4].decode_body(encode(body)) == body
     with pytest.raises(Refusal, match="malformed"):

@@ -1,7 +1,8 @@
 """Anchors: how far the log of an organisation's security events was, so that it can be made anew by nobody.
 
 A log is a chain: its length and its last link say all of it, and nothing of what it says. Anchors go forward alone. Who
-lost a part of the log and goes on from a copy has a steward say so, which stays.
+lost a part of the log and goes on from a copy has a steward say so, which stays. The state knows the last anchor; all
+there ever were stand in the blocks, and a log has to fit each of them: its own hospital could anchor another one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Loss(Record, frozen=True):
     """So many lines it had."""
     head: bytes
     """The link of the last of them."""
+    kept: int
+    """So many of them are there still: the rest is lost."""
     size: int
-    """With so many it went on."""
+    """So many it had when that was said, with those that were written since."""
     by: PersonRef
     time_ms: TimeMs
     height: Height
@@ -52,8 +55,9 @@ class AnchorLog(Record, frozen=True, tag="anchor_log"):
 
 
 class RestoreLog(Record, frozen=True, tag="restore_log"):
-    """Transaction (steward): lines that were anchored are lost; the log goes on from a copy and is so long now."""
+    """Transaction (steward): anchored lines after the first `kept` are lost; the log went on from a copy."""
 
+    kept: int
     size: int
     head: bytes
 
@@ -94,13 +98,13 @@ def _restore(context: Context, body: RestoreLog) -> None:
     _require_sound(body)
     state, organisation = context.state, context.sender.organisation
     last = anchor(state, organisation)
-    if last is None or (body.size, body.head) == (last.size, last.head):
+    if last is None or not 0 <= body.kept < min(last.size, body.size):
         raise Refusal("log_not_lost")
     by = people.sender(context.sender)
-    lost = Loss(organisation, last.size, last.head, body.size, by, context.time_ms, context.height)
+    lost = Loss(organisation, last.size, last.head, body.kept, body.size, by, context.time_ms, context.height)
     _LOSSES.put(state, lost, organisation, str(context.height))
     _put(context, body)
-    context.emit(sharing_events.LogRestored(organisation, last.size, body.size, body.head, by.person))
+    context.emit(sharing_events.LogRestored(organisation, last.size, body.kept, body.size, body.head, by.person))
 
 
 def _put(context: Context, body: AnchorLog | RestoreLog) -> None:
