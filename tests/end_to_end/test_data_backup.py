@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from hmchain.application.security import log
+from hmchain.application.security.checking import checked
+from hmchain.application.security.events import Kind
 from hmchain.application.site.keyring import earlier_key_file, earlier_key_files
 from hmchain.interfaces.cli.main import main
 from hmchain.keys import SecretKey, WrappingKey, load_key, save_key
@@ -43,6 +46,22 @@ def shown(hospital: Steward) -> Any:
     return listed, hospital.run("quarantine", "list", "--names"), hospital.run("verify", "head")
 
 
+def test_the_log_that_the_ledger_has_anchors_of_goes_on(
+    steward: Steward, saved: tuple[Path, Path, Path], tmp_path: Path, capsys: Captured
+) -> None:
+    """A new machine begins a log of its own before the old one's is brought back."""
+    file, key, replica = saved
+    lines = list(log.read(steward.folder / "activity.db"))
+    new = Steward(tmp_path / "new" / "north", capsys)
+    new.run("init")
+    shutil.rmtree(new.folder / "keys")
+    new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica))
+    found = list(checked(log.read(new.folder / "activity.db"), {}, "the log"))
+    assert [each.link for each in found[:9]] == [each.link for each in lines[:9]]
+    (begun, made) = log.read(new.folder / "activity.db.aside-1")
+    assert begun.typed.kind is Kind.LOG_BEGUN and made.typed.what == "data init"
+
+
 def test_a_lost_machine_is_made_good(
     steward: Steward, saved: tuple[Path, Path, Path], scans: Path, tmp_path: Path, capsys: Captured
 ) -> None:
@@ -59,8 +78,8 @@ def test_a_lost_machine_is_made_good(
     assert shown(new) == before
     new.run("export", "head", "--output", str(tmp_path / "after"))
     assert contents(tmp_path / "before") == contents(tmp_path / "after")
-    log = [each["what"] for each in new.run("log")["entries"]]  # goes on where the backup was made
-    assert log == ["extract", "extract", "register", "opt-out", "backup", "restore", "export"]
+    done = [each["what"] for each in new.run("log")["entries"]]  # goes on where the backup was made
+    assert done == ["extract", "extract", "register", "opt-out", "backup", "restore", "export"]
 
     # Project keys came back: the same patients have the same pseudonyms, and nothing is extracted twice.
     again = new.run("extract", str(scans), "--into", "neck")

@@ -18,7 +18,8 @@ from typing import Literal
 
 import msgspec
 
-from hmchain import decoding
+from hmchain import decoding, sqlite
+from hmchain.application.security import log as security
 from hmchain.application.site.activity import ActivityLog
 from hmchain.application.site.hospital import (
     ACTIVITY,
@@ -43,7 +44,7 @@ from hmchain.application.site.persons import FILE as PERSONS
 from hmchain.application.site.record_store import SETTINGS
 from hmchain.canonical import digest
 from hmchain.errors import StorageError
-from hmchain.files import make_folder, read, rename
+from hmchain.files import free_name, make_folder, read, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.plain import Progress
 from hmchain.records.deidentification.patients import RULE_FILE as PATIENTS
@@ -162,14 +163,27 @@ def restore(
         make_folder(place.vault, mode=0o700)
         rename(scratch / VAULT, place.vault_database)
         rename(scratch / CATALOGUE, place.catalogue)
-        if (scratch / ACTIVITY).exists() and not place.activity.exists():  # a node's own goes on
-            rename(scratch / ACTIVITY, place.activity)
+        if (scratch / ACTIVITY).exists():
+            _bring_log(scratch / ACTIVITY, place.activity)
     convert(place, passphrase, replica)  # a backup may be older than this program
     found = Repair(0, ())
     if replica is not None:
         with open_records(place, passphrase) as records:
             found = records.vault.repair(replica, progress)
     return RestoredHospital(place.path, manifest.organisation, manifest.made, found.restored, len(found.lost))
+
+
+def _bring_log(brought: Path, own: Path) -> None:
+    """The longer log goes on, which the ledger has anchors of; the other stays beside it."""
+    aside = free_name(own.with_name(f"{own.name}.aside"))
+    if not own.exists():
+        rename(brought, own)
+    elif security.head(brought)[0] > security.head(own)[0]:
+        sqlite.remove_logs(own)
+        rename(own, aside)
+        rename(brought, own)
+    else:
+        rename(brought, aside)
 
 
 def _place(directory: Path) -> HospitalFolder:

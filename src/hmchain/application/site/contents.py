@@ -51,7 +51,7 @@ _LEDGER = r"(?:ledger/|)"
 _PLACES: tuple[tuple[str, Kind], ...] = (
     (r".*(?:-wal|-shm)", Kind.LOCK),  # SQLite's logs: read, and checked, with the file beside them
     (r"(?:.*/)?(?:lock|[a-z]+\.lock)", Kind.LOCK),
-    (r".*\.damaged-\d+|(?:.*/)?(?:damaged|before-restore)-\d+/.*|restoring/.*", Kind.ASIDE),
+    (r".*\.(?:damaged|aside)-\d+|(?:.*/)?(?:damaged|before-restore)-\d+/.*|restoring/.*", Kind.ASIDE),
     (r".*\.part|.*\.next|(?:.*/)?incoming/.*|.*\.unfinished/.*", Kind.ASIDE),
     (rf"{_LEDGER}(?:genesis\.json|blocks\.db|headers\.jsonl|beginning/.+)", Kind.LEDGER),
     (rf"{_LEDGER}(?:validators/[^/]+\.db|state\.db)", Kind.STATE),
