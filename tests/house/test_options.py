@@ -12,7 +12,7 @@ from support.command_tree import all_commands, arguments, options
 
 FILES_ALONE = {
     "demo", "version", "completion", "data selftest", "audit proof", "audit check", "ledger check-proof",
-    "network init", "policy new", "policy test", "policy codes", "sign show", "sign attach",
+    "network init", "policy new", "policy test", "policy codes", "sign show", "sign attach", "release check",
 }  # fmt: skip
 """Commands that look into no folder of a hospital, a node or a run."""
 FOLDERS = {

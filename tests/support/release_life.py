@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms, SharingTerms
 from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, DecideRelease, Decision, WithdrawRelease
 from support.ledger_network import Network
 
 
 def ask_for_releases(network: Network) -> None:
-    """A hospital sets its terms; a release of what was never made is refused, and so is all that is said of it."""
-    network.block(network.send("a", SetSharingTerms("brain", SharingTerms(counts_released=True))))
+    """A release of what was never made is refused, and so is all that is said of it."""
     asked = AskRelease("first", "scans", bytes(32), Audience.MEMBERS, ("CH", "DE"), b"")
     decided = DecideRelease("first", asked.digest, Decision.REFUSED, "disclosure", bytes(32))
     network.block(network.send("a", asked, "scientist"), network.send("b", decided))
     network.block(network.send("a", WithdrawRelease("first"), "scientist"))
-    network.block(network.send("a", SetSharingTerms("brain", SharingTerms())))

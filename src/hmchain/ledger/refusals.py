@@ -413,7 +413,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "wait for its end: `hmchain uses duties`; or ask for a smaller audience",
     ),
     "not_automatic": (
-        "the hospital's terms leave this to its people",
+        "the hospital's policy leaves this to its people",
         "a steward decides: `hmchain release show NAME`",
     ),
     "too_many_releases": ("the organisation has 16 releases that wait", "withdraw one, or wait for the hospitals"),

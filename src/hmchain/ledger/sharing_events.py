@@ -109,25 +109,6 @@ class Released(LedgerEvent, frozen=True, tag="release.released"):
     regions: tuple[str, ...]
 
 
-class AboutSharingTerms(LedgerEvent, frozen=True):
-    """What a hospital lets happen with a dataset without asking a person first."""
-
-    organisation: str
-    dataset: str
-    person: str
-
-
-class SharingTermsProposed(AboutSharingTerms, frozen=True, tag="sharing_terms.proposed"):
-    """They wait for another person."""
-
-
-class SharingTermsSet(AboutSharingTerms, frozen=True, tag="sharing_terms.set"):
-    """They are in force."""
-
-    counts_released: int
-    break_glass: int
-
-
 # -- incidents ---------------------------------------------------------------------------------------------------------
 
 

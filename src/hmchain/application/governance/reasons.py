@@ -33,6 +33,7 @@ _WORDS = {
     "collaboration": "it does not promise to work together with the hospital",
     "code": "its code is not among that which was looked at before",
     "break-glass": "it is an emergency, and its clinician's hospital is one that may",
+    "release-counts": "counts may be released by the hospital's agent",
     policies.FEW_COLLUDERS: "it withstands fewer colluders than the hospital demands",
     policies.NOTHING_PERMITS: "nothing in the policy permits this purpose",
     policies.POLICY_ERROR: "the policy itself could not be evaluated; its hospital must mend it",

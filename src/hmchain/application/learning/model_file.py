@@ -40,7 +40,7 @@ from hmchain.ledger.contracts.learning.models import Meaning
 
 R = TypeVar("R", bound=Record)
 
-_METADATA_KEY = "hmchain"
+_METADATA_KEY, _RELEASE = "hmchain", "release"
 
 
 class ModelFileError(InputError):
@@ -220,20 +220,48 @@ def _meaning(model: Model, origin: Origin) -> Meaning:
 # The file
 
 
-def save_model(path: Path, model: Model) -> None:
-    """Write a safetensors file: one tensor a layer, all else as JSON in its header. Equal models, equal bytes.
+def save_model(path: Path, model: Model, release: dict[str, Any] | None = None) -> None:
+    """Write a safetensors file: one tensor a layer, all else as JSON in its header.
 
-    Only its owner can read it, until that person lets others: it was learnt from patients.
+    Only its owner can read it, until that person lets others: it was learnt from patients. With `release`, the proof
+    that it was released, it carries that too.
     """
+    files.write_whole(path, encoded(model, release), durable=True, mode=files.PRIVATE)
+
+
+def encoded(model: Model, release: dict[str, Any] | None = None) -> bytes:
+    """The content of its file. Equal models, equal bytes."""
     header = {
         "architecture": msgspec.structs.asdict(model.arch),
         "preprocessing": msgspec.structs.asdict(model.preprocessing),
         "origin": msgspec.structs.asdict(model.origin) if model.origin else None,
+        **({_RELEASE: release} if release is not None else {}),
     }
     # One key: safetensors writes several in an order of its own that changes from run to run.
     text = msgspec.json.encode(header, order="sorted").decode()
-    content = save(_tensors(model.arch, model.vector), {_METADATA_KEY: text})
-    files.write_whole(path, content, durable=True, mode=files.PRIVATE)
+    return save(_tensors(model.arch, model.vector), {_METADATA_KEY: text})
+
+
+def release_in(path: Path) -> dict[str, Any] | None:
+    """The proof of its release that a model's file carries; None where it carries none. Raises `ModelFileError`."""
+    _read(path)
+    with safe_open(path, "numpy") as file:
+        header = decoding.from_json(file.metadata()[_METADATA_KEY], dict[str, dict[str, Any] | None])
+    return header.get(_RELEASE)
+
+
+def registered_as(model: Model) -> models.Model | None:
+    """The model as a ledger would have it registered, by what its file says; None of a file that no study made."""
+    origin = model.origin
+    if origin is None:
+        return None
+    bits = np.ascontiguousarray(model.vector, np.float32).view(np.uint32)
+    weights, meaning = vectors.bits_root(arithmetic.padded(bits)), _meaning_digest(model, origin)
+    try:
+        root = bytes.fromhex(origin.model_root)
+    except ValueError:
+        return None
+    return models.Model(origin.study, origin.round, root, weights, meaning, b"", 0)
 
 
 def _read(path: Path) -> Model:

@@ -93,13 +93,20 @@ def result(place: ExportPlace, state: State, name: str, passphrase: str | None =
     Raises `NoCountError`, `CountNotReadyError`, `CountDiffersError`, `NoStudyKeyError`, or what keys and objects
     complain of.
     """
+    return of_mean(state, require_count(state, name), mean(place, state, name, passphrase))
+
+
+def mean(place: ExportPlace, state: State, name: str, passphrase: str | None = None) -> int:
+    """The mean of what the hospitals said in a count, as its hospital has it. Raises as `result`."""
     study = require_count(state, name)
     entry = _summed(state, study)
     path = place.hospital.study(name).count
     if path.exists():
-        return of_mean(state, study, _load(path, name))
-    key = study_key(place.hospital, name, passphrase)
-    return of_mean(state, study, opened_mean(study, entry, objects_of(place, name), key))
+        found = _load(path, name)
+    else:
+        found = opened_mean(study, entry, objects_of(place, name), study_key(place.hospital, name, passphrase))
+    of_mean(state, study, found)
+    return found
 
 
 def leave(state: State, study: Study, exchange: Exchange, key: SecretKey, path: Path) -> None:

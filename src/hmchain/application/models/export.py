@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hmchain import files
 from hmchain.application.agent.exchange import Exchange
@@ -103,13 +103,24 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     return model
 
 
-def write(state: State, exchange: Exchange, key: SecretKey, study: str, target: Path, genesis: Genesis) -> Model:
-    """Write a finished study's model, of objects as its agent gets them. Raises as `export`."""
+def write(
+    state: State,
+    exchange: Exchange,
+    key: SecretKey,
+    study: str,
+    target: Path,
+    genesis: Genesis,
+    release: dict[str, Any] | None = None,
+) -> Model:
+    """Write a finished study's model, of objects as its agent gets them; with `release` the proof that it was released.
+
+    Raises as `export`.
+    """
     tune_allocator()
     from hmchain.application.models import registry  # torch takes seconds
 
     files.make_folder(target.parent, mode=0o700)
-    return registry.export(state, _CachedObjects(exchange), key, study, target, genesis)
+    return registry.export(state, _CachedObjects(exchange), key, study, target, genesis, release)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -81,10 +81,18 @@ def preprocessing(state: State, means: tuple[int, ...], study: str) -> Preproces
     return Preprocessing.for_model(arch, spec.schema.classes, counts, adjusted=adjusted)
 
 
-def export(state: State, objects: Objects, key: SecretKey, study: str, path: Path, genesis: Genesis) -> Model:
+def export(
+    state: State,
+    objects: Objects,
+    key: SecretKey,
+    study: str,
+    path: Path,
+    genesis: Genesis,
+    release: dict[str, Any] | None = None,
+) -> Model:
     """Write a finished study's model with its preprocessing, classes and origin, held against the ledger.
 
-    Raises `NoModelError` if the study made none.
+    With `release` the file carries the proof that it was released. Raises `NoModelError` if the study made none.
     """
     entry, registered = _study(state, study), models.model(state, study)
     if registered is None or registered.round == 0:
@@ -110,7 +118,7 @@ def export(state: State, objects: Objects, key: SecretKey, study: str, path: Pat
         origin,
     )
     check(model, RegisteredModels(genesis.digest, (registered,)), path)
-    save_model(path, model)
+    save_model(path, model, release)
     return model
 
 

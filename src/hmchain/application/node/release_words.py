@@ -1,9 +1,8 @@
-"""What transactions about releases, and about what is shared without asking, ask for, in words."""
+"""What transactions about releases ask for, in words."""
 
 from __future__ import annotations
 
 from hmchain.canonical import Record
-from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms
 from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, DecideRelease, Decision, WithdrawRelease
 
 _AUDIENCES = {
@@ -19,14 +18,12 @@ def audience_words(audience: str) -> str:
 
 
 def about(body: Record) -> str:
-    """The release or the terms that it is about; empty for what is about something else."""
+    """The release that it is about; empty for what is about something else."""
     match body:
         case AskRelease():
             return f"release {body.name}"
         case DecideRelease() | WithdrawRelease():
             return f"release {body.release}"
-        case SetSharingTerms():
-            return f"the sharing terms of {body.dataset}"
     return ""
 
 
@@ -43,14 +40,4 @@ def words(body: Record) -> str:
             return f"keep release {body.release} inside ({body.reason})"
         case WithdrawRelease():
             return f"ask no more for release {body.release}"
-        case SetSharingTerms():
-            return f"let {_terms(body)} of {body.dataset} be shared without asking a person first"
     return ""
-
-
-def _terms(body: SetSharingTerms) -> str:
-    said = (
-        ("releases of counts", body.terms.counts_released),
-        ("one patient's records in an emergency", body.terms.break_glass),
-    )
-    return " and ".join(words for words, holds in said if holds) or "nothing"

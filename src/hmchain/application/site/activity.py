@@ -52,6 +52,7 @@ class What(Enum):
     ROTATE = "rotate"
     CONVERT = "convert"
     MODEL_EXPORT = "model-export"
+    RESULT_RELEASE = "result-release"
     STUDY_KEYS = "study-keys"
     UPDATE = "update"
     MODEL = "model"
@@ -84,6 +85,7 @@ KINDS: dict[What, Kind] = {
     **dict.fromkeys(SIGNED_FOR, Kind.IDENTITY_REVEALED),
     **dict.fromkeys((What.LOOK, What.MEASURE), Kind.DATA_OPENED),
     **dict.fromkeys((What.GRANT, What.RECEIVE), Kind.TRANSFER),
+    What.RESULT_RELEASE: Kind.RELEASE,
     What.LOOK: Kind.DATA_OPENED,
     What.ERASE: Kind.DATA_ERASED,
     What.RESTORE: Kind.LOG_RESTORED,
@@ -104,6 +106,7 @@ LEAVES = frozenset(
         What.MIRROR,
         What.MODEL_EXPORT,
         What.GRANT,
+        What.RESULT_RELEASE,
     )
 )
 """What goes to others, or lies outside the vault afterwards."""

@@ -40,7 +40,16 @@ _GROUPS = {
 }
 _OTHERS = {
     **dict.fromkeys(
-        ("demo", "version", "completion", "data selftest", "audit proof", "audit check", "ledger check-proof"),
+        (
+            "demo",
+            "version",
+            "completion",
+            "data selftest",
+            "audit proof",
+            "audit check",
+            "ledger check-proof",
+            "release check",
+        ),
         Takes.NOTHING,
     ),
     **dict.fromkeys(
@@ -54,7 +63,10 @@ _OTHERS = {
     **dict.fromkeys(("incident list", "incident show"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("audit anchor", "audit bundle"), Takes.NODE),
-    **dict.fromkeys(("audit events", "model export", "uses patient", "cohort result", "cohort check"), Takes.HOSPITAL),
+    **dict.fromkeys(
+        ("audit events", "model export", "release file", "uses patient", "cohort result", "cohort check"),
+        Takes.HOSPITAL,
+    ),
 }
 ABOUT_ONE = (
     "study show",

@@ -19,6 +19,7 @@ from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
+    HEADER_HELP,
     PROOF_HELP,
     LimitOption,
     RunOption,
@@ -130,12 +131,7 @@ def rebuild(run: RunOption = None) -> None:
 def check_proof(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A proof that `ledger proof` wrote.")],
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
-    header: Annotated[
-        str | None,
-        typer.Option(
-            "--header", metavar="HASH", help="Hash of its block, known from an audit; on CometBFT, of the one after it."
-        ),
-    ] = None,
+    header: Annotated[str | None, typer.Option("--header", metavar="HASH", help=HEADER_HELP)] = None,
 ) -> None:
     """Check a proof offline; exit status 7 if it does not hold."""
     if genesis is None and header is None:

@@ -118,6 +118,7 @@ CREDENTIALS_HELP = "Of an S3 server, mode 0600; without it the usual AWS_ variab
 TITLE_HELP = "The full name, for people."
 RECORD_HELP = "A record, by its id."
 SEED_HELP = "Of what is drawn: the same number draws the same."
+HEADER_HELP = "Hash of its block, known from an audit; on CometBFT, of the one after it."
 GENESIS_HELP = "Digest of the genesis, as it was printed when the network was made (64 hex digits)."
 
 

@@ -21,7 +21,6 @@ from hmchain.ledger.contracts.data import (
     obligations,
     policies,
     reviewing,
-    sharing_terms,
     transfers,
 )
 from hmchain.ledger.contracts.learning import (
@@ -78,7 +77,6 @@ Body = (
     | office_keys.Bodies
     | anchors.Bodies
     | transfers.Bodies
-    | sharing_terms.Bodies
     | releases.Bodies
     | incidents.Bodies
     | break_glass.Bodies
@@ -123,7 +121,6 @@ _SINCE_4: tuple[Any, ...] = (
     drafting,
     incidents,
     transfers,
-    sharing_terms,
     releases,
     break_glass,
 )

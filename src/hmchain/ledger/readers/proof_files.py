@@ -89,16 +89,21 @@ def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
         raise ProofFileError(
             f"{path} is not an inclusion proof", "`hmchain ledger proof DIGEST --output FILE` writes one"
         ) from error
+    verify(file, str(path), genesis, header)
+    return file
+
+
+def verify(file: ProofFile, named: str, genesis: bytes | None, header: bytes | None) -> None:
+    """The same of one that was read; `named` is what carries it. Raises `ProofError`."""
     if genesis is not None:
         if file.genesis.digest != genesis:
             raise ProofError(
-                f"{path} is a proof on the network with genesis {file.genesis.digest.hex()}",
+                f"{named} is a proof on the network with genesis {file.genesis.digest.hex()}",
                 f"that is not {genesis.hex()}: it proves nothing there",
             )
         _verify(file, file.genesis)
     if header is not None:
         _verify(file, header)
-    return file
 
 
 def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hmchain.errors import InputError
-from hmchain.ledger.contracts.data import policies, sharing_terms
+from hmchain.ledger.contracts.data import policies
 from hmchain.ledger.contracts.learning import releases, studies
 from hmchain.ledger.contracts.learning.releases import Decision, Release, Status
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -34,11 +34,11 @@ class ReleaseWord:
     evidence: bytes
     """Digest of the hospital's own evidence; empty for none."""
     persons: tuple[str, ...]
-    """Who said so; nobody where the hospital's terms did."""
+    """Who said so; nobody where the hospital's agent did by its policy."""
     needed: int
     """So many persons say yes at this hospital."""
     automatic: bool
-    """Whether its terms let its agent answer."""
+    """Whether its policy lets its agent answer."""
     time_ms: int
     """0 while nothing was said."""
 
@@ -152,7 +152,7 @@ def _word(state: State, entry: Release, organisation: str) -> ReleaseWord:
     spec = studies.require_study(state, entry.asked.study).spec
     dataset, said = spec.use(organisation).dataset, releases.word(state, entry.name, organisation)
     needed = policies.current(state, organisation, dataset).approvers
-    automatic = spec.is_count and sharing_terms.current(state, organisation, dataset).counts_released
+    automatic = releases.is_automatic(state, entry, organisation)
     if said is None:
         return ReleaseWord(organisation, Decision.WAITING, "", b"", (), needed, automatic, 0)
     # A yes with a key that was cut off before all had said yes is none.

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.governance.policies.rules import RULES
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import obligations, requests
+from hmchain.ledger.contracts.data import cedar, obligations, policies, requests
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy
-from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms, SharingTerms
 from hmchain.ledger.contracts.learning import models, releases, rounds, studies
 from hmchain.ledger.contracts.learning.releases import (
     OPEN_MAX,
@@ -23,6 +23,7 @@ from hmchain.ledger.contracts.learning.releases import (
 )
 from hmchain.ledger.contracts.members import people
 from support import cohort_bed
+from support.policy_bed import TERMS
 from support.release_bench import EVIDENCE, NAME, ReleaseBench, finished
 from support.request_bench import BRAIN, ref, terms
 from support.study_bed import STUDY, Bed
@@ -269,15 +270,23 @@ def test_of_a_count_those_decide_whose_people_are_in_the_sum(counts: ReleaseBenc
     assert counts.do("south", counts.yes()) == "not_in_release"
 
 
-# Terms
+# Policies
 
 
-def automatic(bench: ReleaseBench, *names: str) -> None:
+def naming(name: str, effect: str = "permit", action: str = "release") -> bytes:
+    """A hospital's policy with one more rule."""
+    rules = cedar.parsed(TERMS.cedar)
+    rule = RULES["release-counts"].cedar() | {"effect": effect}
+    rules[name] = rule | {"action": {"entity": {"id": action, "type": "Action"}, "op": "=="}}
+    return cedar.canonical(rules)
+
+
+def automatic(bench: ReleaseBench, *names: str, rules: bytes = naming("release-counts")) -> None:
     for name in names:
-        bench.must(name, SetSharingTerms(cohort_bed.DATASET, SharingTerms(counts_released=True)))
+        bench.must(name, SetPolicy(cohort_bed.DATASET, replace(TERMS, cedar=rules)))
 
 
-def test_an_agent_answers_for_counts_where_its_hospital_s_terms_say_so(counts: ReleaseBench) -> None:
+def test_an_agent_answers_for_counts_where_its_hospital_s_policy_says_so(counts: ReleaseBench) -> None:
     counts.ask(study="women")
     assert agent_s(counts, "east", counts.yes()) == "not_automatic"
     automatic(counts, "east", "north")
@@ -291,8 +300,23 @@ def test_an_agent_answers_for_counts_where_its_hospital_s_terms_say_so(counts: R
     assert counts.release().status is Status.RELEASED
 
 
-def test_no_terms_let_an_agent_release_a_model(bench: ReleaseBench) -> None:
-    bench.must("east", SetSharingTerms(BRAIN, SharingTerms(True, True)))
+def test_no_rule_that_does_not_name_releases_lets_an_agent_answer(counts: ReleaseBench) -> None:
+    counts.ask(study="women")
+    others = (policies.DEFAULT, naming("release-counts", action="count"), naming("release-counts", effect="forbid"))
+    for rules in others:
+        automatic(counts, "east", rules=rules)
+        assert agent_s(counts, "east", counts.yes()) == "not_automatic"
+
+
+def test_a_policy_lets_nothing_leave_by_itself_that_those_want_who_set_it(counts: ReleaseBench) -> None:
+    counts.enrol("north/eve", "scientist", "steward")
+    counts.must("north/eve", SetPolicy(cohort_bed.DATASET, replace(TERMS, cedar=naming("release-counts"))))
+    counts.ask(by="north/eve", study="women")
+    assert agent_s(counts, "north", counts.yes()) == "not_automatic"
+
+
+def test_no_policy_lets_an_agent_release_a_model(bench: ReleaseBench) -> None:
+    bench.must("east", SetPolicy(BRAIN, terms(cedar=naming("release-counts"))))
     bench.ask()
     assert agent_s(bench, "east", bench.yes()) == "not_automatic"
 
@@ -311,4 +335,3 @@ def test_a_sentence_is_taken_in_no_field(bench: ReleaseBench) -> None:
     for body in (bench.yes(), bench.no()):
         assert bench.texts_taken("east", body) == set()
     assert bench.texts_taken("east/scientist", WithdrawRelease(NAME)) == set()
-    assert bench.texts_taken("east", SetSharingTerms(BRAIN, SharingTerms(True, True))) == set()

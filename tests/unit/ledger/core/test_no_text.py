@@ -24,7 +24,6 @@ from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft
 from hmchain.ledger.contracts.data.datasets import RecordSchema, RegisterDataset
 from hmchain.ledger.contracts.data.requests import Kind
-from hmchain.ledger.contracts.data.sharing_terms import SetSharingTerms
 from hmchain.ledger.contracts.learning import planning, studies
 from hmchain.ledger.state import State
 from hmchain.ledger.transition import Machine
@@ -64,7 +63,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     ("vector_of", "bodies"),
     [
         ("3", {RegisterDataset, SaveDraft}),
-        ("4", {RegisterDataset, SetSharingTerms, *transfers.HANDLERS, *break_glass.HANDLERS}),
+        ("4", {RegisterDataset, *transfers.HANDLERS, *break_glass.HANDLERS}),
     ],
 )
 def test_a_sentence_is_taken_in_no_field_of_any_body_of_a_network_s_life(

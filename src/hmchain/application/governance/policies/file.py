@@ -11,7 +11,7 @@ from pathlib import Path
 import cedarpy
 import msgspec
 
-from hmchain.application.governance.policies.rules import RULES, Json, Values, made
+from hmchain.application.governance.policies.rules import RELEASE_COUNTS, RULES, Json, Values, made
 from hmchain.application.governance.purposes import PURPOSES, diseases
 from hmchain.application.governance.requests import licences
 from hmchain.application.governance.requests.documents import DocumentError
@@ -67,6 +67,8 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     colluders: int = 1
     days: int = 365
     epsilon: float = 1.0
+    release_counts: bool = False
+    """Whether the hospital's agent answers when a count is to leave, instead of a person."""
     duties: dict[str, int] = {}
     licences: list[str] = []
     """Terms that each applicant accepts: files beside this one, or digests of files that the members have."""
@@ -168,6 +170,8 @@ def _chosen(file: PolicyFile) -> Chosen:
         found.append(("rounds", (file.rounds,)))
     if file.person_looks:
         found.append((policies.PERSON_LOOKS, ()))
+    if file.release_counts:
+        found.append((RELEASE_COUNTS, ()))
     return list(dict(found).items())
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from hmchain.application.governance.purposes import disease_words, terms
 from hmchain.ledger.contracts.data import break_glass, policies
+from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.purposes import DISEASE_SPECIFIC
 
 Json = Any
@@ -24,6 +25,7 @@ Values = tuple[str | int, ...]
 Condition = Callable[[Values], Json]
 
 _ANY = {"op": "All"}
+RELEASE_COUNTS = "release-counts"
 GENERAL, UNRESTRICTED, ANCESTRY, COLLABORATION = "DUO:0000042", "DUO:0000004", "DUO:0000011", "DUO:0000020"
 
 
@@ -201,6 +203,9 @@ _ALL = (
     Rule("break-glass", "permit", lambda values: _two("in", {"Var": "principal"}, _entities("Organisation", values)),
          "In an emergency clinicians of {} are given one patient's records at once, for treatment alone; whether it "
          "had to be is judged afterwards.", action=break_glass.ACTION),
+    Rule(RELEASE_COUNTS, "permit", None,
+         "The agent lets a count leave, as a release, where the hospital's own checks find nothing; else it says no.",
+         action=releases.ACTION),
 )  # fmt: skip
 
 RULES = {rule.id: rule for rule in _ALL}

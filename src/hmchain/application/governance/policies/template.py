@@ -75,6 +75,7 @@ _LISTS = """
 # break_glass = ["north"]        # hospitals whose clinicians are given a patient's records in an emergency
 # codes = ["<64 hex digits>"]    # code that was looked at; other code waits for a person
 # rounds = 600                   # most rounds of a study
+# release_counts = true          # the agent answers when a count is to leave, where a person would
 """
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from hmchain.interfaces.cli.release import ask, look
+from hmchain.interfaces.cli.release import ask, file, look
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(ask.app)
 app.add_typer(look.app)
+app.add_typer(file.app)

@@ -74,7 +74,7 @@ def _said(word: ReleaseWord) -> tuple[object, ...]:
     said = "yes" if word.decision == GRANTED else "no" if word.decision == REFUSED else "nothing yet"
     if word.is_waiting and word.persons:
         said = f"{len(word.persons)} of {word.needed} persons yes"
-    who = output.listed(word.persons) or ("its terms" if word.time_ms else "")
+    who = output.listed(word.persons) or ("its agent, by its policy" if word.time_ms else "")
     return word.organisation, said, word.reason, who, output.short(word.evidence) if word.evidence else ""
 
 
@@ -84,4 +84,4 @@ def _next(found: ReleaseView, organisation: str) -> Sequence[str]:
         return (FACT,)
     if not found.is_asked or own is None or own.decision == GRANTED:
         return ()
-    return ("The hospital's agent answers by its terms, if no person does first.",) if own.automatic else ()
+    return ("The hospital's agent answers by its policy, if no person does first.",) if own.automatic else ()

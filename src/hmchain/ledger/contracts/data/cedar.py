@@ -97,6 +97,20 @@ def require_sound(cedar: bytes) -> None:
         raise Refusal("bad_policy") from None
 
 
+def naming(cedar: bytes, action: str) -> bytes:
+    """The rules of a set that are for an action by its name, not since they are for any; empty where there is none.
+
+    What must never follow from a rule that says nothing of it is judged by these alone.
+    """
+    entity = {"id": action, "type": "Action"}
+    found = {
+        name: policy
+        for name, policy in parsed(cedar).items()
+        if entity in (policy["action"].get("entity"), *policy["action"].get("entities", ()))
+    }
+    return canonical(found) if found else b""
+
+
 def _is_policy(policy: dict[str, Any]) -> bool:
     return (
         set(policy) == {"action", "conditions", "effect", "principal", "resource"}

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from hmchain.canonical import Record, digest, encode
 from hmchain.ledger import sharing_events as events
 from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, Context, require, require_digest, require_name
-from hmchain.ledger.contracts.data import contents, obligations, policies, requests, sharing_terms
+from hmchain.ledger.contracts.data import cedar, contents, datasets, obligations, policies, requests
 from hmchain.ledger.contracts.data.obligations import MORATORIUM
+from hmchain.ledger.contracts.data.policies import Answer, Asked, Terms
 from hmchain.ledger.contracts.learning import models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.contracts.learning.rounds import Round, Verdict
@@ -27,6 +28,8 @@ from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
+ACTION = "release"
+"""What a policy's rule calls it that lets a hospital's agent answer for counts: `action == Action::"release"`."""
 OPEN_MAX = 16
 """Releases that one organisation asks for at a time."""
 REGIONS_MAX = 64
@@ -82,7 +85,7 @@ class AskRelease(Record, frozen=True, tag="ask_release"):
 
 
 class DecideRelease(Record, frozen=True, tag="decide_release"):
-    """Transaction (steward of a hospital whose records are in it; its agent where its terms say so): yes or no."""
+    """Transaction (steward of a hospital whose records are in it; its agent where its policy says so): yes or no."""
 
     release: str
     asked: bytes
@@ -131,7 +134,7 @@ class Word(Record, frozen=True):
     reason: str
     evidence: bytes
     persons: tuple[PersonRef, ...]
-    """Who said so, in order of time; nobody where the hospital's terms did."""
+    """Who said so, in order of time; nobody where the hospital's agent did by its policy."""
     height: int
     time_ms: int
 
@@ -209,6 +212,30 @@ def involved(state: State, entry: Release) -> tuple[PersonRef, ...]:
     under = permitted.under(state, studies.require_study(state, entry.asked.study).progress.specification)
     request = requests.request(state, under.request) if under is not None else None
     return (entry.by, *(request.involved if request is not None else ()))
+
+
+def is_automatic(state: State, entry: Release, organisation: str) -> bool:
+    """Whether a hospital's policy lets its agent answer: of counts alone, by rules that name the release.
+
+    As for requests it lets nothing happen by itself that those asked for who set it.
+    """
+    spec = studies.require_study(state, entry.asked.study).spec
+    if not spec.is_count or organisation not in entry.hospitals:
+        return False
+    use = spec.use(organisation)
+    policy = policies.current(state, organisation, use.dataset)
+    rules = cedar.naming(policy.cedar, ACTION)
+    if not rules or not set(policy.persons).isdisjoint(involved(state, entry)):
+        return False
+    version = datasets.version(state, organisation, use.dataset, use.version)
+    asked = Asked(
+        organisation=entry.by.organisation, person=entry.by.person, roles=people.roles_of(state, entry.by), members=(),
+        owner=organisation, dataset=use.dataset, kind=ACTION, purposes=(spec.purpose,), diseases=(), code=b"",
+        fields=(), labels=(), commercial=False, publishes=entry.asked.audience is Audience.PUBLIC,
+        regions=entry.asked.regions, documents=(), days=0, rounds=0, colluders=spec.colluders,
+        organisations=entry.hospitals, count=min(version.count, policies.COUNT_MAX) if version is not None else 0,
+    )  # fmt: skip
+    return policies.judge(Terms(rules, 1, False, 0, 0, 0, 0, (), ()), asked).answer is Answer.YES
 
 
 def artefact_of(state: State, name: str) -> bytes | None:
@@ -367,11 +394,8 @@ def _yes_so_far(context: Context, entry: Release, said: Word | None) -> tuple[Pe
 
 
 def _require_automatic(context: Context, entry: Release) -> None:
-    """Refuse (`not_automatic`) an agent's word where the hospital's terms leave the release to its people."""
-    spec = studies.require_study(context.state, entry.asked.study).spec
-    organisation = context.sender.organisation
-    terms = sharing_terms.current(context.state, organisation, spec.use(organisation).dataset)
-    require(spec.is_count and terms.counts_released, "not_automatic")
+    """Refuse (`not_automatic`) an agent's word where the hospital's policy leaves the release to its people."""
+    require(is_automatic(context.state, entry, context.sender.organisation), "not_automatic")
 
 
 def _say(context: Context, body: DecideRelease, decision: Decision, persons: tuple[PersonRef, ...]) -> None:

@@ -89,6 +89,8 @@ CASES: list[tuple[dict[str, Any], dict[str, Any], Answer, str]] = [
     ({"uses": ["CC"], "break_glass": ["north"]}, {"kind": "breakglass", "purposes": (GRU,)}, Answer.YES, "break-glass"),
     ({"minimum_cohort": 1000}, {}, Answer.NO, "small_cohort"),
     ({"colluders": 2}, {}, Answer.NO, "few_colluders"),
+    ({"uses": ["POA"], "release_counts": True}, {"kind": "release"}, Answer.YES, "release-counts"),
+    ({"uses": ["POA"], "release_counts": True}, {}, Answer.NO, "nothing_permits"),
 ]  # fmt: skip
 
 
