@@ -13,11 +13,13 @@ from importlib.metadata import version as installed
 from hmchain import files
 from hmchain.application.cohort.counting import count_people
 from hmchain.application.consent.usable import Usable, Use, UseKind, usable
-from hmchain.application.disclosure import evidence, membership, model_parts, page, thresholds
-from hmchain.application.disclosure.evidence import Attack, Disclosure, Evidence, Found, Kind, Memorisation
+from hmchain.application.disclosure import evidence, model_parts, page, thresholds
+from hmchain.application.disclosure.evidence import Disclosure, Evidence, Kind
 from hmchain.application.disclosure.lineage import lineage
 from hmchain.application.disclosure.model_parts import ModelParts, Others
 from hmchain.application.disclosure.own_images import own_images, require_own
+from hmchain.application.disclosure.own_trainer_parts import by_predictions
+from hmchain.application.governance import trainers
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, StudyFolder, read_records
@@ -74,8 +76,6 @@ def gather(
         parts, table = None, None
         if entry.spec.is_count:
             table = _count(records, entry, use, progress)
-        elif pins_own_trainer(entry.spec):
-            parts = _of_own_trainer()
         else:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
@@ -121,18 +121,14 @@ def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _
     path = run.model if run is not None and not left.exists() else left
     target = model_parts.load_target(path, ledger)
     seed = digest("hmchain evidence", work.artefact, place.organisation.encode())
+    if pins_own_trainer(study.spec):
+        told = _part(work.progress, 0, _TRAINED)
+        accepted = trainers.accepted(place.node) if place.node is not None else ()
+        return by_predictions(work.records, work.allowed, accepted, target, study.spec, seed, told)
     own = own_images(work.records, work.allowed, seed, _part(work.progress, 0, _READ))
     if work.others is not None:
         return model_parts.beside_others(own, target, work.others, seed)
     return model_parts.beside_own(own, target, study.spec, work.models, seed, _part(work.progress, _READ, _TRAINED))
-
-
-def _of_own_trainer() -> ModelParts:
-    why = "what the model of somebody's own trainer says of a record only that trainer's code can tell"
-    attacks = tuple(
-        Attack(name=name, source=source, found=Found.NOT_SAID, why=why) for name, source in membership.SOURCES.items()
-    )
-    return ModelParts(attacks, Memorisation(found=Found.NOT_SAID, why=why))
 
 
 def _count(records: Records, study: Study, use: DatasetUse, progress: Progress | None) -> Disclosure:

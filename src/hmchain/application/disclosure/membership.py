@@ -245,9 +245,11 @@ def _rising(scores: Floats, members: Bools, weighted: Floats) -> tuple[Floats, F
 
 
 def _curve(scores: Floats, members: Bools, weighted: Floats) -> tuple[tuple[float, float], ...]:
-    up, down = _rising(scores, members, weighted[np.newaxis])
-    places = np.unique(np.linspace(0, up.shape[1] - 1, CURVE_POINTS).round().astype(np.int64))
-    return tuple((round(float(down[0, at]), 4), round(float(up[0, at]), 4)) for at in places)
+    (up,), (down,) = _rising(scores, members, weighted[np.newaxis])
+    grid = np.linspace(0, 1, CURVE_POINTS + 1)
+    return tuple(
+        (round(float(at), 4), round(float(each), 4)) for at, each in zip(grid, np.interp(grid, down, up), strict=True)
+    )
 
 
 def estimate(whole: Floats, samples: Floats) -> Estimate:

@@ -83,13 +83,13 @@ def beside_own(
     from hmchain.application.disclosure import references
     from hmchain.application.learning.trainers.architecture import Architecture
 
-    inside, started = references.halves(own.groups, models, _chance(seed)), time.perf_counter()
+    inside, started = references.halves(own.groups, models, chance_of(seed)), time.perf_counter()
     pool = references.Pool(own.images, own.labels, own.trained_on)
     arch = decode(spec.architecture, Architecture)
     trained = references.train(pool, inside, cnn_plan(spec.training), arch, seed, progress)
     known_as = References(
         models=models,
-        by="this hospital, for this",
+        by="this hospital",
         on=f"halves of {len(own.labels)} of its own images, each shown as often as the study showed it",
         seconds=round(time.perf_counter() - started, 1),
     )
@@ -114,11 +114,12 @@ def beside_others(own: OwnImages, target: Model, others: Others, seed: bytes) ->
 
 
 def _parts(signals: Signals, known_as: References, across: int, seed: bytes) -> ModelParts:
-    chance = _chance(seed)
+    chance = chance_of(seed)
     return ModelParts(membership.attacks(signals, known_as, chance), memorisation(signals, across, chance))
 
 
-def _chance(seed: bytes) -> int:
+def chance_of(seed: bytes) -> int:
+    """The number that resamples and halves are drawn by."""
     return int.from_bytes(digest("hmchain evidence draws", seed)[:4], "big")
 
 

@@ -24,10 +24,10 @@ IMAGES_MAX = 1500
 Indices = npt.NDArray[np.int64]
 
 
-class NoImagesLeftError(DataError):
-    """A version has no image of a kind that evidence needs."""
+class NothingLeftError(DataError):
+    """A version has no record that evidence needs."""
 
-    code = "no_images_left"
+    code = "nothing_left"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def require_own(place: HospitalFolder, records: Records, state: State, use: Data
 
 
 def own_images(records: Records, allowed: Usable, seed: bytes, progress: Progress | None = None) -> OwnImages:
-    """The images of a version, of those that may be used for this. Raises `NoImagesLeftError`, or as the vault."""
+    """The images of a version, of those that may be used for this. Raises `NothingLeftError`, or as the vault."""
     held: dict[str, list[ImageRecord]] = {TRAIN: [], VALIDATION: []}
     reading = records.vault.read(allowed.dataset, allowed.version)
     for done, (record, data) in enumerate(reading, 1):
@@ -61,7 +61,7 @@ def own_images(records: Records, allowed: Usable, seed: bytes, progress: Progres
         tell(progress, done, allowed.of)
     if not held[TRAIN]:
         what = f"{allowed.dataset} version {allowed.version} has no training image that may be used"
-        raise NoImagesLeftError(what, "nothing can be measured: decide without, and say so")
+        raise NothingLeftError(what, "nothing can be measured: decide without, and say so")
     return arranged(held[TRAIN], held[VALIDATION], seed)
 
 

@@ -10,7 +10,7 @@ from hmchain.application.disclosure import membership, memorisation
 from hmchain.application.disclosure.evidence import Attack, Disclosure, Estimate, Evidence, Found, Lineage, Memorisation
 from hmchain.application.pages import charts, figures
 from hmchain.application.pages.charts import Axis, Series
-from hmchain.application.pages.markup import asset, digest, document, section, table
+from hmchain.application.pages.markup import asset, definitions, digest, document, section, table
 from hmchain.clock import utc
 from hmchain.plain import RESEARCH_ONLY
 
@@ -49,8 +49,9 @@ def summary_rows(found: Evidence) -> list[tuple[str, str, str]]:
     """Each part: its name, what it says, and the figures or the reason."""
     attacks = [(f"membership, {each.name}", WORDS[each.found], attack_words(each)) for each in found.attacks]
     rows = [*attacks]
-    if found.memorisation:
-        rows.append(("memorisation", WORDS[found.memorisation.found], memorisation_words(found.memorisation)))
+    if kept := found.memorisation:
+        rows.append(("memorisation", WORDS[kept.found], kept.why))
+        rows += [(f"- {name}", "", words) for name, words in memorisation_words(kept)]
     if found.disclosure:
         rows.append(("disclosure", WORDS[found.disclosure.found], disclosure_words(found.disclosure)))
     return [*rows, ("lineage", WORDS[found.lineage.found], lineage_words(found.lineage))]
@@ -66,19 +67,19 @@ def attack_words(found: Attack) -> str:
     return "; ".join([*said, *([found.why] if found.why else [])])
 
 
-def memorisation_words(found: Memorisation) -> str:
-    """What is known by heart, in a line."""
+def memorisation_words(found: Memorisation) -> list[tuple[str, str]]:
+    """What is known by heart: each thing that was counted, with what came of it."""
     said = []
     if found.certain and found.certain_others:
         share, others = _percent(found.certain), _percent(found.certain_others)
-        said.append(f"certain of {share} of its training images, and of {others} of others")
+        said.append(("certain", f"of {share} of its training images, and of {others} of others"))
     if found.outliers is not None and found.outliers_expected is not None:
-        said.append(f"{found.outliers} outliers, {found.outliers_expected:g} by chance")
+        said.append(("outliers", f"{found.outliers}, and {found.outliers_expected:g} by chance"))
     if found.alike is not None:
-        said.append(f"{found.alike} training images have near-duplicates")
+        said.append(("near-duplicates", f"{found.alike} training images have some among the others"))
     if found.across:
-        said.append(f"{found.across} held-out images have near-duplicates among them and were left out")
-    return "; ".join([*said, *([found.why] if found.why else [])])
+        said.append(("held-out copies", f"{found.across} held-out images are near-duplicates, and were left out"))
+    return said
 
 
 def disclosure_words(found: Disclosure) -> str:
@@ -142,7 +143,8 @@ def _memorised(found: Memorisation | None) -> h.Element | None:
         f"Certain is at least {memorisation.CERTAIN:g} for the true class. An outlier is an image of which models "
         f"without it are less sure by {memorisation.OUTLYING:g} or more."
     )
-    return section("memorisation", "Known by heart", lead, h.p[memorisation_words(found)])
+    facts = definitions(memorisation_words(found))
+    return section("memorisation", "Known by heart", lead, facts, h.p[found.why] if found.why else None)
 
 
 def _disclosed(found: Disclosure | None) -> h.Element | None:

@@ -28,7 +28,7 @@ Indices = npt.NDArray[np.int64]
 BATCH, STEPS = 32, 20
 """Of a reference's training: larger batches than a study's, which take less time a step."""
 LEARNING_RATE_MILLIONTHS, MOMENTUM_MILLIONTHS = 20_000, 900_000
-DRAWS_MAX = 12_000
+DRAWS_MAX = 8_000
 """Images that a reference is shown at most, however often the study showed each."""
 
 

@@ -62,7 +62,7 @@ class Rules:
     @property
     def words(self) -> dict[Check, str]:
         """Each rule with its limit, for people."""
-        zero = "nobody in a cell" if self.zeros_are_disclosive else "nobody in a cell is no finding"
+        zero = "no cell of nobody" if self.zeros_are_disclosive else "a cell of nobody is no finding"
         return {
             Check.THRESHOLD: f"at least {self.persons_min} persons in a cell",
             Check.ZERO: zero,
@@ -194,7 +194,7 @@ def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption]) -> Disc
     open_ = [each for each in broken if each.exemption is None]
     return Disclosure(
         found=Found.NOT_SAID if not cells else Found.SEEN if open_ else Found.NOTHING_SEEN,
-        why="there is no cell" if not cells else f"{len(open_)} findings" if open_ else "",
+        why="there is no cell" if not cells else f"{len(open_)} finding{'s' * (len(open_) != 1)}" if open_ else "",
         rules=tuple(words[check] for check in Check if check in found.asked),
         cells=cells,
         broken=broken,

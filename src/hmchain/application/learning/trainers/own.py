@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from hmchain.application.learning.schedule import generator
 from hmchain.application.learning.trainers.local import Vector
-from hmchain.application.learning.trainers.trainer import Examples, Trainer, Weights
+from hmchain.application.learning.trainers.trainer import Examples, Inputs, Trainer, Weights
 from hmchain.application.learning.trainers.worker import TrainerError, of_others
 from hmchain.canonical import Record
 from hmchain.ledger.arithmetic import FRACTION_BITS, START_LIMIT
@@ -129,6 +129,23 @@ def score_once(trainer: Trainer, name: str, layers: Layers, weights: Vector, dat
     if not 0 <= value <= 1:
         raise TrainerError(f"{name} in score returned no number from 0 to 1", "1 is best; accuracy or AUC, say")
     return value
+
+
+def predict_once(
+    trainer: Trainer, name: str, layers: Layers, weights: Vector, inputs: Inputs, classes: int
+) -> npt.NDArray[np.float64]:
+    """A trainer's shares of each class under some weights, (n, classes). Raises `TrainerError`."""
+    given = as_arrays(weights, layers)
+    made = of_others(name, "predict", lambda: np.asarray(trainer.predict(given, inputs)))
+    return as_shares(made, len(inputs), classes, name)
+
+
+def as_shares(found: npt.NDArray[Any], rows: int, classes: int, name: str) -> npt.NDArray[np.float64]:
+    """What such code returned as shares of classes, from 0 to 1. Raises `TrainerError`."""
+    if found.shape != (rows, classes) or found.dtype.kind not in "fiub" or not ((found >= 0) & (found <= 1)).all():
+        what = f"{name} in predict returned no shares of {classes} classes for each of {rows} records"
+        raise TrainerError(what, "return an array of numbers from 0 to 1")
+    return found.astype(np.float64)
 
 
 def _plain(made: object) -> Arrays | None:

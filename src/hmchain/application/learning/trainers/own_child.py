@@ -21,9 +21,9 @@ import msgspec
 import numpy as np
 
 from hmchain.application.learning.trainers.local import Vector
-from hmchain.application.learning.trainers.own import Layers, score_once, train_once
+from hmchain.application.learning.trainers.own import Layers, predict_once, score_once, train_once
 from hmchain.application.learning.trainers.source import TrainerSource
-from hmchain.application.learning.trainers.trainer import Examples, Option, Trainer
+from hmchain.application.learning.trainers.trainer import Examples, Inputs, Option, Trainer
 from hmchain.application.learning.trainers.worker import failed, of_others
 from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.data.datasets import Schema
@@ -61,11 +61,21 @@ class Score(NamedTuple):
     data: Examples
 
 
+class Predict(NamedTuple):
+    """Ask for the shares of so many classes."""
+
+    weights: Vector
+    inputs: Inputs
+    classes: int
+
+
 class Answer(msgspec.Struct, frozen=True):
-    """Trained weights, a score, or why there is neither."""
+    """Trained weights, a score, shares of classes, or why there is none of them."""
 
     weights: bytes = b""
     score: float = 0.0
+    shares: bytes = b""
+    """(n, classes), float64."""
     failure: str = ""
     hint: str = ""
 
@@ -79,7 +89,10 @@ class _Bench:
         self._name, self._layers = str(given.source), given.layers
         self._trainer: Trainer = of_others(self._name, "__init__", lambda: kind(given.schema, given.options))
 
-    def do(self, asked: Train | Score) -> Answer:
+    def do(self, asked: Train | Score | Predict) -> Answer:
+        if isinstance(asked, Predict):
+            shares = predict_once(self._trainer, self._name, self._layers, *asked)
+            return Answer(shares=np.ascontiguousarray(shares).tobytes())
         if isinstance(asked, Score):
             data = asked.data.as_read_only()
             return Answer(score=score_once(self._trainer, self._name, self._layers, asked.weights, data))
@@ -104,7 +117,7 @@ def _serve(connection: Connection, requests: SimpleQueue[Any]) -> None:
     given: Begin = requests.get()
     made: list[_Bench] = []
 
-    def do(asked: Train | Score) -> Answer:
+    def do(asked: Train | Score | Predict) -> Answer:
         made[:] = made or [_Bench(given)]
         return made[0].do(asked)
 

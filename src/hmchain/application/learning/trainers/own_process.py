@@ -15,10 +15,12 @@ from threading import Event, Lock, Timer
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from hmchain import decoding
 from hmchain.application.learning.trainers.local import Vector
-from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Score, Train
+from hmchain.application.learning.trainers.own import as_shares
+from hmchain.application.learning.trainers.own_child import TEXT_MAX, Answer, Begin, Predict, Score, Train
 from hmchain.application.learning.trainers.worker import TrainerEndedError, TrainerError
 from hmchain.processes import child_environment, cpu_ms, kill_descendants, memory_bytes
 
@@ -54,6 +56,13 @@ class TrainerProcess:
             raise TrainerError(f"{self._name} in score returned no number from 0 to 1", "its author mends it")
         return found
 
+    def predict(self, asked: Predict, limit_seconds: float) -> npt.NDArray[np.float64]:
+        """Shares of each class, (n, classes). Raises as `train`."""
+        found = np.frombuffer(self._ask(asked, "predict", limit_seconds).shares, np.float64)
+        rows = len(asked.inputs)
+        made = found.reshape(rows, asked.classes) if found.size == rows * asked.classes else found
+        return as_shares(made, rows, asked.classes, self._name)
+
     def end(self) -> None:
         """End the process, from another thread than the one that asks; what was asked fails."""
         if self._child is not None:
@@ -69,7 +78,7 @@ class TrainerProcess:
         child = self._child
         return 0 if child is None else cpu_ms(child.number)
 
-    def _ask(self, asked: Train | Score, doing: str, limit_seconds: float) -> Answer:
+    def _ask(self, asked: Train | Score | Predict, doing: str, limit_seconds: float) -> Answer:
         try:
             answer = decoding.from_msgpack(self._answer(asked, limit_seconds), Answer)
         except TimeoutError:
@@ -83,8 +92,9 @@ class TrainerProcess:
             raise TrainerError(_one_line(answer.failure), _one_line(answer.hint))
         return answer
 
-    def _answer(self, asked: Train | Score, limit_seconds: float) -> bytes:
-        bytes_max = asked.weights.nbytes + _BESIDE_WEIGHTS
+    def _answer(self, asked: Train | Score | Predict, limit_seconds: float) -> bytes:
+        shares = 8 * len(asked.inputs) * asked.classes if isinstance(asked, Predict) else 0
+        bytes_max = max(asked.weights.nbytes, shares) + _BESIDE_WEIGHTS
         if self._child is not None and not self._child.ended.is_set():
             return self._child.ask([asked], bytes_max, limit_seconds)
         self._forget()
