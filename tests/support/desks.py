@@ -108,15 +108,14 @@ class Office:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             waited = block.note == "until it shows this"
-            vain = block.note == "in vain"
             lines = _commands(self._filled(block.text))
-            printed = "".join(self._typed(desk, line, asked, vain=vain) for line in lines)
+            printed = "".join(self._typed(desk, line, asked, block.note) for line in lines)
             if not waited or (after is not None and shows(printed, after.text)):
                 return printed
             assert time.monotonic() < deadline, f"{block.who}\n{block.text}\nnever shows\n{after}\n{printed}"
             time.sleep(0.5)
 
-    def _typed(self, desk: Desk, line: str, asked: str, *, vain: bool = False) -> str:
+    def _typed(self, desk: Desk, line: str, asked: str, note: str = "") -> str:
         if found := re.fullmatch(r"export (\w+)=(.*)", line.partition("  #")[0].strip()):
             desk.variables[found[1]] = shlex.split(found[2])[0]
             return ""
@@ -128,13 +127,13 @@ class Office:
             assert done.returncode == 0, f"{desk.name}: {line}\n{done.stdout}"
             printed = done.stdout
         else:
-            printed = self._ours(desk, words[1:], line, asked, vain=vain)
+            printed = self._ours(desk, words[1:], line, asked, note)
         for gap, pattern in self.learned.items():
             if match := re.search(pattern, printed):
                 self.gaps[gap] = match[1]
         return printed
 
-    def _ours(self, desk: Desk, words: list[str], line: str, asked: str, *, vain: bool) -> str:
+    def _ours(self, desk: Desk, words: list[str], line: str, asked: str, note: str) -> str:
         printed, answers = io.StringIO(), "".join(f"{answer}\n" for _, answer in questions(asked))
         with self.patch.context() as patch:
             patch.chdir(desk.folder)
@@ -146,7 +145,8 @@ class Office:
                 patch.setattr("hmchain.interfaces.cli.asking.at_terminal", lambda: True)
                 patch.setattr(sys, "stdin", io.StringIO(answers))
             status = main(words)
-        assert (status != 0) is vain, f"{desk.name}: {line}\n{printed.getvalue()}"
+        as_meant = (status != 0) is (note == "in vain") or note == "until it shows this"
+        assert as_meant, f"{desk.name}: {line}\n{printed.getvalue()}"
         for question, _ in questions(asked):
             found = in_words(question) in in_words(printed.getvalue())
             assert found, f"{question!r} is not asked:\n{printed.getvalue()}"

@@ -15,6 +15,7 @@ from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests, transfers
 from hmchain.ledger.contracts.data.requests import Content, Kind
 from hmchain.ledger.contracts.data.transfers import GrantRecords, TransferPlan
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.purposes import is_use
 from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State
@@ -64,7 +65,8 @@ def asked(state: State, giver: str, request: str, time_ms: int, dataset: str = "
         what = f"no permit in force lets {use.dataset} version {use.version} go under {request}"
         raise NotPermittedError(what, f"see what is missing: `hmchain request show {request}`")
     plan = transfers.plan_of(content.plan)
-    until_ms = min(word.until_ms, time_ms + plan.days * DAY_MS)
+    # The next block's time may be as early as the last one's, and the ledger counts the days from there.
+    until_ms = min(word.until_ms, min(time_ms, standings.time_ms(state)) + plan.days * DAY_MS)
     return Asked(
         request, content, plan, submitted.applicant.organisation, use.dataset, use.version, code, until_ms
     )  # fmt: skip
