@@ -9,9 +9,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from hmchain.canonical import digest
+from hmchain.keys import SigningKey
 from hmchain.ledger import refounding
 from hmchain.ledger.engines.embedded import EmbeddedLedger
-from hmchain.ledger.genesis import Genesis
+from hmchain.ledger.genesis import Genesis, Signature
 from hmchain.ledger.state import State
 from support.ledger_network import Network, Sender, signing_key, validator_keys
 
@@ -23,14 +24,18 @@ def salt_after(height: int) -> bytes:
     return digest("the salt of a chain that is founded again", height.to_bytes(8, "big"))
 
 
+def signatures(genesis: Genesis, keys: Iterable[SigningKey]) -> tuple[Signature, ...]:
+    """What officers with these keys sign."""
+    made = [Signature(key.public.raw, key.sign(genesis.signed_bytes)) for key in keys]
+    return tuple(sorted(made, key=lambda each: each.key))
+
+
 def signed(genesis: Genesis, signers: Iterable[str] | None = None) -> Genesis:
     """The genesis with the signatures of its founding members, or of some of them."""
     assert genesis.before is not None
-    given = tuple(
-        signing_key(name, "steward").sign(genesis.signed_bytes) if signers is None or name in signers else b""
-        for name in (member.organisation for member in genesis.members)
-    )
-    return replace(genesis, origin=replace(genesis.before, signatures=given))
+    names = [member.organisation for member in genesis.members]
+    keys = [signing_key(name, "steward") for name in names if signers is None or name in signers]
+    return replace(genesis, origin=replace(genesis.before, signatures=signatures(genesis, keys)))
 
 
 @contextmanager

@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from hmchain import decoding, files
@@ -59,12 +61,28 @@ class Past(Record, frozen=True):
     """Its last block. The founding stands in the place of the next one, which nobody decided."""
 
 
+class Deciders(Record, frozen=True):
+    """Who may agree for a member: its officers at the last block of the chain before."""
+
+    keys: tuple[bytes, ...]
+    """In order."""
+    needed: int
+    """So many of them must sign: two where there are two."""
+
+
+class Signature(Record, frozen=True):
+    """An officer's signature."""
+
+    key: bytes
+    signature: bytes
+
+
 class Before(Record, frozen=True):
     """What a chain that was founded again goes on from, and who agreed to it."""
 
     salt: bytes
     """32 random bytes, as in the genesis of any chain."""
-    past: tuple[Past, ...]
+    past: Annotated[tuple[Past, ...], Meta(min_length=1)]
     """The chains of before, the first one first."""
     commitment: bytes
     """State of the chain before, after its last block."""
@@ -74,9 +92,10 @@ class Before(Record, frozen=True):
     """Voting power of each founding member, in their order."""
     left_out: tuple[str, ...]
     """Members of the chain before that are none any more, in order of name."""
-    signatures: tuple[bytes, ...] = ()
-    """Of `Genesis.signed_bytes`, by the steward's key of each founding member, in their order; no part of the digest.
-    Empty for one that has not signed yet."""
+    deciders: tuple[Deciders, ...]
+    """Of each founding member, in their order."""
+    signatures: tuple[Signature, ...] = ()
+    """Of `Genesis.signed_bytes`, in order of key; no part of the digest."""
 
 
 class Genesis(Record, frozen=True):
@@ -139,16 +158,17 @@ class Genesis(Record, frozen=True):
 
     @property
     def unsigned(self) -> tuple[str, ...]:
-        """The founding members whose signature is missing or is none; of a chain that began with nothing, nobody."""
+        """The founding members that have not agreed yet; of a chain that began with nothing, nobody."""
         if self.before is None:
             return ()
-        signatures = self.before.signatures or (b"",) * len(self.members)
-        if len(signatures) != len(self.members):
-            return tuple(member.organisation for member in self.members)
+        message, signed = self.signed_bytes, set[bytes]()
+        for each in self.before.signatures:
+            if PublicKey(ED25519, each.key).verify(each.signature, message):
+                signed.add(each.key)
         return tuple(
             member.organisation
-            for member, signature in zip(self.members, signatures, strict=True)
-            if not PublicKey(ED25519, member.steward).verify(signature, self.signed_bytes)
+            for member, of in zip(self.members, self.before.deciders, strict=True)
+            if len(signed.intersection(of.keys)) < max(1, of.needed)
         )
 
 
@@ -180,6 +200,13 @@ def require_protocol_of(content: object) -> None:
             require_known(protocol, name)
         case [str() as chain_id, int(), *_]:
             require_known(1, chain_id)  # the first protocol's genesis began with the chain id
+
+
+def require_form(genesis: Genesis) -> None:
+    """Raise `GenesisError` if what a chain goes on from does not fit its members; whether it is true others tell."""
+    before, members = genesis.before, len(genesis.members)
+    if before is not None and (len(before.powers), len(before.deciders)) != (members, members):
+        raise GenesisError("the genesis names other powers or signers than members", _RESTORE)
 
 
 def initialise(state: State, genesis: Genesis) -> None:
@@ -241,7 +268,9 @@ def load(path: Path) -> Genesis:
     try:
         content = msgspec.json.decode(files.read(path, limit=GENESIS_BYTES_MAX))
         require_protocol_of(content)
-        return decoding.converted(content, Genesis)
+        genesis = decoding.converted(content, Genesis)
+        require_form(genesis)
+        return genesis
     except FileNotFoundError as error:
         raise UnreadableGenesisError(
             f"there is no ledger in {path.parent}", "give the directory of a ledger"

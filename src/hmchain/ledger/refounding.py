@@ -19,10 +19,10 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import reputation
 from hmchain.ledger.context import STEWARD, Context, Credential
 from hmchain.ledger.contracts.learning import ending, rounds, studies
-from hmchain.ledger.contracts.members import membership, parameters, refounded, standings, upgrades
+from hmchain.ledger.contracts.members import membership, parameters, people, refounded, standings, upgrades
 from hmchain.ledger.contracts.members.parameters import Founding
 from hmchain.ledger.contracts.members.refounded import Refounded
-from hmchain.ledger.genesis import SALT_BYTES, Before, Genesis, Past
+from hmchain.ledger.genesis import SALT_BYTES, Before, Deciders, Genesis, Past
 from hmchain.ledger.protocols import require_known
 from hmchain.ledger.state import State
 
@@ -49,7 +49,8 @@ def propose(state: State, former: Genesis, lost: Collection[str], salt: bytes, t
     require_known(protocol, former.name)
     past = (*reversed(former.chains[1:]), Past(former.digest, former.chain_id, height))
     members = tuple(member for member in membership.active_members(state) if member.organisation not in left_out)
-    before = Before(salt, past, state.commitment(), b"", (), left_out)
+    deciders = tuple(_deciders(state, member.organisation) for member in members)
+    before = Before(salt, past, state.commitment(), b"", (0,) * len(members), left_out, deciders)
     made = Genesis(
         protocol, former.name, time_ms, members, parameters.current(state), before, parameters.founding(state).notice_ms
     )
@@ -107,6 +108,14 @@ def require_signed(genesis: Genesis) -> None:
     if missing := genesis.unsigned:
         _refuse(f"{', '.join(missing)} has not signed it" if len(missing) == 1 else f"{', '.join(missing)} have not"
                 " signed it", "let each of them run `hmchain network refound sign FILE`")  # fmt: skip
+
+
+def _deciders(state: State, organisation: str) -> Deciders:
+    keys, needed = people.deciding_keys(state, organisation)
+    if len(keys) < needed or not keys:
+        what = f"{organisation} has {len(keys)} officers whose keys count, and {max(1, needed)} must sign"
+        _refuse(what, "it cannot agree to anything: leave it out too, and admit it again afterwards")
+    return Deciders(keys, needed)
 
 
 def _require_lost(state: State, lost: Collection[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ weights give the root that was registered, and all that gives them a meaning the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -37,6 +37,7 @@ from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.learning.models import Meaning
+from hmchain.ledger.genesis import Genesis
 
 R = TypeVar("R", bound=Record)
 
@@ -120,6 +121,10 @@ class Registry(Protocol):
         """Digest of its genesis."""
 
     @property
+    def earlier(self) -> tuple[bytes, ...]:
+        """Digests of the geneses of chains that it was founded again from, whose models are its own too."""
+
+    @property
     def models(self) -> tuple[models.Model, ...]:
         """What its studies produced."""
 
@@ -129,6 +134,12 @@ class RegisteredModels(NamedTuple):
 
     genesis: bytes
     models: tuple[models.Model, ...]
+    earlier: tuple[bytes, ...] = ()
+
+
+def registered_on(genesis: Genesis, known: Iterable[models.Model]) -> RegisteredModels:
+    """The models of a chain, some of which chains before it may have made."""
+    return RegisteredModels(genesis.digest, tuple(known), tuple(past.genesis for past in genesis.chains[1:]))
 
 
 def load_model(path: Path, registry: Registry | None = None, *, unregistered: bool = False) -> Model:
@@ -155,11 +166,8 @@ def check(model: Model, registry: Registry, path: Path) -> None:
     if origin is None or registered is None:
         study = f"study {origin.study}" if origin else "no study"
         raise UnregisteredModelError(f"{path} is of {study}, which this ledger has no model of", _UNREGISTERED)
-    if (origin.genesis, origin.round, origin.model_root) != (
-        registry.genesis.hex(),
-        registered.round,
-        registered.root.hex(),
-    ):
+    is_of_it = origin.genesis in [genesis.hex() for genesis in (registry.genesis, *registry.earlier)]
+    if not is_of_it or (origin.round, origin.model_root) != (registered.round, registered.root.hex()):
         raise ModelDiffersError(f"{path} names another genesis, round or root than the ledger has", _EXPORT)
     bits = np.ascontiguousarray(model.vector, np.float32).view(np.uint32)
     if vectors.bits_root(arithmetic.padded(bits)) != registered.weights:

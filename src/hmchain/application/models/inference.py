@@ -58,7 +58,7 @@ def known(ledger: LedgerReader) -> RegisteredModels:
     tune_allocator()
     from hmchain.application.learning import model_file
 
-    return model_file.RegisteredModels(ledger.genesis.digest, tuple(models.models(ledger.verified.state)))
+    return model_file.registered_on(ledger.genesis, models.models(ledger.verified.state))
 
 
 def load(path: Path, ledger: LedgerReader) -> Model:

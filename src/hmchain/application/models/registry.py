@@ -98,13 +98,14 @@ def export(
     if registered is None or registered.round == 0:
         raise NoModelError(f"study {study} has not made a model", "see `hmchain study status`")
     spec, means = entry.spec, mean_counts(state, objects, key, study)
+    chain = genesis.chain_at(registered.height)
     origin = Origin(
         study=study,
         purpose=spec.purpose,
         round=registered.round,
         model_root=registered.root.hex(),
-        chain_id=genesis.chain_id,
-        genesis=genesis.digest.hex(),
+        chain_id=chain.chain_id,
+        genesis=chain.genesis.hex(),
         code=spec.code.hex(),
         training=spec.training.hex(),
         modality=spec.schema.modality,
@@ -117,7 +118,7 @@ def export(
         preprocessing(state, means, study),
         origin,
     )
-    check(model, RegisteredModels(genesis.digest, (registered,)), path)
+    check(model, RegisteredModels(chain.genesis, (registered,)), path)
     save_model(path, model, release)
     return model
 

@@ -116,9 +116,11 @@ def held(found: StudyScores, state: State, study: Study, organisation: str, gene
     another study, hospital or ledger, and for rounds that there were not.
     """
     now = collect(state, study, organisation, genesis, ())
-    for name in ("schema", "study", "organisation", "chain_id", "genesis", "specification"):
+    for name in ("schema", "study", "organisation", "specification"):
         if getattr(found, name) != getattr(now, name):
             raise _other(study, f"its {name.replace('_', ' ')} is {getattr(found, name)!r}, not {getattr(now, name)!r}")
+    if (found.genesis, found.chain_id) not in [(past.genesis.hex(), past.chain_id) for past in genesis.chains]:
+        raise _other(study, f"its chain id is {found.chain_id!r}, not {now.chain_id!r}")
     numbers = [each.round for each in found.rounds]
     if numbers != sorted(set(numbers)) or any(number < 1 for number in numbers) or found.images < 0:
         raise _other(study, "its rounds are none that a study has")

@@ -22,6 +22,7 @@ from hmchain.application.node import restoration
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import StorageError
 from hmchain.files import open_regular, replacing
+from hmchain.ledger.engines.beginning import BEFORE, FOUNDING
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, BlockStoreError
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, check_signed
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING
@@ -75,7 +76,7 @@ def snapshot(folder: NodeFolder, file: Path) -> tuple[int, bytes]:
 def _sources(folder: NodeFolder, scratch: Path) -> dict[str, Path]:
     """The files of a backup: each one's path there, and where it is now. The record of signatures does not."""
     found = {name: scratch / name for name in (STATE, BLOCKS)}
-    for top in (folder.engine / DATA, folder.ledger / BEGINNING):
+    for top in (folder.engine / DATA, *(folder.ledger / name for name in (BEGINNING, FOUNDING, BEFORE))):
         for path in sorted(top.rglob("*")):
             if path.is_file() and path.name != SIGNED:
                 found[f"{top.name}/{path.relative_to(top)}"] = path

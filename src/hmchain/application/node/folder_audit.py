@@ -214,9 +214,9 @@ class _Audit:
         self._held(files, "each has the digest that it is named by")
 
     def _models(self, files: list[Path]) -> None:
-        from hmchain.application.learning.model_file import RegisteredModels, load_model  # torch takes seconds
+        from hmchain.application.learning.model_file import load_model, registered_on  # torch takes seconds
 
-        known = RegisteredModels(self._genesis.digest, tuple(models.models(self._state)))
+        known = registered_on(self._genesis, models.models(self._state))
         for path in files:
             load_model(path, known)
         self._held(files, "weights, classes, preprocessing, prior and origin are those that the ledger registered")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.application.node import home, snapshot_join
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.signing_record import record
 from hmchain.application.site import network as network_file
 from hmchain.application.site.keyring import Keyring
@@ -20,11 +22,20 @@ from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members.admission import TITLE_WORDS_MAX
 from hmchain.ledger.contracts.members.membership import TITLE_CHARACTERS_MAX
 from hmchain.ledger.contracts.members.parameters import Parameters
+from hmchain.ledger.engines import beginning
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED, SignedRecordError
 from hmchain.ledger.engines.cometbft.home import begin_record, node_id, write_secret
+from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.phrases import is_phrase
 from hmchain.ledger.readers.replay import TrustedHeader
 from hmchain.ledger.reputation import faults_tolerated
+from hmchain.ledger.state import State
+
+
+class NoFoundingError(InputError):
+    """The state that a chain begins with which was founded again is not at hand."""
+
+    code = "no_founding"
 
 
 class WrongNetworkError(InputError):
@@ -122,21 +133,42 @@ def join(
     genesis: bytes | None = None,
     signs_above: int | None = None,
     snapshot: SnapshotSource | None = None,
+    founding: Path | None = None,
     passphrase: str | None = None,
 ) -> JoinedNetwork:
     """Join the network of a network file, with the whole log of blocks or from a snapshot, and make CometBFT's home.
 
-    Raises what `adopt` and `snapshot_join.prepare` raise, `NetworkFileError`, `KeyFileError` or `WrongPassphraseError`,
-    and changes nothing then.
+    The blocks of a network that was founded again begin with a state: `founding` is a member's ledger that holds it, a
+    folder or an exported file. Raises what `adopt`, `snapshot_join.prepare` and `ledger_at` raise, `NoFoundingError`,
+    `NetworkFileError`, `KeyFileError` or `WrongPassphraseError`, and changes nothing then.
     """
     organisation, network = folder.settings().organisation, network_file.load(file)
     validator = home.validator_key(folder, passphrase)  # first: a wrong passphrase must leave nothing behind
     sync = None if snapshot is None else snapshot_join.prepare(folder, network, snapshot.trusted, snapshot.servers)
-    adopt(folder, network, genesis, signs_above)
+    with _founding_state(folder, network.genesis, founding, needed=snapshot is None) as state:
+        adopt(folder, network, genesis, signs_above)
+        if state is not None:
+            beginning.keep(state, folder.ledger)
     snapshot_join.remember(folder, sync)
     home.make_home(folder, validator=validator)
     founder = network.member(organisation) is not None
     return JoinedNetwork(network.genesis.chain_id, network.genesis.digest, founder)
+
+
+@contextmanager
+def _founding_state(
+    folder: NodeFolder, genesis: Genesis, founding: Path | None, *, needed: bool
+) -> Iterator[State | None]:
+    """The state that a chain which was founded again begins with, if the folder lacks it. Raises `NoFoundingError`."""
+    if genesis.before is None or not needed or (founding is None and beginning.holds(folder.ledger, genesis)):
+        yield None
+        return
+    if founding is None:
+        hint = "add `--founding FILE`, a ledger that a member exported, or `--from-snapshot`"
+        raise NoFoundingError(f"{genesis.chain_id} was founded again: it begins with the state of another chain", hint)
+    with ledger_at(founding) as place, closing(State()) as state:
+        beginning.begin(state, genesis, place)
+        yield state
 
 
 def adopt(folder: NodeFolder, network: Network, genesis: bytes | None = None, signs_above: int | None = None) -> None:

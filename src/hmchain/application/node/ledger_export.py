@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from hmchain.application.node import ledger_file
 from hmchain.application.node.link import connected
 from hmchain.application.site.node import NodeFolder
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.beginning import FOUNDING
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive, stopped
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
@@ -18,9 +20,11 @@ from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, SnapshotStore, begins_after
 from hmchain.ledger.engines.cometbft.stopped import ClosedStoreError
+from hmchain.ledger.readers import succession
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
+_NO_END = (1 << 63) - 1
 RUNNING = "the running node"
 """Where the headers are from, if they are from there."""
 _START = "start the node, and run this again"
@@ -73,8 +77,11 @@ def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger
             chain=genesis.chain_id, height=last.height - 1, genesis=genesis.digest.hex(), file=file.name,
             part=_PART.format(begins=begins) if begins else "",
         )  # fmt: skip
-        chunks = {path.relative_to(folder.ledger).as_posix(): path for path in snapshot.files()}
-        ledger_file.write(file, {name: place / name for name in ledger_file.FILES} | chunks, words, progress)
+        chunks = [*snapshot.files(), *SnapshotStore(folder.ledger / FOUNDING).files()]
+        sources = {name: place / name for name in ledger_file.FILES} | _named(folder.ledger, chunks)
+        for directory in succession.ledgers(folder.ledger)[:-1]:
+            sources |= _of_before(folder.ledger, directory, place)
+        ledger_file.write(file, sources, words, progress)
     return ExportedLedger(
         file,
         file.stat().st_size,
@@ -86,6 +93,20 @@ def export(folder: NodeFolder, file: Path, progress: Progress) -> ExportedLedger
         origin,
         begins,
     )
+
+
+def _of_before(ledger: Path, directory: Path, scratch: Path) -> dict[str, Path]:
+    """The files of the ledger of a chain before, under the names that they have in this one's."""
+    name = directory.relative_to(ledger).as_posix()
+    blocks = scratch / f"{name.replace('/', '-')}.db"
+    _copy_blocks(directory / BLOCKS, blocks, _NO_END)
+    chunks = [path for each in (BEGINNING, FOUNDING) for path in SnapshotStore(directory / each).files()]
+    kept = [directory / genesis_file.FILE, directory / archive.FILE]
+    return {f"{name}/{BLOCKS}": blocks} | _named(ledger, [*kept, *chunks])
+
+
+def _named(ledger: Path, paths: Iterable[Path]) -> dict[str, Path]:
+    return {path.relative_to(ledger).as_posix(): path for path in paths}
 
 
 def _headers(folder: NodeFolder, progress: Progress) -> tuple[Archive, str]:

@@ -21,6 +21,7 @@ from hmchain.application.site.run import ledger_in
 from hmchain.errors import HMChainError, InputError
 from hmchain.files import replacing
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.beginning import BEFORE, FOUNDING
 from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft import archive
 from hmchain.ledger.engines.cometbft.snapshots import BEGINNING, CHUNK_FILE_BYTES_MAX
@@ -35,10 +36,11 @@ FILES = (genesis_file.FILE, archive.FILE, BLOCKS)
 _PIECE_BYTES = 1 << 20
 _WORDS_BYTES_MAX, _SUMS_BYTES_MAX, _SUM_BYTES_MAX = 64 << 10, 4 << 10, 128
 """Of the words for people, of the checksums of `FILES`, and of each other one."""
-_BYTES_MAX = {genesis_file.FILE: GENESIS_BYTES_MAX, WORDS: _WORDS_BYTES_MAX}
+_LEDGERS_MAX = 100
+"""The ledger itself, and those of the chains that it was founded again from."""
 _GROWTH_MAX, _SMALL_BYTES = 50, 1 << 20
 """So many times its size a file may have unpacked, or so many bytes: digests and signatures can't be packed."""
-_CHUNK = re.compile(rf"{BEGINNING}/([1-9][0-9]{{0,17}})/(0|[1-9][0-9]{{0,3}})")
+_CHUNK = re.compile(rf"((?:{BEFORE}/)*(?:{BEGINNING}|{FOUNDING}))/([1-9][0-9]{{0,17}})/(0|[1-9][0-9]{{0,3}})")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
@@ -94,13 +96,16 @@ def _named(text: str, place: Path, file: Path) -> str:
 
 def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
     names = packed.namelist()
-    chunks = [name for name in names if name.startswith(f"{BEGINNING}/")]
-    sums = _SUMS_BYTES_MAX + _SUM_BYTES_MAX * len(chunks)
-    most = _BYTES_MAX | dict.fromkeys(chunks, CHUNK_FILE_BYTES_MAX) | {CHECKSUMS: sums}
-    expected = sorted(names) == sorted((*FILES, *chunks, CHECKSUMS, WORDS)) and _is_one_snapshot(chunks)
-    if not expected or not all(map(_is_ours, packed.infolist())):
+    ledgers = [name for depth in range(_LEDGERS_MAX) if (name := f"{BEFORE}/" * depth) + genesis_file.FILE in names]
+    chunks = [name for name in names if _CHUNK.fullmatch(name)]
+    whole = [ledger + name for ledger in ledgers for name in FILES]
+    sums = _SUMS_BYTES_MAX * max(1, len(ledgers)) + _SUM_BYTES_MAX * len(chunks)
+    most = dict.fromkeys(chunks, CHUNK_FILE_BYTES_MAX) | {CHECKSUMS: sums, WORDS: _WORDS_BYTES_MAX}
+    most |= {ledger + genesis_file.FILE: GENESIS_BYTES_MAX for ledger in ledgers}
+    expected = sorted(names) == sorted((*whole, *chunks, CHECKSUMS, WORDS)) and _are_snapshots(chunks)
+    if not ledgers or not expected or not all(map(_is_ours, packed.infolist())):
         raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
-    contents = (*FILES, *chunks)
+    contents = (*whole, *chunks)
     needed, free = sum(packed.getinfo(name).file_size for name in contents), shutil.disk_usage(place).free
     _require_bounds(packed, file, most, needed)
     if needed > free:
@@ -114,12 +119,15 @@ def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
             raise _damaged(name, file)
 
 
-def _is_one_snapshot(chunks: list[str]) -> bool:
-    """True of the names of all chunks of one snapshot, and of none."""
-    found = [_CHUNK.fullmatch(name) for name in chunks]
-    heights = {each[1] if each else "" for each in found}
-    numbers = sorted(int(each[2]) for each in found if each)
-    return not chunks or ("" not in heights and len(heights) == 1 and numbers == list(range(len(chunks))))
+def _are_snapshots(chunks: list[str]) -> bool:
+    """True of the names of all chunks of one snapshot a place, and of none."""
+    found: dict[str, list[tuple[str, int]]] = {}
+    for each in filter(None, map(_CHUNK.fullmatch, chunks)):
+        found.setdefault(each[1], []).append((each[2], int(each[3])))
+    return all(
+        len({height for height, _ in of}) == 1 and sorted(number for _, number in of) == list(range(len(of)))
+        for of in found.values()
+    )
 
 
 def _is_ours(entry: zipfile.ZipInfo) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,8 @@ from hmchain.ledger.engines.cometbft.audit import audited_to_the_end
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError
 from hmchain.ledger.engines.cometbft.stopped import ClosedStoreError
-from hmchain.ledger.genesis import SALT_BYTES, Before, Genesis
+from hmchain.ledger.engines.cometbft.storage import SNAPSHOTS, STATE
+from hmchain.ledger.genesis import SALT_BYTES, Before, Genesis, Signature
 from hmchain.ledger.refounding import RefoundingError
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
@@ -51,8 +52,12 @@ _AHEAD_MS_MAX = 10 * 60 * 1000
 """A proposal whose time lies further ahead is of a clock that is wrong: nodes would wait for that time."""
 
 
+Agreed = Callable[["Proposal"], None]
+"""Shows a proposal to whoever is to sign it; returns once that person has agreed."""
+
+
 class NotLeftError(InputError):
-    """This hospital is not among those that found the network again, or its steward's key is not here."""
+    """This hospital is not among those that found the network again, or the key is none of its officers'."""
 
     code = "not_left"
 
@@ -92,39 +97,56 @@ class Refounded:
 
 
 def propose(
-    folder: NodeFolder, lost: Collection[str], file: Path, progress: Progress, passphrase: str | None = None
+    folder: NodeFolder,
+    lost: Collection[str],
+    file: Path,
+    progress: Progress,
+    *,
+    agreed: Agreed,
+    key: Path | None = None,
+    passphrase: str | None = None,
 ) -> Proposal:
     """Propose to go on from this node's ledger without the `lost` members, sign it, and write the file that goes round.
 
-    Raises `RefoundingError`, `NotLeftError`, `NetworkFileError` for a file that is there, `AuditError` for a ledger
-    that does not hold, and what keys complain of.
+    It is signed with an officer's `key`, by default the steward's of the node, once `agreed` has returned. Raises
+    `RefoundingError`, `NotLeftError`, `NetworkFileError` for a file that is there, `AuditError` for a ledger that does
+    not hold, and what keys complain of.
     """
     if file.exists():
         raise NetworkFileError(f"{file} exists", "give another --output")
     network = folder.joined()
-    key = _steward_key(folder, passphrase)
+    signer = _officer_key(folder, key, passphrase)
     with _own_end(folder, network.genesis, _headers(folder, progress), progress) as state:
         ending = _ending(state)
         made = refounding.propose(state, network.genesis, lost, os.urandom(SALT_BYTES), now_ms())
-    signed = _signed(folder, Network(made, _peers(network, made)), key)
-    network_file.save(signed, file)
-    return _proposal(signed.genesis, ending)
+    return _agree(folder, Network(made, _peers(network, made)), _proposal(made, ending), signer, agreed, file)
 
 
-def read(folder: NodeFolder, file: Path, progress: Progress) -> Proposal:
-    """The meaning of a proposal, once this node's own ledger has given the very same. Raises as `sign` does."""
-    return _checked(folder, network_file.load(file), progress)
-
-
-def sign(folder: NodeFolder, file: Path, progress: Progress, passphrase: str | None = None) -> Proposal:
+def sign(
+    folder: NodeFolder,
+    file: Path,
+    progress: Progress,
+    *,
+    agreed: Agreed,
+    key: Path | None = None,
+    passphrase: str | None = None,
+) -> Proposal:
     """Sign a proposal that this node's own ledger gives too; the signature goes into the file.
 
     Raises `RefoundingError` for one that it does not give, and what `propose` raises.
     """
     told = network_file.load(file)
-    key = _steward_key(folder, passphrase)
-    found = _checked(folder, told, progress)
-    signed = _signed(folder, told, key)
+    signer = _officer_key(folder, key, passphrase)
+    return _agree(folder, told, _checked(folder, told, progress), signer, agreed, file)
+
+
+def _agree(
+    folder: NodeFolder, network: Network, found: Proposal, signer: SigningKey, agreed: Agreed, file: Path
+) -> Proposal:
+    """Sign what a person has agreed to: that very proposal, whatever the file holds by then."""
+    place = _place_of(folder, network.genesis, signer)
+    agreed(found)
+    signed = _signed(folder, network, place, signer)
     network_file.save(signed, file)
     return dataclasses.replace(found, unsigned=signed.genesis.unsigned)
 
@@ -200,29 +222,34 @@ def _require_left(folder: NodeFolder, genesis: Genesis) -> str:
 # -- signatures --------------------------------------------------------------------------------------------------------
 
 
-def _steward_key(folder: NodeFolder, passphrase: str | None) -> SigningKey:
-    return load_key(SigningKey, key_file(folder.keys, "steward"), passphrase)
+def _officer_key(folder: NodeFolder, key: Path | None, passphrase: str | None) -> SigningKey:
+    return load_key(SigningKey, key or key_file(folder.keys, "steward"), passphrase)
 
 
-def _signed(folder: NodeFolder, network: Network, key: SigningKey) -> Network:
-    """The file with this hospital's signature, and where its node is."""
-    genesis, organisation = network.genesis, _require_left(folder, network.genesis)
-    place = next(at for at, member in enumerate(genesis.members) if member.organisation == organisation)
-    if genesis.members[place].steward != key.public.raw:
-        hint = "sign where the steward's key is: its node's folder, or a copy of it"
-        raise NotLeftError(f"the key in {folder.keys} is not the one of {organisation}'s steward", hint)
-    own = network_file.load_introduction(folder.introduction)
+def _place_of(folder: NodeFolder, genesis: Genesis, signer: SigningKey) -> int:
+    """The place of this hospital among the members, if the key is one of its officers'. Raises `NotLeftError`."""
+    organisation = _require_left(folder, genesis)
+    place = [member.organisation for member in genesis.members].index(organisation)
+    if signer.public.raw not in _before(genesis).deciders[place].keys:
+        hint = "an officer of the hospital signs, with `--key FILE` if not with the steward's key of the node"
+        raise NotLeftError(f"the key is not one of {organisation}'s officers", hint)
+    return place
+
+
+def _signed(folder: NodeFolder, network: Network, place: int, signer: SigningKey) -> Network:
+    """The file with an officer's signature, and where the hospital's node is."""
+    genesis, own = network.genesis, network_file.load_introduction(folder.introduction)
     peers = list(network.peers)
-    peers[place] = Peer(organisation, own.node_id, folder.settings().address)
-    return Network(_with(genesis, {place: key.sign(genesis.signed_bytes)}), tuple(peers))
+    peers[place] = Peer(own.member.organisation, own.node_id, folder.settings().address)
+    signature = Signature(signer.public.raw, signer.sign(genesis.signed_bytes))
+    return Network(_with(genesis, [signature]), tuple(peers))
 
 
-def _with(genesis: Genesis, more: dict[int, bytes]) -> Genesis:
-    """The genesis with more signatures, by place."""
+def _with(genesis: Genesis, more: Iterable[Signature]) -> Genesis:
+    """The genesis with more signatures."""
     before = _before(genesis)
-    known = dict(enumerate(before.signatures)) | more
-    signatures = tuple(known.get(place, b"") for place in range(len(genesis.members)))
-    return replace(genesis, origin=replace(before, signatures=signatures))
+    known = {each.key: each for each in (*more, *before.signatures)} | {each.key: each for each in more}
+    return replace(genesis, origin=replace(before, signatures=tuple(known[key] for key in sorted(known))))
 
 
 def _merged(networks: Sequence[Network]) -> Network:
@@ -232,10 +259,9 @@ def _merged(networks: Sequence[Network]) -> Network:
     for other in networks[1:]:
         if other.genesis.digest != genesis.digest:
             raise NetworkFileError("the files are of different proposals", "all sign one and the same file")
-        for place, member in enumerate(genesis.members):
-            if member.organisation in genesis.unsigned and member.organisation not in other.genesis.unsigned:
-                genesis = _with(genesis, {place: _before(other.genesis).signatures[place]})
-                peers[place] = other.peers[place]
+        for place, peer in enumerate(other.peers):
+            peers[place] = peers[place] if peers[place].node_id else peer
+        genesis = _with(genesis, _before(other.genesis).signatures)
     return Network(genesis, tuple(peers))
 
 
@@ -314,11 +340,14 @@ def _take_up(folder: NodeFolder, network: Network) -> None:
         if folder.ledger.exists():
             files.rename(folder.ledger, staged / beginning.BEFORE)
         files.rename(staged, folder.ledger)
+    before = folder.ledger / beginning.BEFORE
     left = [path for path in sorted((folder.engine / DATA).iterdir()) if path.name != SIGNED]
-    if left or folder.sent.exists():
+    # Of the ledger of before what an audit needs is kept in its place: a state of it is executed again.
+    left += [path for path in (*before.glob(f"{STATE}*"), before / SNAPSHOTS, folder.sent) if path.exists()]
+    if left:
         aside = files.free_name(folder.path / ASIDE)
         files.make_folder(aside)
-        for path in [*left, *([folder.sent] if folder.sent.exists() else [])]:
-            files.rename(path, aside / path.name)
+        for path in left:
+            files.rename(path, aside / f"{path.parent.name}-{path.name}")  # both have a state.db
     folder.state_sync.unlink(missing_ok=True)
     network_file.save(network, folder.network)

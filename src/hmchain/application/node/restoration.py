@@ -18,6 +18,7 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
 from hmchain.files import free_name, make_folder, rename, sync_tree, write_whole
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.beginning import BEFORE, FOUNDING
 from hmchain.ledger.engines.block_store import BLOCKS
 from hmchain.ledger.engines.cometbft.damage import DATA, SIGNED
 from hmchain.ledger.engines.cometbft.home import write_secret
@@ -28,7 +29,7 @@ _PLAN = "plan.json"
 """In the folder of what is put in place: it is whole if this is there."""
 _LEDGER = (STATE, BLOCKS, BEGINNING)
 
-_NAMES = (DATA, *_LEDGER, genesis_file.FILE)
+_NAMES = (DATA, *_LEDGER, FOUNDING, BEFORE, genesis_file.FILE)
 """All that a restoration moves."""
 
 Move = tuple[Path, Path]

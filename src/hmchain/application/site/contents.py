@@ -51,9 +51,10 @@ _LEDGER = r"(?:ledger/|)"
 _PLACES: tuple[tuple[str, Kind], ...] = (
     (r".*(?:-wal|-shm)", Kind.LOCK),  # SQLite's logs: read, and checked, with the file beside them
     (r"(?:.*/)?(?:lock|[a-z]+\.lock)", Kind.LOCK),
-    (r".*\.(?:damaged|aside)-\d+|(?:.*/)?(?:damaged|before-restore)-\d+/.*|restoring/.*", Kind.ASIDE),
+    (r".*\.(?:damaged|aside)-\d+|(?:.*/)?(?:damaged|before-restore|engine-before)-\d+/.*", Kind.ASIDE),
+    (r"(?:restoring|refounding)/.*", Kind.ASIDE),
     (r".*\.part|.*\.next|(?:.*/)?incoming/.*|.*\.unfinished/.*", Kind.ASIDE),
-    (rf"{_LEDGER}(?:genesis\.json|blocks\.db|headers\.jsonl|beginning/.+)", Kind.LEDGER),
+    (rf"{_LEDGER}(?:before/)*(?:genesis\.json|blocks\.db|headers\.jsonl|(?:beginning|founding)/.+)", Kind.LEDGER),
     (rf"{_LEDGER}(?:validators/[^/]+\.db|state\.db)", Kind.STATE),
     (r"nodes/[^/]+/(?:genesis\.json|blocks\.db|headers\.jsonl|state\.db|beginning/.+)", Kind.NODE_LEDGER),
     (r"(?:.*/)?objects/.+", Kind.OBJECT),

@@ -7,7 +7,7 @@ for. A hospital that is in no network yet can begin with a folder of its own (`h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.record_store import choose_record_store
 from hmchain.application.site.run import RunFolder
-from hmchain.errors import InputError
+from hmchain.errors import InputError, LedgerError
 from hmchain.keys import SecretKey, WrappingKey, load_key
+from hmchain.ledger import genesis as genesis_file
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.deidentification.patients import read_rule
@@ -119,6 +120,19 @@ class HospitalFolder:
         folder = self.path.resolve().parent
         run = RunFolder(folder.parent)
         return run if folder == run.hospitals and run.ledger.is_dir() else None
+
+    def first_chain(self, chain_id: str) -> str:
+        """The id of the first chain of a chain's network: another one only where that was founded again since.
+
+        What is sealed for the network's people is sealed under this one, so that it is read on whatever chain follows.
+        """
+        ledger = self.node.ledger if self.node else self.run.ledger if self.run else None
+        if ledger is None:
+            return chain_id
+        with suppress(LedgerError):
+            known = [past.chain_id for past in genesis_file.load(ledger / genesis_file.FILE).chains]
+            return known[-1] if chain_id in known else chain_id
+        return chain_id
 
     @property
     def keys(self) -> Path:

@@ -187,6 +187,7 @@ def require_sound(introduction: Introduction, path: Path) -> None:
 def load(path: Path) -> Network:
     """Read a network file. Raises `NetworkFileError`, and `ProtocolError` for a network that needs another program."""
     network = _load(path, Network)
+    genesis_file.require_form(network.genesis)
     if [peer.organisation for peer in network.peers] != [m.organisation for m in network.genesis.members]:
         raise NetworkFileError(f"{path} names other nodes than members", "ask its sender for it again")
     return network

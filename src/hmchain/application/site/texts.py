@@ -50,6 +50,7 @@ class Texts(Redacted):
         if (known := self.kept(study, pin)) is not None:
             return known
         data = self.objects().get(pin.object, size=pin.size)
+        chain_id = self.folder.first_chain(chain_id)
         words = open_description(data, chain_id, study, self.folder.organisation, self.key, pin)
         self._keep(study, words)
         return shown(words.description)
@@ -60,6 +61,7 @@ class Texts(Redacted):
         The digest of the same words for the same study is the same again: whoever repeats a proposal asks for no other.
         """
         keys = ((member.organisation, member.wrapping) for member in members)
+        chain_id = self.folder.first_chain(chain_id)
         sealed = seal_description(chain_id, study, description, keys, self._salt(study, description))
         self.objects().put(sealed.data, address=sealed.pin.object)
         self._keep(study, sealed.words)

@@ -51,6 +51,11 @@ def commitment(genesis: Genesis) -> bytes:
         return state.commitment()
 
 
+def holds(directory: Path, genesis: Genesis) -> bool:
+    """Whether a ledger's directory holds a state that a chain which was founded again may begin with."""
+    return SnapshotStore(directory / FOUNDING).height == genesis.height
+
+
 def keep(state: State, directory: Path) -> None:
     """Keep a committed state as the one with which the chain in a ledger's directory begins."""
     SnapshotStore(directory / FOUNDING).take(state)

@@ -23,6 +23,7 @@ from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
 from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, DamagedLedgerError, TrustedHeader
 from hmchain.ledger.readers.states import VALIDATORS, cut_off
+from hmchain.ledger.readers.succession import Succession, audit_before
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
@@ -53,15 +54,30 @@ def replayed(
     trusted: TrustedHeader | None = None,
     progress: Progress | None = None,
     partial: bool = False,
+    alone: bool = False,
 ) -> Iterator[tuple[AuditReport, State]]:
     """The same, with the state that the blocks lead to, executed anew.
 
-    With `partial` what can be audited is: after the snapshot that a log begins with, up to the last kept header.
+    With `partial` what can be audited is: after the snapshot that a log begins with, up to the last kept header. The
+    chains that this one was founded again from are audited too, unless it is asked for `alone`; then `anchor` is its
+    own.
     """
     with ExitStack() as stack:
         with replay.findings():
-            found = stack.enter_context(_replayed(directory, anchor, trusted, progress, partial=partial))
-        yield found
+            genesis = genesis_file.load(directory / genesis_file.FILE)  # what needs another program is not touched
+            before = Succession() if alone else audit_before(directory, genesis, anchor, progress)
+            own = anchor if alone or anchor is None else genesis.digest
+            report, state = stack.enter_context(_replayed(directory, own, trusted, progress, partial=partial))
+        yield (
+            replace(
+                report,
+                anchor=replay.anchor_words(anchor, trusted),
+                checked=(*before.checked, *report.checked),
+                not_proven=(*report.not_proven, *before.not_proven),
+                earlier=tuple(past.genesis for past in genesis.chains[1:]),
+            ),
+            state,
+        )
 
 
 @contextmanager
@@ -73,7 +89,6 @@ def _replayed(
     *,
     partial: bool,
 ) -> Iterator[tuple[AuditReport, State]]:
-    genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
         is_of_a_node = (directory / archive_file.FILE).exists() or not (
             store.holds_votes or (directory / VALIDATORS).is_dir()

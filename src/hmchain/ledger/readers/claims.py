@@ -44,8 +44,8 @@ def first_unfounded(claims: LedgerClaims, genesis: Genesis, state: State) -> str
     """The first claim that is not the ledger's, in words; None if all of them are."""
     roots = {model.root.hex() for model in models.models(state)}
     checks = (
-        ("genesis", claims.genesis == genesis.digest.hex()),
-        ("chain id", claims.chain_id == genesis.chain_id),
+        ("genesis", claims.genesis in [past.genesis.hex() for past in genesis.chains]),
+        ("chain id", claims.chain_id in [past.chain_id for past in genesis.chains]),
         ("model", claims.model in roots),
         ("lineage", claims.origin is None or _is_origin(claims.origin, state)),
         *((f"approval of {each.study} by {each.hospital}", _is_said(each, state)) for each in claims.decisions),

@@ -44,7 +44,7 @@ def executed(directory: Path, progress: Progress | None = None) -> Iterator[Veri
             with _unaudited(genesis, store, progress) as state:
                 yield VerifiedState(state, Endorsement(0) if logged else founders(genesis), logged)
             return
-        with audit.replayed(directory, progress=progress, partial=True) as (_, state):
+        with audit.replayed(directory, progress=progress, partial=True, alone=True) as (_, state):
             yield VerifiedState(state, _signers(directory, genesis, store, state), logged)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -63,6 +63,7 @@ from hmchain.ledger.readers.states import (
 )
 from hmchain.ledger.readers.studies import StudyProposal, StudyRequest
 from hmchain.ledger.readers.study_status import StudyStatus
+from hmchain.ledger.readers.succession import audit_before, ledgers, require_before
 from hmchain.ledger.readers.transactions import TransactionView
 from hmchain.ledger.readers.uses import UseView
 from hmchain.ledger.state import State, UnreadableStateError
@@ -200,7 +201,20 @@ class LedgerReader:
         self.require_whole()
         if since <= (begins := self.begins_after):
             raise partial_log(begins, "does not show what a key signed before")
-        return list(deeds.deeds(self._store, keys, since))
+        if since > self.genesis.height:
+            return list(deeds.deeds(self._store, keys, since))
+        self._require_before("does not show what a key signed before")
+        found: list[KeyDeed] = []
+        for directory in ledgers(self._directory):
+            with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
+                found += deeds.deeds(store, keys, since)
+        return found
+
+    def _require_before(self, cannot: str) -> None:
+        """See that the chains before this one lie beside it, and hold. Raises `PartialLogError`, `AuditError`."""
+        if self.genesis.before is not None:
+            require_before(self._directory, self.genesis, cannot)
+            audit_before(self._directory, self.genesis, progress=self._progress)
 
     def anchored_log(self, organisation: str) -> AnchoredLog:
         """All that is known of the log of an organisation's security events. Raises what `require_whole` raises."""
@@ -219,6 +233,8 @@ class LedgerReader:
         except unknown as error:
             if begins := self.begins_after:
                 raise partial_log(begins, f"does not show what {happened} before: {error.what} in it") from error
+            if self.genesis.before is not None:
+                require_before(self._directory, self.genesis, f"does not show what {happened} before: {error.what}")
             raise
 
     def require_whole(self) -> WholeLog:
@@ -253,8 +269,14 @@ class LedgerReader:
         `PartialLogError` where it may have begun before the log, and what `require_whole` raises.
         """
         self.require_whole()
+        self._require_before("does not show what made a model before")
         with self._denying_nothing(NothingToTraceError, "began"):
-            return self._trace(study, dataset)
+            found = self._trace(study, dataset)
+        if isinstance(found, StudyTrace) and not found.model_root:  # no block has what a founding again registers
+            made = next((each for each in self.models() if each.study == found.spec.name), None)
+            if made is not None:
+                return replace(found, model_root=made.root, weights_root=made.weights, meaning=made.meaning)
+        return found
 
     def _trace(self, study: str | None, dataset: str | None) -> StudyTrace | DatasetTrace:
         if dataset is None:

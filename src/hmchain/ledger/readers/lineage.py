@@ -7,6 +7,7 @@ blocks are believed here: `audit.verify` is what checks them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -34,8 +35,9 @@ from hmchain.ledger.contracts.members.enrolment import InvitePerson, ReplaceKey
 from hmchain.ledger.contracts.members.membership import Admit, Member, ProposeAction
 from hmchain.ledger.contracts.members.recovery import Recover
 from hmchain.ledger.contracts.members.rotation import RotateKey
-from hmchain.ledger.engines.block_store import BlockStore, StoredBlock
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.events import AboutStudy, LedgerEvent
+from hmchain.ledger.readers.succession import ledgers
 from hmchain.ledger.readers.traced_words import RequestWords, TracedTransaction
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
 
@@ -304,14 +306,13 @@ class _History:
 
     @classmethod
     def read(cls, directory: Path) -> _History:
-        """Read all blocks of a ledger."""
-        store = BlockStore(directory / "blocks.db", read_only=True)
-        try:
-            history = cls(genesis_file.load(directory / genesis_file.FILE).members)
-            for stored in store.blocks():
-                history._read_block(stored)
-        finally:
-            store.close()
+        """Read all blocks of a ledger, after those of the ledgers before it that lie beside it."""
+        found = ledgers(directory)
+        history = cls(genesis_file.load(found[0] / genesis_file.FILE).members)
+        for each in found:
+            with closing(BlockStore(each / BLOCKS, read_only=True)) as store:
+                for stored in store.blocks():
+                    history._read_block(stored)
         return history
 
     def _learn_keys(self, member: Member) -> None:
@@ -324,7 +325,7 @@ class _History:
             if receipt.code != OK:
                 continue
             transaction = decode_trusted(wire, SignedTransaction).transaction
-            owner = self._owners[transaction.sender]
+            owner = self._owners.get(transaction.sender, "")
             entry = TracedTransaction(stored.height, block.header.time_ms, transaction_digest(wire), owner)
             body = contracts.decode_body(transaction.body)
             reader = _READERS.get(type(body))

@@ -97,6 +97,8 @@ class AuditReport:
     not_proven: tuple[str, ...]
     begins_after: int = 0
     """The block after which the log begins, with the state that it led to; 0 for a log from the genesis on."""
+    earlier: tuple[bytes, ...] = ()
+    """Digests of the geneses of chains that this one was founded again from."""
     unsigned: tuple[str, ...] = ()
     """In words, of blocks at the end that no header at hand signs."""
 

@@ -12,21 +12,24 @@ from msgspec.structs import replace
 
 from hmchain.canonical import decode, encode
 from hmchain.errors import HMChainError
+from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import refounding
 from hmchain.ledger.blocks import InvalidProposal, proposal_bytes
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.contracts.members import membership, parameters, refounded, standings, upgrades
+from hmchain.ledger.contracts.members.enrolment import SuspendPerson
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction
 from hmchain.ledger.engines.embedded import Behaviour, EmbeddedLedger
 from hmchain.ledger.engines.ledger import RefusedError
-from hmchain.ledger.genesis import Before, Genesis, GenesisError
+from hmchain.ledger.genesis import Before, Deciders, Genesis, GenesisError
 from hmchain.ledger.readers import replay
 from hmchain.ledger.refounding import RefoundingError
 from hmchain.ledger.state import SnapshotError, State
 from support.ledger_network import SCHEMA, Network, signing_key, validator_keys
-from support.refounded_chain import LOST, carried_from, proposed, refound, salt_after, signed
+from support.one_machine import OneMachine, person_key
+from support.refounded_chain import LOST, carried_from, proposed, refound, salt_after, signatures, signed
 
 
 @pytest.fixture
@@ -173,6 +176,9 @@ ATTACKS: dict[str, Callable[[Genesis], Genesis]] = {
     "another members": lambda told: replace(
         told, members=(told.members[0], replace(told.members[1], steward=signing_key("z", "steward").public.raw))
     ),
+    "another deciders": lambda told: replace(
+        told, origin=replace(before_of(told), deciders=(Deciders((bytes(32),), 1), before_of(told).deciders[1]))
+    ),
     "another parameters": lambda told: replace(told, parameters=replace(told.parameters, jail_ms=5_000)),
     "another notice_ms": lambda told: replace(told, notice_ms=1),
     "another name": lambda told: replace(told, name="other"),
@@ -248,9 +254,38 @@ def test_signatures_are_no_part_of_the_digest_and_are_of_no_other_genesis(networ
     assert decode(encode(done), Genesis) == done
     later = replace(done, time_ms=done.time_ms + 1)
     assert later.unsigned == ("a", "b") and later.digest != done.digest
-    swapped = replace(done, origin=replace(before_of(done), signatures=tuple(reversed(before_of(done).signatures))))
-    assert swapped.unsigned == ("a", "b")
-    assert replace(done, origin=replace(before_of(done), signatures=(b"",))).unsigned == ("a", "b")
+    first, second = before_of(done).signatures
+    swapped = (replace(first, key=second.key), replace(second, key=first.key))
+    assert replace(done, origin=replace(before_of(done), signatures=swapped)).unsigned == ("a", "b")
+    twice = replace(done, origin=replace(before_of(done), signatures=(first, first)))
+    assert len(twice.unsigned) == 1
+    stranger = signatures(told, [signing_key("c", "steward"), signing_key("a", "validator")])
+    assert replace(done, origin=replace(before_of(done), signatures=stranger)).unsigned == ("a", "b")
+
+
+def test_where_there_are_two_officers_both_sign() -> None:
+    bed = OneMachine()
+    bed.enrol("a", "o1", "officer")
+    bed.enrol("b", "s1", "steward")
+    told = proposed(bed.state, bed.founding, LOST, bed.now_ms + 1)
+    assert [(len(each.keys), each.needed) for each in before_of(told).deciders] == [(2, 2), (1, 1)]
+
+    def unsigned(*keys: SigningKey) -> tuple[str, ...]:
+        return replace(told, origin=replace(before_of(told), signatures=signatures(told, keys))).unsigned
+
+    office, other, b = signing_key("a", "steward"), person_key("a", "o1"), signing_key("b", "steward")
+    assert unsigned(office, b) == unsigned(other, b) == ("a",)
+    assert unsigned(office, other) == ("b",) and unsigned(office, other, b) == ()
+    assert unsigned(office, other, person_key("b", "s1")) == ("b",), "a steward is no officer"
+
+
+def test_a_key_that_was_cut_off_agrees_to_nothing() -> None:
+    bed = OneMachine()
+    bed.enrol("a", "o1", "officer")
+    bed.enrol("b", "o1", "officer")
+    assert bed.person("b", "o1", SuspendPerson("steward")) == "ok"
+    with pytest.raises(RefoundingError, match="b has 1 officers whose keys count, and 2 must sign"):
+        proposed(bed.state, bed.founding, LOST, bed.now_ms + 1)
 
 
 # -- what begins it ----------------------------------------------------------------------------------------------------

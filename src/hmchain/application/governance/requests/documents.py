@@ -190,6 +190,7 @@ class Documents(Redacted):
         asks for no other. Raises `StorageError`, or `KeyMaterialError` of a reader's key.
         """
         listed, store = sorted(readers, key=lambda member: member.organisation), self.objects()
+        chain_id = self.folder.first_chain(chain_id)
         remembered = self._place(chain_id, request, document, listed)
         if (known := _remembered(remembered)) is not None and self._stands(store, chain_id, request, known):
             return known
@@ -214,7 +215,7 @@ class Documents(Redacted):
         Raises `NoReaderError`, `OtherDocumentError`, `MissingObjectError` or another `StorageError`, or what keys
         complain of.
         """
-        store = self.objects()
+        store, chain_id = self.objects(), self.folder.first_chain(chain_id)
         keys = self._keys(store, chain_id, request, digest)
         if not 0 < keys.size <= _SEALED_BYTES_MAX or len(keys.object) != len(digest):
             raise _other()
@@ -234,7 +235,7 @@ class Documents(Redacted):
         What a ledger calls a document may be any object: nothing goes that is no key object of this request, but for
         what is damaged, which nobody can read, and which its store could mend.
         """
-        store = self.objects()
+        store, chain_id = self.objects(), self.folder.first_chain(chain_id)
         with suppress(MissingObjectError, OtherDocumentError):
             with suppress(TamperedObjectError, WrongSizeError):
                 self._keys(store, chain_id, request, digest)

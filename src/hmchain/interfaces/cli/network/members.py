@@ -80,12 +80,20 @@ def join(
         list[str] | None,
         typer.Option("--rpc", metavar="HOST:PORT", help="With it, twice: where two members' nodes answer commands."),
     ] = None,
-) -> None:
+    founding: Annotated[
+        Path | None,
+        typer.Option(
+            "--founding", metavar="PLACE",
+            help="Of a network that was founded again: a member's ledger, its folder or an exported file.",
+        ),
+    ] = None,
+) -> None:  # fmt: skip
     """Let this node join a network, as a founder or to be admitted later."""
     folder = NodeFolder(directory)
     joined = joining.join(
         folder, file, genesis=None if genesis is None else parse_digest(genesis), signs_above=signs_above,
-        snapshot=_snapshot_source(trust, rpc or [], wanted=from_snapshot), passphrase=passphrase(),
+        snapshot=_snapshot_source(trust, rpc or [], wanted=from_snapshot), founding=founding,
+        passphrase=passphrase(),
     )  # fmt: skip
     output.show(joined, lambda done: show.show_joined(done, folder, compare=genesis is None))
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hmchain.application.node import refounding
-from hmchain.application.node.refounding import Proposal, Refounded
+from hmchain.application.node.refounding import Agreed, Proposal, Refounded
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import utc
 from hmchain.interfaces.cli import output
@@ -24,6 +24,17 @@ app = typer.Typer(
 SIGN = "Sign this for the hospital? It holds once every hospital that is left has signed"
 _AUDIT = "executing blocks"
 
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key", metavar="FILE", help="The person's key file.", show_default="the steward's, keys/steward.key"
+    ),
+]
+
+
+def _agreed(*, yes: bool) -> Agreed:
+    return lambda told: confirm(SIGN, yes=yes, about=lambda: _show(told))
+
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network refound propose --without south --without west"))
 def propose(
@@ -34,13 +45,17 @@ def propose(
     out: Annotated[Path, typer.Option("--output", metavar="FILE", help="The file that goes round.")] = Path(
         "refound.json"
     ),
+    key: KeyOption = None,
+    yes: YesOption = False,
 ) -> None:
     """Propose to go on from this node's audited ledger without those that are lost, and sign it.
 
     Nothing changes yet. One of the hospitals that are left does this; the others sign what it wrote.
     """
     with output.progress_bar(_AUDIT) as progress:
-        made = refounding.propose(NodeFolder(directory), without, out, progress, passphrase())
+        made = refounding.propose(
+            NodeFolder(directory), without, out, progress, agreed=_agreed(yes=yes), key=key, passphrase=passphrase()
+        )
     output.show(made, lambda found: _show_proposed(found, out))
 
 
@@ -48,14 +63,14 @@ def propose(
 def sign(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file that a member proposed.")],
     directory: NodeOption = DEFAULT_FOLDER,
+    key: KeyOption = None,
     yes: YesOption = False,
 ) -> None:
     """Sign a proposal that this node's own ledger gives too; any other one is refused. The signature goes into it."""
-    folder = NodeFolder(directory)
     with output.progress_bar(_AUDIT) as progress:
-        told = refounding.read(folder, file, progress)
-        confirm(SIGN, yes=yes, about=lambda: _show(told))
-        found = refounding.sign(folder, file, progress, passphrase())
+        found = refounding.sign(
+            NodeFolder(directory), file, progress, agreed=_agreed(yes=yes), key=key, passphrase=passphrase()
+        )
     output.show(found, lambda signed: _show_proposed(signed, file))
 
 

@@ -198,6 +198,15 @@ def officers(state: State, organisation: str) -> list[str]:
     return ([STEWARD] if office_status(state, organisation, STEWARD) in ENROLLED else []) + named
 
 
+def deciding_keys(state: State, organisation: str) -> tuple[tuple[bytes, ...], int]:
+    """The keys of the officers whose word counts now, in order of key, and how many of them give power: two of two."""
+    named = [each.key for each in people(state, organisation) if OFFICER in each.roles and each.status is Status.ACTIVE]
+    entry = membership.membership(state, organisation)
+    if entry is not None and office_status(state, organisation, STEWARD) is Status.ACTIVE:
+        named.append(entry.member.steward)
+    return tuple(sorted(named)), min(2, len(officers(state, organisation)))
+
+
 def with_role(state: State, organisation: str, role: str) -> list[PersonRef]:
     """The persons who may act in a role now, offices among them."""
     in_office = role in OFFICES and office_status(state, organisation, role) is Status.ACTIVE
