@@ -21,13 +21,15 @@ from hmchain.application.learning.study_request import study_content
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
 from hmchain.application.security.log import this_user
+from hmchain.application.security.transactions import sent
 from hmchain.application.site.activity import ActivityLog, Deed, What
 from hmchain.application.site.hospital import HospitalFolder, open_vault
 from hmchain.application.site.keyring import Keyring
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
+from hmchain.keys import SigningKey
 from hmchain.ledger import contracts
-from hmchain.ledger.context import AGENT
+from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD
 from hmchain.ledger.contracts.data import requests
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, Schema, rounded_count
@@ -201,11 +203,16 @@ class Hospital:
 
     def as_steward(self, body: contracts.Body) -> bytes:
         """A transaction signed with the steward's key."""
-        return signed(self.keys.steward, self.node, body)
+        return self._signed(self.keys.steward, STEWARD, body)
 
     def as_scientist(self, body: contracts.Body) -> bytes:
         """A transaction signed with the scientist's key."""
-        return signed(self.keys.scientist, self.node, body)
+        return self._signed(self.keys.scientist, SCIENTIST, body)
+
+    def _signed(self, key: SigningKey, role: str, body: contracts.Body) -> bytes:
+        wire = signed(key, self.node, body)
+        sent(self.folder.activity, body, role, wire)
+        return wire
 
     # Descriptions
 

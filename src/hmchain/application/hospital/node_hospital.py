@@ -7,7 +7,10 @@ from contextlib import ExitStack, closing
 
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.study_end import is_finished
+from hmchain.application.security.transactions import sent
 from hmchain.ledger import contracts
+from hmchain.ledger.context import AGENT
+from hmchain.ledger.contracts.members.anchors import AnchorLog
 from hmchain.ledger.engines.ledger import Ledger, offer, require, signed
 
 _IDLE_SECONDS = 0.02
@@ -41,7 +44,10 @@ class NodeHospital:
         """Have the agent send one thing more, if there is any; what the node does not take is dropped."""
         if body is not None:
             agent = self.hospital.agent
-            offer(self.ledger, [signed(agent.signer, agent.node, body, agent.random)])
+            wire = signed(agent.signer, agent.node, body, agent.random)
+            if not isinstance(body, AnchorLog):  # an event for each anchor would want one itself
+                sent(self.hospital.folder.activity, body, AGENT, wire)
+            offer(self.ledger, [wire])
 
     def catch_up(self) -> bool:
         """Take in every block that the node has; False if there is none that is new."""

@@ -10,8 +10,8 @@ from enum import Enum
 
 import msgspec
 
-DONE, BEGUN = "done", "begun"
-"""Outcomes; every other one is the code of what went wrong."""
+DONE, BEGUN, SENT = "done", "begun", "sent"
+"""Outcomes; every other one is the code of what went wrong. What is sent, the ledger says how it ended."""
 
 
 class Asset(Enum):

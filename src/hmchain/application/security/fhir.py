@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hmchain.application.security.checking import Checked
-from hmchain.application.security.events import BEGUN, DONE, Event, Kind
+from hmchain.application.security.events import BEGUN, DONE, SENT, Event, Kind
 
 BALP = "https://profiles.ihe.net/ITI/BALP/StructureDefinition/"
 SOURCE = f"{BALP}IHE.BasicAudit.PrivacyDisclosure.Source"
@@ -71,7 +71,7 @@ def audit_event(line: Checked, organisation: str) -> dict[str, Any]:
         "subtype": [{"system": KIND_SYSTEM, "code": event.kind.value}],
         "action": action,
         "recorded": datetime.fromtimestamp(line.at_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "outcome": _SUCCESS if event.outcome in (DONE, BEGUN) else _MINOR_FAILURE,
+        "outcome": _SUCCESS if event.outcome in (DONE, BEGUN, SENT) else _MINOR_FAILURE,
         "outcomeDesc": event.outcome,
         "agent": _agents(event, organisation),
         "source": {

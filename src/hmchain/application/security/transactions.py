@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from hmchain.application.security.events import BEGUN, DONE, Event, Kind
+from hmchain.application.security.events import BEGUN, DONE, SENT, Event, Kind
 from hmchain.application.security.log import record
 from hmchain.canonical import Record
 from hmchain.errors import HMChainError
@@ -74,6 +74,11 @@ def event_of(body: Record, person: str, wire: bytes) -> Event:
         transaction=transaction_digest(wire).hex(),
         digest=next((found.hex() for found in _all(body, _DIGESTS, bytes) if len(found) == _DIGEST_BYTES), ""),
     )
+
+
+def sent(log: Path, body: Record, role: str, wire: bytes) -> None:
+    """Write down that a key of the hospital's signs a transaction in this process. Raises `ActivityLogError`."""
+    record(log, replace(event_of(body, "", wire), role=role, outcome=SENT))
 
 
 def _first(body: Any, names: tuple[str, ...], kind: type) -> Any:

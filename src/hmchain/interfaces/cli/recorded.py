@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hmchain.application.security.events import BEGUN, DONE, Event, Kind
+import typer
+
+from hmchain.application.security.events import BEGUN, DONE, SENT, Event, Kind
 from hmchain.application.security.log import watched
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.node import NodeFolder
@@ -29,7 +31,6 @@ KINDS: dict[str, Kind] = {
 """Of commands that are more than one of them."""
 AUDITORS = frozenset(("audit verify", "audit events"))
 """What is asked of copies, too."""
-_INTERRUPTED = "interrupted"
 
 
 @contextmanager
@@ -41,25 +42,25 @@ def recorded(words: str, folder: Path, *, changes: bool) -> Iterator[None]:
     with watched() as events:
         try:
             yield
-        except KeyboardInterrupt:
-            _failed(words, folder, events, _INTERRUPTED, changes=changes)
+        except (typer.Exit, typer.Abort):  # it showed what it has to show, or a person said no
             raise
-        except HMChainError as error:
+        except BaseException as error:
             is_key = isinstance(error, KeyMaterialError)
-            _failed(words, folder, events, error.code, changes=changes or is_key, is_key=is_key)
+            is_told = any(each.outcome not in (DONE, BEGUN, SENT) for each in events)
+            if not is_told and (changes or is_key or words in KINDS):
+                kind = Kind.KEY_REFUSED if is_key else KINDS.get(words, Kind.COMMAND)
+                _note(folder, Event(kind, words, outcome=_code(error)))
             raise
-        except OSError:
-            _failed(words, folder, events, "file_access", changes=changes)
-            raise
-        if not events and (changes or words in KINDS):
+        is_told = any(each.kind is not Kind.KEY_OPENED for each in events)
+        if not is_told and (changes or words in KINDS):
             _note(folder, Event(KINDS.get(words, Kind.COMMAND), words))
 
 
-def _failed(words: str, folder: Path, events: list[Event], code: str, *, changes: bool, is_key: bool = False) -> None:
-    is_told = any(each.outcome not in (DONE, BEGUN) for each in events)
-    if not is_told and (changes or words in KINDS):
-        kind = Kind.KEY_REFUSED if is_key else KINDS.get(words, Kind.COMMAND)
-        _note(folder, Event(kind, words, outcome=code))
+def _code(error: BaseException) -> str:
+    """What went wrong, by a name that quotes nothing."""
+    if isinstance(error, HMChainError):
+        return error.code
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
 def _note(folder: Path, event: Event) -> None:
