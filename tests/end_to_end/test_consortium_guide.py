@@ -260,10 +260,10 @@ def test_an_outsider_follows_the_auditor_s_guide(
     north.type("rm -f ledger.zip; hmchain model export brightness --output model.safetensors")
     given = [line for block in re.findall(r"^```sh.*\n((?:.*\n)+?)```$", AUDITOR.read_text("utf-8"), re.M)
              for line in block.splitlines()]  # fmt: skip
-    at_home = [line for line in given if line.startswith(("hmchain node", "hmchain data"))]
+    at_home = [line for line in given if line.startswith(("hmchain node", "hmchain data", "hmchain audit bundle"))]
     for line in at_home:
         north.type(" ".join(gaps.get(word, word) for word in shlex.split(line, comments=True)))
-    sent = ("ledger.zip", "model.safetensors", "record.json")
+    sent = ("ledger.zip", "model.safetensors", "record.json", "north.zip")
     for name in sent:
         shutil.copyfile(north.file(name), tmp_path / name)
         (tmp_path / name).chmod(0o444)
@@ -272,10 +272,11 @@ def test_an_outsider_follows_the_auditor_s_guide(
     outside = [line for line in given if line not in at_home]
     for line in outside:
         hmchain(*(gaps.get(word, word) for word in shlex.split(line, comments=True)[1:]))
-    assert len(at_home) == 2 and len(outside) == 17
+    assert len(at_home) == 3 and len(outside) == 20
     assert answer("study", "status", "ledger.zip")["status"] == "finished"
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted((*sent, "proof.json", "brightness.html"))
-    assert not any(secret in (tmp_path / "ledger.zip").read_bytes() for secret in private_keys(north))
+    for name in ("ledger.zip", "north.zip"):
+        assert not any(secret in (tmp_path / name).read_bytes() for secret in private_keys(north))
 
 
 def test_only_public_files_changed_hands(followed: Followed) -> None:

@@ -110,6 +110,10 @@ class Consortium:
         """As `submit`, and raise `RefusedTransactionError` unless all succeed."""
         require(self.ledger, wires, self.on_block)
 
+    def anchor_logs(self) -> None:
+        """Anchor each hospital's log of security events as it is now."""
+        self.require(*(wire for hospital in self.hospitals.values() for wire in hospital.log_anchor()))
+
     def produce_block(self) -> BlockResult | None:
         """Decide a block of what waits and tell `on_block`."""
         decided = self.ledger.produce_block()

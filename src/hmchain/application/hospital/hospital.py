@@ -20,6 +20,7 @@ from hmchain.application.learning.pinned import WordsPin, read_training
 from hmchain.application.learning.study_request import study_content
 from hmchain.application.learning.trainers.local import SPLITS, Cohort, Split
 from hmchain.application.learning.trainers.trainer import Examples, is_rows
+from hmchain.application.security import log
 from hmchain.application.security.log import this_user
 from hmchain.application.security.transactions import sent
 from hmchain.application.site.activity import ActivityLog, Deed, What
@@ -38,7 +39,8 @@ from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Requ
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import StudySpec
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members import anchors, membership, upgrades
+from hmchain.ledger.contracts.members.anchors import AnchorLog
 from hmchain.ledger.engines.ledger import Node, signed
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
@@ -213,6 +215,14 @@ class Hospital:
         wire = signed(key, self.node, body)
         sent(self.folder.activity, body, role, wire)
         return wire
+
+    def log_anchor(self) -> list[bytes]:
+        """What anchors the log of security events as it is now; nothing if it is anchored, or the rules have none."""
+        state, (size, head) = self.node.state, log.head(self.folder.activity)
+        last = anchors.anchor(state, self.organisation)
+        if not upgrades.has_sharing(state) or size <= (last.size if last is not None else 0):
+            return []
+        return [signed(self.keys.agent, self.node, AnchorLog(size, head))]
 
     # Descriptions
 

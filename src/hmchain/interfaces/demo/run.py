@@ -241,6 +241,7 @@ def _conclude(
     with stages("score and compare"), story.progress("scoring"):
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
         story.results(scored.results)
+    consortium.anchor_logs()
     anchor = consortium.ledger.genesis.digest
     with story.progress("keeping headers and votes") as report:
         stage.seal(report)
