@@ -8,6 +8,7 @@ from pathlib import Path
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.security import log
 from hmchain.application.security.account import Account, account
+from hmchain.application.security.checking import require_earlier
 from hmchain.application.security.events import Kind
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import LedgerError
@@ -22,6 +23,7 @@ def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind]
     """
     known, why_not = _known(place)
     lines = log.read(place.activity)
+    require_earlier(place.activity, f"the log of {place.organisation}")
     return account(lines, known, since_ms=since_ms, kinds=kinds), why_not
 
 

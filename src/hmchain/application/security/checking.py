@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from hmchain.application.security.events import Event, Kind
-from hmchain.application.security.log import NOTHING, Written, detail, link
+from hmchain.application.security.log import EARLIER, NOTHING, Written, detail, earlier, link, read, read_earlier
 from hmchain.errors import AuditError
 
+_AT_MS_MAX = 253_402_300_799_999
+"""The last moment that calendars and FHIR can write."""
 _COMPARE = "compare it with a backup, and with copies that auditors have: what is beyond this line is nobody's word"
 
 
@@ -56,7 +59,20 @@ def checked(lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str) 
         raise _defect(what, "")
 
 
+def require_earlier(path: Path, whose: str) -> None:
+    """Hold the lines of a version without chains against the first event, which binds them. Raises `LogDefectError`."""
+    first = next(read(path), None)
+    if first is None or _typed(first, whose).what != EARLIER:
+        return
+    if detail(first.salt, earlier(list(read_earlier(path)))) != first.typed.digest:
+        raise _defect(f"what stands in {whose} before its chain was changed", "")
+
+
 def _typed(line: Written, whose: str) -> Event:
+    """The event of a line whose fields are of their types: who writes into the file is not bound to any."""
+    values = (line.number, line.at_ms, line.event, line.link, line.salt, line.own)
+    if list(map(type, values)) != [int, int, str, bytes, bytes, str] or not 0 <= line.at_ms <= _AT_MS_MAX:
+        raise _defect(f"event {line.number} of {whose} is none", "")
     try:
         return line.typed
     except msgspec.DecodeError as error:
@@ -65,7 +81,7 @@ def _typed(line: Written, whose: str) -> Event:
 
 def _require_first(line: Written, event: Event, whose: str) -> None:
     """The chain begins with a line that says so; after those of a version without chains it has a higher number."""
-    if event.kind is not Kind.LOG_BEGUN or (line.number != 1 and not event.what):
+    if event.kind is not Kind.LOG_BEGUN or line.number < 1 or (line.number != 1 and event.what != EARLIER):
         raise _defect(f"the beginning of {whose} is missing", f"it begins with event {line.number}")
 
 

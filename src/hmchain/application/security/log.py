@@ -31,6 +31,8 @@ from hmchain.sqlite import Synchronous
 
 NOTHING = bytes(32)
 """What the first line's link binds."""
+EARLIER = "earlier-lines"
+"""What a chain begins with that binds lines of a version without chains."""
 _SALT_BYTES = 16
 _EARLIER = "SELECT number, at_ms, ends, body FROM lines ORDER BY number"
 _SCHEMA = """
@@ -130,7 +132,7 @@ class SecurityLog:
         """The first line: it makes the chain one of its kind, and binds the lines of a version without chains."""
         known = self._file.execute(_EARLIER).fetchall() if _has(self._file, "lines") else []
         number, salt = (known[-1][0] if known else 0) + 1, secrets.token_bytes(_SALT_BYTES)
-        what = "earlier-lines" if known else ""
+        what = EARLIER if known else ""
         event = Event(Kind.LOG_BEGUN, what, user=this_user(), digest=detail(salt, earlier(known)))
         self._add(number, NOTHING, event, "", salt)
         found: bytes = self._file.execute("SELECT link FROM events").fetchone()[0]

@@ -121,6 +121,8 @@ def signed_anew(made: Path, target: Path, role: str, **changes: Any) -> Path:
         ("events.jsonl", lambda data: b"".join(data.splitlines(keepends=True)[:-1]), "bundle_defect"),
         ("events.jsonl", lambda data: data.replace(b"head", b"hand"), "log_defect"),
         ("events.jsonl", lambda data: b"x" + data, "bundle_defect"),
+        ("events.jsonl", lambda data: data.replace(b'"at_ms":', b'"at_ms":-'), "log_defect"),
+        ("events.jsonl", lambda data: data.replace(b'"at_ms":1', b'"at_ms":9991'), "log_defect"),
         ("events.jsonl", lambda data: b"".join(sorted(data.splitlines(keepends=True))[::-1]), "log_defect"),
         ("ledger.zip", lambda data: data[:-1] + b"x", "bundle_defect"),
         ("manifest.json", lambda data: data.replace(b'"a"', b'"b"'), "bundle_defect"),
@@ -228,6 +230,12 @@ def require_disclosure(made: dict[str, Any], *, arrives: bool) -> None:
         "UPDATE events SET own = replace(own, '12', '11') WHERE own <> ''",
         "UPDATE events SET number = 99 WHERE number = 5",
         "DELETE FROM events",
+        "UPDATE events SET at_ms = 'x'",
+        "UPDATE events SET at_ms = -1 WHERE number = 2",
+        "UPDATE events SET at_ms = 9e15 WHERE number = 2",
+        "UPDATE events SET event = x'00' WHERE number = 2",
+        "UPDATE events SET link = 'x' WHERE number = 2",
+        "UPDATE events SET number = -number",
     ],
 )
 def test_a_log_that_was_cut_reordered_or_rewritten_ends_with_7(statement: str, own: Path, capsys: Captured) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.security.checking import Checked, LogDefectError, checked
+from hmchain.application.security.checking import Checked, LogDefectError, checked, require_earlier
 from hmchain.application.security.events import ASSETS, Event, Kind
 from hmchain.application.security.log import SecurityLog, Written, read, record, this_user
 from hmchain.application.site.activity import KINDS, Deed, What, read_lines, recorded
@@ -133,5 +133,10 @@ def test_lines_of_a_version_without_chains_are_bound_by_the_first_line(tmp_path:
     assert [line.number for line in read_lines(path)] == [1, 2]
     found = check(list(read(path)))
     assert [(each.number, each.event.kind) for each in found] == [(3, Kind.LOG_BEGUN), (4, Kind.SIGN_IN)]
+    require_earlier(path, WHOSE)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE lines SET at_ms = 7 WHERE number = 2")
+    with pytest.raises(LogDefectError, match="before its chain"):
+        require_earlier(path, WHOSE)
     with pytest.raises(LogDefectError, match="beginning"):
         check([replace(list(read(path))[1], number=9)])
