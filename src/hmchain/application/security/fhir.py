@@ -56,7 +56,7 @@ _TYPES: dict[Kind, tuple[tuple[str, str], str]] = {
 }  # fmt: skip
 """Type by DICOM's codes (PS3.16, CID 400), and action: create, read, update, delete, execute."""
 _DISCLOSURES = frozenset((Kind.DATA_EXPORTED, Kind.TRANSFER, Kind.BREAK_GLASS))
-_ARRIVALS = frozenset(("receive_records",))
+_ARRIVALS = frozenset(("receive_records", "receive"))
 _SUCCESS, _MINOR_FAILURE = "0", "4"
 
 
@@ -122,7 +122,7 @@ def _disclose(made: dict[str, Any], event: Event, organisation: str) -> None:
     """Make it a disclosure by BALP: at its source, or at its recipient where what was given arrived."""
     arrives = event.what in _ARRIVALS
     code, words, action = (*_IMPORT, "C") if arrives else (*_EXPORT, "R")
-    other = event.other or "not on the ledger"
+    other = event.other or "not named here"
     source, recipient = (other, organisation) if arrives else (organisation, other)
     made["meta"] = {"profile": [RECIPIENT if arrives else SOURCE]}
     made["type"], made["action"] = {"system": _DCM, "code": code, "display": words}, action
