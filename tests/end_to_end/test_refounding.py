@@ -149,6 +149,9 @@ def test_two_of_four_found_it_again(consortium: Consortium, tmp_path: Path, monk
     for site in (east, north):
         done = answer(*join, folder(site))
         assert done["genesis"] == made["genesis"] and answer(*join, folder(site)) == done, "and once more"
+    lone = ("--output", str(tmp_path / "lone.json"), "--without", "north", "--yes", "--dir", folder(east))
+    assert answer("network", "refound", "propose", *lone)["height"] == ended + 1, "a chain that decided nothing yet"
+    for site in (east, north):
         site.start()
     until(lambda: all(site.status().running for site in sites.values()), "two running nodes")
     until(lambda: all(site.status().peers for site in sites.values()), "connections")

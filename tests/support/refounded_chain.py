@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.hospital.founding import validator_keys as validators_of
 from hmchain.canonical import digest
 from hmchain.keys import SigningKey
 from hmchain.ledger import refounding
@@ -15,6 +18,7 @@ from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.genesis import Genesis, Signature
 from hmchain.ledger.state import State
 from support.ledger_network import Network, Sender, signing_key, validator_keys
+from support.study_bed import Bed, repeatable_keys
 
 LOST = ("c", "d")
 
@@ -62,3 +66,22 @@ def refound(network: Network, directory: Path, lost: Iterable[str] = LOST) -> Ne
     with carried_from(ledger.state, genesis) as carried:
         made = EmbeddedLedger.create(directory, genesis, keys, clock_ms=send.clock, carried=carried)
     return Network(directory, made, Sender(send.clock, genesis.chain_id, send.sent))
+
+
+def refound_bed(bed: Bed, lost: tuple[str, ...], state: State | None = None) -> None:
+    """Lose some hospitals for good, and go on with the others' folders on a chain that these founded from a state."""
+    ledger, directory = bed.consortium.ledger, bed.directory / "ledger"
+    bed.now_ms += 60_000
+    told = proposed(state or ledger.state, ledger.genesis, lost, bed.now_ms)
+    assert told.before is not None
+    bed.names = tuple(name for name in bed.names if name not in lost)
+    keys = {name: repeatable_keys(name) for name in bed.names}
+    given = signatures(told, (keyring.steward for keyring in keys.values()))
+    genesis = replace(told, origin=replace(told.before, signatures=given))
+    with carried_from(state or ledger.state, genesis) as carried:
+        bed.consortium.close()
+        shutil.move(directory, bed.directory / "before")
+        signers = validators_of(keys)
+        made = EmbeddedLedger.create(directory, genesis, signers, clock_ms=bed.clock, carried=carried)
+    shutil.move(bed.directory / "before", directory / "before")
+    bed.adopt(Consortium(bed.directory, made, keys, bed.learn))

@@ -147,6 +147,11 @@ class Genesis(Record, frozen=True):
         past = () if self.before is None else self.before.past
         return (Past(self.digest, self.chain_id, _NO_END), *reversed(past))
 
+    @property
+    def first_chain(self) -> str:
+        """The id of the chain that the network began with: under it is sealed and kept what outlasts a chain."""
+        return self.chains[-1].chain_id
+
     def chain_at(self, height: int) -> Past:
         """The chain that what happened at a height belongs to; a founding is the last act of the chain before it."""
         return next((past for past in reversed(self.chains) if height <= past.height + 1), self.chains[0])

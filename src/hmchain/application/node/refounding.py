@@ -21,6 +21,7 @@ from hmchain import files
 from hmchain.application.node import home
 from hmchain.application.node.link import connected
 from hmchain.application.site import network as network_file
+from hmchain.application.site.hospital import locate, only_agent
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.network import Network, NetworkFileError, Peer
 from hmchain.application.site.node import NodeFolder
@@ -154,15 +155,15 @@ def _agree(
 def join(folder: NodeFolder, given: Sequence[Path], progress: Progress, passphrase: str | None = None) -> Refounded:
     """Go on with the network that a file founds again, which everybody has signed; several files add their signatures.
 
-    The node must be stopped. What was interrupted goes on when it is run again. Raises what `sign` raises, and
-    `NodeRunningError`.
+    Node and agent must be stopped. What was interrupted goes on when it is run again. Raises what `sign` raises,
+    `NodeRunningError` and `AgentRunningError`.
     """
     network = _merged([network_file.load(path) for path in given])
     genesis = network.genesis
     refounding.require_signed(genesis)
     _require_left(folder, genesis)
     validator = home.validator_key(folder, passphrase)  # first: a wrong passphrase must leave nothing behind
-    with folder.held():
+    with folder.held(), only_agent(locate(folder.path)):
         if folder.joined().genesis.digest != genesis.digest:
             _stage(folder, genesis, progress)
             _take_up(folder, network)
@@ -275,29 +276,46 @@ def _peers(network: Network, genesis: Genesis) -> tuple[Peer, ...]:
 
 
 @contextmanager
-def _own_end(folder: NodeFolder, genesis: Genesis, headers: Archive, progress: Progress) -> Iterator[State]:
+def _own_end(folder: NodeFolder, genesis: Genesis, headers: Archive | None, progress: Progress) -> Iterator[State]:
     """The state after the last block that was decided, audited from the genesis on.
 
-    Raises `RefoundingError` if the node's own state is another one: it executes blocks still, or was changed.
+    Of a chain that was founded again and decided none yet, for which there are no headers, it is the one that this
+    began with. Raises `RefoundingError` if the node's own state is another one: it executes blocks still, or was
+    changed.
     """
-    with audited_to_the_end(folder.ledger, headers, genesis.digest, progress) as (_, state):
-        with closing(State.open_read_only(folder.state)) as own:
-            if (own.height, own.commitment()) != (state.height, state.commitment()):
+    with _ended(folder, genesis, headers, progress) as state:
+        with closing(State.open_read_only(folder.state) if folder.state.exists() else State()) as own:
+            if not own.is_new and (own.height, own.commitment()) != (state.height, state.commitment()):
                 what = f"this node's state is of block {own.height}, and its members decided {state.height}"
                 raise RefoundingError(what, "start the node, and try again when `hmchain node status` shows that block")
         yield state
 
 
-def _headers(folder: NodeFolder, progress: Progress) -> Archive:
-    """All headers with their votes, those of the last block too; they are kept beside the log."""
+@contextmanager
+def _ended(folder: NodeFolder, genesis: Genesis, headers: Archive | None, progress: Progress) -> Iterator[State]:
+    if headers is not None:
+        with audited_to_the_end(folder.ledger, headers, genesis.digest, progress) as (_, state):
+            yield state
+        return
+    with closing(State()) as state:
+        beginning.begin(state, genesis, folder.ledger)
+        yield state
+
+
+def _headers(folder: NodeFolder, progress: Progress) -> Archive | None:
+    """All headers with their votes, those of the last block too; they are kept beside the log. None of no block."""
     if folder.runner() is None:
         return _headers_of_stopped(folder, progress)
     with closing(connected(folder)) as client:
         last = client.status().sync_info.latest_block_height
+        if not last:
+            return None
         return archive.keep(folder.ledger, lambda: last, client.signed_header, progress, waits=False)
 
 
-def _headers_of_stopped(folder: NodeFolder, progress: Progress) -> Archive:
+def _headers_of_stopped(folder: NodeFolder, progress: Progress) -> Archive | None:
+    if _decided_nothing(folder):
+        return None
     with suppress(CometBFTMissingError, ClosedStoreError), stopped.answering(folder.engine) as client:
         last = client.signed_header().header.height
         return archive.keep(folder.ledger, lambda: last, client.signed_header, progress, waits=False)
@@ -305,6 +323,15 @@ def _headers_of_stopped(folder: NodeFolder, progress: Progress) -> Archive:
     if kept is None:
         raise NoVotesError(f"no votes for the blocks in {folder.ledger} are to be had", "start the node, and try again")
     return kept
+
+
+def _decided_nothing(folder: NodeFolder) -> bool:
+    """Whether a chain that was founded again has no block yet, as this node knows it."""
+    genesis = genesis_file.load(folder.genesis)
+    if genesis.before is None or not folder.state.exists():
+        return genesis.before is not None
+    with closing(State.open_read_only(folder.state)) as own:
+        return own.height <= genesis.height
 
 
 # -- taking it up ------------------------------------------------------------------------------------------------------

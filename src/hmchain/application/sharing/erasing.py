@@ -104,7 +104,7 @@ def erase(
 
 def _at_grantee(place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None) -> ErasedTransfer:
     with open_records(place, passphrase) as records:
-        done = destroy(records, entry.name, steward.ledger.chain_id)
+        done = destroy(records, entry.name, steward.ledger.genesis.first_chain)
         was_here = bool(done.datasets)
     if entry.status is Status.ERASED:
         return done

@@ -107,7 +107,7 @@ def receive(
     entry = offered(steward.state, steward.organisation, name, steward.ledger.now_ms())
     dataset = into or name
     require_name(dataset)
-    terms = terms_of(steward.ledger.chain_id, entry)
+    terms = terms_of(steward.ledger.genesis.first_chain, entry)
     opened = open_manifest(objects, terms, entry, OpeningKeys(place.keys, lambda: passphrase))
     withheld = check_root(opened, steward.state, entry)
     deed = Deed(What.RECEIVE, role=STEWARD, dataset=dataset, version=NUMBER)

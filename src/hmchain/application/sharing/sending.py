@@ -206,7 +206,7 @@ class _Sending:
         """The terms of the transfer that was cut short, or of a new one."""
         warrant, user = self._warrant, self._sender
         terms = Terms(
-            user.ledger.chain_id, name, user.organisation, warrant.grantee, warrant.dataset, warrant.version,
+            user.ledger.genesis.first_chain, name, user.organisation, warrant.grantee, warrant.dataset, warrant.version,
             warrant.purpose, warrant.until_ms, warrant.permit,
         )  # fmt: skip
         before = self._book.begun(terms, warrant.cause, name)

@@ -130,8 +130,8 @@ class HospitalFolder:
         if ledger is None:
             return chain_id
         with suppress(LedgerError):
-            known = [past.chain_id for past in genesis_file.load(ledger / genesis_file.FILE).chains]
-            return known[-1] if chain_id in known else chain_id
+            genesis = genesis_file.load(ledger / genesis_file.FILE)
+            return genesis.first_chain if chain_id in [past.chain_id for past in genesis.chains] else chain_id
         return chain_id
 
     @property

@@ -7,13 +7,15 @@ anchors count that stand in the blocks, as their senders signed them.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from hmchain.ledger.blocks import OK
 from hmchain.ledger.contracts.members import anchors, membership
 from hmchain.ledger.contracts.members.anchors import Anchor, AnchorLog, Loss, RestoreLog
-from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, StoredBlock
 from hmchain.ledger.readers.blocks import contents
+from hmchain.ledger.readers.succession import ledgers
 from hmchain.ledger.readers.transactions import decoded
 from hmchain.ledger.state import State
 
@@ -57,9 +59,17 @@ def anchored(state: State, store: BlockStore, organisation: str) -> AnchoredLog:
     return AnchoredLog(organisation, tuple(found), tuple(anchors.losses(state, organisation)))
 
 
+def _blocks(store: BlockStore) -> Iterator[StoredBlock]:
+    """The blocks of a log, after those of the chains that it was founded again from, where they lie beside it."""
+    for directory in ledgers(store.path.parent)[:-1]:
+        with closing(BlockStore(directory / BLOCKS, read_only=True)) as before:
+            yield from before.blocks()
+    yield from store.blocks()
+
+
 def _said(state: State, store: BlockStore, organisation: str) -> Iterator[tuple[Anchor, int | None]]:
     """Each anchor, and of one after a loss how many events before it count still."""
-    for stored in store.blocks(1):
+    for stored in _blocks(store):
         if stored.height > state.height or not any(tag in stored.block_bytes for tag in _TAGS):
             continue
         block, _, result = contents(stored)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,21 +10,17 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent.protocols import Learner
-from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.hospital.founding import validator_keys
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.ledger.contracts.data import permits
 from hmchain.ledger.contracts.learning import models, rounds, studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status, StudySpec
-from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.readers import audit
 from hmchain.ledger.refounding import REASON
-from hmchain.ledger.state import State
 from support.coalition import Eavesdropper
-from support.refounded_chain import carried_from, proposed, signatures
-from support.study_bed import STUDY, YEAR_MS, Bed, another, make_spec, repeatable_keys
+from support.refounded_chain import refound_bed
+from support.study_bed import STUDY, YEAR_MS, Bed, another, make_spec
 
 
 class SameWeights(Bed):
@@ -41,24 +36,6 @@ def bed(tmp_path: Path) -> Iterator[Bed]:
     bed = SameWeights.found(tmp_path / "run", 5)
     yield bed
     bed.close()
-
-
-def refound(bed: Bed, state: State, lost: tuple[str, ...]) -> None:
-    """Lose some hospitals for good, and go on with the others' folders on a chain that these founded from a state."""
-    ledger, directory = bed.consortium.ledger, bed.directory / "ledger"
-    bed.now_ms += 60_000
-    told = proposed(state, ledger.genesis, lost, bed.now_ms)
-    assert told.before is not None
-    bed.names = tuple(name for name in bed.names if name not in lost)
-    keys = {name: repeatable_keys(name) for name in bed.names}
-    given = signatures(told, (keyring.steward for keyring in keys.values()))
-    genesis = replace(told, origin=replace(told.before, signatures=given))
-    with carried_from(state, genesis) as carried:
-        bed.consortium.close()
-        shutil.move(directory, bed.directory / "before")
-        made = EmbeddedLedger.create(directory, genesis, validator_keys(keys), clock_ms=bed.clock, carried=carried)
-    shutil.move(bed.directory / "before", directory / "before")
-    bed.adopt(Consortium(bed.directory, made, keys, bed.learn))
 
 
 def asked(bed: Bed, spec: StudySpec) -> str:
@@ -89,7 +66,7 @@ def test_weights_that_were_summed_over_are_taken_on_the_chain_that_follows(bed: 
     bed.prepare(2)
     bed.approve()
     bed.run(lambda: bed.running and bed.round.number == 1 and bed.round.phase == Phase.AGGREGATE)
-    refound(bed, bed.state, ("east", "north"))
+    refound_bed(bed, ("east", "north"))
     assert (bed.study.status, bed.study.progress.reason) == (Status.CLOSED, REASON), "no round was accepted yet"
     assert asked(bed, twin(bed)) == "model_taken"
 
@@ -102,7 +79,7 @@ def test_a_sum_that_agents_refuse_before_they_refuse_after(bed: Bed) -> None:
     bed.run(lambda: bed.running and bed.round.number == 1 and bed.round.phase == Phase.AGGREGATE)
     seen = Eavesdropper()
     seen.look(bed.state)
-    refound(bed, older, ("east", "north"))
+    refound_bed(bed, ("east", "north"), older)
     older.close()
 
     assert asked(bed, twin(bed)) == "ok"
@@ -122,7 +99,7 @@ def test_permits_and_models_go_on_and_the_next_study_runs(bed: Bed) -> None:
     bed.run(lambda: bed.running and bed.round.number == 2)
     permit, former = permits.permit(bed.state, STUDY, bed.now_ms), bed.consortium.ledger.genesis
     accepted = bed.at(1).posted
-    refound(bed, bed.state, ("east", "north"))
+    refound_bed(bed, ("east", "north"))
     assert (bed.study.status, bed.study.progress.reason) == (Status.FINISHED, REASON)
     made = models.model(bed.state, STUDY)
     assert made is not None and accepted is not None and made.root == accepted.model_root
