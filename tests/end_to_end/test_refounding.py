@@ -170,6 +170,15 @@ def test_two_of_four_found_it_again(consortium: Consortium, tmp_path: Path, monk
     assert before["count"] in hmchain("audit", "trace", str(exported), "--dataset", "south/patients")
     assert answer("cohort", "result", before["count"], "--dir", folder(east))["people"] == before["people"]
 
+    east.stop()
+    backup = str(tmp_path / "backup.tar")
+    kept = answer("node", "snapshot", backup, "--dir", folder(east))
+    assert answer("node", "restore", backup, "--dir", folder(east))["height"] == kept["height"]
+    audited = answer("audit", "verify", folder(east), "--genesis", former.digest.hex())
+    assert not [each for each in audited["files"]["not_checked"] if "no file of hmchain" in each["what"]]
+    east.start()
+    until(lambda: east.status().running and consortium.agree(), "one state on both again")
+
     centre = admitted(consortium, "centre", file, exported, tmp_path / "newcomer")
     prepare(centre, 30, tmp_path / "centre")
     with acting(*sites.values()):

@@ -113,7 +113,8 @@ def summarise(
     state, status = ledger.verified.state, ledger.study(study)
     entry = studies.require_study(state, status.name)
     members = [member.organisation for member in membership.active_members(state)]
-    story = None if ledger.begins_after else history.read(directory, status.name, (*members, *entry.spec.participants))
+    is_whole = not ledger.begins_after and ledger.genesis.before is None
+    story = history.read(directory, status.name, (*members, *entry.spec.participants)) if is_whole else None
     own, sent, organisation = None, None, ""
     if hospital is not None:
         own, organisation = own_scores(hospital, ledger, status.name), hospital.organisation
