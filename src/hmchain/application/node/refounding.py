@@ -27,7 +27,7 @@ from hmchain.application.site.network import Network, NetworkFileError, Peer
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
-from hmchain.keys import SigningKey, load_key
+from hmchain.keys import ED25519, PublicKey, SigningKey, load_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger import refounding
 from hmchain.ledger.contracts.learning import studies
@@ -249,7 +249,12 @@ def _signed(folder: NodeFolder, network: Network, place: int, signer: SigningKey
 def _with(genesis: Genesis, more: Iterable[Signature]) -> Genesis:
     """The genesis with more signatures."""
     before = _before(genesis)
-    known = {each.key: each for each in (*more, *before.signatures)} | {each.key: each for each in more}
+    message = genesis.signed_bytes
+    known = {
+        each.key: each
+        for each in (*before.signatures, *more)
+        if PublicKey(ED25519, each.key).verify(each.signature, message)  # a damaged one hides none that holds
+    }
     return replace(genesis, origin=replace(before, signatures=tuple(known[key] for key in sorted(known))))
 
 
