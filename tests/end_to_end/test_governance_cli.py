@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.governance import key_rotation, trainers
 from hmchain.application.governance.delegate import LedgerUser, open_steward
 from hmchain.application.learning.pinned import read_training
@@ -309,7 +310,8 @@ def test_every_key_is_rotated_and_the_old_one_refused(published: Consortium) -> 
     send(site, new.steward, "by-the-new-key")
     with open_hospital(site.folder) as member:  # the vault is in the new wrapping key's hands
         hospital = member.hospital
-        assert len(hospital.images("scans", 1, "train").labels) == 24
+        scans = hospital.usable("scans", 1, Use(UseKind.TRAIN))
+        assert len(hospital.images(scans, "train").labels) == 24
     addresses = [proposer.address(key.validator.public.raw).hex().upper() for key in (old, new)]
     with RpcClient([published.sites["north"].folder.settings().rpc_url]) as client:  # south's CometBFT starts again
 

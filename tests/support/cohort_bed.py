@@ -20,6 +20,7 @@ from hmchain.ledger.contracts.data.requests import Content, DatasetVersion, Kind
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.counting import ProposeCount
 from hmchain.ledger.contracts.learning.studies import Status
+from hmchain.records.catalogue import Catalogue
 from support.policy_bed import TERMS
 from support.study_bed import DEADLINES, START_MS, YEAR_MS, Bed
 
@@ -42,6 +43,7 @@ def found(directory: Path) -> Bed:
             for number, sex in enumerate(people)
         }
         hospital.vault.put_many(DATASET, 1, records, subjects={record: f"subject {record}" for record in records})
+        Catalogue(hospital.folder.catalogue, hospital.keys.local).close()
         root = hospital.vault.commit(DATASET, 1).root
         bed.consortium.require(hospital.as_steward(RegisterDataset(DATASET, SCHEMA)))
         bed.consortium.require(hospital.as_steward(PublishVersion(DATASET, 1, root, 64)))

@@ -53,7 +53,7 @@ class SumMemory:
         found = self._store.get(_name(key), OpenedSums)
         if found is not None and found.round == round_ and found.data != data:
             raise SumRefusedError(
-                "records were erased since this round was summed before, and the difference would tell of them",
+                "other records may be used than when this round was summed before: the difference would tell of them",
                 "the study goes on without this hospital, or ends",
             )
 

@@ -62,6 +62,12 @@ class Learner(Protocol):
     def let_go(self) -> None:
         """Forget the records, and end what works on them: they are not to be used any more."""
 
+    def renew(self, place: tuple[int, int]) -> None:
+        """Ask anew which records may be used, once for each round and attempt, and read those.
+
+        Whoever withdrew is in no later one. Raises what `read` raises.
+        """
+
 
 @dataclass(frozen=True)
 class ReadyLearner:
@@ -77,6 +83,9 @@ class ReadyLearner:
         """Nothing is left to read."""
 
     def let_go(self) -> None:
+        """They are another's."""
+
+    def renew(self, place: tuple[int, int]) -> None:
         """They are another's."""
 
 

@@ -32,6 +32,7 @@ def make(desk: RoundDesk, masked: Masking) -> MaskedUpdate:
     A power cut may take it: then another is made, and the ledger takes the digest of one of them. Raises
     `SumRefusedError` where the same was summed before, of other records.
     """
+    desk.learner.renew(desk.place)
     entry, sum_key, data = desk.entry, _sum_key(desk), desk.learner.data if desk.entry.number else b""
     desk.sums.require_same(sum_key, entry.number, data)
     seeds = desk.seeds

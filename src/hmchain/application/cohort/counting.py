@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hmchain.application.cohort.fhir_facts import fhir_facts
 from hmchain.application.cohort.omop_facts import omop_facts
 from hmchain.application.cohort.persons import About, Fact, Person, is_true
+from hmchain.application.consent.usable import Usable
 from hmchain.errors import DataError
 from hmchain.ledger.contracts.data.queries import Clause
 from hmchain.plain import Progress, tell
@@ -21,25 +22,26 @@ class NotCountableError(DataError):
     code = "not_countable"
 
 
-def count_people(vault: Vault, dataset: str, version: int, query: Clause, progress: Progress | None = None) -> int:
-    """The number of people in a version of whom a query is true: each pseudonym once, however many records it has.
+def count_people(vault: Vault, usable: Usable, query: Clause, progress: Progress | None = None) -> int:
+    """The number of people of whom a query is true, by the records of a version that may be used for it.
 
-    Records that are neither FHIR resources nor tables, such as the images beside them, say nothing. Raises
-    `NotCountableError` where there are no others, or an error of the vault.
+    Each pseudonym counts once, however many records it has. Records that are neither FHIR resources nor tables, such
+    as the images beside them, say nothing. Raises `NotCountableError` where there are no others, or an error of the
+    vault.
     """
-    subjects = vault.subjects(dataset, version)
+    subjects = sorted(usable.subjects)
     found = 0
     says_something = not subjects
     for done, subject in enumerate(subjects, 1):
         person = Person()
-        for data in vault.read_subject(dataset, version, subject):
+        for data in vault.read_subject(usable.dataset, usable.version, subject, usable.records):
             if (facts := _facts(data)) is not None:
                 person.learn(facts)
                 says_something = True
         found += is_true(query, person)
         tell(progress, done, len(subjects))
     if not says_something:
-        what = f"{dataset} has only records in which people cannot be counted"
+        what = f"{usable.dataset} has only records in which people cannot be counted"
         raise NotCountableError(what, "count in datasets of FHIR resources or of OMOP tables")
     return found
 

@@ -10,19 +10,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from hmchain.application.consent.facts import FactsOf
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
+from hmchain.clock import now_ms
 from hmchain.records.consents import deciding
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.deciding import Answer, Asked, Ruling, Why
+from hmchain.records.consents.purposes import RESEARCH
 from hmchain.records.consents.register import Basis
 from hmchain.records.consents.uses import Use, UseKind
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
-from hmchain.records.sources.item import FHIR
+from hmchain.records.sources.item import FHIR, TABLE
 
-__all__ = ["LeftOutBy", "Usable", "Use", "UseKind", "usable"]
+__all__ = ["LeftOutBy", "Usable", "Use", "UseKind", "usable", "usable_now"]
 
 
 class LeftOutBy(Enum):
@@ -54,10 +57,25 @@ class Usable:
     records: frozenset[str]
     subjects: frozenset[str]
     """The patients of these, by pseudonym."""
+    whole: frozenset[str]
+    """Those of whom all records may be used."""
     of: int
     """All records of the version."""
     left_out: Mapping[LeftOutBy, int] = field(default_factory=dict)
     """Numbers of records by reason; they stay at the hospital."""
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """The same in words."""
+        return Counter({why.value: count for why, count in self.left_out.items()})
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What is left out and why, for people."""
+        return tuple(
+            f"Not among them: {count:,} record{'' if count == 1 else 's'}: {reason}."
+            for reason, count in self.reasons.items()
+        )
 
     @property
     def stamp(self) -> bytes:
@@ -81,7 +99,44 @@ def usable(records: Records, dataset: str, version: int, use: Use, at_ms: int) -
         else:
             left_out[why] += 1
     subjects = frozenset(filter(None, kept.values()))
-    return Usable(dataset, version, asking.basis, frozenset(kept), subjects, len(asking.owners), left_out)
+    whole = subjects - {subject for record, subject in asking.owners.items() if record not in kept}
+    return Usable(dataset, version, asking.basis, frozenset(kept), subjects, whole, len(asking.owners), left_out)
+
+
+def usable_now(records: Records, dataset: str, version: int, kind: UseKind) -> Usable:
+    """Which records the hospital itself may use, for what the dataset is kept for. Raises as `usable`.
+
+    What is made of them for uses to come asks for nobody in particular.
+    """
+    kept_for = records.catalogue.consents.basis(dataset).purposes or (RESEARCH,)
+    recipients = () if kind.is_open else (records.folder.organisation,)
+    return usable(records, dataset, version, Use(kind, kept_for, recipients), now_ms())
+
+
+def persons_of(records: Records, found: Usable) -> frozenset[bytes]:
+    """Whose the usable records are: keyed digests that are the same in all projects, and name nobody.
+
+    Of a patient whose number is not kept the pseudonym is digested, of what is nobody's the record's id.
+    """
+    catalogue = records.catalogue
+    made, people = _pseudonyms(records, found.dataset), catalogue.patients.people()
+    by_subject = {
+        pseudonyms.alone(person): people.lasting(person)
+        for person in catalogue.patients.persons()
+        for pseudonyms in made.values()
+    }
+    persons = {by_subject.get(each) or catalogue.opt_outs.of_subject(each).digest for each in found.subjects}
+    owners = records.vault.owners(found.dataset, found.version)
+    alone = (record for record in found.records if not owners.get(record))
+    return frozenset(persons | {catalogue.opt_outs.of_record(record).digest for record in alone})
+
+
+def _pseudonyms(records: Records, dataset: str) -> dict[str, Pseudonyms]:
+    """Those of a dataset's project; of one that the catalogue does not know, of all projects, or of none."""
+    projects, entry = records.catalogue.projects, records.catalogue.dataset(dataset)
+    if entry is not None:
+        return {entry.project: projects.pseudonyms(entry.project)}
+    return projects.all_pseudonyms() or {"": records.catalogue.patients.pseudonyms()}
 
 
 class _Asking:
@@ -93,9 +148,7 @@ class _Asking:
         self._records, self._dataset, self._version = records, dataset, version
         self._asked = Asked(use, at_ms, organisations=organisations(records))
         self.basis = catalogue.consents.basis(dataset).basis
-        entry = catalogue.dataset(dataset)
-        made = {entry.project: catalogue.projects.pseudonyms(entry.project)} if entry else None
-        self._pseudonyms = made if made is not None else catalogue.projects.all_pseudonyms()
+        self._pseudonyms = _pseudonyms(records, dataset)
         self._left_out = [
             catalogue.opt_outs.left_out(each, catalogue.optout_lists) for each in self._pseudonyms.values()
         ]
@@ -114,10 +167,24 @@ class _Asking:
             return LeftOutBy.NOT_KNOWN
         consents = self._consents.get(subject, ())
         if any(each.names_data for each in consents):
+            if self._origin is not None:
+                is_usable = subject in self._origin.whole if self._are_rows else record in self._origin.records
+                return None if is_usable else LeftOutBy.BEYOND
             return self._why(deciding.decide(consents, self._asked_of(record, subject)))
         if subject not in self._of_subject:
             self._of_subject[subject] = self._why(deciding.decide(consents, self._asked))
         return self._of_subject[subject]
+
+    @cached_property
+    def _origin(self) -> Usable | None:
+        """Of what was made to learn from: the records that it was made of, which rules about data are asked of."""
+        known = self._records.catalogue.versions(self._dataset)
+        made_of = next((each.made_of for each in known if each.number == self._version), None)
+        return usable(self._records, *made_of, self._asked.use, self._asked.at_ms) if made_of else None
+
+    @cached_property
+    def _are_rows(self) -> bool:
+        return any(kind == TABLE for kind, _ in self._records.catalogue.media(self._dataset, self._version))
 
     def _why(self, ruling: Ruling) -> LeftOutBy | None:
         is_usable = ruling.answer is Answer.PERMIT or (ruling.answer is Answer.SILENT and self.basis is Basis.OPT_OUT)

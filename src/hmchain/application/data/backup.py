@@ -1,9 +1,9 @@
 """Backups of a hospital's keys and catalogue: one encrypted file that, with a replica, gives back all records.
 
-It holds the vault's file, the catalogue with the keys of the projects in it, the log of what was done with the records,
-the two keys that open them, and former wrapping keys, which open what others sealed to the hospital. All of it is
-sealed under a backup key of its own, a key file that is kept apart. A backup begins with a list of its parts; their
-bytes follow, in that order. Keys are in clear in memory alone.
+It holds the vault's file, the catalogue with the keys of the projects and the consents in it, the log of what was done
+with the records, whose records studies used, the two keys that open them, and former wrapping keys, which open what
+others sealed to the hospital. All of it is sealed under a backup key of its own, a key file that is kept apart. A
+backup begins with a list of its parts; their bytes follow, in that order. Keys are in clear in memory alone.
 """
 
 from __future__ import annotations
@@ -19,11 +19,13 @@ from typing import Literal
 import msgspec
 
 from hmchain import decoding, sqlite
+from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.security import log as security
 from hmchain.application.site.activity import ActivityLog
 from hmchain.application.site.hospital import (
     ACTIVITY,
     CATALOGUE,
+    COHORTS,
     HospitalExistsError,
     HospitalFolder,
     NoHospitalError,
@@ -120,6 +122,9 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         records.vault.backup(scratch / VAULT)
         with closing(ActivityLog(place.activity)) as log:
             log.backup(scratch / ACTIVITY)
+        if place.study_cohorts.exists():
+            with closing(StudyCohorts(place.study_cohorts)) as cohorts:
+                cohorts.backup(scratch / COHORTS)
         for name in _PLAIN:
             if (place.path / name).exists():
                 (scratch / name).write_bytes(read(place.path / name))
@@ -163,6 +168,8 @@ def restore(
         make_folder(place.vault, mode=0o700)
         rename(scratch / VAULT, place.vault_database)
         rename(scratch / CATALOGUE, place.catalogue)
+        if (scratch / COHORTS).exists():
+            rename(scratch / COHORTS, place.study_cohorts)
         if (scratch / ACTIVITY).exists():
             _bring_log(scratch / ACTIVITY, place.activity)
     convert(place, passphrase, replica)  # a backup may be older than this program
@@ -236,7 +243,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         raise EOFError
     manifest = decoding.from_json(reader.read(length), Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
-    known = needed | {*_PLAIN, ACTIVITY} | {name for name in manifest.parts if is_earlier_key(name)}
+    known = needed | {*_PLAIN, ACTIVITY, COHORTS} | {name for name in manifest.parts if is_earlier_key(name)}
     if not needed <= manifest.parts.keys() <= known:
         raise EOFError
     secrets = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hmchain.application.cohort.counting import count_people
 from hmchain.application.cohort.grammar import parse, written
 from hmchain.application.cohort.words import words
+from hmchain.application.consent.usable import UseKind, usable_now
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -25,7 +26,7 @@ class CohortCheck:
     people: int
     """Exactly: it stays here."""
     of: int
-    """All people of the version."""
+    """All people of the version who may be counted."""
     people_min: int
     """With fewer the hospital sits out; its policy may ask for more."""
 
@@ -47,14 +48,15 @@ def check(
     version = records.catalogue.version(dataset, number)
     require_as_registered(records, version)
     deed = Deed(What.COUNT, dataset=dataset, version=version.number)
+    of = usable_now(records, dataset, version.number, UseKind.COUNT)
     with recorded(records.folder.activity, deed):
-        people = count_people(records.vault, dataset, version.number, clause, progress)
+        people = count_people(records.vault, of, clause, progress)
     return CohortCheck(
         dataset=dataset,
         version=version.number,
         query=written(clause),
         words=words(clause),
         people=people,
-        of=version.subjects,
+        of=len(of.subjects),
         people_min=PEOPLE_MIN,
     )

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 from hmchain.application.site.hospital import Records
 from hmchain.records.catalogue import Version
 from hmchain.records.prepared_rows import MEDIA_TYPE as ROWS
 
-_ORIGIN = re.compile(r"dataset (\S+), version \d+")
-
-
-def origin_of(source: Version) -> str:
-    """The origin of what is made of a version."""
-    return f"dataset {source.dataset}, version {source.number}"
-
 
 def made_of(version: Version) -> str | None:
     """The dataset that a version was made of; None for what was extracted."""
-    found = _ORIGIN.fullmatch(version.source)
-    return found and found[1]
+    return version.made_of and version.made_of[0]
 
 
 def way_on(version: Version) -> str:
     """The command that puts into the next version what is left of this one."""
-    source = made_of(version)
-    if source is None:
+    if version.made_of is None:
         return f"`hmchain data extract SOURCE --into {version.dataset}`"
-    return f"`hmchain data prepare {source} --into {version.dataset}`, with the options that it was made with"
+    return (
+        f"`hmchain data prepare {version.made_of[0]} --into {version.dataset}`, with the options that it was made with"
+    )
 
 
 def copies(records: Records, dataset: str, record: str) -> list[tuple[str, str]]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hmchain.application.consent.usable import UseKind, usable_now
 from hmchain.application.data.exports import bids, dicomdir, ndjson, omop, one_file_each
 from hmchain.application.data.exports.job import ExportForm, ExportJob
 from hmchain.application.data.received import Act, require_allowed
-from hmchain.application.data.registered import require_as_registered
+from hmchain.application.data.registered import NothingUsableError, require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress
@@ -56,13 +57,18 @@ def export(
     require_as_registered(records, version)
     what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
     what += "" if form == "files" else f" as {form}"
-    entries = tuple(records.catalogue.records(version.dataset, version.number))
+    of = usable_now(records, version.dataset, version.number, UseKind.EXPORT)
+    found = records.catalogue.records(version.dataset, version.number)
+    entries = tuple(entry for entry in found if entry.record in of.records)
+    if not entries:
+        raise NothingUsableError.of(version, of)
+    what += f", of the records with the mark {of.stamp.hex()[:8]}" if of.left_out else ""
     FORMS[form].require(form, version, entries)
     about = Deed(What.EXPORT, dataset=version.dataset, version=version.number, where="folder")
     with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, what):
         written = FORMS[form].write(ExportJob(records, version, entries, folder, progress))
-        deed.add(records=len(entries), bytes=version.size)
-    notes = written.notes
+        deed.add(records=len(entries), bytes=sum(entry.size for entry in entries))
+    notes = written.notes + tuple(of.sentences)
     if version.held:
         waiting = "item waits" if version.held == 1 else "items wait"
         notes += (f"Not among them: {version.held:,} {waiting} in quarantine: `hmchain data quarantine list`",)

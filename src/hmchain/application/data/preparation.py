@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain import decoding
-from hmchain.application.data.derivation import origin_of
+from hmchain.application.consent.usable import Usable, UseKind, usable_now
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.labels import CLASS_IMAGES_MIN, CLASSES_MIN
 from hmchain.application.data.received import Act, require_allowed
@@ -28,6 +28,7 @@ from hmchain.errors import DataError, InputError
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry, Version
+from hmchain.records.catalogue.entries import origin_of
 from hmchain.records.pictures.duplicates import joined_groups, near_duplicate_groups
 from hmchain.records.pictures.pixels import to_pixels
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, encode_image
@@ -104,7 +105,7 @@ def prepare(
     require_name(name)
     require_allowed(records, source.dataset, Act.PREPARE)
     require_as_registered(records, source)
-    entries = list(records.catalogue.records(source.dataset, source.number))
+    entries, of = permitted_of(records, source)
     if entries and {entry.kind for entry in entries} <= {FHIR, TABLE}:
         hint = "make rows of them: `--rows FILE`, see docs/how-to/own-trainer.md"
         raise UnfitForLearningError(f"dataset {source.dataset} holds tables or FHIR resources, and no images", hint)
@@ -117,6 +118,7 @@ def prepare(
     if len(wanted) < CLASSES_MIN:
         raise _too_little(source, f"has {_counted(len(wanted), 'class', 'classes')}", unlabelled)
     kept, pixels, left_out = _pictures(records, source, entries, wanted, size, channels, progress)
+    left_out += of.reasons
     labels = np.array([wanted.index(entry.label) for entry in kept], np.int64)
     _require_enough(source, wanted, labels, unlabelled, CLASS_IMAGES_MIN if every_class else 0)
     images = np.stack(pixels)
@@ -134,6 +136,13 @@ def prepare(
         deed.add(version=version.number, records=len(kept), bytes=version.size)
     held = int(validation.sum())
     return PreparedImages(version, form, len(kept), len(kept) - held, held, int(groups.max()) + 1, left_out)
+
+
+def permitted_of(records: Records, source: Version) -> tuple[list[RecordEntry], Usable]:
+    """The records of a version that something to learn from may be made of."""
+    of = usable_now(records, source.dataset, source.number, UseKind.PREPARE)
+    found = records.catalogue.records(source.dataset, source.number)
+    return [each for each in found if each.record in of.records], of
 
 
 def _pictures(

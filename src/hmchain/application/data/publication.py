@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hmchain.application.consent.usable import Usable, UseKind, usable_now
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.preparation import MEDIA_TYPE, form_of
 from hmchain.application.data.received import Act, require_own
@@ -32,6 +33,8 @@ from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions
 from hmchain.records.prepared_rows import MEDIA_TYPE as ROWS
 from hmchain.records.vault import verify_record_proof
+
+TAKEN_OUT_AT_ONCE = 500
 
 
 class WaitingItemsError(InputError):
@@ -104,7 +107,8 @@ def fix(
 ) -> Version:
     """Close a version: its records cannot change any more, and its root commits to them. The same each time.
 
-    Records take over the labels that they had in the version before.
+    Records of patients who object, or do not permit it, are taken out first. Others take over the labels that they had
+    in the version before.
 
     Raises `ChangedDatasetError` if it is fixed and something else is said of it now, `UnknownVersionError`,
     `EmptyVersionError`, `UnfinishedError`, `WaitingItemsError` while items of it wait in quarantine (unless
@@ -115,6 +119,7 @@ def fix(
     require_as_registered(records, version)
     if version.closed:
         return version
+    version = _taken_out(records, version)
     labels = carry(records, version)
     require_fixable(version, labels, leave_waiting=leave_waiting, unlabelled=unlabelled)
     _require_finished(records, version)
@@ -125,6 +130,28 @@ def fix(
         records.catalogue.close_version(dataset, version.number, root, now_ms())
         deed.add(records=version.records)
     return records.catalogue.version(dataset, version.number)
+
+
+def to_take_out(records: Records, version: Version) -> Usable:
+    """What may be used of an open version: nothing else goes into it when it is fixed."""
+    return usable_now(records, version.dataset, version.number, UseKind.REGISTER)
+
+
+def _taken_out(records: Records, version: Version) -> Version:
+    """Take out of an open version what its patients do not permit, keys first; other versions keep what they have."""
+    name, number = version.dataset, version.number
+    of = to_take_out(records, version)
+    gone = [record for record in records.vault.owners(name, number) if record not in of.records]
+    if not gone:
+        return version
+    about = Deed(What.CONSENT, dataset=name, version=number, kind="taken out")
+    with recorded(records.folder.activity, about) as deed:
+        for at in range(0, len(gone), TAKEN_OUT_AT_ONCE):
+            some = gone[at : at + TAKEN_OUT_AT_ONCE]
+            records.vault.erase_many(name, number, some)
+            records.catalogue.take_out(name, number, some)
+        deed.add(records=len(gone))
+    return records.catalogue.version(name, number)
 
 
 def require_fixable(version: Version, labels: LabelState, *, leave_waiting: bool, unlabelled: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hmchain.application.consent.usable import Usable
 from hmchain.application.data.derivation import way_on
 from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
@@ -20,6 +21,19 @@ class ErasedVersionError(InputError):
     """Records of a registered version were erased, so nothing can be checked against its root."""
 
     code = "version_erased"
+
+
+class NothingUsableError(InputError):
+    """No record of a version may be used for what is asked."""
+
+    code = "nothing_usable"
+
+    @classmethod
+    def of(cls, version: Version, found: Usable) -> NothingUsableError:
+        """The error of a version, with the reasons."""
+        why = "; ".join(f"{count} since {reason}" for reason, count in found.reasons.items()) or "it has none"
+        what = f"no record of dataset {version.dataset} version {version.number} may be used: {why}"
+        return cls(what, f"`hmchain consent check {version.dataset}` shows what may be used for what")
 
 
 class ChangedDatasetError(AuditError):

@@ -13,7 +13,13 @@ import numpy as np
 
 from hmchain import decoding
 from hmchain.application.data.extraction import require_name
-from hmchain.application.data.preparation import OtherFormError, UnfitForLearningError, open_prepared, validating
+from hmchain.application.data.preparation import (
+    OtherFormError,
+    UnfitForLearningError,
+    open_prepared,
+    permitted_of,
+    validating,
+)
 from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.data.row_form import Field, RowForm, RowFormError, as_word, is_readable, numbers
@@ -122,9 +128,13 @@ def _patients(
     """Each patient who gives a row."""
     wanted = FHIR if form.is_fhir else TABLE
     entries: dict[str, list[RecordEntry]] = {}
-    for entry in records.catalogue.records(source.dataset, source.number):
+    permitted, of = permitted_of(records, source)
+    left_out += of.reasons
+    for entry in permitted:
         if entry.kind == wanted and not entry.subject:
             left_out["a record that is nobody's"] += 1
+        elif entry.kind == wanted and entry.subject not in of.whole:
+            left_out["a record of a patient of whom others may not be used"] += 1
         elif entry.kind == wanted:
             entries.setdefault(entry.subject, []).append(entry)
         else:

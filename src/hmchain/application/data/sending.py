@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hmchain.application.consent.usable import UseKind, usable_now
 from hmchain.application.data.exports.job import ExportFormError
 from hmchain.application.data.exports.objects import MEDIA_TYPE
 from hmchain.application.data.received import Act, require_allowed
-from hmchain.application.data.registered import require_as_registered
+from hmchain.application.data.registered import NothingUsableError, require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress, tell
@@ -26,6 +27,8 @@ class SentRecords:
     sent: int
     refused: Mapping[str, int]
     """Objects that it does not take, by what it says of them."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what was not sent since it may not be used."""
 
 
 def send(records: Records, version: Version, to: Destination, progress: Progress | None = None) -> SentRecords:
@@ -37,7 +40,11 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
     require_allowed(records, version.dataset, Act.EXPORT)
     require_as_registered(records, version)
     found = list(records.catalogue.records(version.dataset, version.number))
-    entries = [entry for entry in found if entry.media_type == MEDIA_TYPE]
+    of = usable_now(records, version.dataset, version.number, UseKind.EXPORT)
+    objects = [entry for entry in found if entry.media_type == MEDIA_TYPE]
+    entries = [entry for entry in objects if entry.record in of.records]
+    if objects and not entries:
+        raise NothingUsableError.of(version, of)
     if not entries:
         what = f"dataset {version.dataset} version {version.number} holds no DICOM objects"
         raise ExportFormError(what, f"write it into a folder: `hmchain data export {version.dataset} --output DIR`")
@@ -53,4 +60,4 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
                 refused[error.what] += 1
             deed.add(records=sent, bytes=size)
             tell(progress, done, len(entries))
-    return SentRecords(version.dataset, version.number, sent, dict(refused))
+    return SentRecords(version.dataset, version.number, sent, dict(refused), of.sentences)

@@ -28,7 +28,7 @@ from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import Progress, tell
 
@@ -75,7 +75,7 @@ def gather(
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
         parts, table = None, None
         if entry.spec.is_count:
-            table = _count(records, entry, use, progress)
+            table = _count(records, entry, allowed, progress)
         else:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
@@ -131,11 +131,11 @@ def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _
     return model_parts.beside_own(own, target, study.spec, work.models, seed, _part(work.progress, _READ, _TRAINED))
 
 
-def _count(records: Records, study: Study, use: DatasetUse, progress: Progress | None) -> Disclosure:
+def _count(records: Records, study: Study, allowed: Usable, progress: Progress | None) -> Disclosure:
     """A count: this hospital's own persons, before the noise, by the rules."""
     query = queries.plan_of(study.spec.training).query
-    persons = count_people(records.vault, use.dataset, use.version, query, _part(progress, 0, _TRAINED))
-    return thresholds.check_count(persons, len(records.vault.subjects(use.dataset, use.version)))
+    persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
+    return thresholds.check_count(persons, len(allowed.subjects))
 
 
 def _part(progress: Progress | None, start: int, end: int) -> Progress:

@@ -54,11 +54,11 @@ def require_own(place: HospitalFolder, records: Records, state: State, use: Data
 def own_images(records: Records, allowed: Usable, seed: bytes, progress: Progress | None = None) -> OwnImages:
     """The images of a version, of those that may be used for this. Raises `NothingLeftError`, or as the vault."""
     held: dict[str, list[ImageRecord]] = {TRAIN: [], VALIDATION: []}
-    reading = records.vault.read(allowed.dataset, allowed.version)
-    for done, (record, data) in enumerate(reading, 1):
-        if record in allowed.records and (image := decode_image(data)).split in held:
+    reading = records.vault.read(allowed.dataset, allowed.version, allowed.records)
+    for done, (_, data) in enumerate(reading, 1):
+        if (image := decode_image(data)).split in held:
             held[image.split].append(image)
-        tell(progress, done, allowed.of)
+        tell(progress, done, len(allowed.records))
     if not held[TRAIN]:
         what = f"{allowed.dataset} version {allowed.version} has no training image that may be used"
         raise NothingLeftError(what, "nothing can be measured: decide without, and say so")

@@ -13,6 +13,8 @@ from functools import partial
 from hmchain.application.agent.agent import Agent
 from hmchain.application.agent.protocols import Learner, Outgoing
 from hmchain.application.agent.store import AgentStore
+from hmchain.application.consent.at_work import AtWork
+from hmchain.application.consent.usable import Usable, Use
 from hmchain.application.hospital.people_counter import PeopleCounter
 from hmchain.application.hospital.published_data import require_published
 from hmchain.application.learning.description import Description
@@ -81,6 +83,8 @@ class Hospital:
         self.node = node
         self.vault = open_vault(folder, folder.store(), keys.wrapping)
         self.store = AgentStore(folder.agent_store, keys.local)
+        self.at_work = AtWork(folder, self.vault, keys.local)
+        """What it asks of its patients' consents, and writes down of whose records it used."""
         # What a power cut may take of it is on the ledger: the digest of every update.
         self.activity = ActivityLog(folder.activity, synchronous="NORMAL")
         self._user = this_user()
@@ -119,47 +123,54 @@ class Hospital:
         ]
         self.vault.put_many(dataset, 1, {f"{at:06d}": data for at, data in enumerate(contents)}, progress)
 
-    def images(self, dataset: str, version: int, split: str) -> Images:
-        """Decrypt the images of one split; they stay in memory and in this process."""
-        return self._splits(dataset, version, split)[0]
+    def usable(self, dataset: str, version: int, use: Use) -> Usable:
+        """Which records of a version a use may have now. Raises `ConsentsGoneError`, or as vault and catalogue."""
+        return self.at_work.usable(dataset, version, use, self.node.now_ms())
 
-    def _splits(self, dataset: str, version: int, *splits: str) -> list[Images]:
+    def images(self, of: Usable, split: str) -> Images:
+        """Decrypt the images of one split; they stay in memory and in this process."""
+        return self._splits(of, split)[0]
+
+    def _splits(self, of: Usable, *splits: str) -> list[Images]:
         """The images of splits, in their order, from one reading of the version."""
         held: dict[str, list[ImageRecord]] = {split: [] for split in splits}
-        for _, data in self.vault.read(dataset, version):
+        for _, data in self.vault.read(of.dataset, of.version, of.records):
             record = decode_image(data)
             if record.split in held:
                 held[record.split].append(record)
         for split, records in held.items():
             if not records:
-                raise InputError(f"{dataset} version {version} has no {split} images", "store some before a study")
+                raise InputError(_nothing(of, f"{split} images"), "store some before a study")
         return [stack(records) for records in held.values()]
 
-    def cohort(self, dataset: str, version: int) -> Cohort:
-        """Training and validation images, decrypted, once they were found to be those that were published.
+    def cohort(self, of: Usable) -> Cohort:
+        """Training and validation images, decrypted, once the version was found to be what was published.
 
         Their order follows from what they are, and not from their records' ids, which no two keys give alike: who
         trains on the same images trains the same model. Raises `UnpublishedDataError`.
         """
-        require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
-        train, validation = (found.by_content() for found in self._splits(dataset, version, TRAIN, VALIDATION))
+        self._require_published(of)
+        train, validation = (found.by_content() for found in self._splits(of, TRAIN, VALIDATION))
         return Cohort(train.images, train.labels, validation.images, validation.labels)
 
-    def examples(self, dataset: str, version: int, schema: Schema) -> dict[Split, Examples]:
+    def examples(self, of: Usable, schema: Schema) -> dict[Split, Examples]:
         """The same for a trainer of somebody's own, of images or of rows, as the schema says."""
         if not is_rows(schema):
-            cohort = self.cohort(dataset, version)
+            cohort = self.cohort(of)
             return {split: Examples(*cohort.split(split)) for split in SPLITS}
-        require_published(self.vault, self.store, self.node.state, self.organisation, dataset, version)
+        self._require_published(of)
         held: dict[str, list[RowSet]] = {split: [] for split in SPLITS}
-        for _, data in self.vault.read(dataset, version):
+        for _, data in self.vault.read(of.dataset, of.version, of.records):
             split, rows = decode_rows(data)
             held.setdefault(split, []).append(rows)
         for split in SPLITS:
             if not held[split]:
-                raise InputError(f"{dataset} version {version} has no {split} rows", "prepare it again")
+                raise InputError(_nothing(of, f"{split} rows"), "prepare it again")
         found = {split: stack_rows(held[split]).by_content() for split in SPLITS}
         return {split: Examples(rows.values, rows.labels) for split, rows in found.items()}
+
+    def _require_published(self, of: Usable) -> None:
+        require_published(self.vault, self.store, self.node.state, self.organisation, of.dataset, of.version)
 
     # What its people decide
 
@@ -268,6 +279,10 @@ class Hospital:
         self.vault.close()
         self.store.close()
         self.activity.close()
+
+
+def _nothing(of: Usable, what: str) -> str:
+    return f"{of.dataset} version {of.version} has no {what}" + (" that may be used" if of.left_out else "")
 
 
 def _study_of(state: State, entry: Request) -> StudySpec | None:

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from blake3 import blake3
 
+from hmchain.application.consent.usable import Usable
+from hmchain.application.hospital.study_records import StudyRecords
 from hmchain.application.learning.trainers.local import LocalTrainer
 
 Counts = npt.NDArray[np.int64]
@@ -27,6 +29,8 @@ class LearnerData(NamedTuple):
     """Digest of what is trained on: other records, another digest."""
     use_counts: Callable[[Counts], None]
     """Tells the trainer the class counts of all participants together."""
+    usable: Usable
+    """The records that it was made of."""
     end: Callable[[], None] = _nothing
     """Ends a process in which it works."""
 
@@ -38,10 +42,14 @@ class LazyLearner:
     update, and for those no record is needed.
     """
 
-    def __init__(self, first: Callable[[], npt.NDArray[np.float32]], load: Callable[[], LearnerData]) -> None:
-        """`first` gives the first model; `load` reads the data."""
+    def __init__(
+        self, first: Callable[[], npt.NDArray[np.float32]], load: Callable[[], LearnerData], asking: StudyRecords
+    ) -> None:
+        """`first` gives the first model; `load` reads the data that `asking` lets it have."""
         self._first = first
         self._load = load
+        self._asking = asking
+        self._asked: tuple[int, int] | None = None
         self._loaded: LearnerData | None = None
         self._counts: Counts | None = None
 
@@ -74,6 +82,15 @@ class LazyLearner:
     def read(self) -> None:
         """Decrypt the records now. Raises what `Hospital.cohort` raises."""
         self._data()
+
+    def renew(self, place: tuple[int, int]) -> None:
+        """Ask anew which records may be used, once for each round and attempt, and read those if they are others."""
+        if self._asked == place:
+            return
+        if self._loaded is not None and self._asking.usable().stamp != self._loaded.usable.stamp:
+            self.let_go()
+        self._asking.note(place[0], self._data().usable)
+        self._asked = place
 
     def let_go(self) -> None:
         """Forget the records, and end what works on them. Asked again it reads them as at first, if it may."""

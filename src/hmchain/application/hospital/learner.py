@@ -12,6 +12,7 @@ from hmchain.application.agent.protocols import Learner
 from hmchain.application.hospital.authority import require_authorised
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
+from hmchain.application.hospital.study_records import StudyRecords
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.canonical import decode
@@ -68,17 +69,18 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
     if others := differences(spec, arch, plan, salt):
         what = f"study {spec.name} pins what does not follow from its plan: {', '.join(others)}"
         raise UnpinnedError(what, "have it proposed again, by `hmchain study propose FILE`")
-    use = spec.uses[spec.participants.index(hospital.organisation)]
+    name, asking = spec.use(hospital.organisation).dataset, StudyRecords(hospital, spec)
 
     def load() -> LearnerData:
         require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
         memory_bytes = _grown(hospital)
-        cohort = hospital.cohort(use.dataset, use.version)
+        usable = asking.usable()
+        cohort = hospital.cohort(usable)
         if len(cohort.train_labels) <= plan.batch_size:
-            what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {use.dataset} has"
+            what = f"study {spec.name} trains on batches of {plan.batch_size}, which is all that {name} has"
             raise UnpinnedError(what, "batches must be smaller: what a hospital sends must differ from round to round")
         if repeats_itself(plan, len(cohort.train_labels)):
-            what = f"study {spec.name} draws too many of the images of {use.dataset} in a round"
+            what = f"study {spec.name} draws too many of the images of {name} in a round"
             raise UnpinnedError(what, "fewer steps, and augmentation: what is sent must differ from round to round")
         secret = hospital.agent.coins.derive("training", spec.name.encode())
         trainer = HeldCNNTrainer(cohort, plan, arch, secret.raw, hospital.agent.allowance(spec), memory_bytes)
@@ -87,7 +89,7 @@ def cnn_learner(hospital: Hospital, spec: StudySpec) -> Learner:
             trainer.prior = prediction_prior(plan, counts)
 
         digest = records_digest(cohort.train_images, cohort.train_labels)
-        return LearnerData(trainer, cohort.class_counts(arch.classes), digest, use_counts)
+        return LearnerData(trainer, cohort.class_counts(arch.classes), digest, use_counts, usable)
 
     initial = initial_vector(arch, first_model_seed(salt, spec.name))
-    return LazyLearner(lambda: initial, load)
+    return LazyLearner(lambda: initial, load, asking)

@@ -9,10 +9,12 @@ import numpy as np
 
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.agent.protocols import Learner
+from hmchain.application.consent.usable import Usable
 from hmchain.application.hospital.authority import is_authorised, require_authorised
 from hmchain.application.hospital.hospital import Hospital, Learn
 from hmchain.application.hospital.lazy_learner import LazyLearner, LearnerData, records_digest
 from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.hospital.study_records import StudyRecords
 from hmchain.application.learning.trainer_study import (
     OwnStart,
     pins_own_trainer,
@@ -65,9 +67,11 @@ class OwnLearning:
             return cnn_learner(hospital, spec)
         if is_authorised(hospital, spec):
             self._start(hospital, spec)
+        asking = StudyRecords(hospital, spec)
         return LazyLearner(
             lambda: self._start(hospital, spec).initial,
-            lambda: _data(hospital, spec, self._start(hospital, spec)),
+            lambda: _data(hospital, spec, self._start(hospital, spec), asking.usable()),
+            asking,
         )
 
     def _start(self, hospital: Hospital, spec: StudySpec) -> OwnStart:
@@ -111,13 +115,12 @@ class OwnLearning:
         return source
 
 
-def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
+def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart, usable: Usable) -> LearnerData:
     require_authorised(hospital, spec, f"no record is opened for study {spec.name}")
-    use = spec.use(hospital.organisation)
-    examples = hospital.examples(use.dataset, use.version, spec.schema)
+    examples = hospital.examples(usable, spec.schema)
     train = examples["train"]
     if len(train) < RECORDS_MIN:
-        what = f"study {spec.name} trains on {use.dataset}, which has {len(train)} records to train on"
+        what = f"study {spec.name} trains on {usable.dataset}, which has {len(train)} records to train on"
         raise UnpinnedError(what, f"{RECORDS_MIN} are needed: what a hospital sends must differ from round to round")
     secret = hospital.agent.coins.derive("training", spec.name.encode())
     apart = Begin(begun.source, spec.schema, begun.options, begun.layers, sys.path)
@@ -135,5 +138,6 @@ def _data(hospital: Hospital, spec: StudySpec, begun: OwnStart) -> LearnerData:
         counts,
         records_digest(train.inputs, train.labels),
         lambda _: None,  # what the classes' shares are for is the trainer's business, and it has none of others'
+        usable,
         trainer.end,
     )

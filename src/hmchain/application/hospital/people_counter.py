@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from hmchain.application.agent.pins import UnpinnedError
 from hmchain.application.cohort.counting import count_people
+from hmchain.application.consent.usable import Usable
 from hmchain.application.hospital.authority import require_authorised
 from hmchain.application.hospital.published_data import require_published
+from hmchain.application.hospital.study_records import StudyRecords
 from hmchain.application.learning.trainers.worker import PATIENCE_SECONDS, StillAtWorkError
 from hmchain.canonical import digest
 from hmchain.ledger.contracts.data import queries
@@ -45,6 +47,9 @@ class PeopleCounter:
         derived = counting.spec_of(spec.name, spec.purpose, spec.training, spec.uses, spec.colluders, spec.deadlines)
         if derived != spec:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
+        self._records = StudyRecords(hospital, spec)
+        self._usable: Usable | None = None
+        self._renewed: tuple[int, int] | None = None
         self._counting: Future[tuple[int, bytes]] | None = None
         self._is_let_go = threading.Event()
         self._failed: tuple[float, BaseException] | None = None
@@ -74,8 +79,9 @@ class PeopleCounter:
             self._require_allowed()
             if self._failed is not None and time.monotonic() < self._failed[0] + AGAIN_SECONDS:
                 raise self._failed[1]
+            self._usable = self._records.usable()
             self._counting, self._is_let_go = Future(), threading.Event()
-            work = (self._counting, self._is_let_go)
+            work = (self._usable, self._counting, self._is_let_go)
             threading.Thread(target=self._count, args=work, name="count", daemon=True).start()
         if not wait([self._counting], PATIENCE_SECONDS).done:
             raise StillAtWorkError(f"count {self._spec.name}: people are being counted")
@@ -90,9 +96,9 @@ class PeopleCounter:
             hospital.vault, hospital.store, hospital.node.state, use.organisation, use.dataset, use.version
         )
 
-    def _count(self, counted: Future[tuple[int, bytes]], is_let_go: threading.Event) -> None:
+    def _count(self, usable: Usable, counted: Future[tuple[int, bytes]], is_let_go: threading.Event) -> None:
         """Count with a handle on the vault of the thread's own, as long as it is not let go."""
-        hospital, use = self._hospital, self._spec.use(self._hospital.organisation)
+        hospital, place = self._hospital, (usable.dataset, usable.version)
 
         def go_on(done: int, of: int | None) -> None:
             if is_let_go.is_set():
@@ -100,12 +106,23 @@ class PeopleCounter:
 
         try:
             with Vault.look(hospital.folder.vault, hospital.folder.store(), hospital.keys.wrapping) as vault:
-                before = vault.leaves(use.dataset, use.version)
-                people = count_people(vault, use.dataset, use.version, self._plan.query, go_on)
-                after = vault.leaves(use.dataset, use.version)  # what is erased meanwhile makes them other records
-                counted.set_result((people, digest("hmchain counted records", *before, *after)))
+                before = vault.leaves(*place)
+                people = count_people(vault, usable, self._plan.query, go_on)
+                after = vault.leaves(*place)  # what is erased meanwhile makes them other records
+                apart = (usable.stamp,) if usable.left_out else ()
+                counted.set_result((people, digest("hmchain counted records", *before, *after, *apart)))
         except BaseException as error:
             counted.set_exception(error)
+
+    def renew(self, place: tuple[int, int]) -> None:
+        """Count anew if other records may be counted now, once for each round and attempt. Raises as `read`."""
+        if self._renewed != place:
+            if self._usable is not None and self._records.usable().stamp != self._usable.stamp:
+                self.let_go()
+            self._renewed = place
+        self.read()
+        assert self._usable is not None
+        self._records.note(place[0], self._usable)
 
     def let_go(self) -> None:
         """Forget the number; a thread that counts reads nobody more."""

@@ -42,6 +42,7 @@ class What(Enum):
     ERASE = "erase"
     OPT_OUT = "opt-out"
     OPT_IN = "opt-in"
+    CONSENT = "consent"
     EXPORT = "export"
     DEIDENTIFY = "deidentify"
     PROVE = "prove"
@@ -77,7 +78,7 @@ SIGNED_FOR = frozenset((What.REIDENTIFY, What.TELL))
 KINDS: dict[What, Kind] = {
     **dict.fromkeys((What.EXTRACT, What.LABEL, What.PREPARE, What.MERGE, What.REPAIR, What.CONVERT), Kind.DATA_CHANGED),
     **dict.fromkeys((What.RELEASE, What.REJECT, What.TAKE_BACK, What.REVIEW), Kind.DATA_CHANGED),
-    **dict.fromkeys((What.OPT_OUT, What.OPT_IN), Kind.CONSENT_CHANGED),
+    **dict.fromkeys((What.OPT_OUT, What.OPT_IN, What.CONSENT), Kind.CONSENT_CHANGED),
     **dict.fromkeys((What.REGISTER, What.WITHDRAW), Kind.DATA_PUBLISHED),
     **dict.fromkeys((What.EXPORT, What.SEND, What.DEIDENTIFY, What.PROVE, What.MODEL_EXPORT), Kind.DATA_EXPORTED),
     **dict.fromkeys((What.BACKUP, What.MIRROR), Kind.DATA_EXPORTED),

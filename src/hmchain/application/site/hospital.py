@@ -26,7 +26,7 @@ from hmchain.records.deidentification.patients import read_rule
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Vault, database
 
-CATALOGUE, ACTIVITY = "catalogue.db", "activity.db"
+CATALOGUE, ACTIVITY, COHORTS = "catalogue.db", "activity.db", "cohorts.db"
 
 
 class NoHospitalError(InputError):
@@ -203,6 +203,11 @@ class HospitalFolder:
     def cache(self) -> Path:
         """Objects that the agent attested, a folder a study."""
         return self.path / "cache"
+
+    @property
+    def study_cohorts(self) -> Path:
+        """Whose records studies used in which rounds, by keyed digests."""
+        return self.path / COHORTS
 
     @property
     def cards(self) -> Path:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hmchain import files
+from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
 from hmchain.application.learning.trainers import baselines
@@ -69,7 +70,8 @@ def train_baselines(prepared: Prepared, consortium: Consortium, progress: Callab
     """
     if prepared.folder.baselines.exists():
         return Baselines.load(prepared.folder.baselines)
-    cohorts = [hospital.cohort(DATASET, 1) for hospital in consortium.hospitals.values()]
+    use = Use(UseKind.TRAIN, recipients=tuple(consortium.hospitals))
+    cohorts = [each.cohort(each.usable(DATASET, 1, use)) for each in consortium.hospitals.values()]
     seed = first_model_seed(salt(prepared), prepared.study)
     test = prepared.images.images[prepared.split.test]
     with ThreadPoolExecutor(1) as pool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from hmchain import decoding
 from hmchain.application.agent import contents
+from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.files import write_whole
 from hmchain.interfaces.demo.preparation import DATASET, Prepared
@@ -55,7 +56,8 @@ class ExposureCamera:
         context = contents.update_context(study, entry.number, entry.attempt, organisation)
         masked = open_envelope(envelope, key, context)
         hospital = self._consortium.hospitals[organisation]
-        original = hospital.images(DATASET, 1, TRAIN).images[0]
+        shown = hospital.usable(DATASET, 1, Use(UseKind.TRAIN, recipients=(organisation,)))
+        original = hospital.images(shown, TRAIN).images[0]
         seen = Exposure(
             original=_png(original),
             store=_png(_noise(envelope[-_SIDE * _SIDE :])),

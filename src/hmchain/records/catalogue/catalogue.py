@@ -408,6 +408,16 @@ class Catalogue:
         self._file.shred()
         return count
 
+    def take_out(self, dataset: str, version: int, records: Sequence[str]) -> None:
+        """Delete the entries of records of an open version, as of what is erased. Raises as `forget`."""
+        with self._file.transaction() as database:
+            for record in records:
+                database.execute(_DELETE_RECORD, (dataset, version, record))
+                database.execute(_DELETE_WORDS, (dataset, version, record))
+                outcomes.turn(database, dataset, version, record, Fate.ERASED)
+            database.execute("INSERT INTO words (words) VALUES ('rebuild')")
+        self._file.shred()
+
     def backup(self, path: Path) -> None:
         """Copy the file while it is in use, to a new file of mode 0600. Raises `CatalogueError`."""
         self._file.backup(path)

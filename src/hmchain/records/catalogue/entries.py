@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,14 @@ from hmchain.records.sources.item import Rectangles
 
 PENDING, RELEASED, REJECTED = "pending", "released", "rejected"
 """What a reviewer said of an item in quarantine: nothing yet, that it may pass, that it may not."""
+
+
+_ORIGIN = re.compile(r"dataset (\S+), version (\d+)")
+
+
+def origin_of(source: Version) -> str:
+    """The origin of what is made of a version."""
+    return f"dataset {source.dataset}, version {source.number}"
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,12 @@ class Version:
     closed_ms: int | None
     erased_ms: int | None = None
     """When a record of it was erased after it was fixed: its root can no longer be checked since."""
+
+    @property
+    def made_of(self) -> tuple[str, int] | None:
+        """The dataset and the version that it was made of, to learn from; None for what was extracted."""
+        found = _ORIGIN.fullmatch(self.source)
+        return (found[1], int(found[2])) if found else None
 
     @property
     def closed(self) -> bool:

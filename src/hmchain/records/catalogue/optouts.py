@@ -55,7 +55,7 @@ class LeftOut:
         return is_left_out or self.listed(persons)
 
     def _has(self, kind: str, name: str) -> bool:
-        return bool(self.digests) and _digest(self.key, kind, name) in self.digests
+        return bool(self.digests) and digest_of(self.key, kind, name) in self.digests
 
 
 class OptOuts:
@@ -67,11 +67,11 @@ class OptOuts:
 
     def of_subject(self, subject: str) -> OptOut:
         """Make the entry of a patient by a pseudonym, and so in its project alone."""
-        return OptOut(SUBJECT, _digest(self._key, SUBJECT, subject))
+        return OptOut(SUBJECT, digest_of(self._key, SUBJECT, subject))
 
     def of_record(self, record: str) -> OptOut:
         """Make the entry of one record, in all datasets of its project."""
-        return OptOut(RECORD, _digest(self._key, RECORD, record))
+        return OptOut(RECORD, digest_of(self._key, RECORD, record))
 
     def entries(self) -> list[OptOut]:
         """All that is passed over."""
@@ -98,7 +98,7 @@ class OptOuts:
         subjects = {pseudonyms.alone(each) for one in by_number for each in pseudonyms.all_of(one)}
         by_pseudonym = frozenset(entry.digest for entry in known if entry.kind != PATIENT)
         for one in pseudonyms.merged_persons():  # who opted out by a pseudonym, and has another one since a merge
-            if _digest(self._key, SUBJECT, pseudonyms.alone(one)) in by_pseudonym:
+            if digest_of(self._key, SUBJECT, pseudonyms.alone(one)) in by_pseudonym:
                 subjects.add(pseudonyms.subject_of(one))
         persons = {each for entry in known if entry.kind == PATIENT for each in pseudonyms.all_of(entry.digest)}
         return LeftOut(
@@ -106,5 +106,6 @@ class OptOuts:
         )
 
 
-def _digest(key: SecretKey, kind: str, name: str) -> bytes:
+def digest_of(key: SecretKey, kind: str, name: str) -> bytes:
+    """32 bytes that stand for a pseudonym or a record, and for nothing to who lacks the key."""
     return hmac.digest(key.raw, f"{kind} {name}".encode(), "sha256")

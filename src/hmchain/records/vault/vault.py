@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
@@ -233,16 +233,23 @@ class Vault:
         # The envelope proves every piece as it comes, so the digest over all of them would be hashed for nothing.
         return open_stream(self._store.get_stream(address, verify=False), key, context)
 
-    def read(self, dataset: str, version: int) -> Iterator[tuple[str, bytes]]:
-        """Decrypt all records of a version one by one, in order of record id. Raises as `get`."""
-        for row in self._database.query(f"{_CHOSEN} ORDER BY r.record", (dataset, version)):
-            yield row[0], self._open(dataset, version, row)
+    def read(self, dataset: str, version: int, among: Container[str] | None = None) -> Iterator[tuple[str, bytes]]:
+        """Decrypt the records of a version one by one, in order of record id: all, or those among some ids.
 
-    def read_subject(self, dataset: str, version: int, subject: str) -> Iterator[bytes]:
-        """Decrypt the records of one patient in a version, in order of record id. Raises as `get`."""
+        Raises as `get`.
+        """
+        for row in self._database.query(f"{_CHOSEN} ORDER BY r.record", (dataset, version)):
+            if among is None or row[0] in among:
+                yield row[0], self._open(dataset, version, row)
+
+    def read_subject(
+        self, dataset: str, version: int, subject: str, among: Container[str] | None = None
+    ) -> Iterator[bytes]:
+        """Decrypt the records of one patient in a version, as `read`. Raises as `get`."""
         chosen = f"{_CHOSEN} AND r.subject = ? AND r.subject <> '' ORDER BY r.record"  # so that the index of it is used
         for row in self._database.query(chosen, (dataset, version, subject)):
-            yield self._open(dataset, version, row)
+            if among is None or row[0] in among:
+                yield self._open(dataset, version, row)
 
     def records(self, dataset: str, version: int) -> list[str]:
         """The ids of a version's records, in order."""

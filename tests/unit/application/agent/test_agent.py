@@ -110,6 +110,9 @@ class Watched:
     def let_go(self) -> None:
         self._learner.let_go()
 
+    def renew(self, place: tuple[int, int]) -> None:
+        self.read()
+
 
 @pytest.mark.parametrize("phase", [Phase.COMMIT, Phase.REVEAL, Phase.GATE_COMMIT])
 def test_an_agent_that_starts_after_its_approval_was_revoked_reads_no_data(bed: Bed, phase: str) -> None:

@@ -33,6 +33,7 @@ from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.rounds import Phase
 from hmchain.ledger.contracts.learning.studies import Status
 from hmchain.ledger.reputation import Conduct
+from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import MissingObjectError
 from support import cohort_bed
 from support.cohort_bed import DATASET, FIRST, WOMEN
@@ -243,6 +244,21 @@ def test_nobody_more_is_read_for_a_count_once_it_is_let_go(bed: Bed, monkeypatch
     assert reading.wait(20) and not ended.is_set()
     counter.let_go()
     assert ended.wait(20)
+
+
+def test_who_objects_is_in_no_later_count(bed: Bed) -> None:
+    east, spec = bed.everyone["east"], studies.require_study(bed.state, FIRST).spec
+    counter = PeopleCounter(east, spec)
+    counter.renew((0, 0))
+    before = counter.data
+    with Catalogue(east.folder.catalogue, east.keys.local) as catalogue:
+        gone = [catalogue.opt_outs.of_subject(f"subject {number:04}") for number in (0, 1, 40)]
+        catalogue.opt_outs.add(gone, 0)
+        counter.renew((0, 0))
+        assert counter.data == before, "this attempt was begun with them"
+        counter.renew((0, 1))
+        assert counter.class_counts.tolist() == [WOMEN["east"] - 2] and counter.data != before
+        catalogue.opt_outs.lift(gone)
 
 
 def test_a_study_without_rounds_is_proposed_as_a_count_alone(bed: Bed) -> None:

@@ -19,6 +19,7 @@ from hmchain.keys import WrappingKey
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Vault
 from support.health_records import LOINC, UCUM
+from support.usables import all_of
 
 ICD10, GERMAN = "http://hl7.org/fhir/sid/icd-10", "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
 DICOM = "http://dicom.nema.org/resources/ontology/DCM"
@@ -124,7 +125,7 @@ TWINS = {
 
 @pytest.mark.parametrize("text", TWINS)
 def test_people_are_counted_once_each_as_an_obvious_twin_counts_them(fhir: Vault, text: str) -> None:
-    assert count_people(fhir, "fhir", 1, parse(text, 2026)) == sum(map(TWINS[text], MADE))
+    assert count_people(fhir, all_of(fhir, "fhir"), parse(text, 2026)) == sum(map(TWINS[text], MADE))
 
 
 def parquet(frame: pl.DataFrame) -> bytes:
@@ -171,20 +172,20 @@ def tables(made: Made) -> Iterator[bytes]:
 def test_rows_of_omop_are_counted_by_their_persons(vault: Vault, text: str, twin: Any) -> None:
     if ("omop", 1) not in vault.versions():
         put(vault, "omop", ((made.subject, data) for made in MADE for data in tables(made)))
-    assert count_people(vault, "omop", 1, parse(text, 2026)) == sum(map(twin, MADE))
+    assert count_people(vault, all_of(vault, "omop"), parse(text, 2026)) == sum(map(twin, MADE))
 
 
 def test_records_of_other_forms_alone_are_refused_without_a_word_of_them(vault: Vault) -> None:
     put(vault, "other", iter([("a", b"MSH|Ada")]))
     with pytest.raises(NotCountableError, match="people cannot be counted") as caught:
-        count_people(vault, "other", 1, parse("female", 2026))
+        count_people(vault, all_of(vault, "other"), parse("female", 2026))
     assert "Ada" not in str(caught.value)
 
 
 def test_images_beside_the_resources_of_a_dataset_keep_nobody_from_being_counted(vault: Vault) -> None:
     patients = [(each, json.dumps({"resourceType": "Patient", "gender": "female"}).encode()) for each in "abc"]
     put(vault, "both", iter([("a", b"\0" * 128 + b"DICM"), *patients, ("d", b"MSH|Ada")]))
-    assert count_people(vault, "both", 1, parse("female", 2026)) == 3
+    assert count_people(vault, all_of(vault, "both"), parse("female", 2026)) == 3
 
 
 ODD_TABLES: list[tuple[str, dict[str, list[Any]]]] = [
@@ -204,7 +205,7 @@ def test_missing_values_of_a_table_end_no_count(vault: Vault, at: int) -> None:
     """One NaN would keep a hospital out of every count that compares a value."""
     text, columns = ODD_TABLES[at]
     put(vault, f"odd-{at}", iter([("a", parquet(pl.DataFrame({"measurement_concept_id": [3000963] * 2} | columns)))]))
-    assert count_people(vault, f"odd-{at}", 1, parse(text, 2026)) == 1
+    assert count_people(vault, all_of(vault, f"odd-{at}"), parse(text, 2026)) == 1
 
 
 def test_a_table_that_cannot_be_read_says_nothing(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,13 +213,13 @@ def test_a_table_that_cannot_be_read_says_nothing(vault: Vault, monkeypatch: pyt
     put(
         vault, "broken", iter([("a", parquet(pl.DataFrame({"gender_concept_id": [8532]}))), ("b", b"PAR1 and no more")])
     )
-    assert count_people(vault, "broken", 1, parse("female", 2026)) == 1
+    assert count_people(vault, all_of(vault, "broken"), parse("female", 2026)) == 1
 
     def panic(file: io.BytesIO) -> None:
         raise pl.exceptions.PanicException
 
     monkeypatch.setattr(pl, "read_parquet", panic)
-    assert count_people(vault, "broken", 1, parse("female", 2026)) == 0
+    assert count_people(vault, all_of(vault, "broken"), parse("female", 2026)) == 0
 
 
 ODD = (
@@ -237,7 +238,7 @@ def test_no_resource_ends_a_count_whatever_it_holds(vault: Vault) -> None:
     found += [b'{"resourceType":', b'{"a":' + b"[" * 100_000]
     found += [json.dumps(observed | {"valueQuantity": {"value": 9}}).encode()]
     put(vault, "strange", (("a", data) for data in found))
-    assert count_people(vault, "strange", 1, parse("measurement LOINC:718-7 8..10", 2026)) == 1
+    assert count_people(vault, all_of(vault, "strange"), parse("measurement LOINC:718-7 8..10", 2026)) == 1
 
 
 @pytest.mark.parametrize(
@@ -248,4 +249,4 @@ def test_dates_are_read_by_their_precision(vault: Vault, born: str, text: str, c
     name = f"born-{born or 'never'}"
     patient = {"resourceType": "Patient", "id": "a", "gender": 3, "birthDate": born}
     put(vault, name, iter([("a", json.dumps(patient).encode())]))
-    assert count_people(vault, name, 1, parse(text, 2026)) == count
+    assert count_people(vault, all_of(vault, name), parse(text, 2026)) == count

@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hmchain.application.consent.usable import LeftOutBy, Usable, Use, UseKind, usable
-from hmchain.application.data import erasure, extraction
+from hmchain.application.data import erasure
 from hmchain.application.data.erasure import Target
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import Records
-from hmchain.records.consents.reading import consents_in
 from hmchain.records.consents.register import Basis, DatasetBasis
 from hmchain.records.deidentification.patients import Patient
-from hmchain.records.sources.opening import open_source
-from hmchain.records.sources.request import read_request
-from support.health_records import observation, patient
+from support.consent_bed import NO, PATIENTS, YES, founded, give
+from support.health_records import observation
 from support.pcf_consents import consent, rule
 
-PATIENTS = 6
 NOW = 1_800_000_000_000
-YES, NO = rule("permit", purposes=("HRESCH",)), rule("deny", purposes=("HRESCH",))
 
 
 @pytest.fixture
 def records(tmp_path: Path) -> Iterator[Records]:
-    """A hospital with six patients, of each their own resource and two observations; and one medication."""
-    lines = [patient(number) for number in range(PATIENTS)]
-    lines += [observation(each, number) for number in range(PATIENTS) for each in range(2)]
-    lines.append(
-        {"resourceType": "Medication", "id": "m", "code": {"coding": [{"system": "http://loinc.org", "code": "1-8"}]}}
-    )
-    file = tmp_path / "export.ndjson"
-    file.write_text("\n".join(map(json.dumps, lines)))
-    with (
-        hospital.open_records(hospital.create(tmp_path / "north")) as records,
-        open_source(read_request(str(file))) as source,
-    ):
-        extraction.extract_into(records, "cohort", source, title="Cohort", profile="longitudinal")
+    with hospital.open_records(founded(tmp_path)) as records:
         yield records
-
-
-def give(records: Records, number: int, *resources: dict[str, Any]) -> None:
-    """Put consents of a patient into the register."""
-    for each in resources:
-        (given,) = consents_in(
-            json.dumps(each | {"patient": {"reference": f"Patient/{patient(number)['id']}"}}).encode(),
-            records.catalogue.patients.rule,
-        )
-        (person, *_) = records.catalogue.patients.persons_of(given.patient)
-        records.catalogue.consents.add([(person, given.consent)], NOW)
 
 
 def ask(records: Records, purpose: str = "HRESCH", kind: UseKind = UseKind.TRAIN, at_ms: int = NOW) -> Usable:

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.published_data import UnpublishedDataError
@@ -227,23 +228,23 @@ def rows(hospital: Hospital) -> Path:
 
 def test_s13_an_agent_trains_on_nothing_but_what_was_published(consortium: Consortium) -> None:
     hospital = published(consortium, "north", "brain")
-    assert len(hospital.cohort("brain", 1).train_labels) == 20
+    assert len(hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN))).train_labels) == 20
     change(rows(hospital), "DELETE FROM records WHERE dataset = 'brain' AND record > '000009' AND record < '000020'")
     with pytest.raises(UnpublishedDataError, match="other records than were published"):
-        hospital.cohort("brain", 1)
+        hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN)))
 
 
 def test_s13_fewer_records_need_an_erasure_that_the_ledger_knows(consortium: Consortium) -> None:
     hospital = published(consortium, "west", "brain")
-    assert len(hospital.cohort("brain", 1).train_labels) == 20
+    assert len(hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN))).train_labels) == 20
     hospital.vault.erase("brain", "000003")
     with pytest.raises(UnpublishedDataError, match="does not say that it was withdrawn"):
-        hospital.cohort("brain", 1)
+        hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN)))
     consortium.require(hospital.as_steward(WithdrawVersion("brain", 1)))
-    assert len(hospital.cohort("brain", 1).train_labels) == 19
+    assert len(hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN))).train_labels) == 19
     change(rows(hospital), "UPDATE records SET salt = x'00' WHERE record = '000004'")
     with pytest.raises(UnpublishedDataError, match="other records"):
-        hospital.cohort("brain", 1)
+        hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN)))
 
 
 def test_s13_what_was_never_found_whole_is_not_trained_on_after_an_erasure(consortium: Consortium) -> None:
@@ -251,9 +252,9 @@ def test_s13_what_was_never_found_whole_is_not_trained_on_after_an_erasure(conso
     hospital.vault.erase("brain", "000003")
     consortium.require(hospital.as_steward(WithdrawVersion("brain", 1)))
     with pytest.raises(UnpublishedDataError, match="before this agent had found it whole"):
-        hospital.cohort("brain", 1)
+        hospital.cohort(hospital.usable("brain", 1, Use(UseKind.TRAIN)))
     with pytest.raises(UnpublishedDataError, match="not on the ledger"):
-        hospital.cohort("brain", 2)
+        hospital.cohort(hospital.usable("brain", 2, Use(UseKind.TRAIN)))
 
 
 # --- vaults of the second format

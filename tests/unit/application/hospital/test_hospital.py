@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
+from hmchain.application.consent.usable import Usable, Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.learner import cnn_learner
@@ -65,12 +66,16 @@ def spec(hospital: Hospital, rounds: int = 2) -> StudySpec:
     return study_spec("tumours", SCHEMA, uses, ARCH, default_plan(rounds, steps=2), salt)
 
 
+def usable(hospital: Hospital) -> Usable:
+    return hospital.usable("brain", 1, Use(UseKind.TRAIN))
+
+
 def test_images_come_back_as_they_were(hospital: Hospital) -> None:
     for split, stored in (("train", images(11, 1)), ("validation", images(5, 2))):
-        found = hospital.images("brain", 1, split)
+        found = hospital.images(usable(hospital), split)
         assert np.array_equal(found.images, stored.images) and np.array_equal(found.labels, stored.labels)
     with pytest.raises(InputError, match="no test images"):
-        hospital.images("brain", 1, "test")
+        hospital.images(usable(hospital), "test")
 
 
 def test_what_is_trained_on_comes_in_an_order_of_its_own(hospital: Hospital, tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_what_is_trained_on_comes_in_an_order_of_its_own(hospital: Hospital, tmp
         other = consortium.hospitals["east"]
         other.store_images("brain", {"train": turned, "validation": images(5, 2)})
         consortium.require(other.register("brain", SCHEMA), other.publish("brain", 1))
-        first, second = hospital.cohort("brain", 1), other.cohort("brain", 1)
+        first, second = hospital.cohort(usable(hospital)), other.cohort(usable(other))
     assert np.array_equal(first.train_images, second.train_images)
     assert np.array_equal(first.train_labels, second.train_labels)
     assert not np.array_equal(first.train_images, stored.images)
@@ -117,7 +122,7 @@ def test_the_learner_is_what_the_study_pins(hospital: Hospital) -> None:
 def test_a_learner_decrypts_nothing_before_it_is_used(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     cohort = hospital.cohort
-    monkeypatch.setattr(hospital, "cohort", lambda name, version: read.append(name) or cohort(name, version))
+    monkeypatch.setattr(hospital, "cohort", lambda of: read.append(of.dataset) or cohort(of))
     learner = cnn_learner(hospital, spec(hospital))
     learner.use_counts(np.array([30, 10]))
     assert len(learner.initial) and not read

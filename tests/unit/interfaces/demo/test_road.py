@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.demo import preparation, road
@@ -58,7 +59,8 @@ def test_every_file_becomes_a_record_or_somebody_decided_about_it(images: Path, 
             assert each.images.records == each.scans.records == each.train.total() + each.validation
             published = datasets.version(stage.consortium.ledger.state, each.hospital, DATASET, 1)
             assert published is not None and published.root == each.images.root
-            cohort = stage.consortium.hospitals[each.hospital].cohort(DATASET, 1)
+            hospital = stage.consortium.hospitals[each.hospital]
+            cohort = hospital.cohort(hospital.usable(DATASET, 1, Use(UseKind.TRAIN, recipients=("alder",))))
             counts = np.bincount(cohort.train_labels, minlength=3).tolist()
             assert counts == [each.train[name] for name in prepared.images.classes]
     held = [(each.hospital, item.state, item.reviewer) for each in arrivals for item in each.held]

@@ -21,7 +21,7 @@ def commit(desk: RoundDesk, masked: Masking = updates.masked) -> Iterator[Commit
     where an update cannot be sent: then the attempt is sat out.
     """
     if desk.own is None and _is_asked(desk):
-        if desk.study.spec.is_count and desk.made is None and answers.people(desk) is None:
+        if desk.study.spec.is_count and desk.made is None and _has_too_few(desk):
             yield SitOut(desk.name)
             return
         entry, made = desk.entry, desk.made or _make(desk, masked)
@@ -43,6 +43,11 @@ def publish(desk: RoundDesk) -> None:
 
 def _is_asked(desk: RoundDesk) -> bool:
     return desk.is_authorised and desk.organisation in desk.entry.expected and desk.sits_out != desk.place
+
+
+def _has_too_few(desk: RoundDesk) -> bool:
+    desk.learner.renew(desk.place)
+    return answers.people(desk) is None
 
 
 def _make(desk: RoundDesk, masked: Masking) -> MaskedUpdate:

@@ -70,6 +70,7 @@ def _choice(desk: RoundDesk, judge: Judge) -> GateChoice | None:
     result = desk.result()
     if not isinstance(result, Aggregate):
         return None
+    desk.learner.renew(desk.place)
     accept, score = judge(desk, result)
     choice = GateChoice(desk.entry.number, accept, desk.random(SALT_BYTES), max(score.auc_permyriad, 0))
     desk.store.note(kept.score_name(desk.name, desk.entry.number), replace(score, accept=accept))

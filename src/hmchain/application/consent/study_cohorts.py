@@ -1,0 +1,108 @@
+"""Whose records a study used in which round, at this hospital alone: keyed digests of persons, a cohort once.
+
+A hospital needs it to say which models learnt of a patient before a consent was withdrawn, and to see whether two
+results that are to be released would tell of few patients by their difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hmchain import files, sqlite
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.errors import StorageError
+
+_SCHEMA = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS cohorts (
+    stamp BLOB NOT NULL, person BLOB NOT NULL, PRIMARY KEY (stamp, person)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cohorts_by_person ON cohorts (person);
+CREATE TABLE IF NOT EXISTS rounds (
+    study TEXT NOT NULL, round INTEGER NOT NULL, stamp BLOB NOT NULL, dataset TEXT NOT NULL, version INTEGER NOT NULL,
+    at_ms INTEGER NOT NULL, PRIMARY KEY (study, round, stamp)) WITHOUT ROWID;
+COMMIT;
+"""
+
+
+class StudyCohortsError(StorageError):
+    """The file of whose records studies used cannot be read or written."""
+
+    code = "study_cohorts"
+
+
+@dataclass(frozen=True)
+class RoundsUsed:
+    """The rounds of a study for which records of a person were used, the first to the last."""
+
+    study: str
+    dataset: str
+    version: int
+    first: int
+    last: int
+    last_ms: int
+
+
+class StudyCohorts:
+    """The open file, made if there is none."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises `StudyCohortsError`."""
+
+        def named(trouble: sqlite.Trouble) -> StudyCohortsError:
+            return StudyCohortsError(f"{path} cannot be used: {trouble.value}", "free space, or restore it")
+
+        connection = sqlite.open_file(path, named, mode=files.PRIVATE)
+        self._file = sqlite.Database(connection, named)
+        with sqlite.failures(named):
+            connection.executescript(_SCHEMA)
+
+    def knows(self, stamp: bytes) -> bool:
+        """Whether a cohort is written down."""
+        return bool(self._file.query("SELECT 1 FROM cohorts WHERE stamp = ? LIMIT 1", (stamp,)))
+
+    def note(
+        self, study: str, round_: int, stamp: bytes, persons: Iterable[bytes], dataset: str, version: int, at_ms: int
+    ) -> None:
+        """Write down whose records a round uses, before it does; `persons` are those of a cohort that is new."""
+        with self._file.transaction() as database:
+            database.executemany("INSERT OR IGNORE INTO cohorts VALUES (?, ?)", ((stamp, each) for each in persons))
+            values = (study, round_, stamp, dataset, version, at_ms)
+            database.execute("INSERT OR IGNORE INTO rounds VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def persons(self, study: str) -> frozenset[bytes]:
+        """All whose records were used in any round of a study."""
+        sql = "SELECT DISTINCT c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp WHERE r.study = ?"
+        return frozenset(person for (person,) in self._file.query(sql, (study,)))
+
+    def rounds_of(self, persons: Iterable[bytes]) -> list[RoundsUsed]:
+        """The studies that used records of a person, by all digests that stand for the person."""
+        digests = tuple(persons)
+        marks = ", ".join("?" * len(digests))
+        sql = f"""SELECT r.study, r.dataset, r.version, min(r.round), max(r.round), max(r.at_ms)
+            FROM rounds r JOIN cohorts c ON c.stamp = r.stamp WHERE c.person IN ({marks})
+            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""  # noqa: S608 - marks alone
+        return [RoundsUsed(*row) for row in self._file.query(sql, digests)]
+
+    def backup(self, path: Path) -> None:
+        """Copy the file while it is in use, to a new one of mode 0600. Raises `StudyCohortsError`."""
+        self._file.copy_to(path)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def persons_used(place: HospitalFolder, study: str) -> frozenset[bytes]:
+    """All whose records a study used at a hospital: 32 bytes each that name nobody; nobody of a study that used none.
+
+    Raises `StudyCohortsError`.
+    """
+    if not place.study_cohorts.exists():
+        return frozenset()
+    found = StudyCohorts(place.study_cohorts)
+    try:
+        return found.persons(study)
+    finally:
+        found.close()

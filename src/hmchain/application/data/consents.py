@@ -1,0 +1,255 @@
+"""Patients' consents at the hospital: taken in, withdrawn, looked at, and what they mean for the use of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hmchain.application.consent.usable import Usable, Use, usable
+from hmchain.application.data.erasure import NoSuchDatasetError
+from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.hospital import Records
+from hmchain.clock import now_ms
+from hmchain.errors import InputError
+from hmchain.records.consents.consent import Consent
+from hmchain.records.consents.optout_lists import OptOutList
+from hmchain.records.consents.reading import Given, consents_in, moment
+from hmchain.records.consents.register import Added, DatasetBasis, Entry
+from hmchain.records.deidentification.patients import Patient, PatientRule
+
+ID_LETTERS = 12
+"""So many letters of a consent's digest name it to people."""
+
+
+class NoConsentError(InputError):
+    """There is no consent of this patient, or of this name."""
+
+    code = "no_consent"
+
+
+class ListFileError(InputError):
+    """A list of patients who opted out cannot be read."""
+
+    code = "list_file"
+
+
+@dataclass(frozen=True)
+class AddedConsents:
+    """What became of the consents of a file."""
+
+    new: int = 0
+    changed: int = 0
+    same: int = 0
+    older: int = 0
+    """Earlier editions than those that are known: passed over."""
+    undecided: int = 0
+    """Consents that say something that is not understood: their patients' records are not used."""
+    doubts: tuple[str, ...] = ()
+    """What that is, each once; nothing of a patient is in it."""
+
+
+@dataclass(frozen=True)
+class ConsentLine:
+    """One consent as the hospital's people see it; the patient is not named."""
+
+    id: str
+    """The first letters of its keyed digest."""
+    status: str
+    is_withdrawn: bool
+    given_ms: int | None
+    policies: tuple[str, ...]
+    rule: str
+    """Its first rule: permit, deny, or nothing."""
+    purposes: tuple[str, ...]
+    exceptions: int
+    until_ms: int | None
+    doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConsentCheck:
+    """What a use may have of a version."""
+
+    dataset: str
+    version: int
+    basis: str
+    kept_for: tuple[str, ...]
+    use: str
+    purposes: tuple[str, ...]
+    recipients: tuple[str, ...]
+    records: int
+    of: int
+    patients: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    """By reason; these numbers stay at the hospital."""
+
+
+def add(records: Records, files: Iterable[Path]) -> AddedConsents:
+    """Take in the FHIR R4 Consents of files: single resources, bundles or NDJSON; other resources are passed over.
+
+    All or none. Raises `ConsentFileError` for what is none, or says not whose it is.
+    """
+    rule = records.catalogue.patients.rule
+    given = [each for file in files for each in _read(file, rule)]
+    if not given:
+        raise NoConsentError("there is no consent in what was given", "give FHIR R4 resources of type Consent")
+    with recorded(records.folder.activity, Deed(What.CONSENT, kind="added")) as deed:
+        done = take(records, given)
+        deed.add(records=done.new + done.changed)
+    return done
+
+
+def take(records: Records, given: Sequence[Given]) -> AddedConsents:
+    """Put consents into the register, without a line in the log."""
+    patients = records.catalogue.patients
+    pairs = [(patients.persons_of(each.patient)[0], each.consent) for each in given]
+    became = records.catalogue.consents.add(pairs, now_ms())
+    doubtful = [each.consent for each in given if each.consent.doubts]
+    return AddedConsents(
+        new=became[Added.NEW],
+        changed=became[Added.CHANGED],
+        same=became[Added.SAME],
+        older=became[Added.OLDER],
+        undecided=len(doubtful),
+        doubts=tuple(sorted({doubt for each in doubtful for doubt in each.doubts})),
+    )
+
+
+def of_patient(records: Records, patient: Patient) -> tuple[ConsentLine, ...]:
+    """The consents of a patient, by the number or any other that is the same person's. Raises `NoConsentError`."""
+    return tuple(map(_line, _entries(records, patient)))
+
+
+def all_of(records: Records) -> tuple[ConsentLine, ...]:
+    """All consents, in no order that says anything of patients."""
+    return tuple(map(_line, records.catalogue.consents.entries()))
+
+
+def withdraw(records: Records, patient: Patient, consent: str = "") -> int:
+    """Note that a patient withdraws: all consents, or the one whose id begins so; returns how many were not yet.
+
+    It holds from the next use on. Raises `NoConsentError`.
+    """
+    found = [each for each in _entries(records, patient) if each.name.hex().startswith(consent.lower())]
+    if not found:
+        raise NoConsentError("the patient has no consent that begins like this", "`hmchain consent list --patient -`")
+    with recorded(records.folder.activity, Deed(What.CONSENT, kind="withdrawn")) as deed:
+        count = records.catalogue.consents.withdraw(found, now_ms())
+        deed.add(records=count)
+    return count
+
+
+def basis(records: Records, dataset: str) -> DatasetBasis:
+    """By what a dataset is used. Raises `NoSuchDatasetError`."""
+    _require_dataset(records, dataset)
+    return records.catalogue.consents.basis(dataset)
+
+
+def set_basis(records: Records, dataset: str, said: DatasetBasis) -> None:
+    """Say by what a dataset is used from now on, and what it is kept for. Raises `NoSuchDatasetError`."""
+    _require_dataset(records, dataset)
+    with recorded(records.folder.activity, Deed(What.CONSENT, dataset=dataset, kind=f"basis {said.basis.value}")):
+        records.catalogue.consents.set_basis(dataset, said)
+
+
+def check(records: Records, dataset: str, number: int | None, use: Use, at_ms: int | None = None) -> ConsentCheck:
+    """Which records of a version, the newest unless one is named, a use may have. Raises as `usable`."""
+    version = records.catalogue.version(dataset, number)
+    found: Usable = usable(records, dataset, version.number, use, now_ms() if at_ms is None else at_ms)
+    said = records.catalogue.consents.basis(dataset)
+    return ConsentCheck(
+        dataset=dataset,
+        version=version.number,
+        basis=found.basis.value,
+        kept_for=said.purposes,
+        use=use.kind.value,
+        purposes=use.purposes,
+        recipients=use.recipients,
+        records=len(found.records),
+        of=found.of,
+        patients=len(found.subjects),
+        left_out=dict(found.reasons),
+    )
+
+
+def reconcile(records: Records, name: str, file: Path, issuer: str, as_of: str) -> OptOutList:
+    """Put the numbers of a file, a line each, in the place of a list that others keep; `as_of` is its day.
+
+    Raises `ListFileError`, or `OlderListError` if a later list is known: nothing is changed then.
+    """
+    if not name.strip():
+        raise ListFileError("the list has no name", "name it, as `national`")
+    day = moment(as_of)
+    if day is None or day.first_ms is None or day.first_ms > now_ms():
+        raise ListFileError(f"{as_of!r} is no day on which a list can have been made", "give it as 2026-11-28")
+    patients = records.catalogue.patients
+    persons = (patients.persons_of(Patient(number, issuer))[0] for number in _numbers(file))
+    with recorded(records.folder.activity, Deed(What.CONSENT, kind="list")) as deed:
+        done = records.catalogue.optout_lists.reconcile(name, issuer, day.first_ms, persons, now_ms())
+        deed.add(records=done.numbers)
+    return done
+
+
+def drop_list(records: Records, name: str) -> None:
+    """Forget a list: who is on no other may be used again. Raises `ListFileError` if there is none of the name."""
+    with recorded(records.folder.activity, Deed(What.CONSENT, kind="list dropped")):
+        if not records.catalogue.optout_lists.drop(name):
+            known = ", ".join(each.name for each in records.catalogue.optout_lists.lists()) or "none yet"
+            raise ListFileError(f"there is no list {name}", f"the lists are: {known}")
+
+
+def lists(records: Records) -> tuple[OptOutList, ...]:
+    """The lists that others keep, as they were reconciled last."""
+    return tuple(records.catalogue.optout_lists.lists())
+
+
+def _read(file: Path, rule: PatientRule) -> Iterator[Given]:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read", "name a file of FHIR resources in JSON") from error
+    yield from consents_in(data, rule)
+
+
+def _numbers(file: Path) -> Iterator[str]:
+    try:
+        with file.open(encoding="utf-8-sig") as text:
+            for line in text:
+                if number := line.strip().strip('"').strip():
+                    yield number
+    except (OSError, UnicodeDecodeError) as error:
+        raise ListFileError(f"{file} cannot be read as text", "give a file with one number a line, in UTF-8") from error
+
+
+def _entries(records: Records, patient: Patient) -> list[Entry]:
+    found = records.catalogue.consents.of(records.catalogue.patients.persons_of(patient))
+    if not found:
+        hint = "compare the number, and say --issuer NAME if it is not yours; who objects to all use: "
+        hint += "`hmchain data opt-out --patient -`"
+        raise NoConsentError("there is no consent of this patient", hint)
+    return found
+
+
+def _require_dataset(records: Records, dataset: str) -> None:
+    if records.catalogue.dataset(dataset) is None:
+        known = ", ".join(each.name for each in records.catalogue.datasets()) or "none yet"
+        raise NoSuchDatasetError(f"there is no dataset {dataset}", f"the datasets are: {known}")
+
+
+def _line(entry: Entry) -> ConsentLine:
+    consent: Consent = entry.consent
+    rule = consent.rule
+    permits = None if rule is None else rule.permits
+    return ConsentLine(
+        id=entry.name.hex()[:ID_LETTERS],
+        status=consent.status.value,
+        is_withdrawn=consent.withdrawn_ms is not None,
+        given_ms=consent.at_ms,
+        policies=consent.policies,
+        rule="" if permits is None else "permit" if permits else "deny",
+        purposes=tuple(each.code for each in rule.purposes) if rule else (),
+        exceptions=sum(1 for _ in rule.every()) - 1 if rule else 0,
+        until_ms=rule.period.last_ms if rule and rule.period else None,
+        doubts=consent.doubts,
+    )

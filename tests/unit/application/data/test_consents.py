@@ -1,0 +1,190 @@
+"""A patient who withdraws is in no export, count, row or version from then on; the others stay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.consent.usable import Use, UseKind
+from hmchain.application.data import cohorts, consents, erasure, export, registration
+from hmchain.application.data.consents import ListFileError, NoConsentError
+from hmchain.application.data.erasure import NoSuchDatasetError, Target
+from hmchain.application.data.registered import NothingUsableError
+from hmchain.application.data.row_form import load_row_form
+from hmchain.application.data.rows import prepare_rows
+from hmchain.application.site import hospital
+from hmchain.application.site.activity import What, read_lines
+from hmchain.application.site.hospital import HospitalFolder, Records
+from hmchain.records.consents.optout_lists import OlderListError
+from hmchain.records.consents.reading import ConsentFileError
+from hmchain.records.consents.register import Basis, DatasetBasis
+from hmchain.records.deidentification.patients import Patient
+from support.consent_bed import DATASET, NO, PATIENTS, RECORDS_EACH, YES, extract, founded, give
+from support.health_records import patient
+from support.pcf_consents import consent, rule
+
+FORM = """
+classes = ["female", "male"]
+label = { resource = "Patient", path = "gender" }
+[[features]]
+resource = "Observation"
+take = "count"
+"""
+
+
+@pytest.fixture
+def north(tmp_path: Path) -> HospitalFolder:
+    return founded(tmp_path)
+
+
+@pytest.fixture
+def records(north: HospitalFolder) -> Iterator[Records]:
+    with hospital.open_records(north) as records:
+        yield records
+
+
+def subject(records: Records, number: int) -> str:
+    return records.catalogue.projects.pseudonyms(DATASET).subject(f"p{number}")
+
+
+def exported(records: Records, folder: Path, version: int = 1) -> str:
+    done = export.export(records, records.catalogue.version(DATASET, version), folder)
+    return "".join(path.read_text() for path in sorted(done.folder.iterdir()))
+
+
+def test_what_is_exported_counted_and_learnt_from_is_without_who_withdrew(records: Records, tmp_path: Path) -> None:
+    give(records, 0, consent("a", YES))
+    gone = subject(records, 0)
+    assert gone in exported(records, tmp_path / "before")
+    assert cohorts.check(records, DATASET, 1, "female or male", 2026).people == PATIENTS
+    assert consents.withdraw(records, Patient("p0")) == 1
+    made = export.export(records, records.catalogue.version(DATASET), tmp_path / "after")
+    text = "".join(path.read_text() for path in sorted(made.folder.iterdir()))
+    assert gone not in text and subject(records, 1) in text
+    assert made.records == RECORDS_EACH * (PATIENTS - 1) + 1
+    assert any("a consent was withdrawn" in note for note in made.notes)
+    found = cohorts.check(records, DATASET, 1, "female or male", 2026)
+    assert (found.people, found.of) == (PATIENTS - 1, PATIENTS - 1)
+
+
+def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Path) -> None:
+    with hospital.open_records(founded(tmp_path, patients=40)) as records:
+        give(records, 0, consent("a", NO))
+        give(records, 1, consent("b", rule("deny", **{"class": [{"code": "Observation"}]})))
+        (tmp_path / "form.toml").write_text(FORM)
+        form = load_row_form(tmp_path / "form.toml")
+        made = prepare_rows(records, records.catalogue.version(DATASET), "rows", form)
+        held = {each.subject for each in records.catalogue.records("rows", 1)}
+        assert made.patients == 38 and not held & {subject(records, 0), subject(records, 1)}
+        assert made.left_out["a record of a patient of whom others may not be used"] == 1
+        of_rows = consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",)))
+        assert of_rows.patients == 38, "what was made of others is judged by what it was made of"
+        give(records, 2, consent("c", rule("deny", **{"class": [{"code": "Observation"}]})))
+        assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 37
+
+
+def test_a_version_is_fixed_without_who_does_not_permit_it_and_the_one_before_stays(
+    north: HospitalFolder, tmp_path: Path
+) -> None:
+    first = registration.register(north, DATASET)
+    extract(north, tmp_path / "export.ndjson")
+    with hospital.open_records(north) as records:
+        give(records, 0, consent("a", NO))
+        gone = subject(records, 0)
+        assert gone not in exported(records, tmp_path / "first"), "what was published before is used without it, too"
+    second = registration.register(north, DATASET)
+    assert (first.version.records, second.version.number) == (RECORDS_EACH * PATIENTS + 1, 2)
+    assert second.version.records == first.version.records - RECORDS_EACH
+    with hospital.open_records(north) as records:
+        assert gone not in records.vault.owners(DATASET, 2).values()
+        assert gone not in {each.subject for each in records.catalogue.records(DATASET, 2)}
+        assert gone in records.vault.owners(DATASET, 1).values(), "another version keeps what it was published with"
+        for version in (1, 2):
+            registration.verify(north, DATASET, version, offline=True)
+    lines = [line.deed for line in read_lines(north.activity)]
+    assert [each.kind for each in lines if each.what is What.CONSENT] == ["taken out"]
+
+
+def test_who_opted_out_is_in_no_new_use_and_a_lifted_opt_out_ends_that(records: Records, tmp_path: Path) -> None:
+    erasure.opt_out(records, Target(patient="p0"))
+    assert subject(records, 0) not in exported(records, tmp_path / "without")
+    erasure.lift_opt_out(records, Target(patient="p0"))
+    assert subject(records, 0) in exported(records, tmp_path / "with")
+
+
+def test_a_dataset_that_goes_by_consent_gives_nothing_while_nobody_consents(records: Records, tmp_path: Path) -> None:
+    consents.set_basis(records, DATASET, DatasetBasis(Basis.CONSENT, ("TREAT",)))
+    for number in range(PATIENTS):
+        give(records, number, consent(f"c{number}", YES))
+    with pytest.raises(NoSuchDatasetError, match="the datasets are: cohort"):
+        consents.basis(records, "other")
+    made = export.export(records, records.catalogue.version(DATASET), tmp_path / "out")
+    assert made.records == 1, "it is kept for treatment, and what they consent to is research"
+    for record in records.vault.owners(DATASET, 1):
+        erasure.opt_out(records, Target(record=record))
+    with pytest.raises(NothingUsableError, match="was opted out here"):
+        export.export(records, records.catalogue.version(DATASET), tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_consents_come_from_files_and_tell_what_is_not_understood(records: Records, tmp_path: Path) -> None:
+    def mine(each: dict[str, object], number: int) -> str:
+        return json.dumps(each | {"patient": {"reference": f"Patient/p{number}"}})
+
+    odd = consent("b", YES | {"modifierExtension": [{"url": "http://example.org/x"}]})
+    file = tmp_path / "consents.ndjson"
+    file.write_text("\n".join([mine(consent("a", YES), 0), mine(odd, 1), json.dumps(patient(1))]))
+    done = consents.add(records, [file])
+    assert (done.new, done.undecided, done.doubts) == (2, 1, ("`provision.modifierExtension` is not understood",))
+    assert consents.add(records, [file]).same == 2
+    (line,) = consents.of_patient(records, Patient("p0"))
+    assert (line.rule, line.purposes, line.status, line.is_withdrawn) == ("permit", ("HRESCH",), "active", False)
+    assert consents.withdraw(records, Patient("p0"), line.id) == 1 and consents.withdraw(records, Patient("p0")) == 0
+    assert [each.is_withdrawn for each in consents.all_of(records)].count(True) == 1
+    for number, text in (("p5", "hmchain data opt-out"), ("p0", "begins like this")):
+        with pytest.raises(NoConsentError, match=text):
+            consents.withdraw(records, Patient(number), "ffffffff")
+    kinds = [line.deed.kind for line in read_lines(records.folder.activity) if line.deed.what is What.CONSENT]
+    assert kinds == ["added", "added", "withdrawn", "withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("{", ConsentFileError), (json.dumps(patient(1)), NoConsentError), ("", ConsentFileError),
+     (json.dumps(consent("a", YES, patient={"display": "Muster"})), ConsentFileError)],
+)  # fmt: skip
+def test_a_file_without_consents_is_refused_and_says_nothing_of_a_patient(
+    records: Records, tmp_path: Path, text: str, error: type[Exception]
+) -> None:
+    file = tmp_path / "consents.json"
+    file.write_text(text)
+    with pytest.raises(error) as raised:
+        consents.add(records, [file])
+    assert "Muster" not in str(raised.value) and records.catalogue.consents.count() == 0
+
+
+def test_a_list_that_others_keep_is_reconciled_whole_and_never_by_an_older_one(
+    records: Records, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.txt"
+    file.write_text('p0\r\n"p1"\n\np1\nelsewhere\n')
+    found = consents.reconcile(records, "national", file, "", "2026-02-03")
+    assert found.numbers == 3
+    use = Use(UseKind.TRAIN, recipients=("north",))
+    assert consents.check(records, DATASET, None, use).patients == PATIENTS - 2
+    file.write_text("p1\n")
+    with pytest.raises(OlderListError, match="known of a later day"):
+        consents.reconcile(records, "national", file, "", "2026-02-02")
+    assert consents.check(records, DATASET, None, use).patients == PATIENTS - 2
+    consents.reconcile(records, "national", file, "", "2026-02-04")
+    assert consents.check(records, DATASET, None, use).patients == PATIENTS - 1
+    for name, day in (("", "2026-02-05"), ("national", "soon"), ("national", "2999-01-01")):
+        with pytest.raises(ListFileError):
+            consents.reconcile(records, name, file, "", day)
+    assert [each.as_of_ms for each in consents.lists(records)] == [1770163200000]
+    consents.drop_list(records, "national")
+    with pytest.raises(ListFileError, match="none yet"):
+        consents.drop_list(records, "national")
