@@ -16,6 +16,7 @@ from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.reading import Given, consents_in, moment
 from hmchain.records.consents.register import Added, DatasetBasis, Entry
+from hmchain.records.consents.words import in_words
 from hmchain.records.deidentification.patients import Patient, PatientRule
 
 ID_LETTERS = 12
@@ -65,6 +66,14 @@ class ConsentLine:
     exceptions: int
     until_ms: int | None
     doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConsentShown:
+    """One consent, with its rules in words."""
+
+    line: ConsentLine
+    rules: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,17 @@ def of_patient(records: Records, patient: Patient) -> tuple[ConsentLine, ...]:
 def all_of(records: Records) -> tuple[ConsentLine, ...]:
     """All consents, in no order that says anything of patients."""
     return tuple(map(_line, records.catalogue.consents.entries()))
+
+
+def one(records: Records, name: str) -> ConsentShown:
+    """The consent whose id begins so. Raises `NoConsentError` unless there is exactly one."""
+    wanted = name.lower()
+    found = [each for each in records.catalogue.consents.entries() if wanted and each.name.hex().startswith(wanted)]
+    if len(found) != 1:
+        what = f"{len(found) or 'no'} consents have an id that begins with this"
+        raise NoConsentError(what, "give more of its letters: `hmchain consent list` shows them")
+    rule = found[0].consent.rule
+    return ConsentShown(_line(found[0]), tuple(in_words(rule)) if rule else ())
 
 
 def withdraw(records: Records, patient: Patient, consent: str = "") -> int:

@@ -26,6 +26,7 @@ class Takes(Enum):
 
 _GROUPS = {
     "data": Takes.HOSPITAL,
+    "consent": Takes.HOSPITAL,
     "node": Takes.NODE,
     "network": Takes.NODE,
     "study": Takes.NODE,

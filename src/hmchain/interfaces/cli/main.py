@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         )),
         *(LazyCommand(LEARNING, *named) for named in (
             ("data", "data", "Extract, de-identify, encrypt, catalogue and register your data."),
+            ("consent", "consent", "What patients permit, and what that means for the use of a dataset."),
             ("cohort", "cohort", "What members have, and how many people fit: one sum over hospitals, with noise."),
             ("request", "request", "Ask for data, decide on what is asked, and see what is due."),
             ("share", "share", "Records that travel between hospitals under a permit, and their end."),

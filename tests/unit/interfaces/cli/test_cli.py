@@ -118,7 +118,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
         "policy codes", "policy diff", "policy history", "policy show", "policy test",
         "study status", "study list", "study show", "uses list", "uses why", "uses duties", "model list",
         "model show", "model predict", "audit verify", "audit proof", "audit verify-record", "audit trace",
-        "incident list", "incident show",
+        "incident list", "incident show", "consent list", "consent show", "consent check",
         "audit events", "audit check",
         "ledger blocks", "ledger tx", "ledger proof", "ledger check-proof", "network status", "network ballots",
         "network parameters", "network upgrade show", "people list", "people show", "people powers",

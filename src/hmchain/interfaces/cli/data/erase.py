@@ -96,7 +96,10 @@ def opt_out(
     issuer: IssuerOption = "",
     lift: Annotated[bool, typer.Option("--lift", help="Take it back: later extractions take them again.")] = False,
 ) -> None:
-    """Have later extractions pass over a patient or a record. What is here already stays: `hmchain data erase`."""
+    """Let no use begin with a patient's records or a record, nor an extraction take them.
+
+    `hmchain data erase` destroys them.
+    """
     target = _target(record, subject, patient, issuer)
     with changing(directory) as records:
         said = erasure.lift_opt_out(records, target) if lift else erasure.opt_out(records, target)
