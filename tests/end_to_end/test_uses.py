@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.consent.study_cohorts import StudyCohorts
+from hmchain.application.consent.usable import Use, UseKind, persons_of, usable
 from hmchain.application.data import uses
+from hmchain.application.site import hospital
 from hmchain.interfaces.cli import asking
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.data.policies import DEFAULT, Duty, SetPolicy
@@ -99,6 +103,22 @@ def test_a_pseudonym_serves_as_well_and_the_log_says_who_asked(steward: Steward,
     assert len(found["held"]) == 1 and found["uses"] == [], "a hospital by itself is on no ledger"
     (line,) = steward.run("log", "--what", "tell")["entries"]
     assert (line["person"], line["is_signed"], line["subject"]) == ("Ada and Marie", True, entry["subject"])
+
+
+def test_a_patient_is_told_in_which_rounds_records_of_theirs_were_used(steward: Steward, keys: list[str]) -> None:
+    (entry,) = steward.run("show", DATASET)["entries"]
+    place = hospital.locate(steward.folder)
+    with hospital.open_records(place) as records, closing(StudyCohorts(place.study_cohorts)) as cohorts:
+        everybody = usable(records, DATASET, 1, Use(UseKind.TRAIN, recipients=("H",)), 0)
+        for round_ in (1, 2, 3):
+            cohorts.note(STUDY, round_, everybody.stamp, persons_of(records, everybody), DATASET, 1, 0)
+        cohorts.note("other", 1, bytes(32), [bytes(32)], DATASET, 1, 0)
+    said = [{"study": STUDY, "dataset": DATASET, "version": 1, "first": 1, "last": 3, "last_ms": 0}]
+    for who in ([entry["subject"]], [NUMBER, "--issuer", "H"]):
+        assert answer(steward.capsys, *_ask(steward, *who, *keys))["rounds"] == said
+    assert f"{STUDY}: round 1 to 3, of {DATASET} version 1" in text(
+        steward.capsys, *_ask(steward, entry["subject"], *keys)
+    )
 
 
 def test_one_person_alone_is_told_nothing_of_a_patient(steward: Steward, keys: list[str]) -> None:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hmchain.application.data import consents, extraction
+from hmchain.application.consent import taking
+from hmchain.application.data import extraction
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.records.consents.reading import consents_in
@@ -43,4 +44,4 @@ def extract(place: HospitalFolder, file: Path) -> None:
 def give(records: Records, number: int, *resources: dict[str, Any]) -> None:
     """Take in consents of one patient."""
     lines = (json.dumps(each | {"patient": {"reference": f"Patient/p{number}"}}) for each in resources)
-    consents.take(records, list(consents_in("\n".join(lines).encode(), records.catalogue.patients.rule)))
+    taking.take(records.catalogue, list(consents_in("\n".join(lines).encode(), records.catalogue.patients.rule)))

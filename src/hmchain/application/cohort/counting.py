@@ -22,12 +22,14 @@ class NotCountableError(DataError):
     code = "not_countable"
 
 
-def count_people(vault: Vault, usable: Usable, query: Clause, progress: Progress | None = None) -> int:
+def count_people(
+    vault: Vault, usable: Usable, query: Clause, progress: Progress | None = None, counted: set[str] | None = None
+) -> int:
     """The number of people of whom a query is true, by the records of a version that may be used for it.
 
-    Each pseudonym counts once, however many records it has. Records that are neither FHIR resources nor tables, such
-    as the images beside them, say nothing. Raises `NotCountableError` where there are no others, or an error of the
-    vault.
+    Each pseudonym counts once, however many records it has; those that count are put into `counted`. Records that are
+    neither FHIR resources nor tables, such as the images beside them, say nothing. Raises `NotCountableError` where
+    there are no others, or an error of the vault.
     """
     subjects = sorted(usable.subjects)
     found = 0
@@ -38,7 +40,10 @@ def count_people(vault: Vault, usable: Usable, query: Clause, progress: Progress
             if (facts := _facts(data)) is not None:
                 person.learn(facts)
                 says_something = True
-        found += is_true(query, person)
+        if is_true(query, person):
+            found += 1
+            if counted is not None:
+                counted.add(subject)
         tell(progress, done, len(subjects))
     if not says_something:
         what = f"{usable.dataset} has only records in which people cannot be counted"

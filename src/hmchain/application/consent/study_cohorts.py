@@ -7,6 +7,7 @@ results that are to be released would tell of few patients by their difference.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +102,13 @@ def persons_used(place: HospitalFolder, study: str) -> frozenset[bytes]:
     """
     if not place.study_cohorts.exists():
         return frozenset()
-    found = StudyCohorts(place.study_cohorts)
-    try:
+    with closing(StudyCohorts(place.study_cohorts)) as found:
         return found.persons(study)
-    finally:
-        found.close()
+
+
+def rounds_used(place: HospitalFolder, persons: Iterable[bytes]) -> list[RoundsUsed]:
+    """As `StudyCohorts.rounds_of`; nothing at a hospital whose agent has used no record yet."""
+    if not place.study_cohorts.exists():
+        return []
+    with closing(StudyCohorts(place.study_cohorts)) as found:
+        return found.rounds_of(persons)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -80,7 +80,12 @@ class Usable:
     @property
     def stamp(self) -> bytes:
         """32 bytes that are the same as long as the same records may be used."""
-        return digest("hmchain usable records", *(record.encode() for record in sorted(self.records)))
+        records, subjects = sorted(self.records), sorted(self.subjects)
+        return digest("hmchain usable records", *map(str.encode, records), b"", *map(str.encode, subjects))
+
+    def alone(self, subjects: Iterable[str]) -> Usable:
+        """Some of the patients, without a record: whom a count counted."""
+        return replace(self, records=frozenset(), subjects=frozenset(subjects), whole=frozenset(), left_out={})
 
 
 def usable(records: Records, dataset: str, version: int, use: Use, at_ms: int) -> Usable:
@@ -139,6 +144,20 @@ def _pseudonyms(records: Records, dataset: str) -> dict[str, Pseudonyms]:
     return projects.all_pseudonyms() or {"": records.catalogue.patients.pseudonyms()}
 
 
+def _is_received(records: Records, dataset: str) -> bool:
+    """Whether a dataset, or what it was made of, is another hospital's, which asked its own patients before it gave."""
+    seen: set[str] = set()
+    left = [dataset]
+    while left:
+        name = left.pop()
+        if records.catalogue.received.get(name) is not None:
+            return True
+        seen.add(name)
+        origins = {each.made_of[0] for each in records.catalogue.versions(name) if each.made_of}
+        left += origins - seen
+    return False
+
+
 class _Asking:
     """One question over all records of a version: what does not depend on the record is looked up once."""
 
@@ -152,8 +171,9 @@ class _Asking:
         self._left_out = [
             catalogue.opt_outs.left_out(each, catalogue.optout_lists) for each in self._pseudonyms.values()
         ]
-        self._consents = consents_by_subject(records, self._pseudonyms.values())
-        self._known = self._known_subjects() if catalogue.optout_lists else None
+        is_others = _is_received(records, dataset)
+        self._consents = {} if is_others else consents_by_subject(records, self._pseudonyms.values())
+        self._known = self._known_subjects() if catalogue.optout_lists and not is_others else None
         self._facts = FactsOf(records, dataset, version, tuple(self._pseudonyms.values()))
         self._of_subject: dict[str, LeftOutBy | None] = {}
 

@@ -13,10 +13,13 @@ from hmchain.application.data.preparation import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.pages.card import to_html
 from hmchain.application.site.hospital import Records
+from hmchain.clock import utc
 from hmchain.plain import Progress
 from hmchain.records.card import CardData, QuarantineCount, break_down, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
+from hmchain.records.consents.optout_lists import OptOutList
+from hmchain.records.consents.purposes import RESEARCH
 from hmchain.records.pictures.decode import as_png
 from hmchain.records.pictures.prepared import decode_image
 from hmchain.records.quality import Assessment, Sample, assess
@@ -67,8 +70,20 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
             ("begun", datetime.fromtimestamp(version.created_ms / 1000, UTC).date().isoformat()),
             ("with", f"hmchain {installed('hmchain')}"),
             ("project of pseudonyms", dataset.project),
+            ("goes by", _basis(records, name)),
+            *(("opted out elsewhere", _reconciled(each)) for each in catalogue.optout_lists.lists()),
         ),
     )
+
+
+def _basis(records: Records, dataset: str) -> str:
+    said = records.catalogue.consents.basis(dataset)
+    return f"{said.basis.value}, kept for {', '.join(said.purposes or (RESEARCH,))}"
+
+
+def _reconciled(known: OptOutList) -> str:
+    """When a list was compared with last: who joined it since is not known here."""
+    return f"list {known.name} of {utc(known.as_of_ms)[:10]}, reconciled {utc(known.reconciled_ms)[:10]}"
 
 
 def _quarantine(records: Records, version: Version) -> Iterator[QuarantineCount]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hmchain.application.consent.taking import AddedConsents, take
 from hmchain.application.consent.usable import Usable, Use, usable
 from hmchain.application.data.erasure import NoSuchDatasetError
 from hmchain.application.site.activity import Deed, What, recorded
@@ -15,7 +16,7 @@ from hmchain.errors import InputError
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.reading import Given, consents_in, moment
-from hmchain.records.consents.register import Added, DatasetBasis, Entry
+from hmchain.records.consents.register import DatasetBasis, Entry
 from hmchain.records.consents.words import in_words
 from hmchain.records.deidentification.patients import Patient, PatientRule
 
@@ -33,21 +34,6 @@ class ListFileError(InputError):
     """A list of patients who opted out cannot be read."""
 
     code = "list_file"
-
-
-@dataclass(frozen=True)
-class AddedConsents:
-    """What became of the consents of a file."""
-
-    new: int = 0
-    changed: int = 0
-    same: int = 0
-    older: int = 0
-    """Earlier editions than those that are known: passed over."""
-    undecided: int = 0
-    """Consents that say something that is not understood: their patients' records are not used."""
-    doubts: tuple[str, ...] = ()
-    """What that is, each once; nothing of a patient is in it."""
 
 
 @dataclass(frozen=True)
@@ -104,25 +90,9 @@ def add(records: Records, files: Iterable[Path]) -> AddedConsents:
     if not given:
         raise NoConsentError("there is no consent in what was given", "give FHIR R4 resources of type Consent")
     with recorded(records.folder.activity, Deed(What.CONSENT, kind="added")) as deed:
-        done = take(records, given)
+        done = take(records.catalogue, given)
         deed.add(records=done.new + done.changed)
     return done
-
-
-def take(records: Records, given: Sequence[Given]) -> AddedConsents:
-    """Put consents into the register, without a line in the log."""
-    patients = records.catalogue.patients
-    pairs = [(patients.persons_of(each.patient)[0], each.consent) for each in given]
-    became = records.catalogue.consents.add(pairs, now_ms())
-    doubtful = [each.consent for each in given if each.consent.doubts]
-    return AddedConsents(
-        new=became[Added.NEW],
-        changed=became[Added.CHANGED],
-        same=became[Added.SAME],
-        older=became[Added.OLDER],
-        undecided=len(doubtful),
-        doubts=tuple(sorted({doubt for each in doubtful for doubt in each.doubts})),
-    )
 
 
 def of_patient(records: Records, patient: Patient) -> tuple[ConsentLine, ...]:

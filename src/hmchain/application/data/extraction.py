@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from hmchain.application.consent.taking import AddedConsents, take
 from hmchain.application.data.devices import blanking
 from hmchain.application.data.labels import LabelState, carry
 from hmchain.application.data.patients import get_acquainted
@@ -19,13 +20,15 @@ from hmchain.ledger.context import is_name
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Dataset, Version
 from hmchain.records.catalogue.accounts import Account
+from hmchain.records.consents.reading import Given
 from hmchain.records.deidentification.outcome import READ
 from hmchain.records.deidentification.profile import Profile, load_profile
 from hmchain.records.pipeline.accounting import Told
+from hmchain.records.pipeline.consents_heard import HeardConsents
 from hmchain.records.pipeline.extraction import Extraction, ExtractionTally
 from hmchain.records.pipeline.rules import deidentifiers
 from hmchain.records.pipeline.workers import Deidentifiers
-from hmchain.records.sources.item import IMAGE, Source
+from hmchain.records.sources.item import FHIR, IMAGE, Source
 from hmchain.records.sources.open_source import OpenSource
 
 DEFAULT_PROFILE = "basic"
@@ -48,6 +51,8 @@ class ExtractedVersion:
     """What became of all files of the version, of this run and those before."""
     kind: str
     """Of the source's items."""
+    consents: AddedConsents | None = None
+    """Of a FHIR source that has some."""
     read: tuple[str, ...] = ()
     """How its files are read where that was found out: the form of CSV files that are not as usual."""
 
@@ -82,12 +87,12 @@ def extract_into(
     Records that the version before had too take over their labels. Raises as `begin` and `extract`.
     """
     dataset = begin(records, name, title=title, project=project, profile=profile, schema=schema)
-    version, tally, account = _filled(records, dataset, opened, workers=workers, progress=progress, told=told)
+    version, tally, account, consents = _filled(records, dataset, opened, workers=workers, progress=progress, told=told)
     labels = carry(records, version)
     passed, folders = dict(opened.passed_over()), opened.unlabelled_folders()
     actions = records.catalogue.actions(version.dataset, version.number)
     read = tuple(each.element for each in actions if each.done == READ)
-    return ExtractedVersion(version, tally, passed, folders, labels, account, opened.kind, read)
+    return ExtractedVersion(version, tally, passed, folders, labels, account, opened.kind, consents, read)
 
 
 def begin(
@@ -130,7 +135,7 @@ def extract(
 
     Raises `EmptySourceError`, `OtherRulesError`, or what `Extraction.run` and `Extraction.account` raise.
     """
-    version, tally, _ = _filled(records, dataset, opened, workers=workers, progress=progress, told=None)
+    version, tally, *_ = _filled(records, dataset, opened, workers=workers, progress=progress, told=None)
     return version, tally
 
 
@@ -142,15 +147,36 @@ def _filled(
     workers: int,
     progress: Progress | None,
     told: Told | None,
-) -> tuple[Version, ExtractionTally, Account]:
+) -> tuple[Version, ExtractionTally, Account, AddedConsents | None]:
     _check_patients(records, dataset, opened)
     source = get_acquainted(records, opened, dataset.profile)
+    heard = _Hearing(records, source) if opened.kind == FHIR else None
     with recorded(records.folder.activity, Deed(What.EXTRACT, dataset=dataset.name, kind=opened.kind)) as deed:
         version, tally, account = _extract(
-            records, dataset, opened, source, workers=workers, progress=progress, told=told
+            records, dataset, opened, heard.source if heard else source, workers=workers, progress=progress, told=told
         )
         deed.add(version=version.number, records=tally.records + tally.updated, bytes=tally.size, held=tally.held)
-    return version, tally, account
+    return version, tally, account, heard.said() if heard else None
+
+
+class _Hearing:
+    """The consents that come with a FHIR source's items: what became of them, with a line in the log for each run."""
+
+    def __init__(self, records: Records, source: Source) -> None:
+        self._records = records
+        self.source = HeardConsents(source, records.catalogue.patients.rule, self._take)
+        self._taken = AddedConsents()
+
+    def _take(self, given: Sequence[Given]) -> None:
+        with recorded(self._records.folder.activity, Deed(What.CONSENT, kind="added")) as deed:
+            done = take(self._records.catalogue, given)
+            deed.add(records=done.new + done.changed)
+        self._taken += done
+
+    def said(self) -> AddedConsents | None:
+        """What became of them; None where there were none."""
+        found = replace(self._taken, unread=self.source.unread)
+        return found if found != AddedConsents() else None
 
 
 def _extract(

@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hmchain import files
+from hmchain.application.consent.study_cohorts import rounds_used
 from hmchain.application.data import erasure, reidentification
 from hmchain.application.data.erasure import Target
 from hmchain.application.data.uses import uses_of
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.pages import patient as page
-from hmchain.application.pages.patient import HeldVersion, PatientReport
+from hmchain.application.pages.patient import HeldVersion, PatientReport, RoundsOfYours
 from hmchain.application.site.activity import What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
+from hmchain.records.deidentification.patients import Patient
 
 ASKED_BY_PATIENT = "the patient asked"
 
@@ -52,9 +54,10 @@ def report(
         )
         with recorded(place.activity, deed):
             held = _held(records, names)
+            rounds = _rounds(records, target, names)
     found = uses_of(place, {(each.dataset, each.version) for each in held}, refused=True)
     words = {code: purpose_words(code).partition(", ")[2] for use in found.uses for code in use.purposes}
-    return PatientReport(place.organisation, now_ms(), held, found.uses, found.unknown, signers, words)
+    return PatientReport(place.organisation, now_ms(), held, found.uses, found.unknown, signers, words, rounds)
 
 
 def write_page(found: PatientReport, path: Path) -> None:
@@ -69,6 +72,16 @@ def _names(records: Records, target: Target) -> list[str]:
     if target.subject is not None:
         return reidentification.everywhere(records, target.subject)
     return sorted(erasure.subjects(records, target))
+
+
+def _rounds(records: Records, target: Target, names: Sequence[str]) -> tuple[RoundsOfYours, ...]:
+    """In which rounds of which studies records of a patient were used, by all digests that stand for the person."""
+    catalogue = records.catalogue
+    digests = {catalogue.opt_outs.of_subject(name).digest for name in names}
+    if target.patient is not None:
+        digests |= set(catalogue.patients.persons_of(Patient(target.patient, target.issuer)))
+    digests |= set(reidentification.persons(records, names))
+    return tuple(RoundsOfYours(**vars(each)) for each in rounds_used(records.folder, digests))
 
 
 def _held(records: Records, names: Sequence[str]) -> tuple[HeldVersion, ...]:

@@ -49,6 +49,8 @@ class PeopleCounter:
             raise UnpinnedError(f"count {spec.name} pins what does not follow from its plan", "have it asked again")
         self._records = StudyRecords(hospital, spec)
         self._usable: Usable | None = None
+        self._people: set[str] = set()
+        """Pseudonyms of those who were counted; they stay in this process."""
         self._renewed: tuple[int, int] | None = None
         self._counting: Future[tuple[int, bytes]] | None = None
         self._is_let_go = threading.Event()
@@ -79,9 +81,9 @@ class PeopleCounter:
             self._require_allowed()
             if self._failed is not None and time.monotonic() < self._failed[0] + AGAIN_SECONDS:
                 raise self._failed[1]
-            self._usable = self._records.usable()
+            self._usable, self._people = self._records.usable(), set()
             self._counting, self._is_let_go = Future(), threading.Event()
-            work = (self._usable, self._counting, self._is_let_go)
+            work = (self._usable, self._people, self._counting, self._is_let_go)
             threading.Thread(target=self._count, args=work, name="count", daemon=True).start()
         if not wait([self._counting], PATIENCE_SECONDS).done:
             raise StillAtWorkError(f"count {self._spec.name}: people are being counted")
@@ -96,7 +98,9 @@ class PeopleCounter:
             hospital.vault, hospital.store, hospital.node.state, use.organisation, use.dataset, use.version
         )
 
-    def _count(self, usable: Usable, counted: Future[tuple[int, bytes]], is_let_go: threading.Event) -> None:
+    def _count(
+        self, usable: Usable, found: set[str], counted: Future[tuple[int, bytes]], is_let_go: threading.Event
+    ) -> None:
         """Count with a handle on the vault of the thread's own, as long as it is not let go."""
         hospital, place = self._hospital, (usable.dataset, usable.version)
 
@@ -107,7 +111,7 @@ class PeopleCounter:
         try:
             with Vault.look(hospital.folder.vault, hospital.folder.store(), hospital.keys.wrapping) as vault:
                 before = vault.leaves(*place)
-                people = count_people(vault, usable, self._plan.query, go_on)
+                people = count_people(vault, usable, self._plan.query, go_on, counted=found)
                 after = vault.leaves(*place)  # what is erased meanwhile makes them other records
                 apart = (usable.stamp,) if usable.left_out else ()
                 counted.set_result((people, digest("hmchain counted records", *before, *after, *apart)))
@@ -122,7 +126,7 @@ class PeopleCounter:
             self._renewed = place
         self.read()
         assert self._usable is not None
-        self._records.note(place[0], self._usable)
+        self._records.note(place[0], self._usable.alone(self._people))
 
     def let_go(self) -> None:
         """Forget the number; a thread that counts reads nobody more."""

@@ -16,16 +16,17 @@ from hmchain.plain import RESEARCH_ONLY
 NOT_PROVEN = (
     "It covers what this hospital's catalogue and ledger know. A copy of your data elsewhere, or data that were handed "
     "on before the hospital kept this record, is not in it.",
-    "It says what the hospital allowed, and for which records. That a study drew one certain record in one certain "
-    "round is not written down, so that nobody can look it up.",
+    "It says in which rounds of a study records of yours were used, as far as the hospital has kept that. Which record "
+    "a round drew is not written down.",
     "Whoever asked promised a purpose. The ledger proves that the promise was made and who accepted it, not that a "
     "person kept it in everything they do with the result.",
     "Records that were erased are not listed: nothing is kept that says whose they were.",
 )
 """What such a report cannot show."""
 UNFORGOTTEN = (
-    "A finished model does not forget. If your records are erased now, no new study can use them, and a study that "
-    "runs goes on without them; a model that was finished before keeps what it learnt from all patients together."
+    "A finished model does not forget. If you withdraw, or your records are erased, no new study can use them, and a "
+    "study that runs goes on without them from its next round; a model that was finished before keeps what it learnt "
+    "from all patients together."
 )
 _STANDS = {
     Standing.WAITING: "asked for; the hospital has not decided",
@@ -52,6 +53,30 @@ class HeldVersion:
 
 
 @dataclass(frozen=True)
+class RoundsOfYours:
+    """The rounds of a study for which records of the patient were used, from the first to the last."""
+
+    study: str
+    dataset: str
+    version: int
+    first: int
+    last: int
+    last_ms: int
+
+    @property
+    def day(self) -> str:
+        """When they were used last."""
+        return utc(self.last_ms)[:10]
+
+    @property
+    def words(self) -> str:
+        """From round to round."""
+        if self.last == 0:
+            return "counted before the first round"
+        return f"round {self.first} to {self.last}" if self.last > self.first else f"round {self.last}"
+
+
+@dataclass(frozen=True)
 class PatientReport:
     """The answer to a patient who asks which uses and which models there were. It names nobody."""
 
@@ -64,6 +89,8 @@ class PatientReport:
     signed_for_by: tuple[str, ...]
     purposes: Mapping[str, str]
     """Codes of purposes in words."""
+    rounds: tuple[RoundsOfYours, ...] = ()
+    """The studies that used records of the patient, as the hospital itself kept it."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -100,7 +127,7 @@ def to_html(found: PatientReport) -> str:
     return document(
         f"What your data were used for · {found.hospital}",
         _head(found),
-        h.main[_held(found), _uses(found), _limits()],
+        h.main[_held(found), _rounds(found), _uses(found), _limits()],
         h.footer[
             h.p[f"Made {utc(found.made_ms)[:16]} UTC; signed for by {' and '.join(found.signed_for_by)}."],
             h.p[RESEARCH_ONLY],
@@ -132,6 +159,13 @@ def _held(found: PatientReport) -> h.Element:
     ]
     content: h.Node = table(("collection", "version", "records"), rows, caption="Your records") if rows else None
     return section("held", "What is there", lead, content or h.p["Nothing of yours is prepared for research here."])
+
+
+def _rounds(found: PatientReport) -> h.Element:
+    lead = "Kept by the hospital for itself, for each round of a study, since this program does so."
+    rows = [(each.study, each.words, each.day, f"{each.dataset}, version {each.version}") for each in found.rounds]
+    content: h.Node = table(("study", "used in", "last on", "of"), rows, caption="Studies") if rows else None
+    return section("rounds", "Studies that used records of yours", lead, content or h.p["None."])
 
 
 def _uses(found: PatientReport) -> h.Element:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hmchain.application.data.consents import AddedConsents, ConsentCheck, ConsentLine, ConsentShown
+from hmchain.application.consent.taking import AddedConsents
+from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown
 from hmchain.interfaces.cli import output
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.purposes import RESEARCH

@@ -110,6 +110,11 @@ def show_patient(found: PatientReport, page: Path | None) -> None:
         output.say(f"{use.request}: {words.purpose(found, use)}; {use.dataset} version {use.version}.")
         output.say(f"  Asked by {use.applicant}; {words.stands(use)}, on the word of {words.whose_word(use)}.")
         output.say(f"  {words.when(use).capitalize()}.")
+    output.heading("Studies that used records of this patient")
+    for each in found.rounds:
+        output.say(f"{each.study}: {each.words}, of {each.dataset} version {each.version}, last on {each.day}.")
+    if not found.rounds:
+        output.say("None.")
     output.heading("Models")
     output.say(f"Finished: {output.listed(found.models)}.")
     output.say(words.UNFORGOTTEN)

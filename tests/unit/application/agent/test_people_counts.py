@@ -16,6 +16,7 @@ from hmchain.application.agent.answers import Noised
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.cohort.noise import noise
+from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.hospital import people_counter
 from hmchain.application.hospital.people_counter import PeopleCounter
 from hmchain.application.learning.trainers.worker import StillAtWorkError
@@ -121,7 +122,7 @@ def test_a_lost_agent_file_gives_no_second_draw_of_what_was_paid_for_once(tmp_pa
 
 def test_more_people_than_a_count_holds_are_not_cut_to_what_it_holds(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sum is said to be an upper bound, so the hospital sits out and its operator reads why."""
-    monkeypatch.setattr(people_counter, "count_people", lambda *given: 1_000_000)
+    monkeypatch.setattr(people_counter, "count_people", lambda *given, **more: 1_000_000)
     cohort_bed.ask(bed, "many", "not male", LARGE)
     assert cohort_bed.propose(bed, "many") == "ok"
     assert cohort_bed.run(bed, "many") is None
@@ -201,7 +202,7 @@ def test_counting_long_holds_up_nobody_and_what_failed_is_tried_again(
 ) -> None:
     going_on, answers = threading.Event(), iter([TimeoutError(), MissingObjectError("an object is away", "wait"), 7])
 
-    def slowly(*given: object) -> int:
+    def slowly(*given: object, **more: object) -> int:
         going_on.wait()
         if isinstance(answer := next(answers), Exception):
             raise answer
@@ -226,7 +227,7 @@ def test_nobody_more_is_read_for_a_count_once_it_is_let_go(bed: Bed, monkeypatch
     """A permit that was taken back while a large hospital counts: its records are not read to the last."""
     reading, ended = threading.Event(), threading.Event()
 
-    def for_ever(*given: object) -> int:
+    def for_ever(*given: object, **more: object) -> int:
         go_on = given[-1]
         assert callable(go_on)
         try:
@@ -258,6 +259,10 @@ def test_who_objects_is_in_no_later_count(bed: Bed) -> None:
         assert counter.data == before, "this attempt was begun with them"
         counter.renew((0, 1))
         assert counter.class_counts.tolist() == [WOMEN["east"] - 2] and counter.data != before
+        cohorts = StudyCohorts(east.folder.study_cohorts)
+        whose = [catalogue.opt_outs.of_subject(f"subject {number:04}").digest for number in (0, 2, 40)]
+        assert [bool(cohorts.rounds_of([each])) for each in whose] == [True, True, False], "men were asked about"
+        cohorts.close()
         catalogue.opt_outs.lift(gone)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hmchain.application.consent.usable import Use, UseKind
-from hmchain.application.data import cohorts, consents, erasure, export, registration
+from hmchain.application.data import cards, cohorts, consents, erasure, export, extraction, registration
 from hmchain.application.data.consents import ListFileError, NoConsentError
 from hmchain.application.data.erasure import NoSuchDatasetError, Target
 from hmchain.application.data.registered import NothingUsableError
@@ -22,8 +23,10 @@ from hmchain.records.consents.optout_lists import OlderListError
 from hmchain.records.consents.reading import ConsentFileError
 from hmchain.records.consents.register import Basis, DatasetBasis
 from hmchain.records.deidentification.patients import Patient
+from hmchain.records.sources.opening import open_source
+from hmchain.records.sources.request import read_request
 from support.consent_bed import DATASET, NO, PATIENTS, RECORDS_EACH, YES, extract, founded, give
-from support.health_records import patient
+from support.health_records import observation, patient
 from support.pcf_consents import consent, rule
 
 FORM = """
@@ -44,6 +47,11 @@ def north(tmp_path: Path) -> HospitalFolder:
 def records(north: HospitalFolder) -> Iterator[Records]:
     with hospital.open_records(north) as records:
         yield records
+
+
+def mine(each: dict[str, Any], number: int) -> str:
+    """A consent of a patient, as a line."""
+    return json.dumps(each | {"patient": {"reference": f"Patient/p{number}"}})
 
 
 def subject(records: Records, number: int) -> str:
@@ -131,9 +139,6 @@ def test_a_dataset_that_goes_by_consent_gives_nothing_while_nobody_consents(reco
 
 
 def test_consents_come_from_files_and_tell_what_is_not_understood(records: Records, tmp_path: Path) -> None:
-    def mine(each: dict[str, object], number: int) -> str:
-        return json.dumps(each | {"patient": {"reference": f"Patient/p{number}"}})
-
     odd = consent("b", YES | {"modifierExtension": [{"url": "http://example.org/x"}]})
     file = tmp_path / "consents.ndjson"
     file.write_text("\n".join([mine(consent("a", YES), 0), mine(odd, 1), json.dumps(patient(1))]))
@@ -188,3 +193,28 @@ def test_a_list_that_others_keep_is_reconciled_whole_and_never_by_an_older_one(
     consents.drop_list(records, "national")
     with pytest.raises(ListFileError, match="none yet"):
         consents.drop_list(records, "national")
+
+
+def test_consents_that_come_with_fhir_data_are_taken_in(tmp_path: Path) -> None:
+    north = founded(tmp_path)
+    unread = consent("c", YES, patient={"display": "somebody"})
+    more = [mine(consent("a", NO), 0), json.dumps(unread), json.dumps(observation(5, 1))]
+    (tmp_path / "more.ndjson").write_text("\n".join(more))
+    with hospital.open_records(north) as records, open_source(read_request(str(tmp_path / "more.ndjson"))) as source:
+        done = extraction.extract_into(records, DATASET, source)
+        assert done.consents is not None and (done.consents.new, done.consents.unread) == (1, 1)
+        use = Use(UseKind.TRAIN, recipients=("north",))
+        assert consents.check(records, DATASET, 1, use).left_out == {"a consent denies it": RECORDS_EACH + 1}
+    lines = [line.deed for line in read_lines(north.activity)]
+    assert [each.kind for each in lines if each.what is What.CONSENT] == ["added"]
+
+
+def test_the_card_says_when_a_list_was_reconciled_and_by_what_the_dataset_goes(
+    records: Records, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("p0\n")
+    consents.reconcile(records, "national", tmp_path / "list.txt", "", "2026-02-03")
+    consents.set_basis(records, DATASET, DatasetBasis(Basis.OPT_OUT, ("HRESCH", "TREAT")))
+    page, _ = cards.write_card(records, records.catalogue.version(DATASET))
+    text = page.read_text()
+    assert "list national of 2026-02-03, reconciled " in text and "opt-out, kept for HRESCH, TREAT" in text

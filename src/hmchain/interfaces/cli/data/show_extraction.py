@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hmchain.application.consent.taking import AddedConsents
 from hmchain.application.data import trial
 from hmchain.application.data.deidentification import Inspection
 from hmchain.application.data.extraction import ExtractedVersion
@@ -50,6 +51,7 @@ def show_extracted(found: ExtractedVersion, names: Path | None = None) -> None:
         ("held back", _held(tally.held, version.held)),
         *([("decided before", f"{tally.released} released, {tally.rejected} rejected by a reviewer")]
           if tally.released or tally.rejected else []),
+        *([("consents", consents_heard(found.consents))] if found.consents else []),
         *([("read as", "\n".join(each.strip("()") for each in found.read))] if found.read else []),
         *_labels(found.labels),
     ))  # fmt: skip
@@ -64,6 +66,13 @@ def show_extracted(found: ExtractedVersion, names: Path | None = None) -> None:
         )
     elif version.records:
         output.say(f"Next: `hmchain data show {version.dataset}`, then `hmchain data register {version.dataset}`")
+
+
+def consents_heard(taken: AddedConsents) -> str:
+    """What became of the consents that came along."""
+    parts = [(taken.new, "new"), (taken.changed, "changed"), (taken.same, "known already"), (taken.older, "older"),
+             (taken.undecided, "of them undecided"), (taken.unread, "that cannot be read")]  # fmt: skip
+    return f"{output.listed(f'{count} {what}' for count, what in parts if count)}: `hmchain consent list`"
 
 
 def _held(now: int, waiting: int) -> str:

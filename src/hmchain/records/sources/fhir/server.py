@@ -29,6 +29,7 @@ DEFAULT_TYPES = (
     "Patient", "Encounter", "Condition", "Observation", "DiagnosticReport", "ImagingStudy", "Procedure",
     "MedicationRequest", "Immunization", "AllergyIntolerance", "Medication", "MedicationStatement",
     "MedicationAdministration", "Specimen", "ServiceRequest", "Device", "EpisodeOfCare", "CarePlan",
+    "Consent",
 )  # fmt: skip
 """What is asked for where nobody says it: a server need not have all of them."""
 EMPTY_PAGES_MAX = 100
