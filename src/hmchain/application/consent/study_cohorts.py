@@ -77,6 +77,12 @@ class StudyCohorts:
         sql = "SELECT DISTINCT c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp WHERE r.study = ?"
         return frozenset(person for (person,) in self._file.query(sql, (study,)))
 
+    def sizes(self, study: str) -> dict[int, int]:
+        """How many persons' records each round of a study used; of a round that was tried again the last time."""
+        sql = """SELECT r.round, count(c.person) FROM rounds r LEFT JOIN cohorts c ON c.stamp = r.stamp
+            WHERE r.study = ? GROUP BY r.round, r.stamp ORDER BY r.round, r.at_ms"""
+        return dict(self._file.query(sql, (study,)))
+
     def rounds_of(self, persons: Iterable[bytes]) -> list[RoundsUsed]:
         """The studies that used records of a person, by all digests that stand for the person."""
         digests = tuple(persons)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +17,23 @@ from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
 from hmchain.application.hospital.learner import cnn_learner
+from hmchain.application.hospital.own_learner import learning_with
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
+from hmchain.application.learning.trainer_study import TrainerPlan, trainer_spec
 from hmchain.application.learning.trainers.architecture import Architecture
+from hmchain.application.learning.trainers.source import read_source
 from hmchain.ledger.contracts.data.datasets import Schema
-from hmchain.ledger.contracts.learning import approvals
-from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+from hmchain.ledger.contracts.learning import approvals, studies
+from hmchain.ledger.contracts.learning.studies import DatasetUse, Status, StudySpec
 from hmchain.ledger.contracts.members import parameters
 from hmchain.records.catalogue import Catalogue, Dataset
 from hmchain.records.catalogue.optouts import PATIENT, OptOut
 from hmchain.records.deidentification.patients import Patient
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.pictures.prepared import TRAIN, VALIDATION, encode_image
+from support.own_trainers import SCHEMA as ROWS
+from support.own_trainers import TITLES, logistic, rows
 from support.study_bed import Bed
 
 SCHEMA = Schema("mri", 1, 16, 16, ("no", "yes"))
@@ -173,3 +180,44 @@ def test_an_agent_asks_anew_before_every_update_and_every_vote(tmp_path: Path) -
     for name in bed.names:
         assert places[name] == [(0, 0), (1, 0), (1, 0), (2, 0), (2, 0)], name
     bed.close()
+
+
+def test_a_whole_study_goes_on_without_a_record_that_was_opted_out_between_two_rounds(tmp_path: Path) -> None:
+    """Of somebody's own trainer, in a process of its own: another one begins with the records that are left."""
+    source = f"{logistic(tmp_path)}:Logistic"
+    with Consortium.create(tmp_path / "run", "own", TITLES, learn=learning_with(source)) as consortium:
+        for order, hospital in enumerate(consortium.hospitals.values()):
+            hospital.store_rows("rows", {"train": rows(40, order), "validation": rows(20, 10 + order)})
+            consortium.require(hospital.register("rows", ROWS), hospital.publish("rows", 1))
+        uses = tuple(DatasetUse(name, "rows", 1) for name in TITLES)
+        plan = TrainerPlan.of(rounds=3, options={"steps": 5, "rate": 0.5})
+        asked = trainer_spec("risk", ROWS, uses, read_source(source), plan, consortium.ledger.genesis.salt)
+        elm, until_ms = consortium.hospitals["elm"], consortium.ledger.now_ms() + 86_400_000
+        consortium.require(*elm.ask(asked, until_ms))
+        for hospital in consortium.hospitals.values():
+            consortium.require(*hospital.allow("risk", until_ms))
+        consortium.require(elm.propose(asked))
+        step_until(consortium, lambda: len(cohorts_of(elm, "risk")) == 2)  # class counts, and the first round
+        with catalogue_of(elm) as catalogue:
+            catalogue.opt_outs.add([catalogue.opt_outs.of_record("000003")], 0)
+        step_until(consortium, lambda: studies.require_study(consortium.ledger.state, "risk").status in studies.OVER)
+        assert studies.require_study(consortium.ledger.state, "risk").status is Status.FINISHED
+        assert [cohorts_of(elm, "risk")[each] for each in range(4)] == [60, 60, 59, 59]
+        assert set(cohorts_of(consortium.hospitals["yew"], "risk").values()) == {60}
+
+
+def step_until(consortium: Consortium, is_so: Callable[[], bool]) -> None:
+    for _ in range(2_000):
+        if is_so():
+            return
+        if not consortium.step():
+            time.sleep(0.01)  # a trainer is at work
+    raise AssertionError(f"it does not come: {[each.agent.troubles for each in consortium.hospitals.values()]}")
+
+
+def cohorts_of(hospital: Hospital, study: str) -> dict[int, int]:
+    """How many persons' records each round of a study used."""
+    if not hospital.folder.study_cohorts.exists():
+        return {}
+    with closing(StudyCohorts(hospital.folder.study_cohorts)) as cohorts:
+        return cohorts.sizes(study)
