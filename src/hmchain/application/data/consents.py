@@ -8,7 +8,8 @@ from pathlib import Path
 
 from hmchain.application.consent.taking import AddedConsents, take
 from hmchain.application.consent.usable import Usable, Use, usable
-from hmchain.application.data.erasure import NoSuchDatasetError
+from hmchain.application.data.derivation import way_on
+from hmchain.application.data.erasure import NoSuchDatasetError, Target, subjects
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
@@ -52,6 +53,16 @@ class ConsentLine:
     exceptions: int
     until_ms: int | None
     doubts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Withdrawn:
+    """What came of a withdrawal."""
+
+    withdrawn: int
+    """Consents that were not withdrawn yet."""
+    next: dict[str, str]
+    """Datasets whose newest registered version has records of the patient: the command that makes the next one."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +127,10 @@ def one(records: Records, name: str) -> ConsentShown:
     return ConsentShown(_line(found[0]), tuple(in_words(rule)) if rule else ())
 
 
-def withdraw(records: Records, patient: Patient, consent: str = "") -> int:
-    """Note that a patient withdraws: all consents, or the one whose id begins so; returns how many were not yet.
+def withdraw(records: Records, patient: Patient, consent: str = "") -> Withdrawn:
+    """Note that a patient withdraws: all consents, or the one whose id begins so. It holds from the next use on.
 
-    It holds from the next use on. Raises `NoConsentError`.
+    Raises `NoConsentError`.
     """
     found = [each for each in _entries(records, patient) if each.name.hex().startswith(consent.lower())]
     if not found:
@@ -127,7 +138,18 @@ def withdraw(records: Records, patient: Patient, consent: str = "") -> int:
     with recorded(records.folder.activity, Deed(What.CONSENT, kind="withdrawn")) as deed:
         count = records.catalogue.consents.withdraw(found, now_ms())
         deed.add(records=count)
-    return count
+    return Withdrawn(count, _ways_on(records, patient))
+
+
+def _ways_on(records: Records, patient: Patient) -> dict[str, str]:
+    """The command that makes the next version of each dataset whose last registered one has records of a patient."""
+    found = {}
+    for name in dict.fromkeys(subjects(records, Target(patient=patient.number, issuer=patient.issuer))):
+        for dataset, number, *_ in records.catalogue.holding(None, subject=name):
+            last = records.catalogue.versions(dataset)[-1]
+            if last.number == number and last.closed:
+                found[dataset] = way_on(last)
+    return dict(sorted(found.items()))
 
 
 def basis(records: Records, dataset: str) -> DatasetBasis:

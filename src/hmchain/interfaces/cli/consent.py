@@ -70,8 +70,8 @@ def withdraw(
     question = "Note that the patient withdraws? It holds from the next use on, until the patient consents anew"
     confirm(question, yes=yes)
     with changing(directory) as records:
-        count = consents.withdraw(records, who, consent)
-    output.show(count, views.show_withdrawn, json=lambda found: {"withdrawn": found})
+        done = consents.withdraw(records, who, consent)
+    output.show(done, views.show_withdrawn)
 
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain consent list --patient -"))

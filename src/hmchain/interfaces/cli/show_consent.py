@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hmchain.application.consent.taking import AddedConsents
-from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown
+from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown, Withdrawn
 from hmchain.interfaces.cli import output
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.purposes import RESEARCH
@@ -31,15 +31,19 @@ def show_added(done: AddedConsents) -> None:
     output.say("What it means for a dataset: `hmchain consent check DATASET`")
 
 
-def show_withdrawn(count: int) -> None:
-    """Say what a withdrawal means."""
-    if not count:
+def show_withdrawn(done: Withdrawn) -> None:
+    """Say what a withdrawal means, and which datasets should get a next version."""
+    if not done.withdrawn:
         output.say("It was withdrawn before; nothing was changed.")
         return
     output.say(
-        f"{count} withdrawn. The next round of each study, and each count, export, transfer and version from now on, "
-        "is without these records. A finished model keeps what it learnt from all patients together."
+        f"{done.withdrawn} withdrawn. The next round of each study, and each count, export, transfer and version from "
+        "now on, is without these records. A finished model keeps what it learnt from all patients together."
     )
+    for dataset, command in done.next.items():
+        output.say(
+            f"{dataset} was published with them; put a version without them in its place when you can: {command}"
+        )
     output.say("In which studies they were used: `hmchain uses patient - --person a.key --person b.key`")
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.data import cards, cohorts, consents, erasure, export, extraction, registration
-from hmchain.application.data.consents import ListFileError, NoConsentError
+from hmchain.application.data.consents import ListFileError, NoConsentError, Withdrawn
 from hmchain.application.data.erasure import NoSuchDatasetError, Target
 from hmchain.application.data.registered import NothingUsableError
 from hmchain.application.data.row_form import load_row_form
@@ -68,7 +68,7 @@ def test_what_is_exported_counted_and_learnt_from_is_without_who_withdrew(record
     gone = subject(records, 0)
     assert gone in exported(records, tmp_path / "before")
     assert cohorts.check(records, DATASET, 1, "female or male", 2026).people == PATIENTS
-    assert consents.withdraw(records, Patient("p0")) == 1
+    assert consents.withdraw(records, Patient("p0")) == Withdrawn(1, {})
     made = export.export(records, records.catalogue.version(DATASET), tmp_path / "after")
     text = "".join(path.read_text() for path in sorted(made.folder.iterdir()))
     assert gone not in text and subject(records, 1) in text
@@ -116,6 +116,14 @@ def test_a_version_is_fixed_without_who_does_not_permit_it_and_the_one_before_st
     assert [each.kind for each in lines if each.what is What.CONSENT] == ["taken out"]
 
 
+def test_a_withdrawal_names_what_was_published_with_the_patient(north: HospitalFolder) -> None:
+    registration.register(north, DATASET)
+    with hospital.open_records(north) as records:
+        give(records, 3, consent("d", YES))
+        done = consents.withdraw(records, Patient("p3"))
+    assert done == Withdrawn(1, {DATASET: f"`hmchain data extract SOURCE --into {DATASET}`"})
+
+
 def test_who_opted_out_is_in_no_new_use_and_a_lifted_opt_out_ends_that(records: Records, tmp_path: Path) -> None:
     erasure.opt_out(records, Target(patient="p0"))
     assert subject(records, 0) not in exported(records, tmp_path / "without")
@@ -147,7 +155,7 @@ def test_consents_come_from_files_and_tell_what_is_not_understood(records: Recor
     assert consents.add(records, [file]).same == 2
     (line,) = consents.of_patient(records, Patient("p0"))
     assert (line.rule, line.purposes, line.status, line.is_withdrawn) == ("permit", ("HRESCH",), "active", False)
-    assert consents.withdraw(records, Patient("p0"), line.id) == 1 and consents.withdraw(records, Patient("p0")) == 0
+    assert [consents.withdraw(records, Patient("p0"), line.id).withdrawn for _ in range(2)] == [1, 0]
     assert [each.is_withdrawn for each in consents.all_of(records)].count(True) == 1
     for number, text in (("p5", "hmchain data opt-out"), ("p0", "begins like this")):
         with pytest.raises(NoConsentError, match=text):
