@@ -20,7 +20,7 @@ from hmchain.records.consents import deciding
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.deciding import Answer, Asked, Ruling, Why
 from hmchain.records.consents.purposes import RESEARCH
-from hmchain.records.consents.register import Basis
+from hmchain.records.consents.register import Basis, DatasetBasis
 from hmchain.records.consents.uses import Use, UseKind
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import FHIR, TABLE
@@ -113,9 +113,20 @@ def usable_now(records: Records, dataset: str, version: int, kind: UseKind) -> U
 
     What is made of them for uses to come asks for nobody in particular.
     """
-    kept_for = records.catalogue.consents.basis(dataset).purposes or (RESEARCH,)
+    kept_for = basis_of(records, dataset).purposes or (RESEARCH,)
     recipients = () if kind.is_open else (records.folder.organisation,)
     return usable(records, dataset, version, Use(kind, kept_for, recipients), now_ms())
+
+
+def basis_of(records: Records, dataset: str) -> DatasetBasis:
+    """By what a dataset is used: what was said of it, and of what it was made of. Where any goes by consent, it does.
+
+    What it is kept for is what was said of it itself, or else of the nearest that it was made of.
+    """
+    said = [records.catalogue.consents.basis(name) for name in _origins(records, dataset)]
+    by_consent = any(each.basis is Basis.CONSENT for each in said)
+    purposes = next((each.purposes for each in said if each.purposes), ())
+    return DatasetBasis(Basis.CONSENT if by_consent else Basis.OPT_OUT, purposes)
 
 
 def persons_of(records: Records, found: Usable) -> frozenset[bytes]:
@@ -146,16 +157,16 @@ def _pseudonyms(records: Records, dataset: str) -> dict[str, Pseudonyms]:
 
 def _is_received(records: Records, dataset: str) -> bool:
     """Whether a dataset, or what it was made of, is another hospital's, which asked its own patients before it gave."""
-    seen: set[str] = set()
-    left = [dataset]
-    while left:
-        name = left.pop()
-        if records.catalogue.received.get(name) is not None:
-            return True
-        seen.add(name)
-        origins = {each.made_of[0] for each in records.catalogue.versions(name) if each.made_of}
-        left += origins - seen
-    return False
+    return any(records.catalogue.received.get(name) is not None for name in _origins(records, dataset))
+
+
+def _origins(records: Records, dataset: str) -> list[str]:
+    """A dataset, then all that it was made of, the nearest first."""
+    found = [dataset]
+    for name in found:  # grows
+        made_of = (each.made_of[0] for each in records.catalogue.versions(name) if each.made_of)
+        found += [each for each in dict.fromkeys(made_of) if each not in found]
+    return found
 
 
 class _Asking:
@@ -166,7 +177,7 @@ class _Asking:
         self.owners = records.vault.owners(dataset, version)
         self._records, self._dataset, self._version = records, dataset, version
         self._asked = Asked(use, at_ms, organisations=organisations(records))
-        self.basis = catalogue.consents.basis(dataset).basis
+        self.basis = basis_of(records, dataset).basis
         self._pseudonyms = _pseudonyms(records, dataset)
         self._left_out = [
             catalogue.opt_outs.left_out(each, catalogue.optout_lists) for each in self._pseudonyms.values()

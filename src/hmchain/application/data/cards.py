@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 
+from hmchain.application.consent.usable import basis_of
 from hmchain.application.data.preparation import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.pages.card import to_html
@@ -77,7 +78,7 @@ def _card(records: Records, version: Version, assessment: Assessment) -> CardDat
 
 
 def _basis(records: Records, dataset: str) -> str:
-    said = records.catalogue.consents.basis(dataset)
+    said = basis_of(records, dataset)
     return f"{said.basis.value}, kept for {', '.join(said.purposes or (RESEARCH,))}"
 
 

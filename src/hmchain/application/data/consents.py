@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hmchain.application.consent.taking import AddedConsents, take
-from hmchain.application.consent.usable import Usable, Use, usable
+from hmchain.application.consent.usable import Usable, Use, basis_of, usable
 from hmchain.application.data.derivation import way_on
 from hmchain.application.data.erasure import NoSuchDatasetError, Target, subjects
 from hmchain.application.site.activity import Deed, What, recorded
@@ -153,9 +153,9 @@ def _ways_on(records: Records, patient: Patient) -> dict[str, str]:
 
 
 def basis(records: Records, dataset: str) -> DatasetBasis:
-    """By what a dataset is used. Raises `NoSuchDatasetError`."""
+    """By what a dataset is used, with what was said of those that it was made of. Raises `NoSuchDatasetError`."""
     _require_dataset(records, dataset)
-    return records.catalogue.consents.basis(dataset)
+    return basis_of(records, dataset)
 
 
 def set_basis(records: Records, dataset: str, said: DatasetBasis) -> None:
@@ -169,7 +169,7 @@ def check(records: Records, dataset: str, number: int | None, use: Use, at_ms: i
     """Which records of a version, the newest unless one is named, a use may have. Raises as `usable`."""
     version = records.catalogue.version(dataset, number)
     found: Usable = usable(records, dataset, version.number, use, now_ms() if at_ms is None else at_ms)
-    said = records.catalogue.consents.basis(dataset)
+    said = basis_of(records, dataset)
     return ConsentCheck(
         dataset=dataset,
         version=version.number,

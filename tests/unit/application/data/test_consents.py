@@ -94,6 +94,23 @@ def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Pa
         assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 37
 
 
+def test_what_is_made_of_a_dataset_that_goes_by_consent_goes_by_consent(tmp_path: Path) -> None:
+    """Else a consent that is over would be silence, and silence would do."""
+    with hospital.open_records(founded(tmp_path, patients=40)) as records:
+        consents.set_basis(records, DATASET, DatasetBasis(Basis.CONSENT))
+        for number in range(39):
+            ends = YES | {"period": {"end": "2026-12-31"}} if number else YES
+            give(records, number, consent(f"c{number}", ends))
+        (tmp_path / "form.toml").write_text(FORM)
+        made = prepare_rows(records, records.catalogue.version(DATASET), "rows", load_row_form(tmp_path / "form.toml"))
+        assert made.patients == 39
+        use, later = Use(UseKind.TRAIN, recipients=("north",)), 1_830_000_000_000
+        assert consents.check(records, "rows", 1, use).patients == 39
+        assert consents.check(records, "rows", 1, use, later).patients == 1
+        consents.set_basis(records, "rows", DatasetBasis(Basis.OPT_OUT))
+        assert consents.basis(records, "rows").basis is Basis.CONSENT, "not to be got round by saying so of the rows"
+
+
 def test_a_version_is_fixed_without_who_does_not_permit_it_and_the_one_before_stays(
     north: HospitalFolder, tmp_path: Path
 ) -> None:
