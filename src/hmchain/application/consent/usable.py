@@ -118,6 +118,16 @@ def usable_now(records: Records, dataset: str, version: int, kind: UseKind) -> U
     return usable(records, dataset, version, Use(kind, kept_for, recipients), now_ms())
 
 
+def denied(records: Records, project: str, use: Use, at_ms: int) -> frozenset[str]:
+    """The patients of a project, by pseudonym, whose consents deny a use of any of their records.
+
+    For what is not in a version yet: of a record of which nothing is known, a rule about data may be meant.
+    """
+    asked = Asked(use, at_ms, organisations=organisations(records))
+    found = consents_by_subject(records, [records.catalogue.projects.pseudonyms(project)])
+    return frozenset(subject for subject, given in found.items() if deciding.decide(given, asked).answer is Answer.DENY)
+
+
 def basis_of(records: Records, dataset: str) -> DatasetBasis:
     """By what a dataset is used: what was said of it, and of what it was made of. Where any goes by consent, it does.
 

@@ -7,12 +7,13 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hmchain.application.consent.usable import Use, UseKind, denied
 from hmchain.application.data.extraction import DEFAULT_PROFILE, read_schema, require_name, rules_of
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
@@ -89,7 +90,7 @@ def folder_bench(records: Records, folder: Path, dataset: Dataset) -> Iterator[B
     on, a share of another machine say, it lies elsewhere and is gone when the run ends, however it does.
     """
     key = records.catalogue.projects.key(dataset.project).derive("hmchain clean files")
-    left_out = records.catalogue.left_out(dataset.project)
+    left_out = _left_out(records, dataset.project)
     work = folder / files.WORK
     with ExitStack() as stack:
         try:
@@ -106,6 +107,13 @@ def folder_bench(records: Records, folder: Path, dataset: Dataset) -> Iterator[B
                 bench = stack.enter_context(_bench(Path(stack.enter_context(TemporaryDirectory())), key, dataset))
         bench.catalogue.quarantine.decisions = records.catalogue.quarantine.decisions
         yield bench
+
+
+def _left_out(records: Records, project: str) -> LeftOut:
+    """What clean files pass over: who opted out, and who does not permit that records leave for research."""
+    found = records.catalogue.left_out(project)
+    use = Use(UseKind.EXPORT, recipients=(records.folder.organisation,))
+    return replace(found, subjects=found.subjects | denied(records, project, use, now_ms()))
 
 
 def project_dataset(project: str, profile: str | None, schema: str) -> Dataset:
@@ -137,7 +145,7 @@ def write_clean_files(
 ) -> Trial:
     """Run the items of a source that are not done yet, and write their records into a folder."""
     rules = rules_of(records, bench.dataset, kind)
-    left_out = records.catalogue.left_out(bench.dataset.project)
+    left_out = _left_out(records, bench.dataset.project)
     store = files.FolderStore(folder)
     run = Extraction(bench.catalogue, store, bench.dataset, _VERSION, rules, left_out=left_out)
     tally = run.run(source, workers=workers, progress=progress, told=told)

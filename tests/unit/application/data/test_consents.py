@@ -10,7 +10,16 @@ from typing import Any
 import pytest
 
 from hmchain.application.consent.usable import Use, UseKind
-from hmchain.application.data import cards, cohorts, consents, erasure, export, extraction, registration
+from hmchain.application.data import (
+    cards,
+    cohorts,
+    consents,
+    deidentification,
+    erasure,
+    export,
+    extraction,
+    registration,
+)
 from hmchain.application.data.consents import ListFileError, NoConsentError, Withdrawn
 from hmchain.application.data.erasure import NoSuchDatasetError, Target
 from hmchain.application.data.registered import NothingUsableError
@@ -76,6 +85,22 @@ def test_what_is_exported_counted_and_learnt_from_is_without_who_withdrew(record
     assert any("a consent was withdrawn" in note for note in made.notes)
     found = cohorts.check(records, DATASET, 1, "female or male", 2026)
     assert (found.people, found.of) == (PATIENTS - 1, PATIENTS - 1)
+
+
+def test_clean_files_of_a_source_are_without_who_denies_or_withdrew(records: Records, tmp_path: Path) -> None:
+    give(records, 0, consent("a", NO), consent("b", rule("permit", purposes=("TREAT",)), policy="care"))
+    give(records, 1, consent("c", YES))
+
+    def written(named: str) -> str:
+        with open_source(read_request(str(tmp_path / "export.ndjson"))) as source:
+            deidentification.deidentify(records, source, tmp_path / named, DATASET, profile="longitudinal")
+        return "".join(path.read_text() for path in sorted((tmp_path / named).rglob("*.json")))
+
+    before = written("clean")
+    assert subject(records, 0) not in before and subject(records, 1) in before
+    consents.withdraw(records, Patient("p1"))
+    after = written("anew")
+    assert subject(records, 1) not in after and subject(records, 2) in after
 
 
 def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Path) -> None:
