@@ -21,6 +21,7 @@ from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.deciding import Answer, Asked, Ruling, Why
 from hmchain.records.consents.purposes import RESEARCH
 from hmchain.records.consents.register import Basis, DatasetBasis
+from hmchain.records.consents.settings import read_organisations
 from hmchain.records.consents.uses import Use, UseKind
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import FHIR, TABLE
@@ -123,7 +124,7 @@ def denied(records: Records, project: str, use: Use, at_ms: int) -> frozenset[st
 
     For what is not in a version yet: of a record of which nothing is known, a rule about data may be meant.
     """
-    asked = Asked(use, at_ms, organisations=organisations(records))
+    asked = Asked(use, at_ms, organisations=read_organisations(records.folder.path))
     found = consents_by_subject(records, [records.catalogue.projects.pseudonyms(project)])
     return frozenset(subject for subject, given in found.items() if deciding.decide(given, asked).answer is Answer.DENY)
 
@@ -186,7 +187,7 @@ class _Asking:
         catalogue = records.catalogue
         self.owners = records.vault.owners(dataset, version)
         self._records, self._dataset, self._version = records, dataset, version
-        self._asked = Asked(use, at_ms, organisations=organisations(records))
+        self._asked = Asked(use, at_ms, organisations=read_organisations(records.folder.path))
         self.basis = basis_of(records, dataset).basis
         self._pseudonyms = _pseudonyms(records, dataset)
         self._left_out = [
@@ -261,8 +262,3 @@ def _names(person: bytes, others: Mapping[bytes, Sequence[bytes]], made: Pseudon
     for one in (person, *others.get(person, ())):
         for each in made.all_of(one):
             yield made.alone(each)
-
-
-def organisations(records: Records) -> Mapping[str, str]:
-    """Members of the network by the names that the hospital's consents give them."""
-    return {}

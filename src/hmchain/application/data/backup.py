@@ -49,6 +49,7 @@ from hmchain.errors import StorageError
 from hmchain.files import free_name, make_folder, read, rename
 from hmchain.keys import SecretKey, StoredKey, WrappingKey, load_key, save_key
 from hmchain.plain import Progress
+from hmchain.records.consents.settings import SETTINGS_FILE as CONSENTS
 from hmchain.records.deidentification.patients import RULE_FILE as PATIENTS
 from hmchain.records.envelope import EnvelopeError, EnvelopeKeyError, open_stream, seal_stream
 from hmchain.records.objects import ObjectStore
@@ -57,7 +58,7 @@ from hmchain.records.vault import Repair
 from hmchain.records.vault.database import FILE as VAULT
 
 _KEYS: dict[str, type[StoredKey]] = {"wrapping": WrappingKey, "local": SecretKey}
-_PLAIN = (SETTINGS, PERSONS, PATIENTS)
+_PLAIN = (SETTINGS, PERSONS, PATIENTS, CONSENTS)
 """Small files beside them, as they are."""
 _CONTEXT = digest("hmchain records backup")
 _LENGTH_BYTES = 4

@@ -86,7 +86,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"README\.txt|SHA256SUMS", Kind.WRAPPING),
     (
         r"(?:.*/)?(?:vault|records|cards|catalogue|quarantine|marks)/.+|(?:.*/)?catalogue\.db"
-        r"|(?:.*/)?(?:records|patients)\.toml|(?:.*/)?persons\.json",
+        r"|(?:.*/)?(?:records|patients|consents)\.toml|(?:.*/)?persons\.json",
         Kind.RECORDS,
     ),
 )

@@ -13,6 +13,7 @@ from hmchain.application.data.erasure import Target
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import Records
 from hmchain.records.consents.register import Basis, DatasetBasis
+from hmchain.records.consents.settings import SETTINGS_FILE, ConsentSettingsError
 from hmchain.records.deidentification.patients import Patient
 from support.consent_bed import NO, PATIENTS, YES, founded, give
 from support.health_records import observation
@@ -98,6 +99,20 @@ def test_rules_about_data_are_asked_of_each_record_with_its_own_date(records: Re
     give(records, 2, consent("c", rule("deny", data=[one])))
     found = ask(records)
     assert found.left_out == {LeftOutBy.DENIED: 2 + 1 + 1, LeftOutBy.UNDECIDED: 1}, "a Patient resource has no date"
+
+
+def test_whom_a_consent_names_stands_in_the_hospital_s_own_file(records: Records) -> None:
+    named = {"actor": [{"reference": {"reference": "Organization/4711"}}]}
+    give(records, 0, consent("a", rule("deny", **named)))
+    assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}, "it may be north"
+    settings = records.folder.path / SETTINGS_FILE
+    settings.write_text('[organisations]\n"Organization/4711" = "west"\n')
+    assert not ask(records).left_out
+    settings.write_text('[organisations]\n"Organization/4711" = "north"\n')
+    assert ask(records).left_out == {LeftOutBy.DENIED: 3}
+    settings.write_text("[organisation]\n")
+    with pytest.raises(ConsentSettingsError, match="did you mean `organisations`"):
+        ask(records)
 
 
 def test_who_is_erased_has_no_consent_left(records: Records) -> None:
