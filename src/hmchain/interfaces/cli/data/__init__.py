@@ -53,8 +53,7 @@ class DataCommands(LazyGroup):
          "Have the ledger say of which versions records were erased: what `data erase` does, if the node "
          "ran then."),
         ("opt-out", "erase",
-         "Let no use begin with a patient's records or a record, nor an extraction take them; `data erase` "
-         "destroys them."),
+         "Let no use begin with a patient's records or a record, nor an extraction take them."),
         ("log", "log", "Say what was done with the hospital's data, by whom and when, and what left the hospital."),
         ("selftest", "selftest",
          "De-identify made-up records full of planted identifiers, and score DICOM by MIDI-B's ten "
