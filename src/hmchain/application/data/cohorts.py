@@ -8,6 +8,7 @@ from hmchain.application.cohort.counting import count_people
 from hmchain.application.cohort.grammar import parse, written
 from hmchain.application.cohort.words import words
 from hmchain.application.consent.usable import UseKind, usable_now
+from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
@@ -42,9 +43,10 @@ def check(
     """Count people in a version, the newest unless `number` names one; an age without a year is that of `year`.
 
     Raises `QueryError`, `UnknownVersionError`, `NotCountableError`, or `ChangedDatasetError` if the version is not what
-    it was registered as.
+    it was registered as, or another hospital's and not given for that.
     """
     clause = parse(query, year)
+    require_allowed(records, dataset, Act.COUNT)
     version = records.catalogue.version(dataset, number)
     require_as_registered(records, version)
     deed = Deed(What.COUNT, dataset=dataset, version=version.number)

@@ -42,10 +42,10 @@ class Act(Enum):
     FORWARD = "given on"
     REGISTER = "registered"
     FILL = "filled from other sources"
-    COUNT = "counted for others"
+    COUNT = "counted"
 
 
-_BY_A_GRANT = frozenset((Act.LOOK, Act.PREPARE))
+_BY_A_GRANT = frozenset((Act.LOOK, Act.PREPARE, Act.COUNT))
 _FOR_TREATMENT = frozenset((Act.LOOK, Act.EXPORT))
 
 

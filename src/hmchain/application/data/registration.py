@@ -8,7 +8,7 @@ from pathlib import Path
 from hmchain.application.data import cards, provenance, publication, record_proof
 from hmchain.application.data.labels import LabelState, carry, state
 from hmchain.application.data.publication import Publication, VersionCheck
-from hmchain.application.data.received import Act, require_own
+from hmchain.application.data.received import Act, require_allowed, require_own
 from hmchain.application.data.registered import require_whole
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
@@ -111,6 +111,7 @@ def write_card(
     records: Records, dataset: str, number: int | None = None, progress: Progress | None = None
 ) -> WrittenCard:
     """Look at all records of a version and write its card. Raises as `cards.write_card`."""
+    require_allowed(records, dataset, Act.LOOK)
     page, assessment = cards.write_card(records, records.catalogue.version(dataset, number), progress)
     return WrittenCard(page, tuple(assessment.findings))
 
@@ -164,6 +165,7 @@ def prove(
     """Prove to an auditor that a registered version holds a record, in a new file. Raises as `record_proof.prove`."""
     with recorded(records.folder.activity, Deed(What.PROVE, where="file")) as deed:
         made = record_proof.prove(records, record, dataset, number)
+        require_own(records, made.proof.dataset, Act.FORWARD)
         record_proof.write(made, file)
         version = records.catalogue.version(made.proof.dataset, made.proof.version)
         deed.add(dataset=version.dataset, version=version.number, records=1, bytes=file.stat().st_size)
