@@ -168,14 +168,36 @@ def open_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Ite
     Each chunk that is yielded is authentic and in its place; only the end of the iteration proves that none is missing.
     Raises as `open_envelope` does.
     """
-    incoming = iter(pieces)
-    head = b""
-    while len(head) < HEADER_BYTES and (piece := next(incoming, None)) is not None:
-        head += bytes(piece)
-    opener = _Sealer.of(head[:HEADER_BYTES], key, context)
-    body = chain([head[HEADER_BYTES:]], incoming)
+    opener, body = _begun(pieces, key, context)
     for index, (sealed, last) in enumerate(_rechunk(body, opener.chunk_bytes + TAG_BYTES)):
         yield opener.open(sealed, index, last)
+
+
+def proven_size(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> int:
+    """Open a stream of pieces to its end and keep nothing of it; returns how many bytes it holds.
+
+    One chunk is held, in the same memory for all: to get and clear it anew costs more than the decryption. Raises as
+    `open_envelope` does.
+    """
+    opener, body = _begun(pieces, key, context)
+    held, size = bytearray(), 0
+    for index, (sealed, last) in enumerate(_rechunk(body, opener.chunk_bytes + TAG_BYTES)):
+        if (count := max(0, len(sealed) - TAG_BYTES)) > len(held):
+            held = bytearray(count)
+        with memoryview(held)[:count] as out:
+            opener.open_into(sealed, index, last, out)
+        size += count
+    return size
+
+
+def _begun(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> tuple[_Sealer, Iterable[Buffer]]:
+    """What opens the envelope that a stream holds, and the stream behind its header."""
+    incoming = iter(pieces)
+    first: Buffer = next(incoming, b"")
+    while len(first) < HEADER_BYTES and (piece := next(incoming, None)) is not None:
+        first = bytes(first) + bytes(piece)
+    view = memoryview(first).cast("B")
+    return _Sealer.of(bytes(view[:HEADER_BYTES]), key, context), chain([view[HEADER_BYTES:]], incoming)
 
 
 class _Output:

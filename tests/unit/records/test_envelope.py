@@ -20,6 +20,7 @@ from hmchain.records.envelope import (
     EnvelopeKeyError,
     open_envelope,
     open_stream,
+    proven_size,
     seal,
     seal_stream,
     sealed_size,
@@ -61,6 +62,7 @@ def test_streams_and_whole_objects_are_one_format(size: int, in_step: int, out_s
     sealed = b"".join(seal_stream(pieces(plaintext, in_step), KEY, CONTEXT))
     assert open_envelope(sealed, KEY, CONTEXT) == plaintext
     assert b"".join(open_stream(pieces(seal(plaintext, KEY, CONTEXT), out_step), KEY, CONTEXT)) == plaintext
+    assert proven_size(pieces(seal(plaintext, KEY, CONTEXT), out_step), KEY, CONTEXT) == size
 
 
 def test_a_stream_holds_one_chunk_at_a_time() -> None:
@@ -86,8 +88,12 @@ def test_envelopes_of_one_key_and_plaintext_share_nothing() -> None:
 Opener = Callable[[bytes, SecretKey, bytes], bytes]
 openers = pytest.mark.parametrize(
     "opener",
-    [open_envelope, lambda data, key, context: b"".join(open_stream([data], key, context))],
-    ids=["whole", "stream"],
+    [
+        open_envelope,
+        lambda data, key, context: b"".join(open_stream([data], key, context)),
+        lambda data, key, context: content(proven_size([data], key, context)),
+    ],
+    ids=["whole", "stream", "proven"],
 )
 
 

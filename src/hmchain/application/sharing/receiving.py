@@ -42,7 +42,7 @@ from hmchain.records.catalogue import Dataset, ItemDone, Received, RecordEntry, 
 from hmchain.records.catalogue.descriptions import about, descriptions
 from hmchain.records.deidentification.outcome import Action
 from hmchain.records.deidentification.profile import Profile
-from hmchain.records.envelope import open_stream
+from hmchain.records.envelope import proven_size
 from hmchain.records.objects import Buffer, ObjectStore
 
 NUMBER = 1
@@ -239,8 +239,7 @@ class _Taking:
 
         def check(address: bytes, pieces: Iterable[Buffer]) -> None:
             each = by_address[address]
-            opened = open_stream(pieces, SecretKey(each.handed.key), each.handed.context)
-            if sum(map(len, opened)) != each.said.size:
+            if proven_size(pieces, SecretKey(each.handed.key), each.handed.context) != each.said.size:
                 raise _unlike(self._entry)
 
         lacking = copying.lacking(store, {address: each.sealed for address, each in by_address.items()})
