@@ -106,3 +106,12 @@ def test_a_leaf_outside_the_tree(index: int) -> None:
     with pytest.raises(IndexError):
         tree.path(index)
     assert not merkle.verify(LEAVES[0], index, 8, tree.path(0), tree.root)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=40))
+def test_a_root_over_leaves_one_by_one_is_that_over_all_of_them(leaves: list[bytes]) -> None:
+    running = merkle.RunningRoot()
+    for count, each in enumerate(leaves):
+        assert running.root == obvious_root(leaves[:count])
+        running.add(each)
+    assert (running.root, running.size) == (obvious_root(leaves), len(leaves))

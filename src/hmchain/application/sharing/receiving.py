@@ -9,6 +9,7 @@ short goes on with the first page that is not in the catalogue; what lies in the
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ from hmchain.records.deidentification.profile import Profile
 from hmchain.records.envelope import proven_size
 from hmchain.records.objects import Buffer, ObjectStore
 
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
+_MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,80}")
 NUMBER = 1
 """The version that a transfer makes: each makes a dataset of its own."""
 
@@ -138,7 +141,7 @@ def check_root(opened: OpenManifest, state: State, entry: Transfer) -> int:
         for each in opened.page(number).places:
             leaves.add(each.leaf)
             if isinstance(each, Given):
-                if each.handed.record <= last:
+                if each.handed.record <= last or not _is_plain(each):
                     raise _unlike(entry)
                 given, last = given + 1, each.handed.record
     published = datasets.version(state, entry.giver, entry.dataset, entry.version)
@@ -146,6 +149,14 @@ def check_root(opened: OpenManifest, state: State, entry: Transfer) -> int:
     if published is None or not hmac.compare_digest(root, published.root) or given != opened.head.records:
         raise _unlike(entry)
     return leaves.size - given
+
+
+def _is_plain(each: Given) -> bool:
+    """Whether a record's names are such as this program gives: files are named by them where records are exported."""
+    handed, said = each.handed, each.said
+    return all(map(_NAME.fullmatch, (handed.record, handed.subject or "-", said.kind))) and bool(
+        _MEDIA_TYPE.fullmatch(said.media_type)
+    )
 
 
 def _unlike(entry: Transfer) -> ManifestError:

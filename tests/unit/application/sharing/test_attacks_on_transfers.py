@@ -23,9 +23,12 @@ from hmchain.application.sharing.manifest import (
     wrap,
 )
 from hmchain.application.sharing.receiving import NotOfferedError, check_root
+from hmchain.application.site.hospital import open_records
 from hmchain.errors import HMChainError
 from hmchain.keys import UnwrapError
 from hmchain.ledger.contracts.members import membership
+from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry
+from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.envelope import EnvelopeError
 from hmchain.records.objects import TamperedObjectError, WrongSizeError
 from support.sharing_bed import GIVER, GRANTEE, SharingBed
@@ -120,6 +123,21 @@ def test_a_giver_that_gives_a_wrong_key_is_found(sharing: SharingBed, monkeypatc
     with pytest.raises(HMChainError, match="another key"):
         sharing.receive(sharing.give().transfer)
     assert sharing.contents(GRANTEE, "relapse-east") == {}
+
+
+def test_a_record_that_is_called_like_a_file_elsewhere_is_not_taken_in(sharing: SharingBed) -> None:
+    """An export names files by records."""
+    with open_records(sharing.folder(GIVER)) as records:
+        catalogue, name = records.catalogue, "../../keys/steward.key"
+        catalogue.add_dataset(Dataset("head", "Odd", "tumours", load_profile("basic"), 1))
+        catalogue.open_version("head", "a program", 1)
+        records.vault.put("head", 1, name, b"x")
+        catalogue.add_items("head", 1, [ItemDone(b"x", (RecordEntry(name, "", "image", "image/png", 1),))])
+        sharing.publish(records, "head")
+    sharing.ask()
+    with pytest.raises(ManifestError):
+        sharing.receive(sharing.give().transfer)
+    assert not sharing.datasets(GRANTEE)
 
 
 def test_a_manifest_of_one_transfer_is_none_of_another(offered: SharingBed) -> None:
