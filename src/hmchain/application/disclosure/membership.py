@@ -87,7 +87,7 @@ class Signals:
 
 def attacks(signals: Signals, references: References | None, seed: int = 0) -> tuple[Attack, ...]:
     """All attacks that the signals allow, and of the others why not."""
-    if why := _why_none(signals):
+    if why := why_none(signals.members, signals.labels):
         return tuple(_unsaid(signals, name, why, references) for name in (LOSS, RMIA, LIRA))
     found = [_measured(signals, LOSS, signals.target, None, seed)]
     if references is None or not signals.models:
@@ -160,15 +160,14 @@ def _mean(values: Floats, chosen: Bools) -> Floats:
 # What an attack's scores are worth
 
 
-def _why_none(signals: Signals) -> str:
-    """Why nothing can be said; empty if something can."""
-    members, others = _counts(signals)
-    if members < MEMBERS_MIN:
-        return f"{members} images that it was trained on; {MEMBERS_MIN} are the fewest"
-    if others < OTHERS_MIN:
-        return f"{others} images that it was not trained on; {OTHERS_MIN} are the fewest"
-    missing = set(signals.labels[signals.members].tolist()) - set(signals.labels[~signals.members].tolist())
-    if missing:
+def why_none(members: Bools, labels: Indices) -> str:
+    """Why nothing can be said of images of these classes, some of which were trained on; empty if something can."""
+    ours, theirs = int(members.sum()), int((~members).sum())
+    if ours < MEMBERS_MIN:
+        return f"{ours} images that it was trained on; {MEMBERS_MIN} are the fewest"
+    if theirs < OTHERS_MIN:
+        return f"{theirs} images that it was not trained on; {OTHERS_MIN} are the fewest"
+    if set(labels[members].tolist()) - set(labels[~members].tolist()):
         return "the images that it was not trained on lack a class"
     return ""
 

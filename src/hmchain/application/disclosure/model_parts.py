@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,6 +79,9 @@ def beside_own(
     """
     if models < 2 or models % 2:
         raise ReferencesError(f"there cannot be {models} reference models", "give an even number, of 2 or more")
+    signals = Signals(_said(target, own.images, own.labels), own.members, own.labels, own.groups)
+    if membership.why_none(own.members, own.labels):
+        return _parts(signals, None, own.across, seed)
     tune_allocator()
     from hmchain.application.disclosure import references
     from hmchain.application.learning.trainers.architecture import Architecture
@@ -94,8 +97,7 @@ def beside_own(
         seconds=round(time.perf_counter() - started, 1),
     )
     said = _true_class(trained, own.images, own.labels)
-    signals = Signals(_said(target, own.images, own.labels), own.members, own.labels, own.groups, said, inside)
-    return _parts(signals, known_as, own.across, seed)
+    return _parts(replace(signals, references=said, inside=inside), known_as, own.across, seed)
 
 
 def beside_others(own: OwnImages, target: Model, others: Others, seed: bytes) -> ModelParts:
@@ -113,7 +115,7 @@ def beside_others(own: OwnImages, target: Model, others: Others, seed: bytes) ->
     return _parts(signals, others.known_as, int(copies.sum()), seed)
 
 
-def _parts(signals: Signals, known_as: References, across: int, seed: bytes) -> ModelParts:
+def _parts(signals: Signals, known_as: References | None, across: int, seed: bytes) -> ModelParts:
     chance = chance_of(seed)
     return ModelParts(membership.attacks(signals, known_as, chance), memorisation(signals, across, chance))
 

@@ -30,6 +30,8 @@ BATCH, STEPS = 32, 20
 LEARNING_RATE_MILLIONTHS, MOMENTUM_MILLIONTHS = 20_000, 900_000
 DRAWS_MAX = 8_000
 """Images that a reference is shown at most, however often the study showed each."""
+THREADS_MAX = 4
+"""References that are trained side by side: each holds its half of the images as floats."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def train(
     seed: bytes,
     progress: Progress | None = None,
 ) -> list[Trained]:
-    """A reference for each row of `inside`, side by side, a thread a core. `progress` is told of their rounds."""
+    """A reference for each row of `inside`, side by side, up to a thread a core. `progress` is told of their rounds."""
     plans = [reference_plan(plan, pool.trained_on, int(chosen.sum())) for chosen in inside]
     of, counted, done = sum(each.rounds for each in plans), threading.Lock(), 0
 
@@ -97,5 +99,5 @@ def train(
                 tell(progress, done, of)
         return Trained(arch, weights, uniform(arch))
 
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(min(THREADS_MAX, os.cpu_count() or 1)) as threads:
         return list(threads.map(one, range(len(plans))))

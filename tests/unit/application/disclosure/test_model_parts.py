@@ -92,6 +92,14 @@ def test_what_learned_nothing_tells_nothing(own: OwnImages) -> None:
     assert found.memorisation.found is Found.NOTHING_SEEN
 
 
+def test_nothing_is_trained_where_nothing_could_be_said(own: OwnImages, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = arranged(records(TRAIN, 60, 1), records(VALIDATION, 10, 2), SEED)
+    monkeypatch.setattr(references, "train", None)
+    found = model_parts.beside_own(few, model(few, 0), spec(), 2, SEED)
+    assert {each.found for each in found.attacks} == {Found.NOT_SAID} and len(found.attacks) == 3
+    assert found.memorisation.found is Found.NOT_SAID
+
+
 def test_models_and_images_of_others_are_taken_where_there_are_some(own: OwnImages, by_heart: Model) -> None:
     theirs = arranged(records(TRAIN, 600, 3), [], SEED)
 
