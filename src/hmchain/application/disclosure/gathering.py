@@ -7,6 +7,7 @@ images, and forgotten.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 
@@ -14,7 +15,7 @@ from hmchain import files
 from hmchain.application.cohort.counting import count_people
 from hmchain.application.consent.usable import Usable, Use, UseKind, usable
 from hmchain.application.disclosure import evidence, model_parts, page, thresholds
-from hmchain.application.disclosure.evidence import Disclosure, Evidence, Kind
+from hmchain.application.disclosure.evidence import Disclosure, Evidence, Exemption, Kind
 from hmchain.application.disclosure.lineage import lineage
 from hmchain.application.disclosure.model_parts import ModelParts, Others
 from hmchain.application.disclosure.own_images import own_images, require_own
@@ -56,12 +57,14 @@ def gather(
     *,
     models: int = REFERENCES,
     others: Others | None = None,
+    exemptions: Sequence[Exemption] = (),
 ) -> Evidence:
     """Compute what this hospital can say of a study's model, or of a count, and leave it in the study's folder.
 
     `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
-    `others` gives some. `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`,
-    `UnpublishedDataError`, `ModelFileError` where the model is not here, and what keys and vault complain of.
+    `others` gives some. What is found in a count passes by `exemptions`, which stay in the evidence. `progress` is told
+    of thousandths. Raises `NothingGivenError`, `ReferencesError`, `ExemptionError`, `UnpublishedDataError`,
+    `ModelFileError` where the model is not here, and what keys and vault complain of.
     """
     started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
@@ -75,7 +78,7 @@ def gather(
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
         parts, table = None, None
         if entry.spec.is_count:
-            table = _count(records, entry, allowed, progress)
+            table = _count(records, entry, allowed, exemptions, progress)
         else:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
@@ -131,11 +134,13 @@ def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _
     return model_parts.beside_own(own, target, study.spec, work.models, seed, _part(work.progress, _READ, _TRAINED))
 
 
-def _count(records: Records, study: Study, allowed: Usable, progress: Progress | None) -> Disclosure:
+def _count(
+    records: Records, study: Study, allowed: Usable, exemptions: Sequence[Exemption], progress: Progress | None
+) -> Disclosure:
     """A count: this hospital's own persons, before the noise, by the rules."""
     query = queries.plan_of(study.spec.training).query
     persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
-    return thresholds.check_count(persons, len(allowed.subjects))
+    return thresholds.check_count(persons, len(allowed.subjects), exemptions=exemptions)
 
 
 def _part(progress: Progress | None, start: int, end: int) -> Progress:

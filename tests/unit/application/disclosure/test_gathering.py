@@ -11,7 +11,7 @@ import pytest
 
 from hmchain.application.data import activity
 from hmchain.application.disclosure import evidence, gathering
-from hmchain.application.disclosure.evidence import Found, Kind, References
+from hmchain.application.disclosure.evidence import Exemption, Found, Kind, References
 from hmchain.application.disclosure.gathering import NothingGivenError
 from hmchain.application.disclosure.model_parts import Others
 from hmchain.application.learning.model_file import ModelFileError
@@ -115,6 +115,13 @@ def test_a_count_is_held_against_the_rules_with_the_hospitals_own_people(
         bed.close()
     with open_ledger(tmp_path / "run" / "ledger") as ledger:
         said = gathering.gather(locate(directory), ledger, "count", ARTEFACT)
+        passing = [
+            Exemption(cell=each.cell, check=each.check, by=f"{name}/steward", reason="published before")
+            for each in (said.disclosure.broken if said.disclosure else ())
+        ]  # fmt: skip
+        passed = gathering.gather(locate(directory), ledger, "count", ARTEFACT, exemptions=passing)
     assert said.kind is Kind.COUNT and not said.attacks and said.disclosure is not None
     assert said.disclosure.found is found
     assert said.is_whole
+    assert passed.disclosure is not None and passed.disclosure.found is Found.NOTHING_SEEN
+    assert [each.exemption for each in passed.disclosure.broken] == passing

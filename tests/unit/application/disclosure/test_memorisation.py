@@ -43,6 +43,18 @@ def test_a_few_images_that_no_model_without_them_knows_are_seen(many: int, seen:
     assert found.certain is not None and found.certain.value == 0
 
 
+def test_few_others_without_any_are_no_finding_by_themselves() -> None:
+    """Resamples of twenty others of whom none is an outlier would all have none; that is seen often by chance."""
+    seen = 0
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        made = signals(np.where(random.random(320) < 0.05, 0.9, 0.6))
+        members = np.arange(320) < 300
+        few = Signals(made.target, members, made.labels, made.groups, made.references, made.inside)
+        seen += memorisation(few, 0, seed).found is Found.SEEN
+    assert seen <= 3
+
+
 def test_outliers_take_references() -> None:
     made = signals(np.full(200, 0.6))
     found = memorisation(Signals(made.target, made.members, made.labels, made.groups), 0)
