@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -120,11 +120,11 @@ class SharingBed:
     asking: RequestBed
 
     @classmethod
-    def found(cls, place: Path) -> SharingBed:
+    def found(cls, place: Path) -> Self:
         return cls(RequestBed(Bed.found(place / "run", now_ms=now_ms()), place))
 
     @classmethod
-    def reopened(cls, place: Path) -> SharingBed:
+    def reopened(cls, place: Path) -> Self:
         """The same in another process."""
         bed = Bed(place / "run", ("east", "north", "south", "west"), now_ms=now_ms())
         bed.adopt(Consortium.open(bed.directory, clock_ms=bed.clock, learn=bed.learn))

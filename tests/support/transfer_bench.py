@@ -20,7 +20,6 @@ from hmchain.ledger.contracts.data.transfers import (
     RevokeGrant,
     Transfer,
 )
-from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.enrolment import AcceptInvitation, InvitePerson, possession_bytes
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.reputation import DAY_MS
@@ -83,7 +82,7 @@ def broken(network: Network) -> None:
     """A chapter: a clinician of a asks b twice in an emergency; one is answered and justified, one is not."""
     key = signing_key("a", "d0")
     proof = key.sign(possession_bytes(network.send.chain, "a", "d0", key.public.raw))
-    roles = (people.CLINICIAN,)
+    roles = ("clinician",)
     network.block(network.send("a", InvitePerson("d0", roles, key.public.raw, proof)))
     network.block(network.send("a", AcceptInvitation(roles), "d0"))
     network.block(network.send("a", GLASS, "d0"))  # before the policy lets it

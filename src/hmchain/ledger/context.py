@@ -11,6 +11,8 @@ from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 
 STEWARD, SCIENTIST, AGENT, VALIDATOR = "steward", "scientist", "agent", "validator"
+CLINICIAN = "clinician"
+"""Who treats patients, and may ask for one's records in an emergency; since protocol 4."""
 
 NAME = r"[a-z0-9][a-z0-9._-]{0,47}"
 """The form of names; `is_name` says it in words."""

@@ -12,7 +12,9 @@ from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.transfers import RevokeGrant
 from hmchain.ledger.contracts.members import people
+from hmchain.ledger.readers import emergencies
 from hmchain.ledger.readers import transfers as reader
+from hmchain.ledger.readers.emergencies import EmergencyView
 from hmchain.ledger.readers.request_steps import Todo
 from hmchain.ledger.readers.transfers import Standing, TransferView
 from hmchain.ledger.state import State
@@ -43,14 +45,25 @@ def revoke(user: LedgerUser, name: str, reason: str) -> TransferView:
 
 
 def to_do(state: State, organisation: str) -> Iterator[Todo]:
-    """What stewards should see to of what their organisation gave and was given."""
+    """What stewards should see to of emergencies, and of what their organisation gave and was given."""
     who = tuple(each.person for each in people.with_role(state, organisation, STEWARD))
+    for asked in emergencies.emergencies(state, organisation).listed:
+        if not asked.is_reviewed:
+            words, command = _of_emergency(asked, organisation)
+            yield Todo("", STEWARD, words, command, asked.review_due_ms, asked.overdue, who)
     for entry in transfers.not_erased(state, organisation):
         each = reader.view(state, entry)
         if (found := _of_grantee(each) if each.grantee == organisation else _of_giver(each)) is not None:
             words, command = found
             late = each.standing is Standing.OVERDUE
             yield Todo(each.request, STEWARD, words, f"{command} {each.name}", each.due_ms, late, who)
+
+
+def _of_emergency(each: EmergencyView, organisation: str) -> tuple[str, str]:
+    what = f"EMERGENCY {each.name}: {each.person} was given a patient's records of {each.giver}/{each.dataset}"
+    if each.giver == organisation:
+        return f"{what} ({each.reason}): judge whether it had to be", f"share review {each.name} VERDICT"
+    return f"{what} ({each.reason}), and {each.giver} has not judged it yet", "share emergencies"
 
 
 def _of_grantee(each: TransferView) -> tuple[str, str] | None:

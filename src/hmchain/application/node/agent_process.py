@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hmchain.application.hospital.hospital import Learn
@@ -30,7 +31,7 @@ from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from hmchain.ledger.readers.follower import UnsignedError
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.states import DamagedStateError, NoStateError, StaleStateError
-from hmchain.ledger.state import StateError
+from hmchain.ledger.state import State, StateError
 from hmchain.plain import Say
 
 _IDLE_SECONDS = 0.25
@@ -51,7 +52,13 @@ class AgentRun:
     """Studies that wait for something, or in which the agent takes no part, with the reason."""
 
 
-def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner) -> AgentRun:
+Duty = Callable[[NodeHospital, AgentLog, str | None], Callable[[State], None]]
+"""Makes, with the passphrase of the keys, what an agent does beside studies each time that it has looked at a state."""
+
+
+def run_agent(
+    folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner, duty: Duty | None = None
+) -> AgentRun:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
     A node that is away, at the start or later, is waited for. What happens is told, and logged into `agent.log`. Raises
@@ -64,7 +71,8 @@ def run_agent(folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn
         while (opened := _opened(folder, passphrase, learn, log, stop)) is not None:
             with opened:
                 log.tell(f"the agent of {name} acts in {opened.ledger.chain_id} (process {os.getpid()})")
-                acting = _Acting(opened, folder, passphrase, log, told)
+                beside = duty(opened, log, passphrase) if duty is not None else _nothing
+                acting = _Acting(opened, folder, passphrase, log, told, beside)
                 try:
                     acting.until(stop)
                 except HMChainError as error:
@@ -97,13 +105,24 @@ def _opened(
     return None
 
 
+def _nothing(state: State) -> None:
+    """An agent without duties beside its studies."""
+
+
 class _Acting:
     """One hospital, acting as long as its keys are the ledger's."""
 
     def __init__(
-        self, at_node: NodeHospital, folder: NodeFolder, passphrase: str | None, log: AgentLog, told: dict[str, str]
+        self,
+        at_node: NodeHospital,
+        folder: NodeFolder,
+        passphrase: str | None,
+        log: AgentLog,
+        told: dict[str, str],
+        beside: Callable[[State], None],
     ) -> None:
         """`told` keeps what holds studies up."""
+        self._beside = beside
         self._at_node, self._folder, self._log, self._told = at_node, folder, log, told
         self._node, self._keys = NodeWatch(folder), KeyWatch(folder, at_node.hospital.keys, passphrase)
         self._news = StudyNews(at_node.hospital.organisation, log, at_node.ledger.now_ms)
@@ -129,6 +148,8 @@ class _Acting:
                 self._log.ended(NODE, "the node is back")
                 self._news.look(self._at_node.ledger.state)
                 self._leaver.leave(self._at_node.ledger.state)
+                if may_act:
+                    self._beside(self._at_node.ledger.state)
                 self._at_node.send(self._anchoring.due(self._at_node.ledger.state))
                 self._store.look(self._at_node.ledger.state, is_missed=bool(self._at_node.hospital.agent.troubles))
             except (DamagedStateError, DamagedBlockError):

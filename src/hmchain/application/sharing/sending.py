@@ -9,7 +9,7 @@ with all that it gives is not made again, and an object that lies there is not s
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -98,8 +98,8 @@ class Warrant:
     """The records that may go now."""
     announce: Callable[[Terms, bytes, bytes], contracts.Body]
     """The transaction that tells the ledger of manifest and envelope."""
-    may_be_empty: bool = False
-    """Whether to say so, sealed, where no record is to go."""
+    in_emergency: bool = False
+    """Whether it goes beside whatever else is sent, and says so, sealed, where no record is to go."""
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,10 @@ def send(
     the ledger refuses, or an error of a store or the vault.
     """
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
-    deed = Deed(What.GRANT, role=role, dataset=warrant.dataset, version=warrant.version, where="members")
+    what = What.BREAK_GLASS if warrant.in_emergency else What.GRANT
+    deed = Deed(what, role=role, dataset=warrant.dataset, version=warrant.version, where="members")
     with (
-        _alone(place),
+        nullcontext() if warrant.in_emergency else _alone(place),
         read_records(place, passphrase) as records,
         closing(GivingBook(place.giving, local)) as book,
         recorded(place.activity, deed) as recording,
@@ -247,7 +248,7 @@ class _Sending:
             pass
         pages = self._book.pages(self._terms.name)
         given = sum(page.records for page in pages)
-        if not given and not self._warrant.may_be_empty:
+        if not given and not self._warrant.in_emergency:
             what = f"no record of {self._warrant.dataset} version {self._warrant.version} may be given"
             hint = "see which kinds of records are asked for, and who consents"
             raise NothingToGiveError(what, hint)

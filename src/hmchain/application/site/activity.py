@@ -68,6 +68,9 @@ class What(Enum):
     MEASURE = "measure"
     GRANT = "grant"
     RECEIVE = "receive"
+    EMERGENCY = "emergency"
+    BREAK_GLASS = "break-glass"
+    EMERGENCY_REVIEW = "emergency-review"
 
 
 SENT_BY_AGENTS = (What.STUDY_KEYS, What.UPDATE, What.MODEL, What.EVIDENCE, What.COPY)
@@ -88,6 +91,8 @@ KINDS: dict[What, Kind] = {
     **dict.fromkeys((What.GRANT, What.RECEIVE), Kind.TRANSFER),
     What.RESULT_RELEASE: Kind.RELEASE,
     What.LOOK: Kind.DATA_OPENED,
+    **dict.fromkeys((What.EMERGENCY, What.BREAK_GLASS), Kind.BREAK_GLASS),
+    What.EMERGENCY_REVIEW: Kind.BREAK_GLASS_REVIEWED,
     What.ERASE: Kind.DATA_ERASED,
     What.RESTORE: Kind.LOG_RESTORED,
     What.ROTATE: Kind.KEY_CHANGED,
@@ -108,6 +113,7 @@ LEAVES = frozenset(
         What.MODEL_EXPORT,
         What.GRANT,
         What.RESULT_RELEASE,
+        What.BREAK_GLASS,
     )
 )
 """What goes to others, or lies outside the vault afterwards."""

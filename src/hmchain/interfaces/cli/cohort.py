@@ -96,7 +96,7 @@ def count(
         bool, typer.Option("--without-waiting-for-hospitals", help="Count now, with those who have allowed it.")
     ] = False,
     seconds: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the number.")
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for the answer.")
     ] = 600,
     yes: YesOption = False,
 ) -> None:

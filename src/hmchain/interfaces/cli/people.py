@@ -16,7 +16,7 @@ from hmchain.application.governance.signing import PreparedOnly
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import acting, asking, output
 from hmchain.interfaces.cli.options import passphrase
-from hmchain.ledger.context import SCIENTIST, STEWARD
+from hmchain.ledger.context import CLINICIAN, SCIENTIST, STEWARD
 
 
 def open_steward(directory: Path, *, yes: bool = False) -> AbstractContextManager[LedgerUser]:
@@ -27,6 +27,11 @@ def open_steward(directory: Path, *, yes: bool = False) -> AbstractContextManage
 def open_scientist(directory: Path, *, yes: bool = False) -> AbstractContextManager[LedgerUser]:
     """The scientist of the node in a folder; `yes` as for `open_steward`."""
     return _open(directory, SCIENTIST, yes)
+
+
+def open_clinician(directory: Path, *, yes: bool = False) -> AbstractContextManager[LedgerUser]:
+    """A clinician at the node in a folder, who is named: there is no such office; `yes` as for `open_steward`."""
+    return _open(directory, CLINICIAN, yes)
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
         "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
         "data patients show", "data person list", "data quarantine list", "data vault verify", "cohort datasets",
         "cohort list", "cohort result", "cohort check", "cohort budget", "request check", "request inbox",
-        "request list", "request show", "share list", "share show",
+        "request list", "request show", "share list", "share show", "share emergencies",
         "policy codes", "policy diff", "policy history", "policy show", "policy test",
         "study status", "study list", "study show", "uses list", "uses why", "uses duties", "model list",
         "model show", "model predict", "audit verify", "audit proof", "audit verify-record", "audit trace",

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from hmchain.canonical import Record, digest, encode
 from hmchain.ledger import purposes
 from hmchain.ledger import sharing_events as events
-from hmchain.ledger.context import AGENT, STEWARD, Context, require, require_digest
+from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, Context, require, require_digest
 from hmchain.ledger.contracts.data import cedar, datasets, judging, policies, transfers
 from hmchain.ledger.contracts.data.policies import Answer, Asked, Terms
 from hmchain.ledger.contracts.data.transfers import Transfer
@@ -204,7 +204,7 @@ def allows(state: State, giver: str, dataset: str, person: PersonRef) -> bool:
     """Whether the policy in force lets this clinician break the glass, by its rules that name it and no others."""
     policy, roles = policies.current(state, giver, dataset), people.roles_of(state, person)
     named = {name: rule for name, rule in cedar.parsed(policy.cedar).items() if _names(rule["action"])}
-    if not named or people.CLINICIAN not in roles:
+    if not named or CLINICIAN not in roles:
         return False
     published = datasets.dataset(state, giver, dataset)
     version = datasets.version(state, giver, dataset, published.version) if published is not None else None
@@ -228,7 +228,7 @@ def _names(action: dict[str, Any]) -> bool:
 
 
 def _break(context: Context, body: BreakGlass) -> None:
-    context.require_role(people.CLINICIAN)
+    context.require_role(CLINICIAN)
     state, person = context.state, people.sender(context.sender)
     require(membership.is_active(state, body.giver) and body.giver != person.organisation, "not_a_member")
     datasets.standing_version(state, body.giver, body.dataset, body.version)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import NotCanonicalError, Record, decode
 from hmchain.ledger import sharing_events as events
-from hmchain.ledger.context import AGENT, STEWARD, Context, require, require_digest, require_name
+from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, Context, require, require_digest, require_name
 from hmchain.ledger.contracts.data import datasets, permits, requests
 from hmchain.ledger.contracts.data.requests import Decided, Kind
 from hmchain.ledger.contracts.data.requests import Status as Asking
@@ -330,7 +330,7 @@ def offer(context: Context, given: Transfer) -> None:
 
 def _receive(context: Context, body: ReceiveRecords) -> None:
     entry = _of_grantee(context, body)
-    context.require_role(STEWARD, AGENT, *((people.CLINICIAN,) if entry.is_emergency else ()))
+    context.require_role(STEWARD, AGENT, *((CLINICIAN,) if entry.is_emergency else ()))
     require(entry.status is Status.OFFERED, "not_offered")
     require(is_usable(context.state, entry, context.time_ms), "grant_over")
     version = datasets.version(context.state, entry.giver, entry.dataset, entry.version)

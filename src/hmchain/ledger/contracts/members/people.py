@@ -12,14 +12,12 @@ from enum import StrEnum
 
 from hmchain.canonical import Record
 from hmchain.ledger.blocks import TimeMs
-from hmchain.ledger.context import SCIENTIST, STEWARD, Acting, Context, Credential, require, require_name
+from hmchain.ledger.context import CLINICIAN, SCIENTIST, STEWARD, Acting, Context, Credential, require, require_name
 from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
 
 OPERATOR, AUDITOR, OFFICER = "operator", "auditor", "officer"
-CLINICIAN = "clinician"
-"""Who treats patients, and may ask for one's records in an emergency; since protocol 4."""
 ETHICS, PROTECTION, CODE = "ethics", "protection", "code"
 REVIEWERS = (CODE, ETHICS, PROTECTION)
 ROLES = tuple(sorted((STEWARD, SCIENTIST, OPERATOR, AUDITOR, OFFICER, *REVIEWERS)))

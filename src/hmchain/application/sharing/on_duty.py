@@ -1,0 +1,100 @@
+"""What an agent does by itself of what hospitals share: it answers emergencies, and erases what a grant was over for.
+
+People are told of both: of an emergency at once, at the hospital that gives and at the one whose clinician asked.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.hospital.node_hospital import NodeHospital
+from hmchain.application.node.agent_log import AgentLog
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.sharing import emergencies, erasing
+from hmchain.application.site.hospital import open_records
+from hmchain.application.site.recording import note
+from hmchain.errors import HMChainError
+from hmchain.keys import Redacted
+from hmchain.ledger.contracts.data import break_glass, transfers
+from hmchain.ledger.contracts.data.break_glass import Emergency
+from hmchain.ledger.contracts.data.transfers import Transfer
+from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.state import State
+
+_AGAIN_SECONDS = 10.0
+"""Until what failed is tried again."""
+
+
+@dataclass(repr=False)
+class OnDuty(Redacted):
+    """One hospital's agent, beside its studies."""
+
+    at_node: NodeHospital
+    log: AgentLog
+    passphrase: str | None = None
+    _told: set[str] = field(default_factory=set)
+    """Emergencies of which people were told by this process."""
+    _erased: set[str] = field(default_factory=set)
+    _height: int = -1
+    _again: float = 0.0
+    """When what failed is tried again; 0 where nothing did."""
+
+    def __call__(self, state: State) -> None:
+        """Do what is new since the last time; what cannot be done now is said, and tried again later."""
+        if state.height == self._height and not (self._again and time.monotonic() >= self._again):
+            return
+        self._height, self._again = state.height, 0.0
+        organisation, now_ms = self.at_node.hospital.organisation, self.at_node.ledger.now_ms()
+        for entry in break_glass.emergencies(state, organisation):
+            self._alert(entry, organisation)
+        for entry in break_glass.to_answer(state, organisation, now_ms):
+            self._try(f"emergency {entry.name}", entry)
+        for grant in self._over(state, organisation):
+            self._try(f"the erasure of {grant.name}", grant)
+
+    def _over(self, state: State, organisation: str) -> list[Transfer]:
+        """What is to be erased here; by the time of blocks, since a machine's clock may be ahead."""
+        time_ms = standings.time_ms(state)
+        given = (each for each in transfers.not_erased(state, organisation) if each.grantee == organisation)
+        return [each for each in given if each.name not in self._erased and transfers.is_over(state, each, time_ms)]
+
+    def _alert(self, entry: Emergency, organisation: str) -> None:
+        if entry.is_reviewed or entry.name in self._told:
+            return
+        self._told.add(entry.name)
+        if entry.giver == organisation:
+            judge = f"judge it: `hmchain share review {entry.name} VERDICT`"
+            what = f"{entry.person} asks for a patient of {entry.dataset} ({entry.reason}); {judge}"
+        else:
+            what = f"{entry.person} asks {entry.giver} for a patient of {entry.dataset} ({entry.reason})"
+        self.log.tell(f"EMERGENCY {entry.name}: {what}")
+        person, reason = str(entry.person), entry.reason
+        alarm = Event(Kind.ALARM, what="emergency", about=entry.name, person=person, other=entry.giver, reason=reason)
+        note(self.at_node.hospital.folder, alarm)
+
+    def _try(self, what: str, entry: Emergency | Transfer) -> None:
+        try:
+            self._answer(entry) if isinstance(entry, Emergency) else self._erase(entry)
+        except (HMChainError, OSError) as error:
+            self._again = time.monotonic() + _AGAIN_SECONDS
+            self.log.lasts(what, f"{what} waits: {error}")
+        else:
+            self.log.ended(what, f"{what} is done")
+
+    def _answer(self, entry: Emergency) -> None:
+        hospital = self.at_node.hospital
+        agent = LedgerUser(hospital.organisation, hospital.keys.agent, self.at_node.ledger)
+        emergencies.answer(
+            hospital.folder, agent, hospital.agent.objects, entry, hospital.keys.opening, self.passphrase
+        )
+        self.log.tell(f"EMERGENCY {entry.name} is answered: {entry.grantee} has what there is")
+
+    def _erase(self, grant: Transfer) -> None:
+        with open_records(self.at_node.hospital.folder, self.passphrase) as records:
+            done = erasing.destroy(records, grant.name, self.at_node.ledger.chain_id)
+        self._erased.add(grant.name)
+        if done.datasets:
+            sign = f"a steward signs that it is gone: `hmchain share erase {grant.name}`"
+            self.log.tell(f"{grant.name} of {grant.giver} is over, and what came by it is erased; {sign}")

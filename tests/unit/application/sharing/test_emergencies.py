@@ -1,0 +1,112 @@
+"""Break-glass from end to end: one patient's records, for a clinician, at once; marked, judged and erased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.data import erasure
+from hmchain.application.data.erasure import Target
+from hmchain.application.data.received import Act, GrantOverError, OthersDataError
+from hmchain.application.sharing import emergencies
+from hmchain.application.sharing.emergencies import NotAnsweredError, NotLetInError, Sought
+from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.site.hospital import open_records
+from hmchain.errors import InputError
+from hmchain.keys import UnwrapError
+from hmchain.ledger.contracts.data import break_glass, transfers
+from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
+from support.sharing_bed import GIVER, GRANTEE
+from support.ward_bed import DOCTOR, OPENS, PATIENT, Ward
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    made = Ward.found(tmp_path)
+    made.fill("dicom")
+    made.open()
+    yield made
+    made.asking.close()
+
+
+def test_one_patient_s_records_come_at_once_and_for_treatment_alone(ward: Ward) -> None:
+    entry = ward.need()
+    assert break_glass.to_answer(ward.bed.state, GIVER, entry.asked_ms) == [entry]
+    ward.answer(entry)
+    found = ward.taken()
+    assert found.received is not None and found.received.version.records == 2
+    theirs, ours = ward.contents(GIVER, "head"), ward.contents(GRANTEE, "night")
+    assert len(theirs) == 6 and set(ours.values()) < set(theirs.values())
+    for act in (Act.LOOK, Act.EXPORT):
+        ward.require(act)
+    for act in (Act.PREPARE, Act.REGISTER, Act.COUNT, Act.FORWARD):
+        with pytest.raises(OthersDataError, match="the treatment of one patient"):
+            ward.require(act)
+
+
+def test_what_is_not_justified_is_used_no_more_and_erased(ward: Ward) -> None:
+    ward.answer(ward.need())
+    ward.taken()
+    judged = emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "night", "unjustified")
+    assert judged.status is Status.UNJUSTIFIED and not transfers.is_usable(
+        ward.bed.state, ward.transfer("night"), judged.reviewed_ms
+    )
+    with pytest.raises(GrantOverError):
+        ward.require(Act.LOOK)
+    assert ward.erase("night").records == 2
+    with pytest.raises(emergencies.NoSuchEmergencyError):
+        emergencies.review(ward.folder("north"), ward.steward("north"), "night", "justified")
+
+
+def test_on_the_ledger_it_looks_the_same_where_nobody_is_known(ward: Ward) -> None:
+    for name, number in (("known", "MRN-1"), ("unknown", "MRN-77")):
+        ward.answer(ward.need(Sought(number, ""), name))
+        assert (ward.taken(name).received is None) == (name == "unknown")
+    known, unknown = (ward.transfer(name) for name in ("known", "unknown"))
+    differs = {name for name in known.__struct_fields__ if getattr(known, name) != getattr(unknown, name)}
+    assert differs <= {"name", "content", "manifest", "envelope", "until_ms", "granted_ms", "received_ms", "height"}
+    sizes = {ward.objects.size(each.manifest) for each in (known, unknown)}
+    assert len(sizes) == 1, "nor to whoever sees the store"
+
+
+def test_who_opted_out_is_given_in_no_emergency(ward: Ward) -> None:
+    with open_records(ward.folder(GIVER)) as records:
+        erasure.opt_out(records, Target(patient="MRN-1"))
+    ward.answer(ward.need())
+    assert ward.taken().received is None
+
+
+def test_nobody_asks_whom_no_policy_lets(ward: Ward) -> None:
+    ward.allow(OPENS.replace(GRANTEE, "south"))
+    with pytest.raises(NotLetInError, match="call east"):
+        ward.need()
+    for where in ("east", "east/none", "nobody/head", "Jane Roe/head"):
+        with pytest.raises(InputError, match="no member has published"):
+            ward.need(where=where)
+    for number in ("", "1" * 65):
+        with pytest.raises(InputError, match="no patient's number"):
+            ward.need(Sought(number, ""))
+
+
+def test_only_the_giver_opens_who_is_sought_and_only_as_it_was_asked(ward: Ward) -> None:
+    entry = ward.need()
+    with pytest.raises(UnwrapError):
+        ward.answer(entry, by="north")
+    user = ward.asking.user(DOCTOR)
+    user.send(BreakGlass("copied", GIVER, "head", 1, "danger-to-life", entry.sealed))
+    copied = break_glass.require_emergency(ward.bed.state, "copied")
+    with pytest.raises(UnwrapError):
+        ward.answer(copied)
+    assert PATIENT.number not in repr(PATIENT)
+
+
+def test_no_key_leaves_once_the_policy_says_no_more(ward: Ward) -> None:
+    entry = ward.need()
+    ward.allow(OPENS.replace(GRANTEE, "south"))
+    with pytest.raises(NotPermittedError):
+        ward.answer(entry)
+    assert transfers.transfer(ward.bed.state, "night") is None
+    with pytest.raises(NotAnsweredError, match="share answer night"):
+        emergencies.wait(ward.asking.user(DOCTOR), "night", 0)

@@ -1,0 +1,109 @@
+"""An agent on duty: it tells people of an emergency, answers it, and erases what came by a grant that is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hmchain.application.governance import transfers as services
+from hmchain.application.governance.transfers import NotGivenHereError
+from hmchain.application.hospital.node_hospital import NodeHospital
+from hmchain.application.node.agent_log import AgentLog
+from hmchain.application.sharing import emergencies
+from hmchain.application.sharing.on_duty import OnDuty
+from hmchain.application.site.hospital import read_records
+from hmchain.ledger.contracts.data.break_glass import BreakGlass
+from hmchain.ledger.contracts.data.policies import SetPolicy
+from hmchain.ledger.readers import emergencies as emergency_reader
+from hmchain.ledger.readers import transfers as reader
+from hmchain.ledger.readers.transfers import Standing, UnknownTransferError
+from support.request_bench import terms
+from support.sharing_bed import GIVER, GRANTEE
+from support.ward_bed import DOCTOR, Ward
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    made = Ward.found(tmp_path)
+    made.fill("dicom")
+    made.open()
+    yield made
+    made.asking.close()
+
+
+class Agent:
+    """One hospital's, with all that it says."""
+
+    def __init__(self, ward: Ward, name: str) -> None:
+        self.said: list[str] = []
+        self._ward, consortium = ward, ward.bed.consortium
+        log = AgentLog(ward.asking.place / f"{name}.log", self.said.append)
+        self.duty = OnDuty(NodeHospital(consortium.hospitals[name], consortium.ledger), log)
+
+    def look(self) -> str:
+        """All that was said since it looked last."""
+        self.said.clear()
+        self.duty(self._ward.bed.state)
+        return "\n".join(self.said)
+
+
+def todo(ward: Ward, name: str) -> list[tuple[str, str]]:
+    return [(each.words, each.command) for each in services.to_do(ward.bed.state, name)]
+
+
+def test_an_emergency_is_told_answered_and_judged(ward: Ward) -> None:
+    giver, grantee = Agent(ward, GIVER), Agent(ward, GRANTEE)
+    assert (giver.look(), grantee.look()) == ("", "")
+    ward.need()
+    said = giver.look()
+    assert "EMERGENCY night: west/doc asks for a patient of head (danger-to-life); judge it" in said
+    assert "EMERGENCY night is answered: west has what there is" in said
+    assert "EMERGENCY night: west/doc asks east for a patient of head" in grantee.look()
+    assert (giver.look(), grantee.look()) == ("", ""), "once"
+    assert [command for _, command in todo(ward, GIVER)] == ["share review night VERDICT"]
+    assert [command for _, command in todo(ward, GRANTEE)] == ["share emergencies", "share receive night"]
+    found = ward.taken()
+    assert found.received is not None
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "night", "unjustified")
+    assert "night of east is over, and what came by it is erased; a steward signs" in grantee.look()
+    with read_records(ward.folder(GRANTEE)) as records:
+        assert not list(records.folder.store().list())
+    assert [command for _, command in todo(ward, GRANTEE)] == ["share erase night"]
+    shown = emergency_reader.emergencies(ward.bed.state, GIVER)
+    assert [(each.person, each.status, each.overdue) for each in shown.listed] == [(DOCTOR, "unjustified", False)]
+    assert [(each.asked, each.waiting, each.unjustified) for each in shown.counted] == [(1, 0, 1)]
+
+
+def test_what_cannot_be_answered_is_said_and_keeps_nothing_else_from_it(ward: Ward) -> None:
+    ward.asking.user(DOCTOR).send(BreakGlass("amiss", GIVER, "head", 1, "danger-to-life", bytes(32)))
+    ward.need()
+    said = Agent(ward, GIVER).look()
+    assert "emergency amiss waits: " in said and "EMERGENCY night is answered" in said
+
+
+def test_a_grant_is_taken_back_by_who_gave_it_and_both_sides_are_reminded(ward: Ward) -> None:
+    ward.steward(GIVER).send(SetPolicy("head", terms()))
+    ward.ask()
+    given = ward.give().transfer
+    state = ward.bed.state
+    assert reader.transfer(state, given).standing is Standing.OFFERED
+    assert [command for _, command in todo(ward, GRANTEE)] == [f"share receive {given}"]
+    ward.receive(given)
+    assert [each.standing for each in reader.listed(state, GRANTEE)] == [Standing.RECEIVED]
+    with pytest.raises(NotGivenHereError, match="east alone takes it back"):
+        services.revoke(ward.steward(GRANTEE), given, "consent")
+    done = services.revoke(ward.steward(GIVER), given, "consent")
+    assert done.standing is Standing.TO_ERASE and done.is_over and done.reason == "consent"
+    with pytest.raises(NotGivenHereError, match="is over"):
+        services.revoke(ward.steward(GIVER), given, "consent")
+    assert "what came by it is erased" in Agent(ward, GRANTEE).look()
+    assert todo(ward, GIVER) == []
+    ward.bed.now_ms = done.due_ms + 1
+    ward.steward(GIVER).send(SetPolicy("head", terms(days_max=9)))
+    late = reader.transfer(ward.bed.state, given)
+    assert late.standing is Standing.OVERDUE
+    assert todo(ward, GIVER)[0][1] == f"share show {given}" and todo(ward, GRANTEE)[0][1] == f"share erase {given}"
+    with pytest.raises(UnknownTransferError):
+        reader.transfer(state, "none")
