@@ -207,7 +207,7 @@ def test_a_steward_reads_what_is_asked_and_no_line_of_it_passes_for_ours(
     show_request(shown)
     out = capsys.readouterr().out
     steps = "the stewards of east, north decide"
-    worst = "everything: the records themselves leave"
+    worst = "everything that stands in the records"
     for text in ("Relapse after surgery", "east: brain version 1", "a person must look", worst, steps, "protocol.txt"):
         assert text in out
     assert "deadbeef" in out and not {"\r", "\x1b", "\x07", "\u202e"} & set(out)
