@@ -83,25 +83,28 @@ def test_a_model_that_was_not_agreed_on_is_exit_7(
     assert found["model"]["ledger"] == "unknown"
 
 
-def test_the_model_is_exported_at_any_hospital_that_took_part(
+def test_the_model_is_exported_at_any_hospital_that_took_part_and_stays_inside_it(
     capsys: Captured, run_directory: Path, tmp_path: Path
 ) -> None:
-    files = []
-    for hospital in sorted((run_directory / "hospitals").iterdir())[:2]:
-        files.append(tmp_path / f"{hospital.name}.safetensors")
-        shown = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(files[-1]))
-        assert shown["ledger"] == "matches"
-    whole = (run_directory / "model.safetensors").read_bytes()
-    assert [file.read_bytes() for file in files] == [whole, whole]
-    hospital = sorted((run_directory / "hospitals").iterdir())[0]
-    for taken in (tmp_path, Path("/dev/full"), run_directory / "summary.json"):
+    run = Path(shutil.copytree(run_directory, tmp_path / "run"))
+    whole = (run / "model.safetensors").read_bytes()
+    for hospital in sorted((run / "hospitals").iterdir())[:2]:
+        shown = answer(capsys, "model", "export", STUDY, "--dir", str(hospital))
+        assert (shown["ledger"], shown["releases"]) == ("matches", [])
+        assert Path(shown["path"]).read_bytes() == whole
+        assert "stays inside" in text(capsys, "model", "export", STUDY, "--dir", str(hospital)).replace("\n", " ")
+        named = str(hospital / "again.safetensors")
+        assert answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", named)["path"] == named
+    hospital = sorted((run / "hospitals").iterdir())[0]
+    for outside in (tmp_path / "m.safetensors", hospital / ".." / "m.safetensors", Path("/dev/full")):
+        refused = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(outside), status=8)
+        assert refused["error"]["code"] == "inside" and "hmchain release ask tiny" in refused["error"]["hint"]
+    assert not (tmp_path / "m.safetensors").exists()
+    for taken in (hospital / "keys", hospital / "agent.db"):
         before = taken.stat().st_mtime_ns
         refused = answer(capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(taken), status=2)
         assert refused["error"]["code"] == "model_there" and str(taken) in refused["error"]["what"]
         assert taken.stat().st_mtime_ns == before
-    assert "is this model already" in text(
-        capsys, "model", "export", STUDY, "--dir", str(hospital), "--output", str(files[-1])
-    )
     unknown = answer(capsys, "model", "export", "no-such-study", "--dir", str(hospital), status=8)["error"]
     assert unknown["code"] == "no_study_key" and "no-such-study" in unknown["what"]
     nowhere = answer(capsys, "model", "export", STUDY, "--dir", str(tmp_path), status=2)["error"]
@@ -115,12 +118,13 @@ def test_a_model_that_the_store_lost_is_exported_from_a_hospitals_own_disk(
     shutil.rmtree(run / "objects")
     status = {}
     for hospital in sorted((run / "hospitals").iterdir()):
-        arguments = ["model", "export", STUDY, "--dir", str(hospital), "--output", str(tmp_path / hospital.name)]
+        arguments = ["model", "export", STUDY, "--dir", str(hospital)]
         status[hospital.name] = main([*arguments, "--json"])
         capsys.readouterr()
     held = [name for name, code in status.items() if code == 0]
     assert held and set(status.values()) <= {0, StorageError.exit_code}
-    assert all((tmp_path / name).read_bytes() == (run / "model.safetensors").read_bytes() for name in held)
+    left = (run / "hospitals" / name / "studies" / STUDY / "model.safetensors" for name in held)
+    assert all(each.read_bytes() == (run / "model.safetensors").read_bytes() for each in left)
 
 
 def test_a_model_file_can_be_shown_by_itself(

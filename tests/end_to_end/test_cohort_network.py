@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import health_records
-from support.sites import NAMES, Consortium, Site, answer, hmchain
+from support.sites import NAMES, Consortium, Site, answer, hmchain, until
 from support.sites import consortium as consortium
 
 __all__ = ["consortium"]
@@ -74,3 +74,31 @@ def test_people_are_counted_by_one_command(consortium: Consortium, tmp_path: Pat
     assert answer("cohort", "result", found["count"], *south)["people"] == found["people"]
     assert "About" in hmchain("cohort", "result", found["count"], *south)
     assert found["count"] in hmchain("cohort", "list", *south)
+    the_count_leaves(consortium, found["count"], tmp_path)
+
+
+def the_count_leaves(consortium: Consortium, name: str, place: Path) -> None:
+    """One hospital says no at first; then all let it leave, and whoever is handed the file needs nothing else."""
+    at = {each: ("--dir", str(consortium.sites[each].folder.path)) for each in NAMES}
+    asked = answer("release", "ask", name, "--audience", "public", "--yes", *at["east"])
+    assert [word["organisation"] for word in asked["words"]] == ["east", "north", "west"]
+    out = place / "people.csv"
+    until(lambda: f"release {name}" in hmchain("request", "inbox", *at["west"]), "the release in west's list")
+    for each in ("east", "north"):
+        answer("release", "grant", name, "--yes", "--weighed", *at[each])
+    answer("release", "refuse", name, "--reason", "disclosure", "--yes", *at["west"])
+    assert answer("release", "file", name, "--to", str(out), *at["north"], status=8)["error"]["code"] == "not_released"
+    assert "Nothing that this hospital let leave before" in hmchain("release", "evidence", name, *at["west"])
+    answer("release", "grant", name, "--yes", "--weighed", *at["west"])
+    until(lambda: answer("release", "show", name, *at["north"])["status"] == "released", "the release at north's node")
+    written = answer("release", "file", name, "--to", str(out), *at["north"])
+    assert written["count"]["count"] == name and written["count"]["hospitals"] == ["east", "north", "west"]
+    genesis = written["proven"]["genesis"]
+    checked = answer("release", "check", str(out), "--genesis", genesis)
+    assert (checked["anchored"], checked["proven"]["audience"]) == (True, "public")
+    assert "is what was released" in hmchain("release", "check", str(out), "--genesis", genesis)
+    text = out.read_text()
+    out.write_text(text.replace(f",{written['count']['people']},", f",{written['count']['people'] + 1},"))
+    assert out.read_text() != text
+    assert answer("release", "check", str(out), "--genesis", genesis, status=7)["error"]["code"] == "release_proof"
+    assert answer("cohort", "result", name, *at["north"])["releases"] == [name]

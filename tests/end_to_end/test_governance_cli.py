@@ -262,9 +262,9 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
     at(monkeypatch, north, places["north"])
     said = follow("any hospital")
     assert "finished" in said and "of the trainer Logistic: slopes 5 x 2, offsets 2" in said
-    shown = answer("model", "show", "--model", "relapse.safetensors")
+    shown = answer("model", "show", "--study", "relapse")
     assert (shown["ledger"], shown["weights"]) == ("matches", 12)
-    assert "no CNN of images" in hmchain("model", "predict", "logistic.py", "--model", "relapse.safetensors", status=2)
+    assert "no CNN of images" in hmchain("model", "predict", "logistic.py", "--study", "relapse", status=2)
     assert ".html" in hmchain("report", "--dir", str(consortium.sites["west"].folder.path), "--study", "relapse")
     found = runpy.run_path("use.py")
     shares = found["logistic"](found["schema"], {}).predict(found["model"].arrays(), found["rows"])

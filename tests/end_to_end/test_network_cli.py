@@ -318,19 +318,46 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
     measured = json.loads((left / "scores.json").read_bytes())
     assert [(each["round"], each["outcome"]) for each in measured["rounds"]] == [(1, "accepted")]
     assert measured["images"] == 8 and 0 <= measured["rounds"][0]["auc"] <= 1
+    exported = []
     for name in NAMES[:2]:
-        file = str(tmp_path / f"{name}.safetensors")
-        exported = answer(
-            "model", "export", "brightness", "--dir", str(consortium.sites[name].folder.path), "--output", file
+        place = consortium.sites[name].folder.path
+        outside = str(tmp_path / f"{name}.safetensors")
+        refused = answer("model", "export", "brightness", "--dir", str(place), "--output", outside, status=8)
+        assert refused["error"]["code"] == "inside" and not Path(outside).exists()
+        shown = answer(
+            "model", "export", "brightness", "--dir", str(place), "--output", str(place / "again.safetensors")
         )
-        assert exported["ledger"] == "matches" and exported["origin"]["study"] == "brightness"
-    assert (tmp_path / f"{NAMES[0]}.safetensors").read_bytes() == (tmp_path / f"{NAMES[1]}.safetensors").read_bytes()
+        assert (shown["ledger"], shown["origin"]["study"], shown["releases"]) == ("matches", "brightness", [])
+        exported.append((place / "again.safetensors").read_bytes())
+    assert exported[0] == exported[1]
+    the_model_leaves(consortium, tmp_path / "released.safetensors")
     # What left my hospital? Each node answers for itself.
     logged = answer("data", "log", "--left", "--dir", str(west.folder.path))
     sent = [(each["study"], each["round"]) for each in logged["entries"] if each["what"] == "update"]
     assert sent == [("brightness", 0), ("brightness", 1)] and list(logged["totals"]["updates"]) == ["brightness"]
     said = hmchain("data", "log", "--what", "model-export", "--dir", str(consortium.sites[NAMES[0]].folder.path))
     assert "model-export" in said and "of masked updates in 1 study (brightness" in said
+
+
+def the_model_leaves(consortium: Consortium, out: Path) -> None:
+    """All hospitals measure what the model tells, and let it leave; the file proves it, and no other file does."""
+    at = {name: ("--dir", str(consortium.sites[name].folder.path)) for name in NAMES}
+    asked = answer("release", "ask", "brightness", "--region", "DE", "--yes", *at["north"])
+    for word in asked["words"]:
+        name = word["organisation"]
+        found = answer("release", "evidence", "brightness", *at[name])
+        assert found["differences"] == [] and found["evidence"]["organisation"] == name
+        assert (
+            answer("release", "grant", "brightness", "--yes", *at[name], status=8)["error"]["code"] == "weigh_evidence"
+        )
+        answer("release", "grant", "brightness", "--yes", "--weighed", *at[name])
+    until(lambda: answer("release", "show", "brightness", *at["west"])["status"] == "released", "it at west's node")
+    written = answer("release", "file", "brightness", "--to", str(out), *at["west"])
+    genesis = written["proven"]["genesis"]
+    assert answer("release", "check", str(out), "--genesis", genesis)["model"]["ledger"] == "matches"
+    inside = str(consortium.sites["west"].folder.path / "studies" / "brightness" / "model.safetensors")
+    assert answer("release", "check", inside, "--genesis", genesis, status=2)["error"]["code"] == "released_file"
+    assert answer("model", "show", "--model", str(out), *at["west"])["releases"] == ["brightness"]
 
 
 def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(

@@ -26,6 +26,7 @@ from hmchain.application.site.hospital import (
     ACTIVITY,
     CATALOGUE,
     COHORTS,
+    RELEASED,
     HospitalExistsError,
     HospitalFolder,
     NoHospitalError,
@@ -126,6 +127,8 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         if place.study_cohorts.exists():
             with closing(StudyCohorts(place.study_cohorts)) as cohorts:
                 cohorts.backup(scratch / COHORTS)
+        if place.released_cohorts.exists():
+            _copy(place.released_cohorts, scratch / RELEASED)
         for name in _PLAIN:
             if (place.path / name).exists():
                 (scratch / name).write_bytes(read(place.path / name))
@@ -135,6 +138,16 @@ def write(records: Records, path: Path, key: SecretKey, passphrase: str | None =
         for earlier in (load_key(WrappingKey, file, passphrase) for file in earlier_key_files(place.keys)):
             parts[earlier_key_file(place.keys, earlier).name] = earlier.secret_bytes()
         clean_files.write(path, seal_stream(_content(place.organisation, parts), key, _CONTEXT), durable=True)
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copy a SQLite file that may be in use. Raises `RecordsBackupError`."""
+
+    def named(trouble: sqlite.Trouble) -> RecordsBackupError:
+        return RecordsBackupError(f"{path} cannot be read: {trouble.value}", "restore it, or wait for who uses it")
+
+    with closing(sqlite.open_read_only(path, named)) as database, sqlite.failures(named):
+        sqlite.copy_to(database, target)
 
 
 def restore(
@@ -171,6 +184,8 @@ def restore(
         rename(scratch / CATALOGUE, place.catalogue)
         if (scratch / COHORTS).exists():
             rename(scratch / COHORTS, place.study_cohorts)
+        if (scratch / RELEASED).exists():
+            rename(scratch / RELEASED, place.released_cohorts)
         if (scratch / ACTIVITY).exists():
             _bring_log(scratch / ACTIVITY, place.activity)
     convert(place, passphrase, replica)  # a backup may be older than this program
@@ -244,7 +259,7 @@ def _read_parts(reader: _Reader, folder: Path) -> tuple[Manifest, dict[str, byte
         raise EOFError
     manifest = decoding.from_json(reader.read(length), Manifest)
     needed = {VAULT, CATALOGUE, *_KEYS}
-    known = needed | {*_PLAIN, ACTIVITY, COHORTS} | {name for name in manifest.parts if is_earlier_key(name)}
+    known = needed | {*_PLAIN, ACTIVITY, COHORTS, RELEASED} | {name for name in manifest.parts if is_earlier_key(name)}
     if not needed <= manifest.parts.keys() <= known:
         raise EOFError
     secrets = {}

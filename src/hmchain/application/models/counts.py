@@ -21,7 +21,8 @@ from hmchain.keys import SecretKey
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import queries
-from hmchain.ledger.contracts.learning import permitted, rounds, studies
+from hmchain.ledger.contracts.learning import permitted, releases, rounds, studies
+from hmchain.ledger.contracts.learning.releases import Status
 from hmchain.ledger.contracts.learning.rounds import Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.state import State
@@ -71,6 +72,8 @@ class CountResult:
     hospitals: tuple[str, ...]
     """Those that took part, in order. Whoever is asked and not here sat out, or was away."""
     asked: tuple[str, ...]
+    releases: tuple[str, ...] = ()
+    """By which it has left its hospitals; none of a number that is inside."""
 
     def __str__(self) -> str:
         return (
@@ -163,4 +166,7 @@ def of_mean(state: State, study: Study, mean: int) -> CountResult:
         epsilon=plan.epsilon_millionths / MILLION,
         hospitals=entry.frozen,
         asked=study.spec.participants,
+        releases=tuple(
+            each.name for each in releases.releases_of(state, study.spec.name) if each.status is Status.RELEASED
+        ),
     )

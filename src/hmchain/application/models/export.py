@@ -1,4 +1,4 @@
-"""Write a released model at a hospital that took part: from its own folder, whether anything runs there or not."""
+"""Write a study's model at a hospital that took part: from its own folder, whether anything runs there or not."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from hmchain.application.site.run import RunFolder
 from hmchain.errors import HMChainError, InputError, StudyError
 from hmchain.keys import SecretKey, load_key
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.learning import releases
+from hmchain.ledger.contracts.members import upgrades
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
@@ -34,6 +36,12 @@ class NoStudyKeyError(StudyError):
     """A hospital has no key for a study's objects."""
 
     code = "no_study_key"
+
+
+class InsideError(StudyError):
+    """A model was to be written outside the hospitals that made it, and that takes a release."""
+
+    code = "inside"
 
 
 class ModelThereError(InputError):
@@ -73,6 +81,20 @@ def locate(directory: Path) -> ExportPlace:
         what = f"the hospital in {directory} belongs to no network and no run"
         raise hospital_folder.NoHospitalError(what, "name a node's folder, or runs/latest/hospitals/NAME")
     return ExportPlace(place, ledger, run.objects)
+
+
+def require_inside(place: ExportPlace, state: State, study: str, target: Path) -> None:
+    """Raise `InsideError` for a place outside the hospital's own folder; on chains of before protocol 4 there is no
+    other way to hand a model on."""
+    whole = (place.hospital.node or place.hospital).path.resolve()
+    if target.resolve().is_relative_to(whole) or not upgrades.has_sharing(state):
+        return
+    left = [each.name for each in releases.releases_of(state, study) if each.status is releases.Status.RELEASED]
+    how = (
+        f"`hmchain release file {left[0]} --to FILE` writes it" if left else f"`hmchain release ask {study}` asks them"
+    )
+    what = f"{target} lies outside {whole}, and a model leaves its hospitals by their release alone"
+    raise InsideError(what, f"{how}; inside, the model is in the folder of its study")
 
 
 def is_there(study: str, target: Path, registry: Registry) -> bool:

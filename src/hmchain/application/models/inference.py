@@ -6,7 +6,7 @@ torch takes seconds to import, and comes when a file is read; what its allocator
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,8 @@ class ModelFile:
     """Whether weights and meaning are those of the ledger: `matches`, `differs`, or `unknown` where there is none."""
     difference: str
     """What differs from the ledger, or why it was not compared."""
+    releases: tuple[str, ...] = ()
+    """By which it has left its hospitals, as the ledger says; none of what is inside."""
 
     @property
     def trainer(self) -> str:
@@ -84,6 +86,14 @@ def describe(path: Path, registry: Registry | None) -> ModelFile:
     except model_file.UnregisteredModelError as error:
         return described(path, model, UNKNOWN, error.what)
     return described(path, model, MATCHES, "")
+
+
+def standing(found: ModelFile, ledger: LedgerReader) -> ModelFile:
+    """A file with the releases by which its study's model has left; nothing of one that is not the ledger's."""
+    if found.ledger != MATCHES or found.origin is None:
+        return found
+    left = (each.release for each in ledger.releases(found.origin.study) if each.is_released)
+    return replace(found, releases=tuple(left))
 
 
 def described(path: Path, model: Model, compared: str, difference: str) -> ModelFile:

@@ -67,7 +67,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"summary\.json", Kind.SUMMARY),
     (r"report\.html", Kind.REPORT),
     (r"(?:.*/)?studies/[^/]+/(?:(?:scores|count|used|evidence)\.json|(?:report|evidence)\.html)", Kind.SCORES),
-    (r"(?:.*/)?cohorts\.db", Kind.SCORES),
+    (r"(?:.*/)?(?:cohorts|released)\.db", Kind.SCORES),
     (r"run\.json|curve\.json|exposure\.json|baselines\.npz", Kind.STORY),
     (r"node\.toml", Kind.SETTINGS),
     (r"member\.json", Kind.INTRODUCTION),

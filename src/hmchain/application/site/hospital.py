@@ -26,7 +26,7 @@ from hmchain.records.deidentification.patients import read_rule
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Conversion, Vault, database
 
-CATALOGUE, ACTIVITY, COHORTS = "catalogue.db", "activity.db", "cohorts.db"
+CATALOGUE, ACTIVITY, COHORTS, RELEASED = "catalogue.db", "activity.db", "cohorts.db", "released.db"
 
 
 class NoHospitalError(InputError):
@@ -208,6 +208,11 @@ class HospitalFolder:
     def study_cohorts(self) -> Path:
         """Whose records studies used in which rounds, by keyed digests."""
         return self.path / COHORTS
+
+    @property
+    def released_cohorts(self) -> Path:
+        """Whose records are in what the hospital let leave, by keyed digests."""
+        return self.path / RELEASED
 
     @property
     def cards(self) -> Path:

@@ -65,7 +65,15 @@ _OTHERS = {
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("audit anchor", "audit bundle"), Takes.NODE),
     **dict.fromkeys(
-        ("audit events", "model export", "release file", "uses patient", "cohort result", "cohort check"),
+        (
+            "audit events",
+            "model export",
+            "release evidence",
+            "release file",
+            "uses patient",
+            "cohort result",
+            "cohort check",
+        ),
         Takes.HOSPITAL,
     ),
 }

@@ -86,7 +86,7 @@ def show(run: RunOption = None, study: StudyOption = None, model: ModelOption = 
     Exit status 7 if it is not: other weights, classes, prior or origin than were registered.
     """
     path, ledger = _file_and_ledger(run, study, model)
-    found = inference.describe(path, _known(ledger) if ledger else None)
+    found = _described(path, ledger)
     output.show(found, partial(_show, ledger=ledger))
     if found.ledger == DIFFERS:
         raise typer.Exit(AuditError.exit_code)
@@ -98,21 +98,25 @@ def export(
     directory: HospitalOption = DEFAULT_FOLDER,
     target: Annotated[
         Path | None,
-        typer.Option("--output", metavar="FILE", help="Where to.", show_default="STUDY.safetensors in this folder"),
+        typer.Option(
+            "--output", metavar="FILE", help="Where to, in the hospital's folder.", show_default="that of its study"
+        ),
     ] = None,
 ) -> None:
-    """Write a study's model into a file, at any hospital that took part; its node may run or not.
+    """Write a study's model again, inside a hospital that took part; its node may run or not.
 
-    Whatever is written was held against the ledger: weights, classes, prior and origin. No file is overwritten.
+    Whatever is written was held against the ledger: weights, classes, prior and origin. No file is overwritten. What is
+    to leave the hospital is written by `hmchain release file`, once all hospitals let it.
     """
     place = model_export.locate(directory)
-    path = target or Path(f"{study}.safetensors")
+    path = target or place.hospital.study(study).model
     with open_ledger(place.ledger) as ledger:
+        model_export.require_inside(place, ledger.verified.state, study, path)
         if model_export.is_there(study, path, inference.known(ledger)):
             output.say(f"{path} is this model already.", stderr=True)
         else:
             model_export.export(place, ledger.verified.state, study, path, passphrase())
-    output.show(inference.describe(path, _known(place.ledger)), partial(_show, ledger=place.ledger))
+    output.show(_described(path, place.ledger), partial(_show, ledger=place.ledger))
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model predict scan.jpg"))
@@ -175,6 +179,15 @@ def _known(ledger: Path) -> RegisteredModels:
         return inference.known(reader)
 
 
+def _described(path: Path, ledger: Path | None) -> ModelFile:
+    """A file held against a ledger, if there is one, with the releases that let it leave."""
+    if ledger is None:
+        return inference.describe(path, None)
+    with ledger_at(ledger) as place, open_ledger(place) as reader:
+        output.vouch(reader.verified)
+        return inference.standing(inference.describe(path, inference.known(reader)), reader)
+
+
 def _show_models(found: list[ModelView]) -> None:
     output.table(COLUMNS, (
         (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
@@ -194,6 +207,7 @@ def _show(found: ModelFile, ledger: Path | None) -> None:
         ("classes", output.listed(found.preprocessing.classes if found.trainer else _shares(found))),
         *_origin(found.origin),
         ("ledger", _KNOWN[found.ledger].format(found.difference)),
+        *([("release", _release(found))] if found.ledger == MATCHES else []),
     ))  # fmt: skip
     output.heading("From Python")
     for line in python_lines(found, ledger):
@@ -257,6 +271,12 @@ def _preprocessing(model: ModelFile) -> str:
         return f"rows of {how.width} numbers" if rows else f"images of {how.width} x {how.height}, as the trainer says"
     colour = "grey" if how.channels == 1 else "colour"
     return f"resized to {how.width} x {how.height} (aspect ratio not kept), {colour}, 0..255 scaled to -1..1"
+
+
+def _release(found: ModelFile) -> str:
+    if not found.releases:
+        return "none: it stays inside the hospitals that made it"
+    return f"{output.listed(found.releases)}; what may leave is written by `hmchain release file NAME --to FILE`"
 
 
 def _shares(model: ModelFile) -> tuple[str, ...]:

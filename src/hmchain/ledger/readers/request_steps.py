@@ -15,7 +15,7 @@ from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
 from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
-from hmchain.ledger.readers import notices
+from hmchain.ledger.readers import notices, releases
 from hmchain.ledger.readers.notices import Notice, Subject
 from hmchain.ledger.readers.requests import request
 from hmchain.ledger.state import State
@@ -194,6 +194,10 @@ def _of_hospital(state: State, person: PersonRef, opened: _Open) -> Iterator[Tod
             more = f", after {before} who said yes" if before else ""
             named = ", ".join(word.dataset for word in waiting)
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
+    for asked in releases.waiting_for(state, person.organisation):
+        if releases.may_decide(state, asked, person):
+            what = f"release {asked.name}: say whether what {asked.asked.study} made may leave"
+            yield Todo("", "steward", what, f"release show {asked.name}")
     for notice in opened.due:
         yield from _noticed(state, notice)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hmchain.application.disclosure.page import summary_rows
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node.release_words import audience_words
 from hmchain.application.releases.asking import PlannedRelease
+from hmchain.application.releases.deciding import Case
 from hmchain.interfaces.cli import output
 from hmchain.ledger.readers.releases import GRANTED, REFUSED, ReleaseView, ReleaseWord
 
@@ -57,6 +59,30 @@ def show_release(found: ReleaseView, organisation: str) -> None:
         output.say(line)
 
 
+def show_case(found: Case) -> None:
+    """What a hospital decides on, its evidence, and what its guard says."""
+    view = found.view
+    output.heading(f"Release {view.release}")
+    output.fields((
+        ("result", f"{view.kind} {view.study}, {view.artefact.hex()}"),
+        ("made for", purpose_words(view.purpose)),
+        ("for", _whom(view.audience, view.regions)),
+        ("asked by", view.by),
+    ))  # fmt: skip
+    output.heading("Evidence of this hospital, from its own records")
+    output.table(("looked for", "says", "figures"), summary_rows(found.evidence))
+    output.say(f"More, with charts and what it does not say, is in {found.page}.")
+    output.heading("Beside what left before")
+    for each in found.differences:
+        output.say(f"REFUSED: {each}.", style="bold red")
+    if found.differences:
+        output.say(f"Say no: `hmchain release refuse {view.release} --reason disclosure`; nobody else learns why.")
+        return
+    output.say(f"Nothing that this hospital let leave before tells of fewer than {found.least} people beside it.")
+    output.say(f"Decide: `hmchain release grant {view.release}`, or "
+               f"`hmchain release refuse {view.release} --reason disclosure`")  # fmt: skip
+
+
 def _whom(audience: str, regions: Sequence[str]) -> str:
     return f"{audience_words(audience)}, {'in ' + output.listed(regions) if regions else 'anywhere'}"
 
@@ -79,9 +105,11 @@ def _said(word: ReleaseWord) -> tuple[object, ...]:
 
 
 def _next(found: ReleaseView, organisation: str) -> Sequence[str]:
-    own = found.of(organisation)
+    """What whoever looks can do now."""
+    own, name = found.of(organisation), found.release
     if found.is_released:
-        return (FACT,)
-    if not found.is_asked or own is None or own.decision == GRANTED:
+        return (FACT, f"A hospital that took part writes it: `hmchain release file {name} --to FILE`")
+    if not found.is_asked or own is None or not (own.is_waiting or own.decision == REFUSED):
         return ()
-    return ("The hospital's agent answers by its policy, if no person does first.",) if own.automatic else ()
+    by_itself = ("The hospital's agent answers by its policy, if no person does first.",) if own.automatic else ()
+    return *by_itself, f"A steward reads this hospital's evidence, then decides: `hmchain release evidence {name}`"

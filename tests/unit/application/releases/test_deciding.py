@@ -1,0 +1,189 @@
+"""A hospital's decision: by evidence of its own, and never where its guard sees a difference of a few people."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hmchain.application.consent.study_cohorts import StudyCohorts, persons_used
+from hmchain.application.disclosure import evidence as evidence_files
+from hmchain.application.disclosure.evidence import Evidence, Found, Kind, Lineage
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.hospital.consortium import Consortium
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.releases import asking, deciding, register
+from hmchain.application.releases.asking import ReleaseArgumentError, ReleaseQuestion
+from hmchain.application.releases.deciding import (
+    Case,
+    CohortsLostError,
+    DisclosureError,
+    NoCohortError,
+    WeighEvidenceError,
+)
+from hmchain.application.site import hospital
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.ledger.readers.releases import ReleaseView
+from support import released_run
+from support.finished_run import STUDY
+from support.finished_run import run_directory as run_directory
+
+OTHER = "others"
+"""A study that never was, but for whose records it used."""
+
+
+class Desk:
+    """The north of a run, and those who decide there."""
+
+    def __init__(self, run: Path, consortium: Consortium) -> None:
+        self.run, self.consortium = run, consortium
+        self.place: HospitalFolder = hospital.locate(run / "hospitals" / "north")
+        self.steward = self.user("steward")
+
+    def user(self, role: str, organisation: str = "north") -> LedgerUser:
+        keys = self.consortium.hospitals[organisation].keys
+        return LedgerUser(organisation, getattr(keys, role), self.consortium.ledger)
+
+    def ask(self, name: str = "out") -> ReleaseView:
+        scientist = self.user("scientist", "east")
+        return asking.ask(scientist, asking.plan(scientist, ReleaseQuestion(STUDY, name=name, audience="public")))
+
+    def evidence(self, view: ReleaseView, found: Found = Found.NOTHING_SEEN) -> Evidence:
+        """Evidence on it lies there already."""
+        made = Evidence(
+            kind=Kind.MODEL, study=STUDY, artefact=view.artefact.hex(), chain_id="", organisation="north", height=1,
+            computed_ms=1, seconds=0.1, software="test", nonce="00", lineage=Lineage(found=found),
+        )  # fmt: skip
+        evidence_files.save(self.place.study(STUDY).evidence, made)
+        return made
+
+    def case(self, name: str = "out") -> Case:
+        with open_ledger(self.run / "ledger") as ledger:
+            return deciding.case(self.place, ledger, name)
+
+    def grant(self, name: str = "out", **how: bool) -> ReleaseView:
+        return deciding.grant(self.steward, self.place, self.case(name), **how)
+
+    def let_leave(self, release: str, persons: frozenset[bytes]) -> None:
+        """The hospital let something leave before, in which these people are."""
+        with register.opened(self.place.released_cohorts) as cohorts:
+            assert not cohorts.admit(register.Cohort(release, persons), OTHER, (), 1, 1)
+
+
+@pytest.fixture
+def desk(run_directory: Path, tmp_path: Path) -> Iterator[Desk]:
+    run = released_run.copied(run_directory, tmp_path)
+    with released_run.hospitals_of(run) as consortium:
+        desk = Desk(run, consortium)
+        desk.evidence(desk.ask())
+        yield desk
+
+
+def test_a_yes_binds_the_evidence_and_is_written_down_before_it_is_sent(desk: Desk) -> None:
+    done = desk.grant()
+    word = done.of("north")
+    assert word is not None and word.decision == "granted"
+    assert word.evidence == evidence_files.load(desk.place.study(STUDY).evidence).digest
+    with register.opened(desk.place.released_cohorts) as cohorts:
+        assert cohorts.known() == ["out"]
+
+
+@pytest.mark.parametrize("found", [Found.SEEN, Found.NOT_SAID])
+def test_what_was_seen_or_could_not_be_is_weighed_by_a_person(desk: Desk, found: Found) -> None:
+    desk.evidence(desk.case().view, found)
+    with pytest.raises(WeighEvidenceError, match="lineage"):
+        desk.grant()
+    assert desk.grant(weighed=True).of("north").decision == "granted"  # type: ignore[union-attr]
+
+
+def few_less(desk: Desk, gone: int) -> frozenset[bytes]:
+    return frozenset(sorted(persons_used(desk.place, STUDY))[gone:])
+
+
+@pytest.mark.parametrize("gone", [1, 9])
+def test_two_cohorts_that_differ_by_a_few_are_refused_whatever_is_said(desk: Desk, gone: int) -> None:
+    desk.let_leave("before", few_less(desk, gone))
+    assert [(each.earlier, each.persons) for each in desk.case().differences] == [(("before",), gone)]
+    with pytest.raises(DisclosureError, match=f"beside before it tells of {gone} p"):
+        desk.grant(weighed=True)
+    assert desk.case().view.of("north").decision == "waiting"  # type: ignore[union-attr]
+
+
+def test_those_that_differ_by_enough_or_not_at_all_are_let_leave(desk: Desk) -> None:
+    desk.let_leave("before", few_less(desk, 10))
+    desk.let_leave("again", few_less(desk, 0))
+    assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
+
+
+def test_what_was_withdrawn_or_refused_since_has_not_left(desk: Desk) -> None:
+    gone = desk.ask("gone")
+    desk.let_leave(gone.release, few_less(desk, 1))
+    with pytest.raises(DisclosureError):
+        desk.grant()
+    asking.withdraw(desk.user("scientist", "east"), gone.release)
+    refused = desk.ask("refused")
+    desk.let_leave(refused.release, few_less(desk, 2))
+    deciding.refuse(desk.steward, refused, "disclosure")
+    assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
+
+
+def test_what_is_on_its_way_counts_as_left(desk: Desk) -> None:
+    desk.grant()
+    second = desk.ask("second")
+    with register.opened(desk.place.released_cohorts) as cohorts:
+        fewer = register.Cohort(second.release, few_less(desk, 1))
+        assert [each.earlier for each in cohorts.differences(fewer, (), 10)] == [("out",)]
+
+
+def test_a_lost_file_of_cohorts_is_made_anew_or_noticed(desk: Desk) -> None:
+    desk.grant()
+    desk.ask("second")
+    desk.place.released_cohorts.unlink()
+    assert not desk.case("second").differences
+    with register.opened(desk.place.released_cohorts) as cohorts:
+        assert cohorts.known() == ["out"]
+    desk.place.released_cohorts.unlink()
+    desk.place.study_cohorts.unlink()
+    with pytest.raises(CohortsLostError, match="in out, which left"):
+        desk.case("second")
+
+
+def test_without_a_cohort_nothing_is_let_leave(desk: Desk) -> None:
+    desk.place.study_cohorts.unlink()
+    with pytest.raises(NoCohortError, match="did not write down"):
+        desk.case()
+
+
+def test_a_no_has_a_code_and_may_become_a_yes(desk: Desk) -> None:
+    with pytest.raises(ReleaseArgumentError, match="because"):
+        deciding.refuse(desk.steward, desk.case().view, "because")
+    done = deciding.refuse(desk.steward, desk.case().view, "purpose")
+    assert done.of("north").reason == "purpose"  # type: ignore[union-attr]
+    assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
+
+
+def test_evidence_on_another_thing_is_not_taken_for_it(desk: Desk) -> None:
+    view = desk.case().view
+    desk.evidence(SimpleNamespace(artefact=bytes(32)))  # type: ignore[arg-type]
+    assert deciding.kept_evidence(desk.place, view) is None
+
+
+def test_a_cohort_is_written_down_once_for_all_processes(desk: Desk) -> None:
+    copy = desk.run / "copy.db"
+    desk.grant()
+    shutil.copy(desk.place.released_cohorts, copy)
+    with register.opened(copy) as one, register.opened(copy) as two:
+        people = frozenset(bytes([number]) * 32 for number in range(40))
+        assert not one.admit(register.Cohort("a", people), OTHER, (), 10, 1)
+        assert two.admit(register.Cohort("b", people - {bytes([1]) * 32}), OTHER, (), 10, 1)
+
+
+def test_rounds_of_a_study_are_one_cohort(desk: Desk) -> None:
+    cohorts = StudyCohorts(desk.place.study_cohorts)
+    try:
+        assert len(cohorts.persons(STUDY)) == 32  # those of the validation images too
+    finally:
+        cohorts.close()
