@@ -57,7 +57,15 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 def test_everything_is_left_behind(finished: tuple[Path, str]) -> None:
     run, _ = finished
-    for name in ("model.safetensors", "ledger/genesis.json", "ledger/blocks.db", "objects", "report.html", "run.json"):
+    for name in (
+        "model.safetensors",
+        "released.safetensors",
+        "ledger/genesis.json",
+        "ledger/blocks.db",
+        "objects",
+        "report.html",
+        "run.json",
+    ):
         assert (run / name).exists(), name
     modes = {path.name: path.stat().st_mode & 0o777 for path in run.glob("hospitals/*/keys/*.key")}
     assert len(modes) == 6
@@ -108,6 +116,15 @@ def test_what_is_told_is_what_happened(finished: tuple[Path, str]) -> None:
     assert "not a medical device" in printed
     assert "simulated in one process" in printed
     assert "No differential privacy" in printed
+    assert summary.withdrawal is not None and summary.release is not None
+    assert (summary.withdrawal.last_round, summary.withdrawal.images) == (2, 1), "it was withdrawn in round 3"
+    assert (
+        f"A patient of {summary.withdrawal.hospital} withdrew consent: the patient's image is in the rounds up to 2"
+        in words
+    )
+    assert [word.decision for word in summary.release.words] == ["granted"] * 3
+    assert all(word.evidence and word.auc is not None for word in summary.release.words)
+    assert f"refused at first by {summary.release.refused_by} (disclosure)" in words
     assert {verdict.role for verdict in summary.verdicts} == {"steward", "scientist", "operator", "auditor"}
     assert summary.results is not None
     assert len(summary.results.hospitals) == 3
@@ -192,6 +209,15 @@ def test_the_audit_command_that_is_printed_works(finished: tuple[Path, str], her
     assert "genesis" in wrong.stderr
 
 
+def test_the_released_file_proves_itself_offline(finished: tuple[Path, str], here: Here, tmp_path: Path) -> None:
+    run, _ = finished
+    genesis = summary_of(run).identity.genesis_digest
+    checked = here("release", "check", str(run / "released.safetensors"), "--genesis", genesis, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    inside = here("release", "check", str(run / "model.safetensors"), "--genesis", genesis, cwd=tmp_path)
+    assert inside.returncode != 0 and "carries no proof" in inside.stderr
+
+
 def test_the_model_predicts_an_image(finished: tuple[Path, str], images: Path, here: Here) -> None:
     run, _ = finished
     model, image = str(run / "model.safetensors"), str(next((images / "high").iterdir()))
@@ -213,7 +239,7 @@ def start(images: Path, place: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("height", [3, 22, 40])
+@pytest.mark.parametrize("height", [3, 22, 40, 52])
 def test_killed_at_any_moment_and_run_again_it_gives_the_same_model(
     height: int, images: Path, finished: tuple[Path, str], tmp_path: Path
 ) -> None:
@@ -227,6 +253,7 @@ def test_killed_at_any_moment_and_run_again_it_gives_the_same_model(
     resumed, undisturbed = summary_of(tmp_path / "run"), summary_of(finished[0])
     assert resumed.identity.model_digest == undisturbed.identity.model_digest
     assert [incident.title for incident in resumed.incidents] == [i.title for i in undisturbed.incidents]
+    assert resumed.withdrawal == undisturbed.withdrawal
 
 
 class Interrupted(NamedTuple):

@@ -32,6 +32,7 @@ from hmchain.interfaces.report.parts import (
     Metrics,
     Performance,
     Proposer,
+    Release,
     ReputationPoint,
     Results,
     Returned,
@@ -43,6 +44,8 @@ from hmchain.interfaces.report.parts import (
     Timing,
     TrainingPlan,
     Verdict,
+    Withdrawal,
+    Word,
 )
 from hmchain.interfaces.report.summary import RunSummary
 
@@ -110,6 +113,8 @@ def synthetic_summary(hospitals: int = 4, classes: int = 2, rounds: int = 12, se
         returned=(
             Returned(request="brain-tumour-1", version=1, by=f"{names[1]}/steward", reason="documents", height=4),
         ),
+        withdrawal=Withdrawal(hospital=names[1], images=3, last_round=max(1, rounds // 2), rounds=rounds),
+        release=_release(chance, names),
         split=Split(
             description="Label skew (Dirichlet, alpha 0.5) with unequal sizes; near-duplicate groups stay whole.",
             images_found=3000,
@@ -236,6 +241,32 @@ def synthetic_summary(hospitals: int = 4, classes: int = 2, rounds: int = 12, se
             Fact(name="hmchain audit trace", text="who made this model, on whose permission"),
             Fact(name="hmchain ledger blocks", text="read the blocks"),
         ),
+    )
+
+
+def _release(chance: random.Random, names: list[str]) -> Release:
+    def word(name: str) -> Word:
+        auc = 0.5 + chance.random() / 20
+        return Word(
+            hospital=name,
+            decision="granted",
+            evidence=_hex(f"evidence of {name}"),
+            members=chance.randint(200, 900),
+            others=616,
+            auc=Estimate(value=auc, low=auc - 0.02, high=auc + 0.02),
+            rate=Estimate(value=0.012, low=0.004, high=0.031),
+        )
+
+    return Release(
+        release="brain-tumour-1",
+        asked_by=f"{names[0]}/scientist",
+        audience="members",
+        refused_by=names[1],
+        reason="disclosure",
+        attack="RMIA offline",
+        words=tuple(map(word, names)),
+        height=61,
+        file="released.safetensors",
     )
 
 

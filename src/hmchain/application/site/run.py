@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def released(self) -> Path:
+        """The same as it left: with the proof that its hospitals let it."""
+        return self.path / "released.safetensors"
+
+    @property
     def summary(self) -> Path:
         """The run's account of itself; written last of all."""
         return self.path / "summary.json"

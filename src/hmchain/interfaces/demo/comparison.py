@@ -20,7 +20,8 @@ from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning import metrics
 from hmchain.application.learning.trainers import baselines
-from hmchain.application.learning.trainers.architecture import Probabilities, first_model_seed
+from hmchain.application.learning.trainers.architecture import Architecture, Probabilities, first_model_seed
+from hmchain.application.learning.trainers.baselines import Trained
 from hmchain.interfaces.demo.preparation import DATASET, Prepared, salt
 from hmchain.interfaces.report.parts import (
     Calibration,
@@ -44,22 +45,26 @@ ROC_POINTS = 200
 
 @dataclass(frozen=True)
 class Baselines:
-    """Test-set probabilities of the models that the federated one is compared with."""
+    """The models that the federated one is compared with: what they say of the test set, and each hospital's own."""
 
     own: tuple[Probabilities, ...]
     """One a hospital, (n, classes)."""
     pooled: Probabilities
+    models: tuple[Trained, ...]
+    """One a hospital: its own."""
 
     def save(self, path: Path) -> None:
         """Keep them, so that a resumed run need not train them again."""
+        weights = np.stack([model.weights for model in self.models])
         with files.replacing(path, durable=False) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, own=np.stack(self.own), pooled=self.pooled)
+            np.savez_compressed(file, own=np.stack(self.own), pooled=self.pooled, weights=weights)
 
     @classmethod
-    def load(cls, path: Path) -> Baselines:
+    def load(cls, path: Path, arch: Architecture) -> Baselines:
         """The baselines again."""
         with np.load(path) as file:
-            return cls(tuple(file["own"]), file["pooled"])
+            models = tuple(Trained(arch, weights, baselines.uniform(arch)) for weights in file["weights"])
+            return cls(tuple(file["own"]), file["pooled"], models)
 
 
 def train_baselines(prepared: Prepared, consortium: Consortium, progress: Callable[[str], Progress]) -> Baselines:
@@ -69,7 +74,7 @@ def train_baselines(prepared: Prepared, consortium: Consortium, progress: Callab
     `own` and `pooled`, what it reports to.
     """
     if prepared.folder.baselines.exists():
-        return Baselines.load(prepared.folder.baselines)
+        return Baselines.load(prepared.folder.baselines, prepared.arch)
     use = Use(UseKind.TRAIN, recipients=tuple(consortium.hospitals))
     cohorts = [each.cohort(each.usable(DATASET, 1, use)) for each in consortium.hospitals.values()]
     seed = first_model_seed(salt(prepared), prepared.study)
@@ -77,7 +82,7 @@ def train_baselines(prepared: Prepared, consortium: Consortium, progress: Callab
     with ThreadPoolExecutor(1) as pool:
         pooled = pool.submit(baselines.pooled, cohorts, prepared.plan, prepared.arch, seed, progress("pooled"))
         own = baselines.local(cohorts, prepared.plan, prepared.arch, seed, progress("own"))
-        found = Baselines(tuple(model.predict(test) for model in own), pooled.result().predict(test))
+        found = Baselines(tuple(model.predict(test) for model in own), pooled.result().predict(test), tuple(own))
     found.save(prepared.folder.baselines)
     return found
 

@@ -8,6 +8,7 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,11 +35,13 @@ from hmchain.interfaces.report.parts import (
     Fact,
     Hospital,
     Quarantined,
+    Release,
     Round,
     RunIdentity,
     Split,
     Timing,
     TrainingPlan,
+    Withdrawal,
 )
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS, RunSummary
 from hmchain.ledger.contracts.learning import models, studies
@@ -48,18 +51,28 @@ Curve = Mapping[int, tuple[float, float]]
 """AUC and ACC on the test set by round."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What came of the study."""
+
+    history: History
+    curve: Curve
+    comparison: Comparison
+    release: Release
+    withdrawal: Withdrawal | None
+    audit: Audit
+
+
 def summarise(
     prepared: Prepared,
     engine: Engine,
     consortium: Consortium,
     arrivals: Sequence[Arrival],
-    history: History,
-    curve: Curve,
-    comparison: Comparison,
-    audit: Audit,
+    found: Found,
     timings: tuple[Timing, ...],
 ) -> RunSummary:
     """Everything the report shows."""
+    history, comparison, audit = found.history, found.comparison, found.audit
     model = models.model(consortium.ledger.state, prepared.study)
     digest = model.root.hex() if model else ""
     results = comparison.results
@@ -72,9 +85,11 @@ def summarise(
         metadata=_metadata(arrivals),
         approvals=_approvals(prepared, consortium, history),
         returned=tuple(permits.returned(consortium.ledger.state, prepared.study, history.returned)),
+        withdrawal=found.withdrawal,
+        release=found.release,
         split=_split(prepared, arrivals),
         plan=_plan(prepared, consortium),
-        rounds=tuple(_with_scores(entry, curve) for entry in history.rounds),
+        rounds=tuple(_with_scores(entry, found.curve) for entry in history.rounds),
         results=results,
         performance=comparison.performance(),
         reputation=tuple(history.reputation),

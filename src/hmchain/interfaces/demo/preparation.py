@@ -25,6 +25,8 @@ DATASET = "images"
 """What hospitals learn from."""
 PLANTED = "half of a picture that came whole too"
 """What no hospital takes in: without it the quarantine might hold nothing."""
+PATIENT = "17"
+"""The number of a patient whom the demo makes up."""
 
 # fmt: off
 _TREES = (
@@ -60,6 +62,16 @@ class Prepared:
     def names(self) -> tuple[str, ...]:
         """The hospitals, in order."""
         return hospital_names(self.settings.hospitals)
+
+    @property
+    def whose(self) -> str:
+        """The hospital one of whose patients withdraws."""
+        return self.names[1]
+
+    @property
+    def patients(self) -> dict[str, str]:
+        """A picture of that hospital, by name, that is made out to be a patient's: of all others nobody says whose."""
+        return {self.images.originals[min(self.shares[self.whose].train)].name: PATIENT}
 
     @property
     def shares(self) -> dict[str, HospitalShare]:

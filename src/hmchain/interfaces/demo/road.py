@@ -93,7 +93,7 @@ def _extract(records: Records, prepared: Prepared, name: str, progress: Progress
     if _is_registered(records, SCANS):
         return
     title, described = f"{prepared.images.name} at {name}", f"image: part of {prepared.images.name}"
-    pictures = OpenSource(ListedPictures(prepared.pictures(name)), IMAGE, described)
+    pictures = OpenSource(ListedPictures(prepared.pictures(name), prepared.patients), IMAGE, described)
     extraction.extract(
         records, extraction.begin(records, SCANS, title=title, profile=PUBLISHED), pictures, progress=progress
     )

@@ -19,15 +19,16 @@ from hmchain.application.learning.trainers.cnn import build, load_vector, predic
 from hmchain.application.models import registry
 from hmchain.application.site.run import RunFolder, point_latest
 from hmchain.files import write_whole
-from hmchain.interfaces.demo import comparison, decisions, disclosure, inspection, outcome, preparation, road
+from hmchain.interfaces.demo import comparison, decisions, disclosure, inspection, outcome, preparation, releasing, road
 from hmchain.interfaces.demo.engines import Engine, Stage, engine_of, needs
 from hmchain.interfaces.demo.incidents import DishonestMaster, Incidents
 from hmchain.interfaces.demo.preparation import Prepared
 from hmchain.interfaces.demo.road import Arrival, joined
 from hmchain.interfaces.demo.settings import DemoSettings, claim, is_finished
 from hmchain.interfaces.demo.story import Story
+from hmchain.interfaces.demo.withdrawal import WithdrawnConsent
 from hmchain.interfaces.report import RunSummary, from_json, history, render, to_json
-from hmchain.interfaces.report.parts import Incident, Timing
+from hmchain.interfaces.report.parts import Incident, Release, Timing
 from hmchain.ledger import events
 from hmchain.ledger.blocks import Block, BlockResult
 from hmchain.ledger.contracts.learning.studies import Deadlines
@@ -59,10 +60,12 @@ def run(
     with engine.stage(prepared, passphrase) as stage:
         decisions.require_own_code(prepared, stage.consortium)
         arrivals = _extract(prepared, stage.consortium, passphrase, stages, story)
+        withdrawn = WithdrawnConsent(prepared, stage.consortium, passphrase)
+        withdrawn.agree()
         _approve(prepared, stage.consortium, engine.deadlines(prepared), story)
-        curve = _train(prepared, stage, stages, story)
+        curve = _train(prepared, stage, withdrawn, stages, story)
         _assess(prepared, passphrase, stages, story)
-        summary = _conclude(prepared, engine, stage, arrivals, curve, stages, story)
+        summary = _conclude(prepared, engine, stage, arrivals, curve, withdrawn, passphrase, stages, story)
     folder.report.write_text(render(summary), encoding="utf-8")
     # Last of all: a run is finished when its summary is there.
     write_whole(folder.summary, to_json(summary), durable=True)
@@ -109,20 +112,29 @@ def _approve(prepared: Prepared, consortium: Consortium, deadlines: Deadlines, s
     story.allowed(decisions.allow_study(prepared, consortium, deadlines))
 
 
-def _train(prepared: Prepared, stage: Stage, stages: _Stages, story: Story) -> dict[int, tuple[float, float]]:
-    """Run the study; both incidents happen on the way."""
+def _train(
+    prepared: Prepared, stage: Stage, withdrawn: WithdrawnConsent, stages: _Stages, story: Story
+) -> dict[int, tuple[float, float]]:
+    """Run the study; a patient withdraws, and both incidents happen, on the way."""
     consortium, study, rounds = stage.consortium, prepared.study, prepared.settings.rounds
     story.training(rounds)
     incidents = Incidents(consortium, study, rounds, [stage.fault(story.line), DishonestMaster(consortium, study)])
     incidents.recall(prepared.folder.ledger)
     with story.progress("training", rounds) as report:
         watch = _Watch(prepared, consortium, incidents, story, report)
-        consortium.on_block, consortium.before_step = watch.on_block, incidents.before_step
+        consortium.on_block = watch.on_block
+        consortium.before_step = lambda: _before_step(incidents, withdrawn, story)
         with stages("train in the federation"):
             consortium.run(study)
             incidents.settle()
         watch.close()
     return watch.curve
+
+
+def _before_step(incidents: Incidents, withdrawn: WithdrawnConsent, story: Story) -> None:
+    incidents.before_step()
+    if (found := withdrawn.before_step()) is not None:
+        story.withdrawn(found)
 
 
 class _Watch:
@@ -227,6 +239,8 @@ def _conclude(
     stage: Stage,
     arrivals: list[Arrival],
     curve: dict[int, tuple[float, float]],
+    withdrawn: WithdrawnConsent,
+    passphrase: str | None,
     stages: _Stages,
     story: Story,
 ) -> RunSummary:
@@ -241,10 +255,38 @@ def _conclude(
     with stages("score and compare"), story.progress("scoring"):
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
         story.results(scored.results)
-    consortium.anchor_logs()
+    release = _release(prepared, stage, compared, passphrase, stages, story)
     anchor = consortium.ledger.genesis.digest
-    with story.progress("keeping headers and votes") as report:
-        stage.seal(report)
     with stages("audit the ledger"), story.progress("auditing the ledger") as report:
         audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)
-    return outcome.summarise(prepared, engine, consortium, arrivals, told, curve, scored, audit, tuple(stages.timings))
+    found = outcome.Found(told, curve, scored, release, withdrawn.told(), audit)
+    return outcome.summarise(prepared, engine, consortium, arrivals, found, tuple(stages.timings))
+
+
+def _release(
+    prepared: Prepared,
+    stage: Stage,
+    compared: comparison.Baselines,
+    passphrase: str | None,
+    stages: _Stages,
+    story: Story,
+) -> Release:
+    """Ask that the model may leave: one hospital refuses until it has evidence, then all let it."""
+    consortium = stage.consortium
+    refused_by = releasing.ask(prepared, consortium)
+    _seal(stage, story)  # what hospitals measure is held against signed headers
+    with stages("measure what the model tells"), story.progress("measuring what the model tells") as report:
+        part = joined(report, releasing.PARTS * len(prepared.names))
+        measured = releasing.measure(prepared, consortium, compared, passphrase, part)
+    releasing.grant(prepared, consortium, measured)
+    consortium.anchor_logs()
+    _seal(stage, story)
+    releasing.write(prepared, passphrase)
+    release = releasing.told(prepared, consortium, refused_by, measured)
+    story.released(release)
+    return release
+
+
+def _seal(stage: Stage, story: Story) -> None:
+    with story.progress("keeping headers and votes") as report:
+        stage.seal(report)

@@ -18,7 +18,7 @@ from hmchain.clock import utc
 from hmchain.interfaces.demo.decisions import Allowed, Denied
 from hmchain.interfaces.demo.preparation import PLANTED, Prepared
 from hmchain.interfaces.demo.road import Arrival
-from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Results
+from hmchain.interfaces.report.parts import Departure, Estimate, Fact, Incident, Release, Results, Withdrawal
 from hmchain.interfaces.report.parts.quality import METRICS
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.records.quality import INFO, Finding
@@ -162,6 +162,14 @@ class Story:
         after = "as yet, its epoch has not closed" if incident.after is None else f"→ {incident.after}"
         self.line(f"  [dim]{incident.score} {incident.before} {after}; {incident.consequence}[/]")
 
+    def withdrawn(self, found: Withdrawal) -> None:
+        """A patient wants no more."""
+        images, them = ("image is", "it") if found.images == 1 else (f"{found.images} images are", "them")
+        self.line(
+            f"[bold]A patient of {found.hospital} withdrew consent[/]: the patient's {images} in the rounds up to "
+            f"{found.last_round}, and no later one has {them}. The model does not forget what it learned before."
+        )
+
     def milestone(self, number: int, auc: float, acc: float, master: str) -> None:
         """How the model does on the test set after some rounds."""
         self.line(f"  round {number:>3}  test AUC {auc:.3f}  ACC {acc:.3f}  [dim]master {master}[/]")
@@ -220,6 +228,17 @@ class Story:
         self.line(f"[dim]Intervals{'' if wide else ' (in the report)'}: {results.intervals}.[/]")
         if any(results.whose_gain_is(0, metric) for metric in METRICS):
             self.line("[dim]?: the interval of the gain includes 0, so it may be chance.[/]")
+
+    def released(self, release: Release) -> None:
+        """The model may leave, by every hospital's own evidence."""
+        self.scene("May the model leave?")
+        values = [word.auc.value for word in release.words if word.auc is not None and word.auc.value is not None]
+        told = f"{release.attack} AUC {min(values):.3f} to {max(values):.3f}; 0.5 is chance" if values else "not said"
+        self.line(
+            f"Release [bold]{release.release}[/]: refused at first by {release.refused_by} ({release.reason}), since "
+            f"nobody had measured what the model tells of its patients; with evidence of their own ({told}) all "
+            f"{len(release.words)} hospitals let it leave."
+        )
 
     def closing(self, summary: RunSummary, report: str) -> None:
         """One last screen: a verdict a role, what it does not mean, and where to go."""

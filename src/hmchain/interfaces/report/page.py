@@ -6,7 +6,7 @@ import htpy as h
 
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import asset, document
-from hmchain.interfaces.report import hospitals, masters, method, own, performance, proof, results, scene
+from hmchain.interfaces.report import hospitals, masters, method, own, performance, proof, release, results, scene
 from hmchain.interfaces.report.summary import RunSummary
 from hmchain.plain import RESEARCH_ONLY
 
@@ -18,6 +18,7 @@ SECTIONS = (
     ("curves", "Learning", results.curves),
     ("performance", "Model", performance.performance),
     ("departures", "What left", hospitals.departures),
+    ("release", "Release", release.release),
     ("masters", "Who led", masters.masters),
     ("incidents", "Incidents", proof.incidents),
     ("audit", "Audit", proof.audit),

@@ -28,6 +28,7 @@ from hmchain.interfaces.report.parts import (
     Performance,
     Proposer,
     Quarantined,
+    Release,
     ReputationPoint,
     Results,
     Returned,
@@ -38,6 +39,7 @@ from hmchain.interfaces.report.parts import (
     Timing,
     TrainingPlan,
     Verdict,
+    Withdrawal,
 )
 
 SCHEMA = 2
@@ -89,6 +91,8 @@ class RunSummary(Part, frozen=True, kw_only=True):
     """What the hospitals held back, and who decided what about it."""
     approvals: tuple[Approval, ...] = ()
     returned: tuple[Returned, ...] = ()
+    withdrawal: Withdrawal | None = None
+    release: Release | None = None
     split: Split | None = None
     plan: TrainingPlan | None = None
     rounds: tuple[Round, ...] = ()

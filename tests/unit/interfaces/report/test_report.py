@@ -145,6 +145,21 @@ def test_returned_and_refused_study_tamper_test_and_lineage_are_shown(summary: R
     assert "Datasets and approvals" in page.text
 
 
+def test_who_withdrew_and_what_hospitals_measured_before_the_model_left_is_told(
+    summary: RunSummary, page: Page
+) -> None:
+    gone, release = summary.withdrawal, summary.release
+    assert gone is not None and release is not None
+    assert f"A patient of {gone.hospital} withdrew consent while the study ran: 3 images" in page.text
+    assert f"{release.refused_by} refused at first (disclosure)" in page.text
+    assert f"all {len(release.words)} hospitals let it leave for members, in block 61" in page.text
+    assert page.text.count("0.012 (0.004–0.031)") == len(release.words)
+    unmeasured = msgspec.structs.replace(release.words[0], auc=None, rate=None, decision="refused")
+    inside = msgspec.structs.replace(release, words=(unmeasured, *release.words[1:]))
+    drawn = render(msgspec.structs.replace(summary, release=inside, withdrawal=None))
+    assert "not said" in drawn and "stays inside" in drawn and "withdrew consent" not in drawn
+
+
 def test_a_dataset_that_was_withdrawn_since_is_told(summary: RunSummary) -> None:
     assert summary.lineage is not None and "withdrawn since" not in render(summary)
     first, *others = summary.lineage.datasets

@@ -37,6 +37,7 @@ from hmchain.interfaces.report.parts.rounds import (
     ReputationPoint,
     Round,
 )
+from hmchain.interfaces.report.parts.sharing import Release, Withdrawal, Word
 from hmchain.interfaces.report.parts.study import (
     Approval,
     Decision,
@@ -54,6 +55,7 @@ __all__ = [
     "Approval", "Audit", "Calibration", "CalibrationBin", "Check", "ClassResult", "Count", "Decision", "Departure",
     "Estimate", "Exposure", "Fact", "FailedMaster", "Fault", "Hospital", "HospitalResult", "Incident",
     "LedgerStatistics", "Lineage", "LineageDataset", "Metrics", "Outcome", "OwnRound", "OwnScores", "Part",
-    "Participant", "Performance", "Proposer", "Quarantined", "ReputationPoint", "Results", "Returned", "RocCurve",
-    "Role", "Round", "RunIdentity", "Split", "SummaryError", "TamperTest", "Timing", "TrainingPlan", "Verdict",
+    "Participant", "Performance", "Proposer", "Quarantined", "Release", "ReputationPoint", "Results", "Returned",
+    "RocCurve", "Role", "Round", "RunIdentity", "Split", "SummaryError", "TamperTest", "Timing", "TrainingPlan",
+    "Verdict", "Withdrawal", "Word",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO
 
@@ -13,10 +13,13 @@ from hmchain.records.sources.marks import mark
 
 
 class ListedPictures:
-    """Pictures in the order of a list (a `Source`), each labelled with the class that it is filed under."""
+    """Pictures in the order of a list (a `Source`), each labelled with the class that it is filed under.
 
-    def __init__(self, pictures: Sequence[Original]) -> None:
-        self._pictures = pictures
+    Some may be of patients, by their names: of the others nobody says whose they are.
+    """
+
+    def __init__(self, pictures: Sequence[Original], patients: Mapping[str, str] | None = None) -> None:
+        self._pictures, self._patients = pictures, patients or {}
 
     def items(self, done: Callable[[str], bool]) -> Iterator[Item]:
         """The pictures, but for those that are `done`."""
@@ -26,9 +29,11 @@ class ListedPictures:
             except OSError:
                 yield Item(picture.name, IMAGE, _fail, picture.label)
                 continue
-            known = mark(picture.name, picture.label.encode(), data)
+            patient = self._patients.get(picture.name, "")
+            said = (picture.label.encode(), patient.encode()) if patient else (picture.label.encode(),)
+            known = mark(picture.name, *said, data)
             if not done(known):
-                yield Item(picture.name, IMAGE, partial(io.BytesIO, data), picture.label, mark=known)
+                yield Item(picture.name, IMAGE, partial(io.BytesIO, data), picture.label, patient, known)
 
     def count(self) -> int | None:
         """The number of pictures."""
