@@ -138,9 +138,11 @@ def test_two_of_four_found_it_again(consortium: Consortium, tmp_path: Path, monk
     assert "chain goes on as it is" in hmchain(*propose, "--without", "west", status=6)
     made = answer(*propose, "--without", "west", "--without", "south", "--yes")
     assert (made["height"], made["left_out"], made["unsigned"]) == (ended, ["south", "west"], ["north"])
-    join = ("network", "refound", "join", str(file), "--dir")
-    assert "has not signed" in hmchain(*join, folder(east), status=6)
-    signed = answer("network", "refound", "sign", str(file), "--dir", folder(north), "--yes")
+    assert "has not signed" in hmchain("network", "refound", "join", str(file), "--dir", folder(east), status=6)
+    apart = tmp_path / "apart.json"
+    shutil.copy(file, apart)
+    join = ("network", "refound", "join", str(file), str(apart), "--dir")
+    signed = answer("network", "refound", "sign", str(apart), "--dir", folder(north), "--yes")
     assert signed["unsigned"] == [] and signed["genesis"] == made["genesis"]
     assert "in use by" in hmchain(*join, folder(east), status=2)
     for site in (east, north):
@@ -179,7 +181,7 @@ def test_two_of_four_found_it_again(consortium: Consortium, tmp_path: Path, monk
     east.start()
     until(lambda: east.status().running and consortium.agree(), "one state on both again")
 
-    centre = admitted(consortium, "centre", file, exported, tmp_path / "newcomer")
+    centre = admitted(consortium, "centre", east.folder.network, exported, tmp_path / "newcomer")
     prepare(centre, 30, tmp_path / "centre")
     with acting(*sites.values()):
         after = count(*sites, at=east)
