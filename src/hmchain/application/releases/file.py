@@ -71,7 +71,7 @@ def write(place: ExportPlace, name: str, target: Path, passphrase: str | None = 
                 make = _write_count if found.kind == COUNT else _write_model
                 make(place, ledger, found, target, proof, passphrase)
                 done.add(bytes=target.stat().st_size)
-        return check(target, ledger.genesis.digest)
+        return check(target, ledger.genesis.chain_at(found.height).genesis)
 
 
 def _is_there(target: Path, found: ReleaseView) -> bool:

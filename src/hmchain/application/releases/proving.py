@@ -9,8 +9,8 @@ from hmchain.application.node import reading
 from hmchain.errors import AuditError, StudyError
 from hmchain.ledger import events
 from hmchain.ledger.blocks import OK, Event
-from hmchain.ledger.readers import proof_files
-from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers import proof_files, succession
+from hmchain.ledger.readers.ledger import LedgerReader, open_ledger
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.releases import ReleaseView
 from hmchain.ledger.sharing_events import Released
@@ -52,8 +52,19 @@ def require_released(found: ReleaseView) -> None:
 
 
 def prove(directory: Path, ledger: LedgerReader, found: ReleaseView) -> ProofFile:
-    """The proof of a release on the ledger in a directory. Raises `NotReleasedError`, and as `reading.prove`."""
+    """The proof of a release on the ledger in a directory, or on that of a chain before which lies beside it.
+
+    Raises `NotReleasedError`, `PartialLogError`, and as `reading.prove`.
+    """
     require_released(found)
+    place = succession.ledger_of(directory, ledger.genesis, found.height)
+    if place == directory:
+        return _prove(directory, ledger, found)
+    with open_ledger(place) as before:
+        return _prove(place, before, found)
+
+
+def _prove(directory: Path, ledger: LedgerReader, found: ReleaseView) -> ProofFile:
     block = ledger.blocks(found.height, 1)[0]
     for line in block.transactions:
         if line.code == OK:

@@ -49,6 +49,16 @@ def ledgers(directory: Path) -> list[Path]:
     return found
 
 
+def ledger_of(directory: Path, genesis: Genesis, height: int) -> Path:
+    """The directory of the ledger that has a block, of those that lie there. Raises `PartialLogError`."""
+    chain = genesis.chain_at(height)
+    for each in ledgers(directory):
+        if genesis_file.load(each / genesis_file.FILE).digest == chain.genesis:
+            return each
+    what = f"block {height} is of {chain.chain_id}, and that one's ledger is not beside this one"
+    raise PartialLogError(what, f"lay it into {directory / BEFORE}")
+
+
 def audit_before(
     directory: Path, genesis: Genesis, anchor: bytes | None = None, progress: Progress | None = None
 ) -> Succession:

@@ -14,10 +14,10 @@ from hmchain.canonical import encode
 from hmchain.errors import HMChainError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.engines.cometbft.audit import PartialLogError
-from hmchain.ledger.readers import audit
+from hmchain.ledger.readers import audit, proof_files
 from hmchain.ledger.readers.ledger import open_ledger
 from hmchain.ledger.readers.replay import AnchorMismatchError
-from hmchain.ledger.readers.succession import SuccessionError
+from hmchain.ledger.readers.succession import SuccessionError, ledger_of
 from support.ledger_network import Network, signing_key
 from support.refounded_chain import refound
 
@@ -95,6 +95,20 @@ def test_a_changed_or_cut_block_of_before_is_found(place: Path, change: str) -> 
         db.commit()
     with pytest.raises(HMChainError):
         audit.verify(place / "third")
+
+
+def test_what_happened_on_a_chain_before_is_proven_on_that(made: Path, tmp_path: Path) -> None:
+    genesis = genesis_file.load(made / "third" / genesis_file.FILE)
+    for height, name in ((1, "before/before"), (6, "before/before"), (7, "before"), (9, "")):
+        place = ledger_of(made / "third", genesis, height)
+        assert place == made / "third" / name
+        if height == 6:  # the founding itself
+            continue
+        with open_ledger(place) as ledger:
+            digest = ledger.blocks(height, 1)[0].transactions[0].digest
+            proof = ledger.proof(digest.hex())
+            (tmp_path / "proof.json").write_bytes(proof_files.to_json(proof))
+            assert proof_files.check(tmp_path / "proof.json", genesis.chain_at(height).genesis, None) == proof
 
 
 def test_deeds_and_transactions_of_before_are_found(made: Path) -> None:
