@@ -17,7 +17,7 @@ from support.sites import consortium as consortium
 
 __all__ = ["consortium"]
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(900)]
 
 GUIDE = REPOSITORY / "docs" / "how-to" / "from-question-to-model.md"
 REQUEST = "tell-apart"
