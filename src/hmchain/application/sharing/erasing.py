@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hmchain.application.data.derivation import made_of
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
+from hmchain.application.sharing.sending import alone
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records
 from hmchain.application.site.keyring import key_file
@@ -21,6 +22,7 @@ from hmchain.errors import InputError
 from hmchain.keys import SecretKey, load_key
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, NEVER_OPENED, ConfirmErasure, Status, Transfer
+from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
 
@@ -91,7 +93,7 @@ def erase(
     if entry is not None and entry.grantee == steward.organisation:
         return _at_grantee(place, steward, entry, passphrase)
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
-    with closing(GivingBook(place.giving, local)) as book:
+    with alone(place), closing(GivingBook(place.giving, local)) as book:
         known = book.entry(name)
         if known is None:
             hint = "`hmchain share list` shows what was given and received"
@@ -99,7 +101,7 @@ def erase(
         if entry is not None and not transfers.is_over(steward.state, entry, steward.ledger.now_ms()):
             hint = f"revoke it first: `hmchain share revoke {name} --reason CODE`"
             raise NothingErasableError(f"{name} is in force: its grantee may still fetch it", hint)
-        return clear(place, book, objects, name)
+        return _clear(place, book, objects, name)
 
 
 def _at_grantee(place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None) -> ErasedTransfer:
@@ -114,7 +116,25 @@ def _at_grantee(place: HospitalFolder, steward: LedgerUser, entry: Transfer, pas
     return ErasedTransfer(entry.name, done.datasets, done.records, 0, statement)
 
 
-def clear(place: HospitalFolder, book: GivingBook, objects: ObjectStore, name: str) -> ErasedTransfer:
+def clear_over(
+    place: HospitalFolder, local: SecretKey, objects: ObjectStore, state: State, time_ms: int
+) -> list[ErasedTransfer]:
+    """Agent of a giver: clear what lies in the members' store for transfers of it that are over.
+
+    Raises `GivingError` while somebody gives, or an error of the store.
+    """
+    if not place.giving.exists():
+        return []
+    with closing(GivingBook(place.giving, local)) as book:
+        found = (transfers.transfer(state, entry.name) for entry in book.entries())
+        over = [each.name for each in found if each is not None and transfers.is_over(state, each, time_ms)]
+        if not over:
+            return []
+        with alone(place):
+            return [_clear(place, book, objects, name) for name in over]
+
+
+def _clear(place: HospitalFolder, book: GivingBook, objects: ObjectStore, name: str) -> ErasedTransfer:
     """Delete from the members' store what this hospital put there for a transfer, and for no other one."""
     with recorded(place.activity, Deed(What.ERASE, kind="offer", where="members")):
         spare = book.spare(name)

@@ -53,6 +53,7 @@ class OnDuty(Redacted):
             self._try(f"emergency {entry.name}", entry)
         for grant in self._over(state, organisation):
             self._try(f"the erasure of {grant.name}", grant)
+        self._clear(state)
 
     def _over(self, state: State, organisation: str) -> list[Transfer]:
         """What is to be erased here; by the time of blocks, since a machine's clock may be ahead."""
@@ -82,6 +83,19 @@ class OnDuty(Redacted):
             self.log.lasts(what, f"{what} waits: {error}")
         else:
             self.log.ended(what, f"{what} is done")
+
+    def _clear(self, state: State) -> None:
+        """Take from the members' store what this hospital gave and is over, once nobody gives."""
+        hospital, what = self.at_node.hospital, "the members' store"
+        place, local, time_ms = hospital.folder, hospital.keys.local, standings.time_ms(state)
+        try:
+            for done in erasing.clear_over(place, local, hospital.agent.objects, state, time_ms):
+                self.log.tell(f"{done.transfer} is over: what lay in the members' store for it is gone")
+        except (HMChainError, OSError) as error:
+            self._again = time.monotonic() + _AGAIN_SECONDS
+            self.log.lasts(what, f"{what} keeps what is over: {error}")
+        else:
+            self.log.ended(what, f"{what} is cleared")
 
     def _answer(self, entry: Emergency) -> None:
         hospital = self.at_node.hospital

@@ -141,7 +141,7 @@ def send(
     what = What.BREAK_GLASS if warrant.in_emergency else What.GRANT
     deed = Deed(what, role=role, dataset=warrant.dataset, version=warrant.version, where="members")
     with (
-        nullcontext() if warrant.in_emergency else _alone(place),
+        nullcontext() if warrant.in_emergency else alone(place),
         read_records(place, passphrase) as records,
         closing(GivingBook(place.giving, local)) as book,
         recorded(place.activity, deed) as recording,
@@ -152,7 +152,9 @@ def send(
 
 
 @contextmanager
-def _alone(place: HospitalFolder) -> Iterator[None]:
+def alone(place: HospitalFolder) -> Iterator[None]:
+    """Let nobody else give records of a hospital, or clear what was given. Raises `GivingError` if somebody does."""
+
     def refused(holder: str) -> GivingError:
         what = f"{holder} gives records of {place.organisation}"
         return GivingError(what, "wait for it to end, or stop it: the same command goes on where it stopped")

@@ -99,6 +99,9 @@ def test_a_grant_is_taken_back_by_who_gave_it_and_both_sides_are_reminded(ward: 
     with pytest.raises(NotGivenHereError, match="is over"):
         services.revoke(ward.steward(GIVER), given, "consent")
     assert "what came by it is erased" in Agent(ward, GRANTEE).look()
+    assert ward.files_of_records(GIVER), "in the members' store"
+    assert f"{given} is over: what lay in the members' store for it is gone" in Agent(ward, GIVER).look()
+    assert not ward.files_of_records(GIVER)
     assert todo(ward, GIVER) == []
     ward.bed.now_ms = done.due_ms + 1
     ward.steward(GIVER).send(SetPolicy("head", terms(days_max=9)))
