@@ -26,6 +26,7 @@ kinds = ["count"]
 person_looks = false
 automatic = true
 epsilon = 2.0
+release_counts = {releases}
 """
 
 
@@ -34,7 +35,7 @@ def prepare(site: Site, patients: int, folder: Path) -> None:
     folder.mkdir()
     (folder / "all.ndjson").write_bytes(health_records.ndjson(health_records.resources(patients)))
     policy = folder / "patients.toml"
-    policy.write_text(POLICY)
+    policy.write_text(POLICY.format(releases=str(site.folder.settings().organisation != "west").lower()))
     place = ("--dir", str(site.folder.path))
     hmchain("data", "extract", str(folder / "all.ndjson"), "--into", "patients", *place)
     hmchain("data", "register", "patients", "--yes", *place)
@@ -77,13 +78,23 @@ def test_people_are_counted_by_one_command(consortium: Consortium, tmp_path: Pat
     the_count_leaves(consortium, found["count"], tmp_path)
 
 
+def answered(release: str, at: tuple[str, str]) -> list[str]:
+    """What each hospital has said of a release."""
+    return [word["decision"] for word in answer("release", "show", release, *at)["words"]]
+
+
 def the_count_leaves(consortium: Consortium, name: str, place: Path) -> None:
-    """One hospital says no at first; then all let it leave, and whoever is handed the file needs nothing else."""
+    """Agents say no by their policies, and people weigh it; the last hospital is a no at first. The file is proof."""
     at = {each: ("--dir", str(consortium.sites[each].folder.path)) for each in NAMES}
     asked = answer("release", "ask", name, "--audience", "public", "--yes", *at["east"])
     assert [word["organisation"] for word in asked["words"]] == ["east", "north", "west"]
     out = place / "people.csv"
     until(lambda: f"release {name}" in hmchain("request", "inbox", *at["west"]), "the release in west's list")
+    with acting(consortium.sites["east"]), acting(consortium.sites["north"]):
+        no = ["refused", "refused", "waiting"]  # the number tells of everybody there that the query is true of them
+        until(lambda: answered(name, at["west"]) == no, "the agents' no, by their policies")
+    assert [word["persons"] for word in answer("release", "show", name, *at["west"])["words"]] == [[], [], []]
+    assert "all but 0 of 20 persons" in hmchain("release", "evidence", name, *at["east"])
     for each in ("east", "north"):
         answer("release", "grant", name, "--yes", "--weighed", *at[each])
     answer("release", "refuse", name, "--reason", "disclosure", "--yes", *at["west"])

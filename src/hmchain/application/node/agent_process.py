@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hmchain.application.hospital.hospital import Learn
@@ -57,7 +57,7 @@ Duty = Callable[[NodeHospital, AgentLog, str | None], Callable[[State], None]]
 
 
 def run_agent(
-    folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner, duty: Duty | None = None
+    folder: NodeFolder, passphrase: str | None, say: Say, learn: Learn = cnn_learner, duties: Sequence[Duty] = ()
 ) -> AgentRun:
     """Act for a hospital until SIGTERM or SIGINT; a step that has begun is finished first.
 
@@ -71,7 +71,7 @@ def run_agent(
         while (opened := _opened(folder, passphrase, learn, log, stop)) is not None:
             with opened:
                 log.tell(f"the agent of {name} acts in {opened.ledger.chain_id} (process {os.getpid()})")
-                beside = duty(opened, log, passphrase) if duty is not None else _nothing
+                beside = [duty(opened, log, passphrase) for duty in duties]
                 acting = _Acting(opened, folder, passphrase, log, told, beside)
                 try:
                     acting.until(stop)
@@ -105,10 +105,6 @@ def _opened(
     return None
 
 
-def _nothing(state: State) -> None:
-    """An agent without duties beside its studies."""
-
-
 class _Acting:
     """One hospital, acting as long as its keys are the ledger's."""
 
@@ -119,7 +115,7 @@ class _Acting:
         passphrase: str | None,
         log: AgentLog,
         told: dict[str, str],
-        beside: Callable[[State], None],
+        beside: Sequence[Callable[[State], None]],
     ) -> None:
         """`told` keeps what holds studies up."""
         self._beside = beside
@@ -148,8 +144,8 @@ class _Acting:
                 self._log.ended(NODE, "the node is back")
                 self._news.look(self._at_node.ledger.state)
                 self._leaver.leave(self._at_node.ledger.state)
-                if may_act:
-                    self._beside(self._at_node.ledger.state)
+                for duty in self._beside if may_act else ():
+                    duty(self._at_node.ledger.state)
                 self._at_node.send(self._anchoring.due(self._at_node.ledger.state))
                 self._store.look(self._at_node.ledger.state, is_missed=bool(self._at_node.hospital.agent.troubles))
             except (DamagedStateError, DamagedBlockError):

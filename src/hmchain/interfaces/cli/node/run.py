@@ -15,6 +15,7 @@ from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.node import agent_process, joining, process, units
 from hmchain.application.node import status as node_status
 from hmchain.application.node.health import Health
+from hmchain.application.releases import answering
 from hmchain.application.sharing.on_duty import OnDuty
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.settings import NodeSettings
@@ -97,12 +98,15 @@ def agent(
 ) -> None:
     """Take part in studies until told to stop (Ctrl-C, SIGTERM). While the node is away, it waits and says so.
 
-    It also answers emergencies as the hospital's policies let it, and erases what came by a grant that is over.
+    It also answers emergencies, and releases of counts, as the hospital's policies let it, and erases what came by a
+    grant that is over.
     """
     tune_allocator()  # before torch is imported
     folder = NodeFolder(directory)
     learn = trainers.learning(folder, trainer or ())
-    output.show(agent_process.run_agent(folder, passphrase(), show.tell, learn, OnDuty), show.nothing)
+    output.show(
+        agent_process.run_agent(folder, passphrase(), show.tell, learn, (OnDuty, answering.on_duty)), show.nothing
+    )
 
 
 @app.command("units", cls=WriteCommand, epilog=example("hmchain node units --output /etc/systemd/system"))
