@@ -28,9 +28,10 @@ from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import queries
-from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.learning import counting, studies
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.state import State
 from hmchain.plain import Progress, tell
 
 REFERENCES = 16
@@ -78,7 +79,7 @@ def gather(
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
         parts, table = None, None
         if entry.spec.is_count:
-            table = _count(records, entry, allowed, exemptions, progress)
+            table = _count(records, state, name, entry, allowed, exemptions, progress)
         else:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
@@ -135,12 +136,19 @@ def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _
 
 
 def _count(
-    records: Records, study: Study, allowed: Usable, exemptions: Sequence[Exemption], progress: Progress | None
+    records: Records,
+    state: State,
+    organisation: str,
+    study: Study,
+    allowed: Usable,
+    exemptions: Sequence[Exemption],
+    progress: Progress | None,
 ) -> Disclosure:
-    """A count: this hospital's own persons, before the noise, by the rules."""
+    """A count: this hospital's own persons, before the noise, by the rules; its policy may ask for more of them."""
     query = queries.plan_of(study.spec.training).query
     persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
-    return thresholds.check_count(persons, len(allowed.subjects), exemptions=exemptions)
+    rules = thresholds.stricter(thresholds.DEFAULT, counting.people_min(state, organisation, allowed.dataset))
+    return thresholds.check_count(persons, len(allowed.subjects), rules, exemptions)
 
 
 def _part(progress: Progress | None, start: int, end: int) -> Progress:

@@ -125,3 +125,18 @@ def test_a_count_is_held_against_the_rules_with_the_hospitals_own_people(
     assert said.is_whole
     assert passed.disclosure is not None and passed.disclosure.found is Found.NOTHING_SEEN
     assert [each.exemption for each in passed.disclosure.broken] == passing
+
+
+def test_a_hospitals_policy_may_ask_for_more_people(tmp_path: Path) -> None:
+    bed = cohort_bed.found(tmp_path / "run")
+    try:
+        cohort_bed.ask(bed, "count", "female")
+        assert cohort_bed.propose(bed, "count") == "ok"
+        cohort_bed.set_terms(bed, "east", minimum_cohort=31)
+        directory = bed.consortium.hospitals["east"].folder.path
+    finally:
+        bed.close()
+    with open_ledger(tmp_path / "run" / "ledger") as ledger:
+        said = gathering.gather(locate(directory), ledger, "count", ARTEFACT).disclosure
+    assert said is not None and [each.words for each in said.broken] == ["30 persons"]
+    assert "at least 31 persons in a cell" in said.rules
