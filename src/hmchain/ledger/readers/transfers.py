@@ -25,7 +25,7 @@ class Standing(StrEnum):
     """It waits for the grantee."""
     RECEIVED = "received"
     WAITS = "waits"
-    """The permit is not in force, and may be again: nothing of it may be used."""
+    """The permit is not in force, or records of what was not received yet were erased: nothing of it may be used."""
     TO_ERASE = "to erase"
     """The grant is over, and the receipt of its erasure is owed."""
     OVERDUE = "overdue"

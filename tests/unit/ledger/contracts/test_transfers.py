@@ -191,6 +191,7 @@ def test_a_version_whose_records_were_erased_is_received_no_more(bench: Transfer
     bench.must("a", ReceiveRecords("before", MANIFEST))
     bench.must("b", WithdrawVersion(BRAIN, 1))
     assert bench.do("a", ReceiveRecords("given", MANIFEST)) == "version_withdrawn"
+    assert not bench.usable() and not bench.over(), "its giver decides what becomes of it"
     assert bench.do("b", bench.grant(name="after")) == "not_permitted"
     assert transfers.is_usable(bench.state, bench.found("before"), bench.ms)
 

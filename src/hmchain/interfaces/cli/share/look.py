@@ -110,7 +110,7 @@ def _receipt(found: TransferView) -> tuple[tuple[str, str], ...]:
 _STANDS = {
     Standing.OFFERED: "offered, and not received yet",
     Standing.RECEIVED: "received, and in use",
-    Standing.WAITS: "not to be used now: its permit is not in force, and may be again",
+    Standing.WAITS: "not to be used now: its permit is not in force, or records of it were erased at its giver",
     Standing.TO_ERASE: "over, and to be erased",
     Standing.OVERDUE: "OVER, AND ITS ERASURE IS OVERDUE",
     Standing.ERASED: "erased, by its receipt",

@@ -211,11 +211,12 @@ def plan_of(data: bytes) -> TransferPlan:
 def is_usable(state: State, entry: Transfer, time_ms: int) -> bool:
     """Whether the grantee may open and use what it was given, at this block time.
 
-    What an emergency gave is for treatment alone: `is_emergency` has to be asked as well.
+    Of a version that was withdrawn since it goes on with what it has received, and opens nothing else. What an
+    emergency gave is for treatment alone: `is_emergency` has to be asked as well.
     """
     if entry.status not in (Status.OFFERED, Status.RECEIVED) or is_over(state, entry, time_ms):
         return False
-    return entry.is_emergency or _is_allowed(state, entry, time_ms, is_begun=True)
+    return entry.is_emergency or _is_allowed(state, entry, time_ms, is_begun=entry.status is Status.RECEIVED)
 
 
 def is_over(state: State, entry: Transfer, time_ms: int) -> bool:
@@ -332,9 +333,9 @@ def _receive(context: Context, body: ReceiveRecords) -> None:
     entry = _of_grantee(context, body)
     context.require_role(STEWARD, AGENT, *((CLINICIAN,) if entry.is_emergency else ()))
     require(entry.status is Status.OFFERED, "not_offered")
-    require(is_usable(context.state, entry, context.time_ms), "grant_over")
     version = datasets.version(context.state, entry.giver, entry.dataset, entry.version)
     require(entry.is_emergency or (version is not None and not version.withdrawn), "version_withdrawn")
+    require(is_usable(context.state, entry, context.time_ms), "grant_over")
     _put(
         context.state,
         replace(entry, status=Status.RECEIVED, received_ms=context.time_ms, height=context.height),
