@@ -135,15 +135,20 @@ def _meant(state: State, where: str) -> tuple[str, str, int]:
     return giver, dataset, found.version
 
 
-def wait(clinician: LedgerUser, name: str, seconds: float) -> None:
-    """Wait for the answer. Raises `NotAnsweredError`."""
+def wait(clinician: LedgerUser, objects: ObjectStore, name: str, seconds: float) -> None:
+    """Wait for the answer: the ledger's word, and then the key, which leaves after it. Raises `NotAnsweredError`."""
     until = time.monotonic() + seconds
-    while transfers.transfer(clinician.state, name) is None:
+    while not _is_answered(clinician.state, objects, name):
         if time.monotonic() >= until:
             what = f"no answer to {name} came within {seconds:g} s"
             raise NotAnsweredError(what, f"call the hospital; what comes later: `hmchain share answer {name}`")
         if clinician.ledger.produce_block() is None:
             time.sleep(_POLL_SECONDS)
+
+
+def _is_answered(state: State, objects: ObjectStore, name: str) -> bool:
+    found = transfers.transfer(state, name)
+    return found is not None and objects.exists(found.envelope)
 
 
 def receive(

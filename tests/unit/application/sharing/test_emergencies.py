@@ -109,4 +109,16 @@ def test_no_key_leaves_once_the_policy_says_no_more(ward: Ward) -> None:
         ward.answer(entry)
     assert transfers.transfer(ward.bed.state, "night") is None
     with pytest.raises(NotAnsweredError, match="share answer night"):
-        emergencies.wait(ward.asking.user(DOCTOR), "night", 0)
+        emergencies.wait(ward.asking.user(DOCTOR), ward.objects, "night", 0)
+
+
+def test_an_answer_is_waited_for_until_its_key_is_there_too(ward: Ward) -> None:
+    ward.answer(ward.need())
+    user, envelope = ward.asking.user(DOCTOR), ward.transfer("night").envelope
+    emergencies.wait(user, ward.objects, "night", 0)
+    key = ward.objects.get(envelope)
+    ward.objects.delete(envelope)
+    with pytest.raises(NotAnsweredError):
+        emergencies.wait(user, ward.objects, "night", 0)
+    ward.objects.put(key)
+    assert ward.taken().received is not None

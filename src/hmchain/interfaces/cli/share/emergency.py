@@ -57,7 +57,7 @@ def break_glass(
         entry = services.ask(place, user, objects, where, sought, reason, name)
         output.remark(f"{entry.giver} is asked, as {entry.name}.")
         with output.doing(f"waiting for {entry.giver}"):
-            services.wait(user, entry.name, wait)
+            services.wait(user, objects, entry.name, wait)
         done = services.receive(place, user, objects, entry.name, passphrase())
     output.show(done, _show_answer)
 
