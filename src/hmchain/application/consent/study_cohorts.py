@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from hmchain import files, sqlite
@@ -77,6 +79,13 @@ class StudyCohorts:
         sql = "SELECT DISTINCT c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp WHERE r.study = ?"
         return frozenset(person for (person,) in self._file.query(sql, (study,)))
 
+    def cohorts(self, study: str) -> frozenset[frozenset[bytes]]:
+        """The cohorts of a study's rounds and attempts, each once."""
+        sql = """SELECT DISTINCT r.stamp, c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp
+            WHERE r.study = ? ORDER BY r.stamp"""
+        rows = groupby(self._file.query(sql, (study,)), key=itemgetter(0))
+        return frozenset(frozenset(person for _, person in found) for _, found in rows)
+
     def sizes(self, study: str) -> dict[int, int]:
         """How many persons' records each round of a study used; of a round that was tried again the last time."""
         sql = """SELECT r.round, count(c.person) FROM rounds r LEFT JOIN cohorts c ON c.stamp = r.stamp
@@ -110,6 +119,14 @@ def persons_used(place: HospitalFolder, study: str) -> frozenset[bytes]:
         return frozenset()
     with closing(StudyCohorts(place.study_cohorts)) as found:
         return found.persons(study)
+
+
+def cohorts_used(place: HospitalFolder, study: str) -> frozenset[frozenset[bytes]]:
+    """As `persons_used`, by what each round and attempt used: who withdrew meanwhile is in some alone."""
+    if not place.study_cohorts.exists():
+        return frozenset()
+    with closing(StudyCohorts(place.study_cohorts)) as found:
+        return found.cohorts(study)
 
 
 def rounds_used(place: HospitalFolder, persons: Iterable[bytes]) -> list[RoundsUsed]:

@@ -87,7 +87,7 @@ class Signals:
 
 def attacks(signals: Signals, references: References | None, seed: int = 0) -> tuple[Attack, ...]:
     """All attacks that the signals allow, and of the others why not."""
-    if why := why_none(signals.members, signals.labels):
+    if why := why_unsaid(signals):
         return tuple(_unsaid(signals, name, why, references) for name in (LOSS, RMIA, LIRA))
     found = [_measured(signals, LOSS, signals.target, None, seed)]
     if references is None or not signals.models:
@@ -170,6 +170,14 @@ def why_none(members: Bools, labels: Indices) -> str:
     if set(labels[members].tolist()) - set(labels[~members].tolist()):
         return "the images that it was not trained on lack a class"
     return ""
+
+
+def why_unsaid(signals: Signals) -> str:
+    """Why nothing can be said by these signals; empty if something can."""
+    said = [signals.target, *([] if signals.references is None else [signals.references])]
+    if not all(np.isfinite(each).all() for each in said):
+        return "what is predicted of some images is no number"
+    return why_none(signals.members, signals.labels)
 
 
 def _counts(signals: Signals) -> tuple[int, int]:

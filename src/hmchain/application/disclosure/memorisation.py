@@ -31,8 +31,10 @@ def memorisation(signals: Signals, across: int | None, seed: int = 0) -> Memoris
     """What the signals tell of it; `across` is counted before, since such images are in no signals."""
     members, others = signals.members, ~signals.members
     alike = _alike(signals)
+    why = membership.why_unsaid(signals)
     if min(members.sum(), others.sum()) < membership.OTHERS_MIN:
         why = f"{members.sum()} images that it was trained on and {others.sum()} others: too few"
+    if why:
         return Memorisation(found=Found.NOT_SAID, why=why, alike=alike, across=across)
     whole, samples = membership.weights(signals, 1, None), membership.weights(signals, membership.RESAMPLES, seed)
     certain = (signals.target >= CERTAIN).astype(np.float64)

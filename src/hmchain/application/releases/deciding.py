@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.consent.study_cohorts import persons_used
+from hmchain.application.consent.study_cohorts import cohorts_used
 from hmchain.application.disclosure import evidence as evidence_files
 from hmchain.application.disclosure.differencing import Cohort, Difference
 from hmchain.application.disclosure.evidence import Evidence, EvidenceFileError, Found
@@ -22,8 +22,10 @@ from hmchain.application.releases.asking import ReleaseArgumentError
 from hmchain.application.releases.register import ReleasedCohorts
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import DataError, StorageError, StudyError
+from hmchain.ledger.contracts.data import datasets, queries
 from hmchain.ledger.contracts.learning import counting, releases, studies
 from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision, Status
+from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.releases import MODEL, ReleaseView, release
@@ -110,7 +112,7 @@ def case(
     with register.opened(place.released_cohorts) as cohorts:
         _complete(cohorts, place, state)
         over, fewest = _over(state, place.organisation, cohorts.known()), least(state, view, place.organisation)
-        differences = cohorts.differences(_cohort(place, view), over, fewest)
+        differences = cohorts.differences(_cohorts(place, state, view), view.study, over, fewest)
     return Case(view, found, differences, fewest, place.study(view.study).evidence_page)
 
 
@@ -145,8 +147,8 @@ def grant(user: LedgerUser, place: HospitalFolder, found: Case, *, weighed: bool
     with register.opened(place.released_cohorts) as cohorts:
         state = user.state
         over = _over(state, place.organisation, cohorts.known())
-        cohort, fewest = _cohort(place, view), least(state, view, place.organisation)
-        if differences := cohorts.admit(cohort, view.study, over, fewest, user.ledger.now_ms()):
+        used, fewest = _cohorts(place, state, view), least(state, view, place.organisation)
+        if differences := cohorts.admit(used, view.study, over, fewest, user.ledger.now_ms()):
             raise refused(view, differences)
         body = DecideRelease(view.release, view.asked, Decision.GRANTED, "", found.evidence.digest)
         try:
@@ -189,7 +191,7 @@ def _complete(cohorts: ReleasedCohorts, place: HospitalFolder, state: State) -> 
     lost = [release(state, name) for name in granted(state, place.organisation) if name not in cohorts.known()]
     for view in lost:
         try:
-            cohorts.put(_cohort(place, view), view.study, view.time_ms)
+            cohorts.put(_cohorts(place, state, view), view.study, view.time_ms)
         except NoCohortError as error:
             what = f"{place.released_cohorts} does not know whose records are in {view.release}, which left"
             hint = "restore it, or cohorts.db, from a later backup: without them no difference can be seen"
@@ -223,13 +225,35 @@ def _over(state: State, organisation: str, known: list[str]) -> set[str]:
     }
 
 
-def _cohort(place: HospitalFolder, view: ReleaseView) -> Cohort:
-    """The hospital's people in what is to leave. Raises `NoCohortError` where that was not written down."""
-    persons = persons_used(place, view.study)
-    if not persons:
+def _cohorts(place: HospitalFolder, state: State, view: ReleaseView) -> list[Cohort]:
+    """The hospital's people in what is to leave, of each round and attempt that may be in it.
+
+    The same question gets the number that it got, whoever withdrew since: so a count may be of whom an earlier one
+    counted. Raises `NoCohortError` where they were not written down.
+    """
+    own = cohorts_used(place, view.study)
+    found = own.union(*(cohorts_used(place, name) for name in _same_statement(state, view.study, place.organisation)))
+    if not own:
         what = f"{place.organisation} did not write down whose records {view.study} used: it ran before that was done"
         raise NoCohortError(what, "no difference can be seen without it: have the study run anew, and release that")
-    return Cohort(view.release, persons)
+    return [Cohort(view.release, persons) for persons in sorted(found, key=sorted)]
+
+
+def _same_statement(state: State, study: str, organisation: str) -> list[str]:
+    """The counts in which a hospital says the very number that it says in this one; none beside a model."""
+    wanted = _statement(state, studies.require_study(state, study), organisation)
+    if wanted is None:
+        return []
+    return [each.spec.name for each in studies.studies(state) if _statement(state, each, organisation) == wanted]
+
+
+def _statement(state: State, study: Study, organisation: str) -> bytes | None:
+    spec = study.spec
+    if not spec.is_count or organisation not in spec.participants:
+        return None
+    use = spec.use(organisation)
+    version = datasets.version(state, organisation, use.dataset, use.version)
+    return queries.statement(queries.plan_of(spec.training), organisation, version.root) if version else None
 
 
 def _require_asked(view: ReleaseView, organisation: str) -> None:

@@ -7,7 +7,7 @@ held against all that is written down in the same transaction, so that two yeses
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from hmchain.errors import StorageError
 _DIGEST_BYTES = 32
 _SCHEMA = """
 BEGIN;
-CREATE TABLE IF NOT EXISTS cohorts (
-    release TEXT PRIMARY KEY, study TEXT NOT NULL, at_ms INTEGER NOT NULL, persons BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS released (
+    release TEXT NOT NULL, part INTEGER NOT NULL, study TEXT NOT NULL, at_ms INTEGER NOT NULL, persons BLOB NOT NULL,
+    PRIMARY KEY (release, part)) WITHOUT ROWID;
 COMMIT;
 """
 
@@ -46,38 +47,45 @@ class ReleasedCohorts:
 
     def known(self) -> list[str]:
         """The releases that are written down, in order of name."""
-        return [name for (name,) in self._file.query("SELECT release FROM cohorts ORDER BY release")]
+        return [name for (name,) in self._file.query("SELECT DISTINCT release FROM released ORDER BY release")]
 
-    def differences(self, cohort: Cohort, over: Collection[str], least: int) -> tuple[Difference, ...]:
-        """What a cohort would tell of few people beside all others, but for those that are `over` and did not leave."""
-        return differences(cohort, self._others(cohort.release, over), least)
+    def differences(
+        self, cohorts: Sequence[Cohort], study: str, over: Collection[str], least: int
+    ) -> tuple[Difference, ...]:
+        """What each cohort of a study would tell of few people beside all that left, but for those that are `over`.
+
+        What a study made is one thing, so what left of this very study adds nothing to itself.
+        """
+        others = self._others(study, over)
+        return tuple(dict.fromkeys(found for each in cohorts for found in differences(each, others, least)))
 
     def admit(
-        self, cohort: Cohort, study: str, over: Collection[str], least: int, at_ms: int
+        self, cohorts: Sequence[Cohort], study: str, over: Collection[str], least: int, at_ms: int
     ) -> tuple[Difference, ...]:
-        """The same; where it tells of nobody it is written down, as one that leaves."""
+        """The same; where they tell of nobody they are written down, as what leaves."""
         with self._file.transaction() as database:
-            found = self.differences(cohort, over, least)
+            found = self.differences(cohorts, study, over, least)
             if not found:
-                _write(database, cohort, study, at_ms)
+                _write(database, cohorts, study, at_ms)
             return found
 
     def drop(self, release: str) -> None:
         """Forget a release to which no yes was taken."""
         with self._file.transaction() as database:
-            database.execute("DELETE FROM cohorts WHERE release = ?", (release,))
+            database.execute("DELETE FROM released WHERE release = ?", (release,))
 
-    def put(self, cohort: Cohort, study: str, at_ms: int) -> None:
+    def put(self, cohorts: Sequence[Cohort], study: str, at_ms: int) -> None:
         """Write down what left, whatever it tells."""
         with self._file.transaction() as database:
-            _write(database, cohort, study, at_ms)
+            _write(database, cohorts, study, at_ms)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _others(self, release: str, over: Collection[str]) -> list[Cohort]:
-        rows = self._file.query("SELECT release, persons FROM cohorts WHERE release != ? ORDER BY release", (release,))
+    def _others(self, study: str, over: Collection[str]) -> list[Cohort]:
+        sql = "SELECT release, persons FROM released WHERE study != ? ORDER BY release, part"
+        rows = self._file.query(sql, (study,))
         return [Cohort(name, _persons(data)) for name, data in rows if name not in over]
 
 
@@ -88,9 +96,11 @@ def opened(path: Path) -> Iterator[ReleasedCohorts]:
         yield found
 
 
-def _write(database: sqlite3.Connection, cohort: Cohort, study: str, at_ms: int) -> None:
-    values = (cohort.release, study, at_ms, b"".join(sorted(cohort.persons)))
-    database.execute("INSERT OR REPLACE INTO cohorts VALUES (?, ?, ?, ?)", values)
+def _write(database: sqlite3.Connection, cohorts: Sequence[Cohort], study: str, at_ms: int) -> None:
+    for release in {each.release for each in cohorts}:
+        database.execute("DELETE FROM released WHERE release = ?", (release,))
+    rows = ((each.release, part, study, at_ms, b"".join(sorted(each.persons))) for part, each in enumerate(cohorts))
+    database.executemany("INSERT INTO released VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _persons(data: bytes) -> frozenset[bytes]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hmchain.application.disclosure.evidence import Found
-from hmchain.application.disclosure.membership import Floats, Signals
+from hmchain.application.disclosure.membership import Floats, Signals, attacks
 from hmchain.application.disclosure.memorisation import memorisation
 
 
@@ -53,6 +53,22 @@ def test_few_others_without_any_are_no_finding_by_themselves() -> None:
         few = Signals(made.target, members, made.labels, made.groups, made.references, made.inside)
         seen += memorisation(few, 0, seed).found is Found.SEEN
     assert seen <= 3
+
+
+@pytest.mark.parametrize("known", [(1, 1), (0, 1)])
+def test_nothing_is_said_where_others_lack_a_class(known: tuple[int, int]) -> None:
+    """It knows all of that class by heart, and nobody could tell."""
+    made = signals(np.append(np.full(100, 0.999), np.full(100, 0.2)))
+    labels = np.append(np.tile(known, 50), np.zeros(100, np.int64))
+    found = memorisation(Signals(made.target, made.members, labels, made.groups, made.references, made.inside), 0)
+    assert found.found is Found.NOT_SAID and "lack a class" in found.why
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nothing_is_said_of_what_is_no_number(number: float) -> None:
+    made = signals(np.append(np.full(199, 0.5), number))
+    assert memorisation(made, 0).found is Found.NOT_SAID
+    assert all(each.found is Found.NOT_SAID for each in attacks(made, None))
 
 
 def test_outliers_take_references() -> None:

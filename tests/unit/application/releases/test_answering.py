@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from hmchain.application.consent.study_cohorts import persons_used
 from hmchain.application.governance.policies.rules import RULES
 from hmchain.application.models import export
-from hmchain.application.releases import file, register
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.releases import deciding, file, register
 from hmchain.application.releases.answering import ReleaseAnswers
 from hmchain.application.releases.released_count import ReleasedFileError
 from hmchain.application.site import hospital
@@ -21,6 +22,7 @@ from hmchain.ledger.contracts.data import cedar
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, Decision, Status, WithdrawRelease
+from hmchain.records.catalogue import Catalogue
 from support import cohort_bed
 from support.cohort_bed import DATASET
 from support.policy_bed import TERMS
@@ -45,10 +47,10 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
     bed.close()
 
 
-def ask(bed: Bed, name: str) -> None:
-    made = releases.artefact_of(bed.state, COUNT)
+def ask(bed: Bed, name: str, count: str = COUNT) -> None:
+    made = releases.artefact_of(bed.state, count)
     assert made is not None
-    bed.require("east", "scientist", AskRelease(name, COUNT, made, Audience.PUBLIC, (), b""))
+    bed.require("east", "scientist", AskRelease(name, count, made, Audience.PUBLIC, (), b""))
 
 
 def answers(bed: Bed, name: str, said: list[str]) -> ReleaseAnswers:
@@ -97,12 +99,32 @@ def test_a_difference_of_a_few_people_is_a_no_that_says_nothing_more(counted: Be
     persons = sorted(persons_used(place, COUNT))
     assert len(persons) == cohort_bed.WOMEN["west"]
     with register.opened(place.released_cohorts) as cohorts:
-        cohorts.put(register.Cohort("elsewhere", frozenset(persons[3:])), "elsewhere", 1)
+        cohorts.put([register.Cohort("elsewhere", frozenset(persons[3:]))], "elsewhere", 1)
     ask(counted, "second")
     assert answer(counted, "west", "second") == "refused disclosure"
     said = releases.word(counted.state, "second", "west")
     assert said is not None and said.decision is Decision.REFUSED and said.persons == ()
     counted.require("east", "scientist", WithdrawRelease("second"))
+
+
+def test_a_number_that_was_given_before_is_of_those_who_were_counted_then(counted: Bed) -> None:
+    """Somebody withdrew since, and another result is of all but them: the two would tell of one person."""
+    cohort_bed.ask(counted, "men", "male")
+    assert cohort_bed.propose(counted, "men") == "ok" and cohort_bed.run(counted, "men") is not None
+    north = counted.consortium.hospitals["north"]
+    with Catalogue(north.folder.catalogue, north.keys.local) as catalogue:
+        catalogue.opt_outs.add([catalogue.opt_outs.of_subject(f"subject {cohort_bed.WOMEN['north']:04}")], 0)
+    cohort_bed.ask(counted, "again", "male")
+    assert cohort_bed.propose(counted, "again") == "ok" and cohort_bed.run(counted, "again") is not None
+    left = persons_used(north.folder, "again")
+    assert len(left) == cohort_bed.MEN - 1
+    with register.opened(north.folder.released_cohorts) as cohorts:
+        cohorts.put([register.Cohort("elsewhere", left)], "elsewhere", 1)
+    ask(counted, "fourth", "again")
+    with open_ledger(export.locate(north.folder.path).ledger) as ledger:
+        found = deciding.case(north.folder, ledger, "fourth")
+    assert [(each.earlier, each.persons) for each in found.differences] == [(("elsewhere",), 1)]
+    counted.require("east", "scientist", WithdrawRelease("fourth"))
 
 
 def test_what_cannot_be_measured_is_left_to_people(counted: Bed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -70,7 +71,7 @@ class Desk:
     def let_leave(self, release: str, persons: frozenset[bytes]) -> None:
         """The hospital let something leave before, in which these people are."""
         with register.opened(self.place.released_cohorts) as cohorts:
-            assert not cohorts.admit(register.Cohort(release, persons), OTHER, (), 1, 1)
+            assert not cohorts.admit([register.Cohort(release, persons)], OTHER, (), 1, 1)
 
 
 @pytest.fixture
@@ -135,7 +136,7 @@ def test_what_is_on_its_way_counts_as_left(desk: Desk) -> None:
     second = desk.ask("second")
     with register.opened(desk.place.released_cohorts) as cohorts:
         fewer = register.Cohort(second.release, few_less(desk, 1))
-        assert [each.earlier for each in cohorts.differences(fewer, (), 10)] == [("out",)]
+        assert [each.earlier for each in cohorts.differences([fewer], OTHER, (), 10)] == [("out",)]
 
 
 def test_a_lost_file_of_cohorts_is_made_anew_or_noticed(desk: Desk) -> None:
@@ -177,8 +178,25 @@ def test_a_cohort_is_written_down_once_for_all_processes(desk: Desk) -> None:
     shutil.copy(desk.place.released_cohorts, copy)
     with register.opened(copy) as one, register.opened(copy) as two:
         people = frozenset(bytes([number]) * 32 for number in range(40))
-        assert not one.admit(register.Cohort("a", people), OTHER, (), 10, 1)
-        assert two.admit(register.Cohort("b", people - {bytes([1]) * 32}), OTHER, (), 10, 1)
+        assert not one.admit([register.Cohort("a", people)], "a", (), 10, 1)
+        assert two.admit([register.Cohort("b", people - {bytes([1]) * 32})], "b", (), 10, 1)
+
+
+def test_who_was_in_some_rounds_alone_is_told_by_what_left_with_them(desk: Desk) -> None:
+    """The people of all rounds together are the same, and those of the others are one fewer."""
+    with closing(StudyCohorts(desk.place.study_cohorts)) as cohorts:
+        cohorts.note(STUDY, 3, bytes(32), few_less(desk, 1), "brain", 1, 1)
+    desk.let_leave("before", few_less(desk, 0))
+    with pytest.raises(DisclosureError, match="beside before it tells of 1 person"):
+        desk.grant()
+
+
+def test_what_left_of_a_study_before_adds_nothing_to_itself(desk: Desk) -> None:
+    with closing(StudyCohorts(desk.place.study_cohorts)) as cohorts:
+        cohorts.note(STUDY, 3, bytes(32), few_less(desk, 1), "brain", 1, 1)
+    assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
+    desk.ask("second")
+    assert desk.grant("second").of("north").decision == "granted"  # type: ignore[union-attr]
 
 
 def test_rounds_of_a_study_are_one_cohort(desk: Desk) -> None:
