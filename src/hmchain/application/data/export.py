@@ -60,7 +60,7 @@ def export(
     of = usable_now(records, version.dataset, version.number, UseKind.EXPORT)
     found = records.catalogue.records(version.dataset, version.number)
     entries = tuple(entry for entry in found if entry.record in of.records)
-    if not entries:
+    if found and not entries:
         raise NothingUsableError.of(version, of)
     what += f", of the records with the mark {of.stamp.hex()[:8]}" if of.left_out else ""
     FORMS[form].require(form, version, entries)
