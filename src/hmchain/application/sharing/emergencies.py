@@ -105,7 +105,7 @@ def ask(
 
     Raises `InputError` for what cannot be asked, `NotLetInError`, `OldRulesError`, or what the ledger refuses.
     """
-    state, chain_id = clinician.state, clinician.ledger.chain_id
+    state, chain_id = clinician.state, clinician.ledger.genesis.first_chain
     require_sharing(state, "emergencies need")
     require_code(reason, break_glass.REASONS, "reason")
     giver, dataset, version = _meant(state, where)
@@ -156,7 +156,7 @@ def receive(
 ) -> Answered:
     """Take in what answers an emergency, as a dataset of its name. Raises as `receiving.receive`."""
     entry = receiving.offered(clinician.state, clinician.organisation, name, clinician.ledger.now_ms())
-    terms = terms_of(clinician.ledger.chain_id, entry)
+    terms = terms_of(clinician.ledger.genesis.first_chain, entry)
     opened = open_manifest(objects, terms, entry, OpeningKeys(place.keys, lambda: passphrase))
     if opened.head.records:
         found = receiving.receive(place, clinician, objects, name, passphrase=passphrase)
@@ -182,7 +182,7 @@ def answer(
 
     Raises `UnwrapError` or `InputError` if who is sought cannot be read, an error of the store, and as `sending.send`.
     """
-    warrant = _warrant(entry, _opened(objects, agent.ledger.chain_id, entry, opener))
+    warrant = _warrant(entry, _opened(objects, agent.ledger.genesis.first_chain, entry, opener))
     return send(place, agent, objects, warrant, AGENT, name=entry.name, passphrase=passphrase)
 
 

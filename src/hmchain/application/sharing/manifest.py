@@ -13,6 +13,7 @@ beneath them: an address is the BLAKE3 of a ciphertext, and an envelope commits 
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -116,6 +117,8 @@ class Envelope(Record, frozen=True, tag="grant envelope"):
 
     head: bytes
     size: int
+    reader: bytes
+    """Digest (32 bytes) of the grantee's key that it is wrapped to."""
     wrapped: WrappedKey
 
 
@@ -181,8 +184,18 @@ def seal_head(head: Head, terms: Terms, key: SecretKey) -> Sealed:
 
 def wrap(head: Sealed, terms: Terms, key: SecretKey, grantee: WrappingPublicKey) -> Sealed:
     """The envelope; another one each time. Raises `KeyMaterialError` for a key that is none."""
-    data = encode(Envelope(head.address, len(head.data), grantee.wrap(key.raw, terms.info(head.address))))
+    wrapped = grantee.wrap(key.raw, terms.info(head.address))
+    data = encode(Envelope(head.address, len(head.data), _reader(grantee), wrapped))
     return Sealed(data, address_of(data))
+
+
+def is_wrapped_to(envelope: bytes, grantee: WrappingPublicKey) -> bool:
+    """Whether an envelope that `wrap` made is for this key, and not for one that it took the place of."""
+    return hmac.compare_digest(decode(envelope, Envelope).reader, _reader(grantee))
+
+
+def _reader(key: WrappingPublicKey) -> bytes:
+    return digest("hmchain reader of a grant", encode(key))
 
 
 @dataclass(frozen=True, repr=False)

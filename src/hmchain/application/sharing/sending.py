@@ -31,6 +31,7 @@ from hmchain.application.sharing.manifest import (
     Sealed,
     Terms,
     Withheld,
+    is_wrapped_to,
     seal_head,
     seal_page,
     wrap,
@@ -40,7 +41,7 @@ from hmchain.application.site.hospital import HospitalFolder, Records, read_reco
 from hmchain.application.site.keyring import key_file
 from hmchain.canonical import digest
 from hmchain.errors import InputError
-from hmchain.keys import SecretKey, load_key
+from hmchain.keys import SecretKey, WrappingPublicKey, load_key
 from hmchain.ledger import contracts
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import datasets, transfers
@@ -262,12 +263,19 @@ class _Sending:
         self._require_permit()
         sealed = seal_head(head, self._terms, key)
         self._put(sealed)
-        if self._entry.manifest == sealed.address:
+        if self._entry.manifest == sealed.address and self._is_for_the_grantee_s_key():
             return  # its envelope may be on its way to a block
+        envelope = wrap(sealed, self._terms, key, self._grantee_s_key())
+        self._book.keep_envelope(self._terms.name, sealed, envelope)
+
+    def _grantee_s_key(self) -> WrappingPublicKey:
         grantee = membership.membership(self._sender.state, self._terms.grantee)
         assert grantee is not None, "a permit names a member"
-        envelope = wrap(sealed, self._terms, key, grantee.member.wrapping)
-        self._book.keep_envelope(self._terms.name, sealed, envelope)
+        return grantee.member.wrapping
+
+    def _is_for_the_grantee_s_key(self) -> bool:
+        """Whether the envelope is for the key that the grantee has now: another one may have been stolen."""
+        return is_wrapped_to(self._entry.envelope, self._grantee_s_key())
 
     def _send_pages(self, key: SecretKey) -> bool:
         """Send what is not there; tells whether anything was to be done."""
@@ -318,8 +326,7 @@ class _Sending:
             ids = handing.ids(*place, after, PAGE_PLACES)
             if not ids or (ids[-1], _which(ids, chosen)) != (page.last, page.chosen):
                 what = f"a record of {self._terms.name} may not be given any more: its key does not leave"
-                hint = f"revoke it: `hmchain share revoke {self._terms.name} --reason consent`; then give it anew"
-                raise NotPermittedError(what, hint)
+                raise NotPermittedError(what, _anew(self._terms.name, "consent"))
             after = page.last
 
     def _place(self, seat: Seat, sizes: dict[bytes, int]) -> Given | Withheld:
@@ -367,6 +374,9 @@ class _Sending:
         said = transfers.require_transfer(user.state, entry.name)
         self._require_as_sealed()
         self._require_permit()
+        if not self._is_for_the_grantee_s_key():
+            what = f"{self._terms.grantee} has another key since {entry.name} was sealed: its key does not leave"
+            raise NotPermittedError(what, _anew(entry.name, "security"))
         if not transfers.is_usable(user.state, said, user.ledger.now_ms()):
             raise NotPermittedError(f"{entry.name} is over: its key does not leave", "give it anew")
         self._objects.put(entry.envelope)
@@ -384,6 +394,11 @@ def _version(records: Records, sender: LedgerUser, warrant: Warrant) -> Version:
         what = f"{warrant.dataset} version {warrant.version} is not what the ledger has under this name"
         raise ManifestError(what, "restore vault and catalogue from a backup, or publish a new version")
     return version
+
+
+def _anew(name: str, reason: str) -> str:
+    revoke, erase = f"`hmchain share revoke {name} --reason {reason}`", f"`hmchain share erase {name}`"
+    return f"take it back: {revoke}, clear the store: {erase}, and give it anew"
 
 
 def _which(ids: list[str], chosen: Collection[str]) -> bytes:

@@ -37,6 +37,10 @@ class Backend(Protocol):
     Writes never show half a file under its name. Safe to use from several threads and processes.
     """
 
+    @property
+    def place(self) -> str:
+        """The name of where they lie, the same for all who reach it there."""
+
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """Write files, all durable when it returns; one that is there keeps its bytes only if they are these."""
 

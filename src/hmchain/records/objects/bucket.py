@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from obstore import Bytes, exceptions
 from obstore.store import ObjectStore as AnyStore
+from obstore.store import S3Store
 
 from hmchain.records.objects.backend import Buffer, Entry
 
@@ -24,6 +25,14 @@ class Bucket:
 
     def __init__(self, store: AnyStore) -> None:
         self.store = store
+
+    @property
+    def place(self) -> str:
+        """As `Backend.place`."""
+        if not isinstance(self.store, S3Store):
+            return f"here {id(self.store)}"
+        config = self.store.config
+        return f"{config.get('endpoint', '')} {config.get('bucket', '')} {self.store.prefix or ''}"
 
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """As `Backend.write_many`: each file is made by a conditional write."""

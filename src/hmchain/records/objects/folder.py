@@ -36,6 +36,11 @@ class Folder:
         make_folder(self._incoming)
         self._drop_stale()
 
+    @property
+    def place(self) -> str:
+        """As `Backend.place`."""
+        return str(self.path.resolve())
+
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """As `Backend.write_many`, with one sync a file and folder."""
         staged: list[tuple[str, StagedFile]] = []

@@ -61,6 +61,10 @@ class ObjectStore:
         """Objects that vanish with the process."""
         return cls.open("memory://")
 
+    def is_place_of(self, other: ObjectStore) -> bool:
+        """Whether the objects of another store lie in the same place, so that one object is there once for both."""
+        return self.backend.place == other.backend.place
+
     def check(self) -> None:
         """Ask the store for something small. Raises `StoreUnavailableError` that says what is wrong with it."""
         with failures("the first question"):

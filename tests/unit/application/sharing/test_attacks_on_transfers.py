@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing import sending
 from hmchain.application.sharing.manifest import (
     Given,
@@ -23,10 +24,13 @@ from hmchain.application.sharing.manifest import (
     wrap,
 )
 from hmchain.application.sharing.receiving import NotOfferedError, check_root
+from hmchain.application.sharing.sending import NotPermittedError
 from hmchain.application.site.hospital import open_records
 from hmchain.errors import HMChainError
-from hmchain.keys import UnwrapError
+from hmchain.keys import UnwrapError, WrappingKey
+from hmchain.ledger.contracts import Body
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members.rotation import RotateWrappingKey
 from hmchain.records.catalogue import Dataset, ItemDone, RecordEntry
 from hmchain.records.deidentification.profile import load_profile
 from hmchain.records.envelope import EnvelopeError
@@ -65,6 +69,39 @@ def test_a_grant_for_other_terms_opens_nothing(offered: SharingBed, changed: dic
     terms = dataclasses.replace(terms_of(offered.bed.consortium.ledger.chain_id, entry), **changed)
     with pytest.raises(UnwrapError):
         open_manifest(offered.objects, terms, entry, offered.opening(GRANTEE))
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_no_key_goes_to_one_that_its_grantee_has_replaced(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """A grant that was cut short goes on when the grantee has another key: the former one may have been stolen."""
+    sharing.fill("image")
+    sharing.ask()
+
+    send = LedgerUser.send
+
+    def stops(self: LedgerUser, body: Body) -> None:
+        if told:
+            send(self, body)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(LedgerUser, "send", stops)
+        sharing.give()
+    former, fresh = sharing.opening(GRANTEE), WrappingKey.generate()
+    sharing.steward(GRANTEE).send(RotateWrappingKey(fresh.public))
+    if told:  # the ledger names the envelope that was sealed to the former key
+        with pytest.raises(NotPermittedError, match="has another key"):
+            sharing.give()
+        assert not sharing.file(sharing.transfer("relapse-east").envelope).exists()
+        sharing.revoke("relapse-east")
+        sharing.erase("relapse-east", GIVER)
+    entry = sharing.transfer(sharing.give().transfer)
+    terms = terms_of(sharing.bed.consortium.ledger.chain_id, entry)
+    assert open_manifest(sharing.objects, terms, entry, fresh).head.records == 5
+    with pytest.raises(UnwrapError):
+        open_manifest(sharing.objects, terms, entry, former)
 
 
 @pytest.mark.parametrize("how", ["altered", "cut short", "gone"])

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from hmchain.application.governance.requests import reading
+from hmchain.application.hospital.node_hospital import NodeHospital
+from hmchain.application.node.agent_log import AgentLog
+from hmchain.application.sharing.on_duty import OnDuty
 from hmchain.ledger.contracts.data.transfers import Status
 from support.refounded_chain import refound_bed
 from support.sharing_bed import GIVER, GRANTEE, REQUEST, SharingBed
 from support.sharing_bed import sharing as sharing
+from support.ward_bed import Ward
 
 LOST = ("north", "south")
 
@@ -24,6 +33,37 @@ def test_a_grant_does_not_outlive_a_founding_again(sharing: SharingBed) -> None:
     assert (erased.datasets, erased.records) == ((given.transfer,), len(theirs))
     assert sharing.transfer(given.transfer).status is Status.ERASED
     assert sharing.erase(given.transfer, GIVER).objects > 0
+
+
+def test_an_agent_erases_what_came_before_a_founding_again(sharing: SharingBed) -> None:
+    sharing.fill("table")
+    sharing.ask()
+    given = sharing.give()
+    sharing.receive(given.transfer)
+    refound_bed(sharing.bed, LOST)
+    sharing.revoke(given.transfer)
+    consortium = sharing.bed.consortium
+    at_node = NodeHospital(consortium.hospitals[GRANTEE], consortium.ledger)
+    OnDuty(at_node, AgentLog(sharing.asking.place / "agent.log", print))(sharing.bed.state)
+    assert sharing.contents(GRANTEE, given.transfer) == {}
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    made = Ward.found(tmp_path)
+    made.fill("dicom")
+    made.open()
+    yield made
+    made.asking.close()
+
+
+@pytest.mark.parametrize("asked", ["before", "after"])
+def test_an_emergency_is_answered_after_a_founding_again(ward: Ward, asked: str) -> None:
+    entry = ward.need() if asked == "before" else None
+    refound_bed(ward.bed, LOST)
+    ward.answer(entry or ward.need())
+    found = ward.taken()
+    assert found.received is not None and found.received.version.records == 2
 
 
 def test_what_was_offered_before_is_received_and_read_after(sharing: SharingBed) -> None:

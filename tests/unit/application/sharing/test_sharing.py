@@ -86,6 +86,20 @@ def test_hospitals_that_keep_records_in_the_members_store_lose_nothing(sharing: 
     assert sharing.contents(GIVER, "head")
 
 
+def test_a_grantee_in_the_members_store_erases_no_ciphertext_of_the_giver(sharing: SharingBed) -> None:
+    """Both keep their records there, so that one object is what each reads."""
+    sharing.fill("image")
+    sharing.share_store(GIVER)
+    sharing.share_store(GRANTEE)
+    sharing.ask()
+    given = sharing.give()
+    sharing.receive(given.transfer)
+    theirs = sharing.contents(GIVER, "head")
+    assert sharing.erase(given.transfer).records == len(theirs)
+    assert sharing.contents(GRANTEE, given.transfer) == {}
+    assert sharing.contents(GIVER, "head") == theirs
+
+
 def test_what_cannot_be_named_or_is_not_there_is_said(sharing: SharingBed) -> None:
     sharing.fill("image")
     with pytest.raises(NotPermittedError, match="no request"):
