@@ -58,7 +58,7 @@ def export(
     what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
     what += "" if form == "files" else f" as {form}"
     of = usable_now(records, version.dataset, version.number, UseKind.EXPORT)
-    found = records.catalogue.records(version.dataset, version.number)
+    found = list(records.catalogue.records(version.dataset, version.number))
     entries = tuple(entry for entry in found if entry.record in of.records)
     if found and not entries:
         raise NothingUsableError.of(version, of)
