@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from hmchain.application.data import extraction, publication
 from hmchain.application.data.labels import CLASS_IMAGES_MIN
@@ -79,6 +80,18 @@ def _dicom(folder: Path) -> dict[str, Any]:
     return {}
 
 
+def _family(folder: Path) -> dict[str, Any]:
+    """Slices of three patients, whose other number is the insurance's of all of them."""
+    for number in range(6):
+        other = Dataset()
+        other.PatientID = "FAMILY-1"
+        slice_ = ct(PatientID=f"MRN-{number % 3}", SOPInstanceUID=f"1.2.3.{number}")
+        slice_.OtherPatientIDsSequence = [other]
+        slice_.file_meta.MediaStorageSOPInstanceUID = slice_.SOPInstanceUID
+        (folder / f"{number}.dcm").write_bytes(written(slice_))
+    return {}
+
+
 def _fhir(folder: Path) -> dict[str, Any]:
     (folder / "ward.ndjson").write_bytes(ndjson(resources(3)))
     return {}
@@ -110,7 +123,7 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "dicom": _dicom, "fhir": _fhir, "table": _table, "image": _image,
 }  # fmt: skip
 """Fill a folder, and say what it holds."""
-_LABELLED = {"labelled": _labelled}
+_LABELLED = {"labelled": _labelled, "family": _family}
 
 
 @dataclass

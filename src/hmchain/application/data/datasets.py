@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import islice
 
-from hmchain.application.data.received import Act, require_allowed
+from hmchain.application.data.received import Act, is_over, require_allowed
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.site.hospital import Records
 from hmchain.records.catalogue import ActionCount, Dataset, RecordEntry, UnknownVersionError, Version
@@ -46,8 +46,10 @@ def versions(records: Records) -> tuple[Version, ...]:
 
 
 def search(records: Records, words: str) -> tuple[Hit, ...]:
-    """The records whose entries have all of `words`."""
-    return tuple(Hit(*hit) for hit in records.catalogue.search(words))
+    """The records whose entries have all of `words`; none that came by a grant which is over."""
+    hits = [Hit(*hit) for hit in records.catalogue.search(words)]
+    over = {name for name in {hit.dataset for hit in hits} if is_over(records, name)}
+    return tuple(hit for hit in hits if hit.dataset not in over)
 
 
 def describe(records: Records, name: str, number: int | None, limit: int) -> Description:

@@ -91,6 +91,12 @@ def require_allowed(records: Records, dataset: str, act: Act) -> None:
         raise GrantOverError(f"{dataset} came by {name}, and {why}", f"erase it: `hmchain share erase {name}`")
 
 
+def is_over(records: Records, dataset: str) -> bool:
+    """Whether a dataset came by a grant that is over, or was made of such a one. Raises as `require_allowed`."""
+    found = bounds(records, dataset)
+    return found is not None and bool(why_over(records.folder, found.received))
+
+
 def why_over(place: HospitalFolder, received: Received) -> str:
     """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger."""
     if now_ms() > received.until_ms:

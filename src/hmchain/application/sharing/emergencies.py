@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from hmchain.application.consent.usable import Use, UseKind, usable
-from hmchain.application.data import erasure
-from hmchain.application.data.erasure import Target
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.applying import me, require_code
 from hmchain.application.sharing import receiving
@@ -37,6 +36,7 @@ from hmchain.ledger.readers.rules import require_sharing
 from hmchain.ledger.state import State
 from hmchain.records.catalogue import Version
 from hmchain.records.consents.purposes import BREAK_GLASS
+from hmchain.records.deidentification.patients import Patient
 from hmchain.records.objects import ObjectStore
 
 NUMBER_CHARACTERS_MAX = 64
@@ -215,11 +215,27 @@ def _records_of(records: Records, version: Version, sought: Sought, grantee: str
     """Those of the one patient that no opt-out and no consent keeps back from an emergency."""
     if not sought.number:
         return frozenset()
-    named = set(erasure.subjects(records, Target(patient=sought.number, issuer=sought.issuer)))
     owners = records.vault.owners(version.dataset, version.number)
+    named = _one_patient(records, sought, frozenset(owners.values()))
     use = Use(UseKind.TRANSFER, (BREAK_GLASS,), (grantee,))
     permitted = usable(records, version.dataset, version.number, use, now_ms()).records
     return {record for record, subject in owners.items() if subject in named and record in permitted}
+
+
+def _one_patient(records: Records, sought: Sought, known: Collection[str]) -> Collection[str]:
+    """The pseudonyms, of those that are known, of the one patient whom a number means.
+
+    Whose own number it is comes first; where several have it beside their own, as one of a family's, it means nobody.
+    """
+    catalogue, patient = records.catalogue, Patient(sought.number, sought.issuer)
+    people, persons = catalogue.patients.people(), catalogue.patients.persons_of(patient)
+    made, found = catalogue.projects.all_pseudonyms().values(), defaultdict[bytes, set[str]](set)
+    for each in persons:
+        names = {pseudonyms.alone(each) for pseudonyms in made} & set(known)
+        if names:
+            found[people.lasting(each)] |= names
+    own = found.get(people.lasting(persons[0]), set())
+    return own or (next(iter(found.values())) if len(found) == 1 else set())
 
 
 def _opened(objects: ObjectStore, chain_id: str, entry: Emergency, opener: Opener) -> Sought:

@@ -92,6 +92,15 @@ def test_a_grant_is_not_outlived(
         use(records)
 
 
+def test_nothing_of_it_is_found_once_its_grant_is_over(taken: SharingBed) -> None:
+    with open_records(taken.folder(GRANTEE)) as records:
+        prepared(records)
+        assert {hit.dataset for hit in datasets.search(records, "ill")} == {TAKEN, MADE}
+    taken.revoke("relapse-east")
+    with open_records(taken.folder(GRANTEE)) as records:
+        assert datasets.search(records, "ill") == ()
+
+
 def test_what_was_made_of_it_is_erased_with_it(taken: SharingBed) -> None:
     with open_records(taken.folder(GRANTEE)) as records:
         prepared(records)

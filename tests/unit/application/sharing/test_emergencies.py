@@ -78,6 +78,21 @@ def test_who_opted_out_is_given_in_no_emergency(ward: Ward) -> None:
     assert ward.taken().received is None
 
 
+def test_a_number_of_several_patients_opens_none_of_them(tmp_path: Path) -> None:
+    """As an insurance's of a whole family: an emergency is of one patient."""
+    ward = Ward.found(tmp_path)
+    ward.fill("family")
+    ward.open()
+    for number, name in (("FAMILY-1", "family"), ("MRN-1", "night")):
+        ward.answer(ward.need(Sought(number, ""), name))
+    try:
+        assert ward.taken("family").received is None
+        one = ward.taken("night").received
+        assert one is not None and one.version.records == 2
+    finally:
+        ward.asking.close()
+
+
 def test_nobody_asks_whom_no_policy_lets(ward: Ward) -> None:
     ward.allow(OPENS.replace(GRANTEE, "south"))
     with pytest.raises(NotLetInError, match="call east"):
