@@ -15,6 +15,7 @@ from hmchain.application.node.reading import verified_state
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import now_ms, utc
 from hmchain.errors import InputError
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.purposes import CLINICAL_CARE
@@ -104,6 +105,8 @@ def why_over(place: HospitalFolder, received: Received) -> str:
     ledger = place.node.ledger if place.node is not None else place.run.ledger if place.run is not None else None
     if ledger is None:
         return "no ledger is beside these records that could say whether that is in force"
+    if genesis_file.load(ledger / genesis_file.FILE).first_chain != received.chain_id:
+        return "the ledger beside these records is another network's"
     with verified_state(ledger) as found:
         entry = transfers.transfer(found.state, received.transfer)
         if entry is None:

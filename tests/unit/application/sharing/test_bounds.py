@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,23 @@ def test_a_grantee_without_a_ledger_beside_its_records_uses_nothing(taken: Shari
     place.path.rename(moved.path)
     with open_records(moved) as records, pytest.raises(GrantOverError, match="no ledger"):
         look(records)
+
+
+def test_another_network_s_ledger_lets_nothing_be_used(taken: SharingBed, tmp_path: Path) -> None:
+    """Not even one that has a transfer of that name in force, for this hospital."""
+    other = SharingBed.found(tmp_path / "other")
+    try:
+        other.fill("image")
+        other.ask()
+        other.give()
+        taken.revoke("relapse-east")
+        place = other.folder(GRANTEE)
+        shutil.rmtree(place.path)
+        shutil.copytree(taken.folder(GRANTEE).path, place.path)
+        with open_records(place) as records, pytest.raises(GrantOverError, match="another network's"):
+            look(records)
+    finally:
+        other.asking.close()
 
 
 @pytest.mark.parametrize("pages", [0, 1])
