@@ -107,7 +107,7 @@ class Asked:
 def decide(consents: Iterable[Consent], asked: Asked) -> Ruling:
     """What a patient's consents say of a use; a denial before a permission, and either before silence.
 
-    Of one policy only the newest consent permits; older ones still deny where the newest is over by now.
+    Of one policy only the newest consent permits; older ones still deny where the newest is over by now, or silent.
     """
     by_policy: defaultdict[tuple[str, ...], list[Consent]] = defaultdict(list)
     for consent in consents:
@@ -126,7 +126,7 @@ def _of_policy(given: Sequence[Consent], asked: Asked) -> list[tuple[Ruling, int
     """What the consents to one policy say, each since when."""
     last_ms = max(_since(each) for each in given)
     newest = [each for each in given if _since(each) == last_ms]
-    is_over = all(_is_over(each, asked.at_ms) for each in newest)
+    is_over = all(_is_over(each, asked.at_ms) or ruled(each, asked).answer is Answer.SILENT for each in newest)
     found = []
     for consent in given:
         is_newest = _since(consent) == last_ms

@@ -31,6 +31,7 @@ CREATE TABLE bases (dataset TEXT PRIMARY KEY, basis TEXT NOT NULL, purposes TEXT
 """
 _NONCE_BYTES = 12
 _PAGE = 1000
+_WHICH = "two editions of it differ, and one does not say when it was made"
 
 
 class ConsentRegisterError(StorageError):
@@ -89,8 +90,8 @@ class Consents:
     def add(self, given: Iterable[tuple[bytes, Consent]], now_ms: int) -> dict[Added, int]:
         """Write down consents by their persons, all or none; returns what became of how many.
 
-        An edition that is older than the known one changes nothing, and one whose age cannot be told does not take
-        back a withdrawal.
+        An edition that is older than the known one changes nothing, and one whose age cannot be told takes back neither
+        a withdrawal nor what a dated one says: which of the two holds is in doubt then.
         """
         done = dict.fromkeys(Added, 0)
         with self._file.transaction() as database:
@@ -176,7 +177,22 @@ def _merged(known: Consent | None, new: Consent) -> tuple[Added, Consent]:
     if new.edition_ms is not None and known.edition_ms is not None and new.edition_ms < known.edition_ms:
         return Added.OLDER, known
     kept = replace(new, withdrawn_ms=known.withdrawn_ms)
+    if new.edition_ms is None or known.edition_ms is None:
+        said_ms = new.at_ms if new.edition_ms is None else new.edition_ms
+        if said_ms is not None and known.at_ms is not None and said_ms < known.at_ms:
+            return Added.OLDER, known
+        if known.edition_ms is not None and (said_ms is None or known.at_ms is None or said_ms == known.at_ms):
+            return _beside_dated(known, kept)
     is_later = new.edition_ms is not None and (known.edition_ms is None or new.edition_ms > known.edition_ms)
     if known.status is not Status.ACTIVE and not is_later:
         kept = replace(kept, status=known.status)
+    return (Added.SAME, known) if kept == known else (Added.CHANGED, kept)
+
+
+def _beside_dated(known: Consent, new: Consent) -> tuple[Added, Consent]:
+    """An edition of unknown age beside one whose age is known: the same, or a doubt until a dated one comes."""
+    kept = replace(new, edition_ms=known.edition_ms, status=known.status)
+    if replace(kept, doubts=known.doubts) == known and new.status is known.status:
+        return Added.SAME, known
+    kept = replace(kept, doubts=tuple(dict.fromkeys((*new.doubts, _WHICH))))
     return (Added.SAME, known) if kept == known else (Added.CHANGED, kept)

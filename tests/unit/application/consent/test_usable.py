@@ -71,6 +71,23 @@ def test_withdrawn_is_withdrawn_until_the_patient_consents_anew(records: Records
     assert ask(records, at_ms=NOW + 10**10).stamp == before.stamp
 
 
+def test_an_earlier_edition_takes_no_objection_back_and_one_of_unknown_age_leaves_it_in_doubt(records: Records) -> None:
+    dated = {"meta": {"lastUpdated": "2026-05-02T00:00:00Z"}}
+    no = consent("a", NO, day="2026-05-01")
+    give(records, 0, no)
+    give(records, 0, consent("a", YES, day="2026-01-01"))
+    assert ask(records).left_out == {LeftOutBy.DENIED: 3}, "given earlier"
+    give(records, 0, no | dated)
+    give(records, 0, no)
+    assert ask(records).left_out == {LeftOutBy.DENIED: 3}, "the same"
+    for other in (consent("a", YES, day="2026-05-01"), consent("a", NO, day="2026-05-01", status="entered-in-error")):
+        for _ in range(2):
+            give(records, 0, other)
+            assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}
+    give(records, 0, consent("a", YES, day="2026-05-01", meta={"lastUpdated": "2026-06-02T00:00:00Z"}))
+    assert not ask(records).left_out
+
+
 def test_opted_out_here_or_on_a_list_is_left_out_of_what_is_there_already(records: Records) -> None:
     catalogue = records.catalogue
     everything = ask(records).stamp

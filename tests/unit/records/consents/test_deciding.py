@@ -109,6 +109,15 @@ def test_of_one_policy_the_newest_consent_permits_and_over_policies_a_denial_win
     assert decided(newer, day="2022-12-31") == SILENCE, "nobody had given it then"
 
 
+def test_a_denial_stands_where_the_newest_consent_does_not_speak_of_the_use() -> None:
+    no = consent("a", rule("deny", purposes=("HRESCH",)), day="2022-01-01")
+    care = consent("b", rule("permit", purposes=("TREAT",)), day="2023-01-01")
+    assert decided(no, care).answer is Answer.DENY
+    assert decided(no, care, purpose="TREAT").answer is Answer.PERMIT
+    bare = [{name: value for name, value in each.items() if name != "policy"} for each in (no, care)]
+    assert decided(*bare).answer is Answer.DENY
+
+
 def test_a_withdrawn_consent_denies_until_the_patient_gives_another() -> None:
     yes = rule("permit", purposes=("HRESCH",))
     withdrawn = consent("a", yes, day="2022-01-01", status="inactive")
