@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from hmchain import decoding
-from hmchain.application.node.ledger_file import unpacked
+from hmchain.application.node.ledger_file import BROKEN, is_ours, unpacked
 from hmchain.application.security.account import Account, account
 from hmchain.application.security.events import Kind
 from hmchain.application.security.log import Written
@@ -172,11 +172,8 @@ class _Events:
                     self._digest.update(line)
                     row = decoding.from_json(line, Row)
                     yield Written(row.number, row.at_ms, row.event, bytes.fromhex(row.link))
-        except _BROKEN as error:
+        except (*BROKEN, msgspec.DecodeError, OverflowError) as error:
             raise BundleDefectError(f"a line of the events in {self._file} is none", _ASK) from error
-
-
-_BROKEN = (zipfile.BadZipFile, msgspec.DecodeError, ValueError, EOFError, RuntimeError, OverflowError)
 
 
 def row(line: Written) -> bytes:
@@ -187,9 +184,9 @@ def row(line: Written) -> bytes:
 def _opened(file: Path) -> zipfile.ZipFile:
     try:
         packed = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError) as error:
+    except BROKEN as error:
         raise BundleFileError(f"{file} is no audit bundle, or was cut short", _WAY_OUT) from error
-    if sorted(packed.namelist()) != sorted(_NAMES):
+    if sorted(packed.namelist()) != sorted(_NAMES) or not all(map(is_ours, packed.infolist())):
         packed.close()
         raise BundleFileError(f"{file} is no audit bundle", _WAY_OUT)
     return packed
@@ -199,7 +196,7 @@ def _small(packed: zipfile.ZipFile, name: str, file: Path) -> bytes:
     try:
         with packed.open(name) as source:
             return source.read(_SMALL_BYTES_MAX)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise BundleDefectError(f"{name} in {file} cannot be read", _ASK) from error
 
 
@@ -223,7 +220,7 @@ def _copied(packed: zipfile.ZipFile, name: str, target: Path, file: Path) -> str
             while piece := source.read(_PIECE_BYTES):
                 found.update(piece)
                 sink.write(piece)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise BundleDefectError(f"{name} in {file} is not what was written", _ASK) from error
     return found.hexdigest()
 

@@ -43,7 +43,7 @@ _GROWTH_MAX, _SMALL_BYTES = 50, 1 << 20
 _CHUNK = re.compile(rf"((?:{BEFORE}/)*(?:{BEGINNING}|{FOUNDING}))/([1-9][0-9]{{0,17}})/(0|[1-9][0-9]{{0,3}})")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
-_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError)
 """What reading a zip file raises of one that is broken."""
 _NEVER = (1980, 1, 1, 0, 0, 0)  # the first date that a zip file can hold: the same ledger gives the same file
 _READ_ONLY = 0o444
@@ -78,7 +78,7 @@ def unpacked(file: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(file) as packed:
                 _unpack(packed, file, place)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise LedgerFileError(f"{file} is no ledger's file, or was cut short", _WAY_OUT) from error
         try:
             yield place
@@ -103,7 +103,7 @@ def _unpack(packed: zipfile.ZipFile, file: Path, place: Path) -> None:
     most = dict.fromkeys(chunks, CHUNK_FILE_BYTES_MAX) | {CHECKSUMS: sums, WORDS: _WORDS_BYTES_MAX}
     most |= {ledger + genesis_file.FILE: GENESIS_BYTES_MAX for ledger in ledgers}
     expected = sorted(names) == sorted((*whole, *chunks, CHECKSUMS, WORDS)) and _are_snapshots(chunks)
-    if not ledgers or not expected or not all(map(_is_ours, packed.infolist())):
+    if not ledgers or not expected or not all(map(is_ours, packed.infolist())):
         raise LedgerFileError(f"{file} is no ledger's file", _WAY_OUT)
     contents = (*whole, *chunks)
     needed, free = sum(packed.getinfo(name).file_size for name in contents), shutil.disk_usage(place).free
@@ -130,7 +130,7 @@ def _are_snapshots(chunks: list[str]) -> bool:
     )
 
 
-def _is_ours(entry: zipfile.ZipInfo) -> bool:
+def is_ours(entry: zipfile.ZipInfo) -> bool:
     """True of an entry that is packed as we pack: others are left to no decoder."""
     return entry.compress_type in _METHODS and not entry.flag_bits & _ENCRYPTED
 
@@ -151,7 +151,7 @@ def _text(packed: zipfile.ZipFile, file: Path, most: int) -> str:
     try:
         with packed.open(CHECKSUMS) as source:
             return source.read(most).decode("ascii")  # no more of it is unpacked, whatever it says
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _damaged(CHECKSUMS, file) from error
 
 
@@ -164,7 +164,7 @@ def _copied(packed: zipfile.ZipFile, name: str, target: Path, file: Path) -> str
                 digest.update(piece)
                 sink.write(piece)
             whole = sink.tell() == packed.getinfo(name).file_size
-    except _BROKEN as error:
+    except BROKEN as error:
         raise _damaged(name, file) from error
     if not whole:
         raise _damaged(name, file)

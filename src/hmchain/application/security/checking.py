@@ -75,7 +75,7 @@ def _typed(line: Written, whose: str) -> Event:
         raise _defect(f"event {line.number} of {whose} is none", "")
     try:
         return line.typed
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _defect(f"event {line.number} of {whose} is none", "") from error
 
 

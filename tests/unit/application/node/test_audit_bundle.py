@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sqlite3
+import struct
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
@@ -136,6 +137,43 @@ def test_what_was_changed_is_found(
 ) -> None:
     file = forged(made, tmp_path / "forged.zip", name, change)
     assert answer(capsys, "audit", "check", str(file), "--genesis", GENESIS, status=7)["error"]["code"] == code
+
+
+def patched(file: Path, at: int, value: int, name: str = "") -> Path:
+    """The bundle with two bytes of all its directory's entries, or of that of one name, changed."""
+    data = bytearray(file.read_bytes())
+    found = data.find(b"PK\x01\x02", data.rfind(b"PK\x03\x04"))
+    while found >= 0:
+        if data[found + 46 :].startswith(name.encode()):
+            struct.pack_into("<H", data, found + at, value)
+        found = data.find(b"PK\x01\x02", found + 4)
+    file.write_bytes(data)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "status"), [(8, "bundle_defect", 7), (12, "bundle_file", 2), (14, "bundle_file", 2)]
+)
+def test_what_cannot_be_unpacked_is_refused_in_words(
+    method: int, code: str, status: int, made: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    """The events say that they are packed, by deflate, bzip2 and LZMA, and are not."""
+    file = patched(forged(made, tmp_path / "x.zip", "events.jsonl", lambda _: b"\xff" * 99), 10, method, "events.jsonl")
+    data = file.read_bytes()  # what stands before the content says the same
+    before = data.rindex(b"events.jsonl", 0, data.index(b"PK\x01\x02", data.rfind(b"PK\x03\x04"))) - 22
+    file.write_bytes(data[:before] + struct.pack("<H", method) + data[before + 2 :])
+    assert answer(capsys, "audit", "check", str(file), status=status)["error"]["code"] == code
+
+
+def test_a_file_for_another_unpacker_and_an_event_without_end_are_refused_in_words(
+    made: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    file = forged(made, tmp_path / "later.zip", "manifest.sig", lambda data: data)
+    found = answer(capsys, "audit", "check", str(patched(file, 6, 200)), status=2)
+    assert found["error"]["code"] == "bundle_file"
+    deep = json.dumps({"number": 1, "at_ms": 1, "event": '{"x":' + "[" * 9000, "link": "00"}).encode()
+    file = forged(made, tmp_path / "deep.zip", "events.jsonl", lambda _: deep)
+    assert answer(capsys, "audit", "check", str(file), status=7)["error"]["code"] == "log_defect"
 
 
 def test_a_log_that_was_cut_and_signed_anew_is_found_by_its_anchor(
