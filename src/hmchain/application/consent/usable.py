@@ -16,6 +16,7 @@ from hmchain.application.consent.facts import FactsOf
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
+from hmchain.records.catalogue.optouts import RECORD
 from hmchain.records.consents import deciding
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.deciding import Answer, Asked, Ruling, Why
@@ -203,6 +204,8 @@ class _Asking:
         """Why a record may not be used; None if it may."""
         if any(each.record(record, subject) for each in self._left_out):
             return LeftOutBy.OPT_OUT
+        if subject in self._made_of_left_out:
+            return LeftOutBy.OPT_OUT
         if not subject:
             return None if self.basis is Basis.OPT_OUT or self._is_of_nobody(record) else LeftOutBy.NOT_KNOWN
         if self._known is not None and subject not in self._known:
@@ -220,9 +223,26 @@ class _Asking:
     @cached_property
     def _origin(self) -> Usable | None:
         """Of what was made to learn from: the records that it was made of, which rules about data are asked of."""
-        known = self._records.catalogue.versions(self._dataset)
-        made_of = next((each.made_of for each in known if each.number == self._version), None)
+        made_of = self._made_of
         return usable(self._records, *made_of, self._asked.use, self._asked.at_ms) if made_of else None
+
+    @cached_property
+    def _made_of(self) -> tuple[str, int] | None:
+        known = self._records.catalogue.versions(self._dataset)
+        return next((each.made_of for each in known if each.number == self._version), None)
+
+    @cached_property
+    def _made_of_left_out(self) -> frozenset[str]:
+        """The patients whose rows were made of a record, too, that was opted out by itself."""
+        has_any = any(entry.kind == RECORD for entry in self._records.catalogue.opt_outs.entries())
+        if not has_any or not self._are_rows or self._made_of is None:
+            return frozenset()
+        owners = self._records.vault.owners(*self._made_of)
+        return frozenset(
+            subject
+            for record, subject in owners.items()
+            if any(each.record(record, subject) for each in self._left_out)
+        )
 
     @cached_property
     def _are_rows(self) -> bool:

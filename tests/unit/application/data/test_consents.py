@@ -117,6 +117,16 @@ def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Pa
         assert of_rows.patients == 38, "what was made of others is judged by what it was made of"
         give(records, 2, consent("c", rule("deny", **{"class": [{"code": "Observation"}]})))
         assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 37
+        made_from = {each.record for each in records.catalogue.records("rows", 1)}
+        counted = next(
+            each.record
+            for each in records.catalogue.records(DATASET, 1)
+            if each.subject == subject(records, 3) and each.record not in made_from
+        )
+        erasure.opt_out(records, Target(record=counted))
+        assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 36
+        erasure.lift_opt_out(records, Target(record=counted))
+        assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 37
 
 
 def test_what_is_made_of_a_dataset_that_goes_by_consent_goes_by_consent(tmp_path: Path) -> None:
