@@ -48,6 +48,8 @@ from hmchain.records.objects import Buffer, ObjectStore
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _MEDIA_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9.+-]{1,80}")
+_NAMES_FILES = ("resource", "table")
+"""Attributes by which exports as bulk data and as OMOP name their files."""
 NUMBER = 1
 """The version that a transfer makes: each makes a dataset of its own."""
 
@@ -154,9 +156,9 @@ def check_root(opened: OpenManifest, state: State, entry: Transfer) -> int:
 def _is_plain(each: Given) -> bool:
     """Whether a record's names are such as this program gives: files are named by them where records are exported."""
     handed, said = each.handed, each.said
-    return all(map(_NAME.fullmatch, (handed.record, handed.subject or "-", said.kind))) and bool(
-        _MEDIA_TYPE.fullmatch(said.media_type)
-    )
+    files = (value for name, value in said.attributes if name in _NAMES_FILES)
+    names = (handed.record, handed.subject or "-", said.kind, *files)
+    return all(map(_NAME.fullmatch, names)) and bool(_MEDIA_TYPE.fullmatch(said.media_type))
 
 
 def _unlike(entry: Transfer) -> ManifestError:

@@ -177,6 +177,28 @@ def test_a_record_that_is_called_like_a_file_elsewhere_is_not_taken_in(sharing: 
     assert not sharing.datasets(GRANTEE)
 
 
+@pytest.mark.parametrize(("kind", "attribute"), [("fhir", "resource"), ("table", "table")])
+def test_what_is_said_of_a_record_names_no_file_elsewhere(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, kind: str, attribute: str
+) -> None:
+    """A giver's word that no root binds: exports as bulk data and as OMOP name files by it."""
+
+    def elsewhere(place: Given | Withheld) -> Given | Withheld:
+        assert isinstance(place, Given) and attribute in dict(place.said.attributes)
+        said = tuple(sorted((dict(place.said.attributes) | {attribute: "../../hooks/x"}).items()))
+        return replace(place, said=replace(place.said, attributes=said))
+
+    def sealed(page: Page, *rest: object) -> object:
+        return seal_page(replace(page, places=tuple(map(elsewhere, page.places))), *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sending, "seal_page", sealed)
+    sharing.fill(kind)
+    sharing.ask()
+    with pytest.raises(ManifestError):
+        sharing.receive(sharing.give().transfer)
+    assert not sharing.datasets(GRANTEE)
+
+
 def test_a_manifest_of_one_transfer_is_none_of_another(offered: SharingBed) -> None:
     """A giver that wraps what it sealed for one transfer again, for another one."""
     entry = offered.transfer("relapse-east")
