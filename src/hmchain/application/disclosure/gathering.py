@@ -123,7 +123,7 @@ class _Work:
 def _of_model(place: HospitalFolder, ledger: LedgerReader, study: Study, work: _Work) -> ModelParts:
     left, run = place.study(study.spec.name).model, place.run
     path = run.model if run is not None and not left.exists() else left
-    target = model_parts.load_target(path, ledger)
+    target = model_parts.load_target(path, ledger, study.spec.name)
     seed = digest("hmchain evidence", work.artefact, place.organisation.encode())
     if pins_own_trainer(study.spec):
         told = _part(work.progress, 0, _TRAINED)

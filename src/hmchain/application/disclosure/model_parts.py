@@ -65,9 +65,17 @@ class ModelParts:
     memorisation: Memorisation
 
 
-def load_target(path: Path, ledger: LedgerReader) -> Model:
-    """The model that is to be released, held against the ledger. Raises what `model_file.load_model` raises."""
-    return inference.load(path, ledger)
+def load_target(path: Path, ledger: LedgerReader, study: str) -> Model:
+    """The model that is to be released, held against the ledger.
+
+    Raises `ModelDiffersError` for another study's, and what `model_file.load_model` raises.
+    """
+    model = inference.load(path, ledger)
+    if model.origin is None or model.origin.study != study:
+        from hmchain.application.learning.model_file import ModelDiffersError
+
+        raise ModelDiffersError(f"{path} is not the model of {study}", f"write it anew: `hmchain model export {study}`")
+    return model
 
 
 def beside_own(

@@ -13,8 +13,8 @@ from hmchain.application.data import activity
 from hmchain.application.disclosure import evidence, gathering
 from hmchain.application.disclosure.evidence import Exemption, Found, Kind, References
 from hmchain.application.disclosure.gathering import NothingGivenError
-from hmchain.application.disclosure.model_parts import Others
-from hmchain.application.learning.model_file import ModelFileError
+from hmchain.application.disclosure.model_parts import Others, load_target
+from hmchain.application.learning.model_file import ModelDiffersError, ModelFileError
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, bare, locate
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -45,6 +45,14 @@ class Guess:
 
     def predict(self, given: np.ndarray) -> np.ndarray:
         return np.full((len(given), 2), 0.5)
+
+
+def test_another_studys_model_is_not_measured_for_it(north: HospitalFolder, ledger: LedgerReader) -> None:
+    assert north.run is not None
+    path = north.run.model
+    assert load_target(path, ledger, STUDY).origin is not None
+    with pytest.raises(ModelDiffersError, match="not the model of others"):
+        load_target(path, ledger, "others")
 
 
 def test_a_hospital_measures_a_model_beside_images_of_others(north: HospitalFolder, ledger: LedgerReader) -> None:
