@@ -312,6 +312,7 @@ class _Sending:
     def _mend(self) -> None:
         """Put back ciphertext that the store lost or altered; who reads it told so."""
         self._require_permit()
+        self._require_usable()
         store, sent = self._records.folder.store(), self._book.sent(self._terms.name)
         own = dict(zip(sent, copying.sizes(store, sent), strict=True))
         broken = {address: size for address, size in own.items()
@@ -370,17 +371,22 @@ class _Sending:
 
     def _release(self) -> None:
         """Put the envelope where the grantee finds it, if the grant is in force."""
-        user, entry = self._sender, self._entry
-        said = transfers.require_transfer(user.state, entry.name)
+        entry = self._entry
         self._require_as_sealed()
         self._require_permit()
         if not self._is_for_the_grantee_s_key():
             what = f"{self._terms.grantee} has another key since {entry.name} was sealed: its key does not leave"
             raise NotPermittedError(what, _anew(entry.name, "security"))
-        if not transfers.is_usable(user.state, said, user.ledger.now_ms()):
-            raise NotPermittedError(f"{entry.name} is over: its key does not leave", "give it anew")
+        self._require_usable()
         self._objects.put(entry.envelope)
         self._book.finish(entry.name)
+
+    def _require_usable(self) -> None:
+        user, name = self._sender, self._terms.name
+        said = transfers.require_transfer(user.state, name)
+        if not transfers.is_usable(user.state, said, user.ledger.now_ms()):
+            hint = f"clear the store: `hmchain share erase {name}`, and give it anew"
+            raise NotPermittedError(f"{name} is over: nothing more of it leaves", hint)
 
 
 def _version(records: Records, sender: LedgerUser, warrant: Warrant) -> Version:

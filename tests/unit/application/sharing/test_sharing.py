@@ -100,6 +100,18 @@ def test_a_grantee_in_the_members_store_erases_no_ciphertext_of_the_giver(sharin
     assert sharing.contents(GIVER, "head") == theirs
 
 
+def test_nothing_is_put_back_for_a_transfer_that_is_over(sharing: SharingBed) -> None:
+    sharing.fill("image")
+    sharing.ask()
+    given = sharing.give()
+    sharing.revoke(given.transfer)
+    for path in sharing.files_of_records(GIVER):
+        path.unlink()
+    with pytest.raises(NotPermittedError, match="is over"):
+        sharing.give(name=given.transfer)
+    assert sharing.files_of_records(GIVER) == []
+
+
 def test_what_cannot_be_named_or_is_not_there_is_said(sharing: SharingBed) -> None:
     sharing.fill("image")
     with pytest.raises(NotPermittedError, match="no request"):
