@@ -236,6 +236,19 @@ def test_somebody_else_says_that_a_key_was_not_stolen_and_nobody_else_but_they(b
     assert incidents.uncontained(bed.state, entry) == []
 
 
+@pytest.mark.parametrize("person", ["s1", "o1"])
+def test_what_was_said_before_a_key_was_named_does_not_vouch_for_it(bed: OneMachine, person: str) -> None:
+    """A thief says at once that all is well; the key becomes known after it, and is vouched for by another alone."""
+    entry, calm = opened(bed, by="b", keys=()), ContainIncident(NAME, ("not-affected",), b"")
+    assert bed.person("a", person, calm) == "ok" and incidents.uncontained(bed.state, entry) == []
+    assert bed.office("b", NoteIncident(NAME, (), (), (STOLEN,), b"")) == "ok"
+    assert incidents.uncontained(bed.state, found(bed)) == ["a"]
+    assert bed.office("b", CLOSE) == "not_contained"
+    assert (bed.person("a", "s1", calm), bed.person("a", "o1", calm)) == ("key_still_signs", "ok")
+    assert incidents.uncontained(bed.state, found(bed)) == []
+    assert bed.person("a", "o1", calm) == "already_told"
+
+
 def test_another_key_of_the_same_person_contains_it(bed: OneMachine) -> None:
     opened(bed)
     new = person_key("a", "s1", 1)

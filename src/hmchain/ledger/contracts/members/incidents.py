@@ -253,14 +253,23 @@ def owing(state: State, entry: Incident) -> list[str]:
 
 def uncontained(state: State, entry: Incident) -> list[str]:
     """The affected members that have not said what they did, or one of whose stolen keys signs still, or again."""
-    said = _standing(state, entry, Deed.CONTAIN)
-    contained, vouching = (
-        {word.by.organisation for word in said},
-        {word.by.organisation for word in said if _vouches(word.measures)},
-    )
-    signing = {_owner(state, key) for key in entry.keys if signs(state, key)} - vouching
+    contained = _said(state, entry, Deed.CONTAIN)
+    signing = {_owner(state, key) for key in entry.keys if signs(state, key) and not _is_vouched_for(state, entry, key)}
     members = [name for name in entry.affected if membership.is_active(state, name)]
     return [name for name in members if name not in contained or name in signing]
+
+
+def _is_vouched_for(state: State, entry: Incident, key: bytes) -> bool:
+    """Whether somebody else of its organisation said, once a key was named, that nothing was the matter there."""
+    owner = membership.credential(state, key)
+    named = min((word.number for word in words(state, entry.incident) if key in word.keys), default=0)
+    return owner is not None and any(
+        word.number > named
+        and _vouches(word.measures)
+        and word.by.organisation == owner.organisation
+        and word.by.person != owner.role
+        for word in _standing(state, entry, Deed.CONTAIN)
+    )
 
 
 def _standing(state: State, entry: Incident, *deeds: Deed) -> list[Word]:
@@ -357,7 +366,7 @@ def _contain(context: Context, body: ContainIncident) -> None:
     own = [owner.role for owner in signing if owner is not None and owner.organisation == organisation]
     vouched = _vouches(body.measures) and context.sender.person not in own
     require(vouched or not own, "key_still_signs")
-    require(organisation not in _said(state, entry, Deed.CONTAIN), "already_told")
+    require(organisation in uncontained(state, entry), "already_told")
     _say(context, entry, Deed.CONTAIN, body.evidence, _measures(body.measures))
     context.emit(events.IncidentContained(body.incident, organisation, context.sender.person, body.measures))
 
