@@ -27,7 +27,7 @@ from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.members import anchors
 from hmchain.ledger.contracts.members.anchors import Anchor, AnchorLog, RestoreLog
 from hmchain.ledger.engines.block_store import BlockStore
-from hmchain.ledger.engines.ledger import Signer
+from hmchain.ledger.engines.ledger import RefusedTransactionError, Signer
 from hmchain.ledger.readers.anchored import anchored
 from hmchain.ledger.readers.rules import require_sharing
 from hmchain.plain import Progress
@@ -74,11 +74,28 @@ def anchor(user: LedgerUser, folder: NodeFolder, *, after_loss: bool = False) ->
     return found
 
 
+def newest_anchor(user: LedgerUser, folder: NodeFolder) -> Anchor:
+    """The anchor of the log as it is now, by this call or by the hospital's agent, which may be faster.
+
+    Raises `LogDefectError`, and what `LedgerUser.send` raises.
+    """
+    try:
+        return anchor(user, folder)
+    except NothingToAnchorError:
+        pass
+    except RefusedTransactionError as error:
+        if error.refusal != "log_not_longer":
+            raise
+    found = anchors.anchor(user.state, user.organisation)
+    assert found is not None
+    return found
+
+
 def make(folder: NodeFolder, file: Path, passphrase: str | None, progress: Progress, talk: Talk = SILENT) -> Bundle:
     """Write a bundle of a node's hospital into a new file.
 
     At a running node the log is anchored first, and the one in the bundle ends there; else it is as the node has it.
-    Raises `BundleFileError` if there is such a file, what `anchor`, `open_steward` and `ledger_export.export` raise.
+    Raises `BundleFileError` if there is such a file, and what `newest_anchor`, `open_steward` and `export` raise.
     """
     if file.exists():
         raise bundle.exists(file)
@@ -87,7 +104,7 @@ def make(folder: NodeFolder, file: Path, passphrase: str | None, progress: Progr
     if folder.runner() is None:
         return _write(folder, file, open_key(folder, settings.acts_as or STEWARD, passphrase), None, progress)
     with open_steward(folder, passphrase, talk) as user:
-        return _write(folder, file, user.signer, anchor(user, folder), progress)
+        return _write(folder, file, user.signer, newest_anchor(user, folder), progress)
 
 
 def _write(folder: NodeFolder, file: Path, signer: Signer, last: Anchor | None, progress: Progress) -> Bundle:

@@ -13,16 +13,21 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 
+from hmchain.application.governance import bundling
 from hmchain.application.node import bundle
 from hmchain.application.security import fhir, log
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.members.anchors import AnchorLog, RestoreLog
+from hmchain.ledger.engines.ledger import RefusedTransactionError
+from hmchain.ledger.state import State
 from support.kept_node import make_node
 from support.ledger_network import genesis, signing_key
 from support.read_only import read_only
@@ -295,6 +300,24 @@ def copied(path: Path, target: Path, count: int, more: int) -> Path:
     for _ in range(more):
         log.record(target, Event(Kind.SIGN_IN))
     return target
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_an_anchor_that_the_agent_made_meanwhile_serves_as_well(is_whole: bool, tmp_path: Path) -> None:
+    """Of the whole log before the steward looked, or of more than the steward looked at before it was sent."""
+    path = tmp_path / "activity.db"
+    write_events(path)
+    size, head = log.head(path)
+    node = make_node(tmp_path / "node", lambda chain: chain.block(chain.send("a", AnchorLog(size, head))))
+    shutil.move(path, node / "hospitals" / "a" / "activity.db")
+    if not is_whole:
+        log.record(node / "hospitals" / "a" / "activity.db", Event(Kind.SIGN_OUT, "review"))
+    folder = NodeFolder(node)
+    with closing(State.open_read_only(folder.state)) as state:
+        steward = Mock(state=state, organisation="a")
+        steward.send.side_effect = RefusedTransactionError("refused", refusal="log_not_longer")
+        found = bundling.newest_anchor(steward, folder)
+    assert (found.size, found.head) == (size, head) and steward.send.called != is_whole
 
 
 def test_another_log_that_its_own_hospital_anchored_is_found(tmp_path: Path, capsys: Captured) -> None:
