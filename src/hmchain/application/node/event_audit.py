@@ -24,7 +24,7 @@ def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind]
     known, why_not = _known(place)
     lines = log.read(place.activity)
     require_earlier(place.activity, f"the log of {place.organisation}")
-    return account(lines, known, since_ms=since_ms, kinds=kinds), why_not
+    return account(lines, known, since_ms=since_ms, kinds=kinds, own=True), why_not
 
 
 def _known(place: HospitalFolder) -> tuple[AnchoredLog, str]:

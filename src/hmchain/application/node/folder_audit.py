@@ -15,6 +15,7 @@ from typing import Protocol
 
 from hmchain.application.security import log
 from hmchain.application.security.account import account
+from hmchain.application.security.checking import require_earlier
 from hmchain.application.site import network as network_file
 from hmchain.application.site.contents import Kind, contents
 from hmchain.application.site.node import NodeFolder
@@ -304,7 +305,8 @@ class _Audit:
     def _events(self, files: list[Path]) -> None:
         with closing(BlockStore(self._ledger / BLOCKS, read_only=True)) as store:
             for path in files:
-                account(log.read(path), anchored(self._state, store, path.parent.name))
+                account(log.read(path), anchored(self._state, store, path.parent.name), own=True)
+                require_earlier(path, f"the log of {path.parent.name}")
         self._held(files, "each event follows from the one before, and those that were anchored are the ledger's")
 
     # -- helpers -------------------------------------------------------------------------------------------------------

@@ -42,11 +42,19 @@ class Account:
 
 
 def account(
-    lines: Iterable[Written], known: AnchoredLog, *, since_ms: int = 0, kinds: Collection[Kind] = ()
+    lines: Iterable[Written],
+    known: AnchoredLog,
+    *,
+    since_ms: int = 0,
+    kinds: Collection[Kind] = (),
+    own: bool = False,
 ) -> Account:
-    """Check a whole log against the ledger, and take out what is asked for. Raises `LogDefectError`."""
+    """Check a whole log against the ledger, and take out what is asked for; `own` as in `checked`.
+
+    Raises `LogDefectError`.
+    """
     whose, found, size, head = f"the log of {known.organisation}", [], 0, b""
-    for each in checked(lines, known.heads, whose):
+    for each in checked(lines, known.heads, whose, own=own):
         size, head = each.number, each.link
         if each.at_ms >= since_ms and (not kinds or each.event.kind in kinds):
             found.append(each)

@@ -33,11 +33,14 @@ class Checked:
     link: bytes
 
 
-def checked(lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str) -> Iterator[Checked]:
+def checked(
+    lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str, *, own: bool = False
+) -> Iterator[Checked]:
     """The lines of a whole log one by one, each held against those before it and the heads that were anchored.
 
     `anchors` are links by their lines' numbers. Raises `LogDefectError` at the first line that is not what was written,
-    and at the end where anchored lines are missing. `whose` names the log.
+    and at the end where anchored lines are missing. `whose` names the log; the hospital's `own` has beside every line
+    what was noted there, which a log that left may lack.
     """
     before, number = NOTHING, 0
     for line in lines:
@@ -48,7 +51,7 @@ def checked(lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str) 
             raise _defect(f"event {number + 1} of {whose} is missing", f"event {line.number} stands in its place")
         if link(before, line.number, line.at_ms, line.event) != line.link:
             raise _defect(f"event {line.number} of {whose} does not follow from those before it", "")
-        if line.own and detail(line.salt, line.own) != event.detail:
+        if (line.own or (own and event.detail)) and detail(line.salt, line.own) != event.detail:
             raise _defect(f"what the hospital noted beside event {line.number} of {whose} was changed", "")
         if anchors.get(line.number, line.link) != line.link:
             raise _defect(f"event {line.number} of {whose} is not the one that was anchored on the ledger", "")
@@ -62,9 +65,12 @@ def checked(lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str) 
 def require_earlier(path: Path, whose: str) -> None:
     """Hold the lines of a version without chains against the first event, which binds them. Raises `LogDefectError`."""
     first = next(read(path), None)
+    known = list(read_earlier(path))
     if first is None or _typed(first, whose).what != EARLIER:
-        return
-    if detail(first.salt, earlier(list(read_earlier(path)))) != first.typed.digest:
+        is_bound = first is None or not known  # before its first event, a log of that version has those alone
+    else:
+        is_bound = detail(first.salt, earlier(known)) == first.typed.digest
+    if not is_bound:
         raise _defect(f"what stands in {whose} before its chain was changed", "")
 
 
