@@ -25,11 +25,13 @@ from hmchain.canonical import digest
 from hmchain.errors import AuditError, InputError
 from hmchain.files import replacing
 from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.anchored import anchored
 from hmchain.ledger.readers.replay import AuditReport
+from hmchain.ledger.readers.succession import ledgers
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
 from hmchain.plain import Progress
@@ -99,6 +101,8 @@ class CheckedBundle:
     """Who signed, by the name that the ledger has."""
     ledger: AuditReport
     log: Account
+    missing: tuple[str, ...]
+    """What nobody could audit, of the ledger and of chains before it, which hold anchors too. Empty if all is there."""
 
 
 def signed_bytes(manifest: bytes) -> bytes:
@@ -146,13 +150,18 @@ def check(
             report, state = found
             _require(report.genesis.hex() == manifest.genesis, f"{file} holds the ledger of another network")
             signer = _signer(state, manifest, file)
+            oldest = genesis_file.load(ledgers(directory)[0] / genesis_file.FILE)
             events = _Events(packed, file)
             with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
                 known = anchored(state, store, manifest.organisation)
             log = account(events, known, since_ms=since_ms, kinds=kinds)
             _require(events.digest == manifest.events, f"the events in {file} are not those that were signed")
             _require((log.size, log.head.hex()) == (manifest.size, manifest.head), f"{file} does not end as it says")
-        return CheckedBundle(manifest, signer, report, log)
+        past = oldest.before.past[-1:] if oldest.before is not None else ()
+        lacking = (
+            f"what was anchored on {each.chain_id}, up to block {each.height}: it is not in the file" for each in past
+        )
+        return CheckedBundle(manifest, signer, report, log, (*report.missing, *lacking))
 
 
 class _Events:

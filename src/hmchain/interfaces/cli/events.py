@@ -114,7 +114,7 @@ def check_bundle(
         output.show(found.log, partial(_written(as_csv, as_fhir), why_not=""), json=views.as_json)
     else:
         output.show(found, views.show_checked, json=views.checked_as_json)
-    if found.ledger.missing:
+    if found.missing:
         raise typer.Exit(LedgerError.exit_code)
 
 

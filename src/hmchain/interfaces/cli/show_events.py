@@ -92,8 +92,14 @@ def write_csv(found: Account, why_not: str) -> None:
     table.writerow(("number", "at (UTC)", "iso27002", *names, "link"))
     for each in found.lines:
         event = msgspec.structs.asdict(each.event) | {"kind": each.event.kind.value}
-        cells = (printable("" if event[name] is None else str(event[name])) for name in names)
+        cells = (_cell("" if event[name] is None else str(event[name])) for name in names)
         table.writerow((each.number, output.when(each.at_ms), ASSETS[each.event.kind].value, *cells, each.link.hex()))
+
+
+def _cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: who wrote it may be a stranger."""
+    shown = printable(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
 def write_fhir(found: Account, why_not: str) -> None:
@@ -112,7 +118,7 @@ def show_bundle(made: Bundle) -> None:
 
 def show_checked(found: CheckedBundle) -> None:
     """Say that a bundle holds, and what was checked."""
-    output.say("The bundle holds.", style="bold green")
+    output.say("The bundle holds, as far as it goes." if found.missing else "The bundle holds.", style="bold green")
     report = found.ledger
     output.fields((
         ("hospital", found.log.organisation),
@@ -126,7 +132,7 @@ def show_checked(found: CheckedBundle) -> None:
     ))  # fmt: skip
     for line in _standing(found.log, ""):
         output.say(line)
-    for missing in report.missing:
+    for missing in found.missing:
         output.say(f"Not audited: {missing}.", style="bold yellow", stderr=True)
     if not report.anchored:
         output.say(_ONLY_SELF, style="bold yellow", stderr=True)
@@ -135,10 +141,10 @@ def show_checked(found: CheckedBundle) -> None:
 def checked_as_json(found: CheckedBundle) -> dict[str, Any]:
     """A checked bundle, for JSON."""
     return {
-        "holds": None if found.ledger.missing else True,
+        "holds": None if found.missing else True,
         "signer": found.signer,
         "manifest": plain(found.manifest),
         "ledger": plain(found.ledger),
-        "missing": found.ledger.missing,
+        "missing": found.missing,
         "log": as_json(found.log),
     }

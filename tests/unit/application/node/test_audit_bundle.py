@@ -251,6 +251,14 @@ def test_events_go_into_spreadsheets_and_fhir(own: Path, capsys: Captured) -> No
             require_disclosure(each, arrives=each["meta"]["profile"] == [fhir.RECIPIENT])
 
 
+def test_no_cell_is_a_formula(own: Path, capsys: Captured) -> None:
+    """Who wrote an event may be a stranger, whose bundle an auditor opens in a spreadsheet."""
+    log.record(own / "hospitals" / "a" / "activity.db", Event(Kind.SIGN_IN, "-1", "@x", user="=1+1", person="+1"))
+    assert main(["audit", "events", "--csv", "--event", "sign-in", "--dir", str(own)]) == 0
+    row = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))[-1]
+    assert [row[name] for name in ("what", "about", "user", "person")] == ["'-1", "'@x", "'=1+1", "'+1"]
+
+
 def require_disclosure(made: dict[str, Any], *, arrives: bool) -> None:
     """The constraints of BALP 1.1.4's two profiles of a disclosure (input/fsh/Disclose.fsh)."""
     assert (made["type"]["code"], made["action"]) == (("110107", "C") if arrives else ("110106", "R"))
