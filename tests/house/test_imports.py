@@ -176,6 +176,7 @@ def test_heavy_libraries_wait_until_they_are_used() -> None:
 
 
 EXTRAS = {
+    "anyascii",
     "dicomanonymizer",
     "gdcm",
     "google",

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from hmchain.application.consent.facts import FactsOf
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
@@ -26,6 +26,9 @@ from hmchain.records.consents.settings import read_organisations
 from hmchain.records.consents.uses import Use, UseKind
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
 from hmchain.records.sources.item import FHIR, TABLE
+
+if TYPE_CHECKING:
+    from hmchain.application.consent.facts import FactsOf
 
 __all__ = ["LeftOutBy", "Usable", "Use", "UseKind", "usable", "usable_now"]
 
@@ -197,7 +200,6 @@ class _Asking:
         is_others = _is_received(records, dataset)
         self._consents = {} if is_others else consents_by_subject(records, self._pseudonyms.values())
         self._known = self._known_subjects() if catalogue.optout_lists and not is_others else None
-        self._facts = FactsOf(records, dataset, version, tuple(self._pseudonyms.values()))
         self._of_subject: dict[str, LeftOutBy | None] = {}
 
     def why_not(self, record: str, subject: str) -> LeftOutBy | None:
@@ -219,6 +221,13 @@ class _Asking:
         if subject not in self._of_subject:
             self._of_subject[subject] = self._why(deciding.decide(consents, self._asked))
         return self._of_subject[subject]
+
+    @cached_property
+    def _facts(self) -> FactsOf:
+        """What records say of themselves; only where a consent names data are they, and what reads them, needed."""
+        from hmchain.application.consent.facts import FactsOf
+
+        return FactsOf(self._records, self._dataset, self._version, tuple(self._pseudonyms.values()))
 
     @cached_property
     def _origin(self) -> Usable | None:

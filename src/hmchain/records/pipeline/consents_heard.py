@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from hmchain.records.consents.reading import ConsentFileError, Given, read
-from hmchain.records.deidentification.fhir.deidentifier import ITEM_BYTES_MAX
-from hmchain.records.deidentification.fhir.resources import kind_of, resources
+from hmchain.records.deidentification.fhir.resources import ITEM_BYTES_MAX, kind_of, resources
 from hmchain.records.deidentification.patients import PatientRule
 from hmchain.records.sources.item import Item, Source
 

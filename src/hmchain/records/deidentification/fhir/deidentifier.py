@@ -23,7 +23,15 @@ from hmchain.records.deidentification.fhir.contained import Contained
 from hmchain.records.deidentification.fhir.patient import merged, merges, patient_of
 from hmchain.records.deidentification.fhir.people import FEW, identities, known_of
 from hmchain.records.deidentification.fhir.quantities import observed_age
-from hmchain.records.deidentification.fhir.resources import BAD_JSON, Raw, decode, excerpt, leading, resources
+from hmchain.records.deidentification.fhir.resources import (
+    BAD_JSON,
+    ITEM_BYTES_MAX,
+    Raw,
+    decode,
+    excerpt,
+    leading,
+    resources,
+)
 from hmchain.records.deidentification.fhir.rules import Compiler, Names, Pass, Rule, load_book, objects, target
 from hmchain.records.deidentification.outcome import (
     GENERALISED,
@@ -47,8 +55,6 @@ from hmchain.records.sources.item import Item
 MEDIA_TYPE = "application/fhir+json"
 APART_MAX = 100
 """So many resources of one type that an item holds for one reason wait by themselves; more of them wait together."""
-ITEM_BYTES_MAX = 512 << 20
-"""A larger item is held; a bundle is in memory once, as bytes."""
 
 _PSEUDONYMISED = {
     "security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "PSEUDED"}]

@@ -19,6 +19,8 @@ from hmchain import decoding
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ArithmeticError)
 decode = msgspec.json.Decoder(float_hook=Decimal).decode
 """A resource, its numbers as they are written."""
+ITEM_BYTES_MAX = 512 << 20
+"""A larger item is held; a bundle is in memory once, as bytes."""
 _BUNDLES_DEEP_MAX = 8
 _EXCERPT = b'{"resourceType":"Bundle","id":"excerpt-by-hmchain-'
 _LEADING = re.compile(re.escape(_EXCERPT) + rb"(\d{1,9})\"", re.ASCII)
