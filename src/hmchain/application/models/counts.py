@@ -6,20 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from hmchain import decoding, files
 from hmchain.application.agent import contents
 from hmchain.application.agent.exchange import Exchange
-from hmchain.application.cohort.grammar import written
-from hmchain.application.cohort.noise import margin_95
-from hmchain.application.cohort.words import words
-from hmchain.application.learning.prior import summed_counts
+from hmchain.application.models.estimates import estimate, root_of
 from hmchain.application.models.export import ExportPlace, objects_of, study_key
 from hmchain.errors import AuditError, InputError, StudyError
 from hmchain.keys import SecretKey
-from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import permitted, releases, rounds, studies
 from hmchain.ledger.contracts.learning.releases import Status
@@ -150,8 +144,7 @@ def _load(path: Path, name: str) -> int:
 def of_mean(state: State, study: Study, mean: int) -> CountResult:
     """The result of a count with this mean. Raises `CountDiffersError` if its hospitals confirmed another."""
     entry = _summed(state, study)
-    model = arithmetic.padded(np.array([mean], np.int64))
-    if entry.posted is None or vectors.model_root(model, model) != entry.posted.model_root:
+    if entry.posted is None or root_of(mean) != entry.posted.model_root:
         what = f"the number that lies with count {study.spec.name} is not what its hospitals summed"
         raise CountDiffersError(what, "remove the file: the agent keeps the sum")
     plan = queries.plan_of(study.spec.training)
@@ -159,14 +152,10 @@ def of_mean(state: State, study: Study, mean: int) -> CountResult:
     return CountResult(
         count=study.spec.name,
         request=under.request if under else "",
-        query=written(plan.query),
-        words=words(plan.query),
-        people=summed_counts([mean], len(entry.frozen))[0],
-        margin=margin_95(plan.epsilon_millionths, len(entry.frozen)),
-        epsilon=plan.epsilon_millionths / MILLION,
         hospitals=entry.frozen,
         asked=study.spec.participants,
         releases=tuple(
             each.name for each in releases.releases_of(state, study.spec.name) if each.status is Status.RELEASED
         ),
+        **estimate(plan, mean, len(entry.frozen)),
     )

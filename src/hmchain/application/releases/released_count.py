@@ -11,17 +11,11 @@ import io
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from hmchain import decoding, files
-from hmchain.application.cohort.grammar import written
-from hmchain.application.cohort.noise import margin_95
-from hmchain.application.cohort.words import words
-from hmchain.application.learning.prior import summed_counts
+from hmchain.application.models.estimates import estimate, root_of
 from hmchain.application.releases.proving import ReleaseProofError
 from hmchain.errors import InputError
-from hmchain.ledger import arithmetic, vectors
-from hmchain.ledger.arithmetic import MILLION
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning.releases import count_artefact
 from hmchain.ledger.readers.proof_files import ProofFile
@@ -60,9 +54,7 @@ class ReleasedCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag
     def artefact(self) -> bytes:
         """The digest by which a release names it. Raises `ReleasedFileError`."""
         try:
-            model = arithmetic.padded(np.array([self.mean], np.int64))
-            root = vectors.model_root(model, model)
-            return count_artefact(self.count, bytes.fromhex(self.plan), root, self.hospitals)
+            return count_artefact(self.count, bytes.fromhex(self.plan), root_of(self.mean), self.hospitals)
         except (ValueError, OverflowError) as error:
             raise ReleasedFileError("the file's numbers are none that a count has", _ANOTHER) from error
 
@@ -81,15 +73,11 @@ def of(count: str, plan: bytes, mean: int, hospitals: tuple[str, ...], proof: Pr
         raise ReleasedFileError("the file's question is none", _ANOTHER) from refusal
     return ReleasedCount(
         count=count,
-        query=written(asked.query),
-        words=words(asked.query),
-        people=summed_counts([mean], len(hospitals))[0],
-        margin=margin_95(asked.epsilon_millionths, len(hospitals)),
-        epsilon=asked.epsilon_millionths / MILLION,
         hospitals=hospitals,
         mean=mean,
         plan=plan.hex(),
         proof=proof,
+        **estimate(asked, mean, len(hospitals)),
     )
 
 
