@@ -27,19 +27,9 @@ def guide() -> list[Section]:
 
 @pytest.fixture(scope="module")
 def office(consortium: Consortium, guide: list[Section], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """All that the rehearsal says was done, and what it says is seen was seen."""
-    nodes = {name: site.folder.path for name, site in consortium.sites.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        office = Office(
-            tmp_path_factory.mktemp("desks"), nodes, patch, {"DIGEST": consortium.genesis.hex()},
-            {"BALLOT": r"([0-9a-f]{12}) +remove west", "CHANGE": r"people confirm ([0-9a-f]{12})"},
-        )  # fmt: skip
-        try:
-            for section in guide:
-                office.follow(section)
-            yield office
-        finally:
-            office.stop()
+    learned = {"BALLOT": r"([0-9a-f]{12}) +remove west", "CHANGE": r"people confirm ([0-9a-f]{12})"}
+    with Office.of(consortium, guide, tmp_path_factory.mktemp("desks"), learned) as office:
+        yield office
 
 
 def test_every_block_says_who_gives_it(guide: list[Section]) -> None:

@@ -30,16 +30,8 @@ def guide() -> list[Section]:
 
 @pytest.fixture(scope="module")
 def office(consortium: Consortium, guide: list[Section], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    """All that the guide says was done, and what it says is seen was seen."""
-    nodes = {name: site.folder.path for name, site in consortium.sites.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        office = Office(tmp_path_factory.mktemp("desks"), nodes, patch, {"DIGEST": consortium.genesis.hex()})
-        try:
-            for section in guide:
-                office.follow(section)
-            yield office
-        finally:
-            office.stop()
+    with Office.of(consortium, guide, tmp_path_factory.mktemp("desks")) as office:
+        yield office
 
 
 def test_every_block_says_who_gives_it(guide: list[Section]) -> None:

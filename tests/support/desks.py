@@ -13,14 +13,17 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 from hmchain.interfaces.cli.main import main
 from support.guides import Block, Section, Sent
+from support.sites import Consortium
 
 PATIENCE_SECONDS = 90.0
 SHOWN_COLUMNS = 80
@@ -81,6 +84,22 @@ class Office:
                     self._do(section, replace(step, who=f"{hospital.title()}'s operator"), None)
             else:
                 self._do(section, step, after if isinstance(after, Block) else None)
+
+    @classmethod
+    @contextmanager
+    def of(
+        cls, consortium: Consortium, guide: Iterable[Section], folder: Path, learned: Mapping[str, str] | None = None
+    ) -> Iterator[Self]:
+        """All that a guide says was done at the nodes of a consortium, and what it says is seen was seen."""
+        nodes = {name: site.folder.path for name, site in consortium.sites.items()}
+        with pytest.MonkeyPatch.context() as patch:
+            office = cls(folder, nodes, patch, {"DIGEST": consortium.genesis.hex()}, dict(learned or {}))
+            try:
+                for section in guide:
+                    office.follow(section)
+                yield office
+            finally:
+                office.stop()
 
     def stop(self) -> None:
         for process in self.running:

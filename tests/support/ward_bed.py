@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from hmchain.application.data.received import Act, require_allowed
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing import emergencies
@@ -46,3 +51,13 @@ class Ward(SharingBed):
     def require(self, act: Act, dataset: str = "night") -> None:
         with read_records(self.folder(GRANTEE)) as records:
             require_allowed(records, dataset, act)
+
+
+@pytest.fixture
+def ward(tmp_path: Path) -> Iterator[Ward]:
+    """East has six DICOM objects, and lets West's clinician break the glass."""
+    made = Ward.found(tmp_path)
+    made.fill("dicom")
+    made.open()
+    yield made
+    made.asking.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,7 @@ from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
 from support.sharing_bed import GIVER, GRANTEE
 from support.ward_bed import DOCTOR, OPENS, PATIENT, Ward
-
-
-@pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward.found(tmp_path)
-    made.fill("dicom")
-    made.open()
-    yield made
-    made.asking.close()
+from support.ward_bed import ward as ward
 
 
 def test_one_patient_s_records_come_at_once_and_for_treatment_alone(ward: Ward) -> None:

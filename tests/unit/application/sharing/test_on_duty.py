@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hmchain.application.governance import transfers as services
@@ -22,15 +19,7 @@ from hmchain.ledger.readers.transfers import Standing, UnknownTransferError
 from support.request_bench import terms
 from support.sharing_bed import GIVER, GRANTEE
 from support.ward_bed import DOCTOR, Ward
-
-
-@pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward.found(tmp_path)
-    made.fill("dicom")
-    made.open()
-    yield made
-    made.asking.close()
+from support.ward_bed import ward as ward
 
 
 class Agent:

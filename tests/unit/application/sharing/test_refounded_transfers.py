@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from hmchain.application.governance.requests import reading
@@ -16,6 +13,7 @@ from support.refounded_chain import refound_bed
 from support.sharing_bed import GIVER, GRANTEE, REQUEST, SharingBed
 from support.sharing_bed import sharing as sharing
 from support.ward_bed import Ward
+from support.ward_bed import ward as ward
 
 LOST = ("north", "south")
 
@@ -46,15 +44,6 @@ def test_an_agent_erases_what_came_before_a_founding_again(sharing: SharingBed) 
     at_node = NodeHospital(consortium.hospitals[GRANTEE], consortium.ledger)
     OnDuty(at_node, AgentLog(sharing.asking.place / "agent.log", print))(sharing.bed.state)
     assert sharing.contents(GRANTEE, given.transfer) == {}
-
-
-@pytest.fixture
-def ward(tmp_path: Path) -> Iterator[Ward]:
-    made = Ward.found(tmp_path)
-    made.fill("dicom")
-    made.open()
-    yield made
-    made.asking.close()
 
 
 @pytest.mark.parametrize("asked", ["before", "after"])
