@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.application.disclosure import evidence, gathering, membership
-from hmchain.application.disclosure.evidence import Evidence, References
+from hmchain.application.disclosure.evidence import Evidence, Found, References
 from hmchain.application.disclosure.model_parts import Others
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
@@ -118,6 +118,7 @@ def _word(view: ReleaseView, hospital: str, found: Evidence) -> Word:
         others=attack.non_members if attack is not None else 0,
         auc=_estimate(attack.auc if attack is not None else None),
         rate=_estimate(attack.rate if attack is not None else None),
+        seen=tuple(name for name, finding, _ in found.parts if finding is Found.SEEN),
     )
 
 

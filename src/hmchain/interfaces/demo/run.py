@@ -248,14 +248,15 @@ def _conclude(
     folder, consortium, study = prepared.folder, stage.consortium, prepared.study
     ledger, key = consortium.ledger, consortium.study_key(study)
     weights = registry.export(ledger.state, consortium.objects, key, study, folder.model, ledger.genesis).vector
-    told = history.read(folder.ledger, study)
-    story.departures(disclosure.departures(prepared, consortium, told))
     with stages("train the baselines"), story.progress("training the baselines for comparison") as report:
         compared = comparison.train_baselines(prepared, consortium, joined(report, 2 * prepared.settings.rounds))
     with stages("score and compare"), story.progress("scoring"):
         scored = comparison.Comparison(prepared, TestScorer(prepared, consortium).probabilities(weights), compared)
-        story.results(scored.results)
     release = _release(prepared, stage, compared, passphrase, stages, story)
+    told = history.read(folder.ledger, study)  # nothing comes after: what is told of the ledger is what is audited
+    story.departures(disclosure.departures(prepared, consortium, told))
+    story.results(scored.results)
+    story.released(release)
     anchor = consortium.ledger.genesis.digest
     with stages("audit the ledger"), story.progress("auditing the ledger") as report:
         audit = inspection.inspect(folder.ledger, anchor, outcome.audit_command(folder.path, anchor), report)
@@ -282,9 +283,7 @@ def _release(
     consortium.anchor_logs()
     _seal(stage, story)
     releasing.write(prepared, passphrase)
-    release = releasing.told(prepared, consortium, refused_by, measured)
-    story.released(release)
-    return release
+    return releasing.told(prepared, consortium, refused_by, measured)
 
 
 def _seal(stage: Stage, story: Story) -> None:

@@ -239,6 +239,8 @@ class Story:
             f"nobody had measured what the model tells of its patients; with evidence of their own ({told}) all "
             f"{len(release.words)} hospitals let it leave."
         )
+        if seen := release.seen:
+            self.line(f"Seen, and weighed by their stewards: {'; '.join(seen)}.")
 
     def closing(self, summary: RunSummary, report: str) -> None:
         """One last screen: a verdict a role, what it does not mean, and where to go."""

@@ -22,7 +22,7 @@ def verdicts(results: Results, rounds: int, history: History, audit: Audit) -> t
         Verdict(
             role="operator",
             good=accepted > 0,
-            sentence=f"{accepted} of {rounds} rounds accepted, {history.blocks} blocks logged; "
+            sentence=f"{accepted} of {rounds} rounds accepted, {history.blocks:,} blocks logged; "
             f"{len(history.all_incidents)} incidents answered and worked around without anybody's help.",
         ),
         Verdict(

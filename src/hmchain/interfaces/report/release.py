@@ -67,6 +67,7 @@ def _measured(found: Release) -> h.Element:
             "on from others. An AUC of 0.5 and a rate of 0.01 are chance; the rate is said from 500 other images on."
         ],
         table(head, rows, caption="What each hospital measured, and said", class_="numbers", folds=True),
+        h.p[f"Seen, and weighed by their stewards: {'; '.join(found.seen)}."] if found.seen else None,
         h.p["The released file carries the proof: ", h.code[f"{found.file}"]] if found.file else None,
     ]
 

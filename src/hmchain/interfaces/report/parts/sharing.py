@@ -33,6 +33,8 @@ class Word(Part, frozen=True, kw_only=True):
     """Of the attack: 0.5 is chance, 1 tells every training image from others."""
     rate: Estimate | None = None
     """Training images that the attack names where it takes 1 % of the others for such; chance is 0.01."""
+    seen: tuple[str, ...] = ()
+    """Parts of its evidence in which something was seen, which its steward weighed."""
 
 
 class Release(Part, frozen=True, kw_only=True):
@@ -53,3 +55,11 @@ class Release(Part, frozen=True, kw_only=True):
     """Of the block since which it may leave."""
     file: str
     """The released file, within the run's folder."""
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """What evidence saw, with the hospitals whose evidence that was, in order."""
+        parts = sorted({part for word in self.words for part in word.seen})
+        return tuple(
+            f"{part} (at {', '.join(word.hospital for word in self.words if part in word.seen)})" for part in parts
+        )
