@@ -132,9 +132,7 @@ def _attacks(found: Evidence) -> h.Element | None:
 def _references(drawn: list[Attack]) -> Iterator[h.Element]:
     known = {each.references for each in drawn if each.references}
     for each in sorted(known, key=lambda one: one.models):
-        took = (
-            f"; that took {figures.duration(each.seconds)}" if each.seconds else ""
-        )
+        took = f"; that took {figures.duration(each.seconds)}" if each.seconds else ""
         yield h.p[f"{each.models} reference models, trained by {each.by} on {each.on}{took}."]
 
 
