@@ -73,7 +73,7 @@ def eventually(condition: Callable[[], Any], what: str, seconds: float = PATIENC
     raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
-@dataclass
+@dataclass(repr=False)
 class RunningNetwork:
     """Started nodes, and someone who writes to them."""
 
