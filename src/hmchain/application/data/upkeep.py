@@ -94,9 +94,14 @@ def mirror(
     deep: bool = False,
     progress: Progress | None = None,
 ) -> Mirror:
-    """Make a replica hold what the store holds; `deep` reads all of it. Raises an error of a store."""
+    """Make a replica hold what the store holds; `deep` reads all of it.
+
+    Raises `SharedPlaceError` of the members' store, or an error of a store.
+    """
+    there = ObjectStore.open(replica, credentials=credentials)
+    records.folder.require_own(there)
     with recorded(records.folder.activity, Deed(What.MIRROR, where=_kind_of(replica))) as deed:
-        found = records.vault.mirror(ObjectStore.open(replica, credentials=credentials), progress, deep=deep)
+        found = records.vault.mirror(there, progress, deep=deep)
         deed.add(records=found.copied)
     return found
 

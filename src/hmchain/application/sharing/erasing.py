@@ -58,17 +58,16 @@ def datasets_of(records: Records, name: str, chain_id: str) -> list[str]:
     return reached[::-1]
 
 
-def destroy(records: Records, objects: ObjectStore, name: str, chain_id: str) -> ErasedTransfer:
+def destroy(records: Records, name: str, chain_id: str) -> ErasedTransfer:
     """Destroy the keys of all that came by a transfer and of what was made of it, then its ciphertext; once is enough.
 
-    Ciphertext that lies in the members' store (`objects`) is left to whoever put it there: its own records may be it.
     Raises an error of the vault or its store: keys are gone by then, and the same call does the rest.
     """
     found = datasets_of(records, name, chain_id)
     if not found:
         return ErasedTransfer(name, (), 0, 0)
     with recorded(records.folder.activity, Deed(What.ERASE, dataset=found[-1], kind="transfer")) as deed:
-        records.vault.handing.erase(found, leave_objects=records.folder.store().is_place_of(objects))
+        records.vault.handing.erase(found)
         count = records.catalogue.forget_datasets(found, now_ms())
         for dataset in found:
             _drop_pages(records, dataset)
@@ -92,7 +91,7 @@ def erase(
     """
     entry = transfers.transfer(steward.state, name)
     if entry is not None and entry.grantee == steward.organisation:
-        return _at_grantee(place, steward, objects, entry, passphrase)
+        return _at_grantee(place, steward, entry, passphrase)
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
     with alone(place), closing(GivingBook(place.giving, local)) as book:
         known = book.entry(name)
@@ -105,11 +104,9 @@ def erase(
         return _clear(place, book, objects, name)
 
 
-def _at_grantee(
-    place: HospitalFolder, steward: LedgerUser, objects: ObjectStore, entry: Transfer, passphrase: str | None
-) -> ErasedTransfer:
+def _at_grantee(place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None) -> ErasedTransfer:
     with open_records(place, passphrase) as records:
-        done = destroy(records, objects, entry.name, steward.ledger.genesis.first_chain)
+        done = destroy(records, entry.name, steward.ledger.genesis.first_chain)
         was_here = bool(done.datasets)
     if entry.status is Status.ERASED:
         return done

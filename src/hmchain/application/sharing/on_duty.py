@@ -108,7 +108,7 @@ class OnDuty(Redacted):
     def _erase(self, grant: Transfer) -> None:
         with open_records(self.at_node.hospital.folder, self.passphrase) as records:
             chain_id = self.at_node.ledger.genesis.first_chain
-            done = erasing.destroy(records, self.at_node.hospital.agent.objects, grant.name, chain_id)
+            done = erasing.destroy(records, grant.name, chain_id)
         self._erased.add(grant.name)
         if done.datasets:
             sign = f"a steward signs that it is gone: `hmchain share erase {grant.name}`"

@@ -14,10 +14,10 @@ from pathlib import Path
 from hmchain import files
 from hmchain.application.site import record_store
 from hmchain.application.site.keyring import Keyring, key_file
-from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.record_store import choose_record_store
 from hmchain.application.site.run import RunFolder
-from hmchain.errors import InputError, LedgerError
+from hmchain.errors import InputError, KeyMaterialError, LedgerError, StorageError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.plain import Progress
@@ -45,6 +45,12 @@ class AgentRunningError(InputError):
     """Another process acts as the hospital's agent."""
 
     code = "agent_running"
+
+
+class SharedPlaceError(InputError):
+    """A hospital's ciphertext is to lie where members exchange objects."""
+
+    code = "records_in_members_store"
 
 
 class RecordsInUseError(InputError):
@@ -259,8 +265,28 @@ class HospitalFolder:
         return StudyFolder(self.studies / name)
 
     def store(self) -> ObjectStore:
-        """The store of its ciphertext. Raises `RecordsSettingsError`, or what `ObjectStore.open` raises."""
-        return record_store.open_record_store(self.path)
+        """The store of its ciphertext.
+
+        Raises `RecordsSettingsError`, `SharedPlaceError`, or what `ObjectStore.open` raises.
+        """
+        store = record_store.open_record_store(self.path)
+        self.require_own(store)
+        return store
+
+    def require_own(self, store: ObjectStore) -> None:
+        """Raise `SharedPlaceError` if members exchange objects where a store lies.
+
+        One object would be several hospitals' there, and whoever erases a record deletes it.
+        """
+        members: ObjectStore | None = None
+        with suppress(InputError, StorageError, KeyMaterialError):  # one that does not open here is another
+            if self.node is not None:
+                members = exchanged_objects(self.node)
+            elif self.run is not None:
+                members = ObjectStore.directory(self.run.objects)
+        if members is not None and store.is_place_of(members):
+            what = f"the members' store is no place for records or a replica of {self.organisation}"
+            raise SharedPlaceError(what, "copy its objects to a place of the hospital's own, and name that instead")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,8 @@ class Erasure:
     """Dataset and number of the versions that had one of the records. Those that had a root have none any more."""
 
 
-def erase(
-    database: Database, store: ObjectStore, where: str, values: Sequence[str | int], *, leave_objects: bool = False
-) -> Erasure:
-    """Destroy the keys of records, then, unless objects are left, the ciphertext that was theirs alone.
+def erase(database: Database, store: ObjectStore, where: str, values: Sequence[str | int]) -> Erasure:
+    """Destroy the keys of records, then the ciphertext that was theirs alone.
 
     Raises an error of the object store if ciphertext cannot be deleted now: its keys are gone by then, and
     `finish_erasures` tries again.
@@ -36,7 +34,7 @@ def erase(
             "UPDATE versions SET kek = NULL, wrapped = NULL WHERE dataset = ? AND version = ?", versions
         )
         for blob in sorted({blob for _, _, blob in rows}):
-            _drop_if_unused(connection, blob, leave_object=leave_objects)
+            _drop_if_unused(connection, blob)
         if rows:
             connection.execute("INSERT INTO shreds DEFAULT VALUES")
     finish_erasures(database, store)
@@ -53,8 +51,7 @@ def finish_erasures(database: Database, store: ObjectStore) -> None:
             connection.executemany("UPDATE erased SET deleted = 1 WHERE digest = ?", [(each,) for each in doomed])
 
 
-def _drop_if_unused(connection: sqlite3.Connection, blob: int, *, leave_object: bool) -> None:
+def _drop_if_unused(connection: sqlite3.Connection, blob: int) -> None:
     unused = "id = ? AND NOT EXISTS (SELECT 1 FROM records WHERE blob = blobs.id)"
-    if not leave_object:
-        connection.execute(f"INSERT OR REPLACE INTO erased SELECT digest, 0 FROM blobs WHERE {unused}", (blob,))  # noqa: S608
+    connection.execute(f"INSERT OR REPLACE INTO erased SELECT digest, 0 FROM blobs WHERE {unused}", (blob,))  # noqa: S608
     connection.execute(f"DELETE FROM blobs WHERE {unused}", (blob,))  # noqa: S608

@@ -144,15 +144,14 @@ class Handing:
                 taken += 1
         return taken
 
-    def erase(self, datasets: Sequence[str], *, leave_objects: bool = False) -> int:
+    def erase(self, datasets: Sequence[str]) -> int:
         """Destroy the keys of all records of datasets, then their ciphertext; returns how many records there were.
 
-        `leave_objects` leaves ciphertext where it lies, since others keep theirs there.
         Raises as `Vault.erase`.
         """
         chosen = f"dataset IN ({', '.join('?' * len(datasets))})"
         values = tuple(datasets)
-        return erasure.erase(self._database, self._store, chosen, values, leave_objects=leave_objects).records
+        return erasure.erase(self._database, self._store, chosen, values).records
 
 
 def _of_before(dataset: str, version: int) -> VersionClosedError:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from fhir.resources.R4B.provenance import Provenance
 
+from hmchain.application.data import upkeep
 from hmchain.application.sharing.receiving import NotOfferedError, OtherDatasetError
 from hmchain.application.sharing.sending import NothingToGiveError, NotPermittedError, TransferNameError
 from hmchain.application.site.activity import What, read_lines
-from hmchain.application.site.hospital import read_records
+from hmchain.application.site.hospital import SharedPlaceError, read_records
 from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, Status
 from support.sharing_bed import GIVER, GRANTEE, REQUEST, SOURCES, SharingBed
 from support.sharing_bed import sharing as sharing
@@ -74,30 +75,21 @@ def test_a_second_transfer_sends_nothing_again_and_outlives_the_first(sharing: S
     assert sharing.contents(GRANTEE, received.version.dataset) == sharing.contents(GIVER, "head")
 
 
-def test_hospitals_that_keep_records_in_the_members_store_lose_nothing(sharing: SharingBed) -> None:
-    """Ciphertext that lay there before is the giver's own."""
+def test_no_hospital_keeps_its_records_where_members_exchange_objects(sharing: SharingBed) -> None:
+    """A grantee that erased one record, in whatever way, would delete the giver's."""
     sharing.fill("image")
-    sharing.share_store(GIVER)
     sharing.ask()
     given = sharing.give()
-    assert given.sent == 0
-    sharing.revoke(given.transfer)
-    sharing.erase(given.transfer, GIVER)
-    assert sharing.contents(GIVER, "head")
-
-
-def test_a_grantee_in_the_members_store_erases_no_ciphertext_of_the_giver(sharing: SharingBed) -> None:
-    """Both keep their records there, so that one object is what each reads."""
-    sharing.fill("image")
-    sharing.share_store(GIVER)
     sharing.share_store(GRANTEE)
-    sharing.ask()
-    given = sharing.give()
-    sharing.receive(given.transfer)
-    theirs = sharing.contents(GIVER, "head")
-    assert sharing.erase(given.transfer).records == len(theirs)
-    assert sharing.contents(GRANTEE, given.transfer) == {}
-    assert sharing.contents(GIVER, "head") == theirs
+    with pytest.raises(SharedPlaceError, match="no place for records"):
+        sharing.receive(given.transfer)
+    sharing.share_store(GIVER)
+    with pytest.raises(SharedPlaceError):
+        sharing.contents(GIVER, "head")
+    (sharing.folder(GIVER).path / "records.toml").unlink()
+    with read_records(sharing.folder(GIVER)) as records, pytest.raises(SharedPlaceError, match="replica"):
+        upkeep.mirror(records, str(sharing.bed.directory / "objects"))
+    assert sharing.contents(GIVER, "head")
 
 
 def test_nothing_is_put_back_for_a_transfer_that_is_over(sharing: SharingBed) -> None:
