@@ -18,13 +18,14 @@ from hmchain.application.security.account import account
 from hmchain.application.security.checking import require_earlier
 from hmchain.application.site import network as network_file
 from hmchain.application.site.contents import Kind, contents
+from hmchain.application.site.hospital import ACTIVITY
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import AuditError, HMChainError
 from hmchain.keys import SigningKey, StoredKey, WrappingKey, WrongPassphraseError, load_key
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import models
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members import anchors, membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
 from hmchain.ledger.engines.cometbft.audit import PartialLogError
@@ -141,6 +142,7 @@ class _Audit:
         }
         for kind in _OF_THE_STATE if report.unsigned else ():
             self._pass_over(found.pop(kind, []), f"blocks follow that no kept header signs, after {report.height - 1}")
+        found.setdefault(Kind.EVENTS, [])  # a log that is gone is missed, too
         for kind, check in checks.items():
             if kind in found:
                 with _findings(self._folder):
@@ -303,11 +305,17 @@ class _Audit:
         return key.parent.parent.name
 
     def _events(self, files: list[Path]) -> None:
+        gone = [path for path in self._logs_expected() if path not in files]
         with closing(BlockStore(self._ledger / BLOCKS, read_only=True)) as store:
-            for path in files:
+            for path in (*files, *gone):
                 account(log.read(path), anchored(self._state, store, path.parent.name), own=True)
                 require_earlier(path, f"the log of {path.parent.name}")
         self._held(files, "each event follows from the one before, and those that were anchored are the ledger's")
+
+    def _logs_expected(self) -> list[Path]:
+        """Where the logs lie of hospitals whose folders are here, and which anchored one."""
+        folders = sorted(path for path in RunFolder(self._folder).hospitals.glob("*") if path.is_dir())
+        return [path / ACTIVITY for path in folders if anchors.anchor(self._state, path.name) is not None]
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 

@@ -300,6 +300,16 @@ def test_a_log_that_was_cut_reordered_or_rewritten_ends_with_7(statement: str, o
     assert answer(capsys, "audit", "verify", "--dir", str(own), status=7)["error"]["code"] == "log_defect"
 
 
+def test_a_log_that_is_gone_ends_with_7(own: Path, capsys: Captured) -> None:
+    """Its members know that there was one; of a copy without the hospital's folder nothing is said."""
+    (own / "hospitals" / "a" / "activity.db").unlink()
+    for asked in ("events", "verify"):
+        found = answer(capsys, "audit", asked, "--dir", str(own), status=7)["error"]
+        assert found["code"] == "log_defect" and "ends with event 0, and event 6 was anchored" in found["what"]
+    shutil.rmtree(own / "hospitals")
+    assert answer(capsys, "audit", "verify", "--dir", str(own))["holds"]
+
+
 # -- anchors of its own hospital ---------------------------------------------------------------------------------------
 
 
