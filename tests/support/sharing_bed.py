@@ -205,8 +205,8 @@ class SharingBed:
     def receive(self, name: str, by: str = GRANTEE, **said: Any) -> ReceivedRecords:
         return receiving.receive(self.folder(by), self.steward(by), self.objects, name, **said)
 
-    def erase(self, name: str, by: str = GRANTEE) -> ErasedTransfer:
-        return erasing.erase(self.folder(by), self.steward(by), self.objects, name)
+    def erase(self, name: str, by: str = GRANTEE, **said: Any) -> ErasedTransfer:
+        return erasing.erase(self.folder(by), self.steward(by), self.objects, name, **said)
 
     def revoke(self, name: str, giver: str = GIVER) -> None:
         self.steward(giver).send(RevokeGrant(name, "misuse"))

@@ -37,7 +37,7 @@ class GrantRevoked(AboutTransfer, frozen=True, tag="transfer.revoked"):
 
 
 class ErasureConfirmed(AboutTransfer, frozen=True, tag="transfer.erased"):
-    """A steward of the grantee signed that nothing of it can be read there any more."""
+    """A steward of the grantee signed that nothing of it can be read there any more, or that its vault is lost."""
 
     person: str
     statement: str

@@ -36,7 +36,7 @@ def revoke(user: LedgerUser, name: str, reason: str) -> TransferView:
     if found.giver != user.organisation:
         raise NotGivenHereError(f"{found.giver} gave {name}, and {found.giver} alone takes it back", "ask them")
     body = RevokeGrant(name, reason)
-    if found.standing is Standing.ERASED or (found.reason and user.included(body) is None):
+    if found.standing in (Standing.ERASED, Standing.LOST) or (found.reason and user.included(body) is None):
         raise NotGivenHereError(
             f"{name} is over: {found.standing}", f"see what became of it: `hmchain share show {name}`"
         )

@@ -30,7 +30,7 @@ def _of_transfer(body: Record) -> str:
         case transfers.RevokeGrant():
             return f"take back what was given as {body.name} for good ({body.reason}): it is to be erased"
         case transfers.ConfirmErasure():
-            return f"sign that of {body.name} ({body.manifest.hex()[:12]}) {STATED.get(body.statement, body.statement)}"
+            return f"sign of {body.name} ({body.manifest.hex()[:12]}): {STATED.get(body.statement, body.statement)}"
     return ""
 
 
@@ -50,5 +50,6 @@ def _of_emergency(body: Record) -> str:
 STATED = {
     transfers.KEYS_DESTROYED: "no record can be read here any more: all its keys were destroyed",
     transfers.NEVER_OPENED: "nothing was ever opened here",
+    transfers.VAULT_LOST: "the vault that had its keys is lost: nobody destroyed them, and a copy of it opens them",
 }
 """What a receipt says, by its statement."""

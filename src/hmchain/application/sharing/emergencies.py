@@ -16,12 +16,11 @@ from hmchain.application.consent.usable import Use, UseKind, usable
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.applying import me, require_code
 from hmchain.application.sharing import receiving
-from hmchain.application.sharing.manifest import Terms, open_manifest, terms_of
+from hmchain.application.sharing.manifest import Terms
 from hmchain.application.sharing.receiving import ReceivedRecords
 from hmchain.application.sharing.sending import GivenRecords, Warrant, send
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.application.site.keyring import OpeningKeys
 from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode, padded
 from hmchain.clock import now_ms
 from hmchain.errors import InputError, StudyError
@@ -29,7 +28,6 @@ from hmchain.keys import Opener, Redacted, WrappedKey
 from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, is_name
 from hmchain.ledger.contracts.data import break_glass, datasets, transfers
 from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, Emergency, ReviewGlass
-from hmchain.ledger.contracts.data.transfers import ReceiveRecords
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.purposes import CLINICAL_CARE
 from hmchain.ledger.readers.rules import require_sharing
@@ -155,16 +153,9 @@ def receive(
     place: HospitalFolder, clinician: LedgerUser, objects: ObjectStore, name: str, passphrase: str | None = None
 ) -> Answered:
     """Take in what answers an emergency, as a dataset of its name. Raises as `receiving.receive`."""
-    entry = receiving.offered(clinician.state, clinician.organisation, name, clinician.ledger.now_ms())
-    terms = terms_of(clinician.ledger.genesis.first_chain, entry)
-    opened = open_manifest(objects, terms, entry, OpeningKeys(place.keys, lambda: passphrase))
-    if opened.head.records:
-        found = receiving.receive(place, clinician, objects, name, passphrase=passphrase)
-        return Answered(name, entry.giver, entry.dataset, found)
-    receiving.check_root(opened, clinician.state, entry)
-    if entry.status is transfers.Status.OFFERED:
-        clinician.send(ReceiveRecords(name, entry.manifest))
-    return Answered(name, entry.giver, entry.dataset, None)
+    found = receiving.receive(place, clinician, objects, name, passphrase=passphrase)
+    entry = transfers.require_transfer(clinician.state, name)
+    return Answered(name, entry.giver, entry.dataset, found if found.version.records else None)
 
 
 # -- at the giver ------------------------------------------------------------------------------------------------------

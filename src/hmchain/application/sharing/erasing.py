@@ -21,7 +21,14 @@ from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, load_key
 from hmchain.ledger.contracts.data import transfers
-from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, NEVER_OPENED, ConfirmErasure, Status, Transfer
+from hmchain.ledger.contracts.data.transfers import (
+    KEYS_DESTROYED,
+    NEVER_OPENED,
+    VAULT_LOST,
+    ConfirmErasure,
+    Status,
+    Transfer,
+)
 from hmchain.ledger.state import State
 from hmchain.records.objects import ObjectStore
 
@@ -30,6 +37,12 @@ class NothingErasableError(InputError):
     """A transfer of that name has nothing here that could be erased."""
 
     code = "no_such_transfer_here"
+
+
+class NotInVaultError(InputError):
+    """What the ledger says was received is not in this vault, so that none of its keys can be destroyed here."""
+
+    code = "not_in_this_vault"
 
 
 @dataclass(frozen=True)
@@ -83,15 +96,22 @@ def _drop_pages(records: Records, dataset: str) -> None:
 
 
 def erase(
-    place: HospitalFolder, steward: LedgerUser, objects: ObjectStore, name: str, passphrase: str | None = None
+    place: HospitalFolder,
+    steward: LedgerUser,
+    objects: ObjectStore,
+    name: str,
+    passphrase: str | None = None,
+    *,
+    is_lost: bool = False,
 ) -> ErasedTransfer:
     """End a transfer at this hospital; of its grantee's steward the receipt goes on the ledger, unless it is there.
 
-    Raises `NothingErasableError`, what `destroy` and `clear` raise, or what the ledger refuses.
+    Where nothing of it is here, though it was received, the steward says that the vault which had it `is_lost`.
+    Raises `NothingErasableError`, `NotInVaultError`, what `destroy` raises, or what the ledger refuses.
     """
     entry = transfers.transfer(steward.state, name)
     if entry is not None and entry.grantee == steward.organisation:
-        return _at_grantee(place, steward, entry, passphrase)
+        return _at_grantee(place, steward, entry, passphrase, is_lost=is_lost)
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
     with alone(place), closing(GivingBook(place.giving, local)) as book:
         known = book.entry(name)
@@ -104,13 +124,19 @@ def erase(
         return _clear(place, book, objects, name)
 
 
-def _at_grantee(place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None) -> ErasedTransfer:
+def _at_grantee(
+    place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None, *, is_lost: bool
+) -> ErasedTransfer:
     with open_records(place, passphrase) as records:
         done = destroy(records, entry.name, steward.ledger.genesis.first_chain)
         was_here = bool(done.datasets)
     if entry.status is Status.ERASED:
         return done
-    statement = KEYS_DESTROYED if was_here or entry.received_ms else NEVER_OPENED
+    if entry.received_ms and not was_here and not is_lost:
+        what = f"{entry.name} was received, and is not in this vault: an older copy may lie in its place"
+        hint = f"put the vault back that has it; if it is lost: `hmchain share erase {entry.name} --vault-lost`"
+        raise NotInVaultError(what, hint)
+    statement = KEYS_DESTROYED if was_here else VAULT_LOST if is_lost else NEVER_OPENED
     evidence = digest("hmchain erasure", entry.manifest, *(each.encode() for each in done.datasets))
     steward.send(ConfirmErasure(entry.name, entry.manifest, statement, evidence))
     return ErasedTransfer(entry.name, done.datasets, done.records, 0, statement)

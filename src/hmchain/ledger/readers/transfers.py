@@ -31,6 +31,8 @@ class Standing(StrEnum):
     OVERDUE = "overdue"
     """So is that receipt."""
     ERASED = "erased"
+    LOST = "lost"
+    """Its grantee lost the vault that had it: no key was destroyed."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def listed(state: State, organisation: str = "") -> tuple[TransferView, ...]:
 
 
 _ORDER = (
-    Standing.OVERDUE, Standing.TO_ERASE, Standing.OFFERED, Standing.WAITS, Standing.RECEIVED, Standing.ERASED,
+    Standing.OVERDUE, Standing.TO_ERASE, Standing.OFFERED, Standing.WAITS, Standing.RECEIVED, Standing.LOST,
+    Standing.ERASED,
 )  # fmt: skip
 
 
@@ -118,7 +121,7 @@ def view(state: State, entry: Transfer) -> TransferView:
 
 def _standing(entry: Transfer, due_ms: int | None, time_ms: int, *, usable: bool) -> Standing:
     if entry.status is transfers.Status.ERASED:
-        return Standing.ERASED
+        return Standing.LOST if entry.statement == transfers.VAULT_LOST else Standing.ERASED
     if due_ms is not None:
         return Standing.OVERDUE if time_ms > due_ms else Standing.TO_ERASE
     if not usable:

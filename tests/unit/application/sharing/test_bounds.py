@@ -10,14 +10,20 @@ import pytest
 
 from hmchain.application.data import datasets, export, extraction, preparation, publication, received
 from hmchain.application.data.received import GrantOverError, OthersDataError
+from hmchain.application.sharing.emergencies import Sought
+from hmchain.application.sharing.erasing import NotInVaultError
 from hmchain.application.sharing.sending import NotPermittedError
 from hmchain.application.site.hospital import Records, open_records
 from hmchain.clock import DAY_MS, now_ms
-from hmchain.ledger.contracts.data.transfers import Status
+from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, VAULT_LOST, Status
+from hmchain.ledger.readers import transfers as reader
+from hmchain.ledger.readers.transfers import Standing
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
 from support.sharing_bed import GIVER, GRANTEE, SharingBed
 from support.sharing_bed import sharing as sharing
+from support.ward_bed import Ward
+from support.ward_bed import ward as ward
 
 TAKEN, MADE = "from-east", "made"
 
@@ -110,6 +116,44 @@ def test_what_was_made_of_it_is_erased_with_it(taken: SharingBed) -> None:
     assert erased.datasets == (TAKEN, MADE)
     assert taken.contents(GRANTEE, MADE) == {} == taken.contents(GRANTEE, TAKEN)
     assert taken.transfer("relapse-east").status is Status.ERASED
+
+
+def put_back(sharing: SharingBed, former: Path) -> None:
+    """An old copy of the grantee's folder takes its place."""
+    place = sharing.folder(GRANTEE).path
+    shutil.rmtree(place)
+    shutil.copytree(former, place)
+
+
+def test_an_older_copy_of_its_folder_gives_no_grantee_a_receipt(sharing: SharingBed) -> None:
+    """Keys that are not here were not destroyed here; a vault that is lost is said to be lost."""
+    sharing.fill("image")
+    sharing.ask()
+    with open_records(sharing.folder(GRANTEE)):
+        former = Path(shutil.copytree(sharing.folder(GRANTEE).path, sharing.asking.place / "former"))
+    sharing.receive(sharing.give().transfer)
+    put_back(sharing, former)
+    sharing.revoke("relapse-east")
+    with pytest.raises(NotInVaultError, match="older copy"):
+        sharing.erase("relapse-east")
+    assert sharing.transfer("relapse-east").status is Status.REVOKED
+    assert sharing.erase("relapse-east", is_lost=True).receipt == VAULT_LOST
+    assert reader.transfer(sharing.bed.state, "relapse-east").standing is Standing.LOST
+
+
+@pytest.mark.parametrize("number", ["MRN-1", "MRN-77"])
+def test_nor_of_what_an_emergency_brought(ward: Ward, number: str) -> None:
+    """Nothing for a patient who is not known is received too: its receipt looks the same."""
+    with open_records(ward.folder(GRANTEE)):
+        former = Path(shutil.copytree(ward.folder(GRANTEE).path, ward.asking.place / "former"))
+    ward.answer(ward.need(Sought(number, "")))
+    ward.taken()
+    received = Path(shutil.copytree(ward.folder(GRANTEE).path, ward.asking.place / "received"))
+    put_back(ward, former)
+    with pytest.raises(NotInVaultError):
+        ward.erase("night")
+    put_back(ward, received)
+    assert ward.erase("night", is_lost=True).receipt == KEYS_DESTROYED, "since it is here"
 
 
 def test_a_grantee_without_a_ledger_beside_its_records_uses_nothing(taken: SharingBed) -> None:

@@ -69,14 +69,21 @@ def receive(
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain share erase relapse-east"))
-def erase(name: TransferArgument, node: PersonOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
+def erase(
+    name: TransferArgument,
+    lost: Annotated[
+        bool, typer.Option("--vault-lost", help="Sign that the vault which had it is lost, where it is not here.")
+    ] = False,
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
     """Steward: destroy what came by a transfer, and what was made of it, and sign that it is gone.
 
     At its giver: clear what lies in the members' store for a transfer that is over.
     """
     with open_steward(node, yes=yes) as user:
         confirm(f"Destroy what is here of {name}, for good?", yes=yes)
-        done = erasing.erase(locate(node), user, exchanged_objects(NodeFolder(node)), name, passphrase())
+        done = erasing.erase(locate(node), user, exchanged_objects(NodeFolder(node)), name, passphrase(), is_lost=lost)
     output.show(done, _show_erased)
 
 

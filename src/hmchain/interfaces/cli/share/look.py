@@ -114,4 +114,5 @@ _STANDS = {
     Standing.TO_ERASE: "over, and to be erased",
     Standing.OVERDUE: "OVER, AND ITS ERASURE IS OVERDUE",
     Standing.ERASED: "erased, by its receipt",
+    Standing.LOST: "LOST with its grantee's vault: no key was destroyed",
 }

@@ -30,10 +30,10 @@ GRANTS_MAX = 64
 ERASE_DAYS = 7
 """Within so many days after its end a grant's records are erased and the receipt is signed."""
 REVOKE_REASONS = ("consent", "error", "misuse", "policy", "security", "other")
-KEYS_DESTROYED, NEVER_OPENED = "keys-destroyed", "never-opened"
-STATEMENTS = (KEYS_DESTROYED, NEVER_OPENED)
-"""What a steward says who confirms an erasure: the keys of all records were destroyed, so that no copy of a ciphertext
-opens any more; or nothing was ever opened here."""
+KEYS_DESTROYED, NEVER_OPENED, VAULT_LOST = "keys-destroyed", "never-opened", "vault-lost"
+STATEMENTS = (KEYS_DESTROYED, NEVER_OPENED, VAULT_LOST)
+"""What a steward says who ends a transfer: the keys of all records were destroyed, so that no copy of a ciphertext
+opens any more; or nothing was ever opened here; or the vault that had the keys is lost, and a copy of it opens them."""
 
 
 class Status(StrEnum):
@@ -360,12 +360,12 @@ def take_back(context: Context, entry: Transfer, reason: str) -> None:
 
 
 def _confirm(context: Context, body: ConfirmErasure) -> None:
-    """What was received was opened, so a receipt of it says that keys were destroyed."""
+    """What was received was opened, so no receipt of it says that it was not."""
     context.require_role(STEWARD)
     entry = _of_grantee(context, body)
     require(entry.status is not Status.ERASED, "already_erased")
     require(body.statement in STATEMENTS, "bad_statement")
-    require(body.statement == KEYS_DESTROYED or not entry.received_ms, "bad_statement")
+    require(body.statement != NEVER_OPENED or not entry.received_ms, "bad_statement")
     if body.evidence:
         require_digest(body.evidence)
     erased = replace(
