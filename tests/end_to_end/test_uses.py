@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.consent.persons import persons_of
 from hmchain.application.consent.study_cohorts import StudyCohorts
-from hmchain.application.consent.usable import Use, UseKind, persons_of, usable
+from hmchain.application.consent.usable import Use, UseKind, usable
 from hmchain.application.data import uses
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import asking
@@ -112,7 +113,7 @@ def test_a_patient_is_told_in_which_rounds_records_of_theirs_were_used(steward: 
         everybody = usable(records, DATASET, 1, Use(UseKind.TRAIN, recipients=("H",)), 0)
         for round_ in (1, 2, 3):
             cohorts.note(STUDY, round_, everybody.stamp, persons_of(records, everybody), DATASET, 1, 0)
-        cohorts.note("other", 1, bytes(32), [bytes(32)], DATASET, 1, 0)
+        cohorts.note("other", 1, bytes(32), {bytes(32): ()}, DATASET, 1, 0)
     said = [{"study": STUDY, "dataset": DATASET, "version": 1, "first": 1, "last": 3, "last_ms": 0}]
     for who in ([entry["subject"]], [NUMBER, "--issuer", "H"]):
         assert answer(steward.capsys, *_ask(steward, *who, *keys))["rounds"] == said

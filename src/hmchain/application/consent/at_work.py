@@ -5,11 +5,12 @@ The catalogue is opened for the question alone: commands of people change it mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from hmchain.application.consent.persons import persons_of
 from hmchain.application.consent.study_cohorts import StudyCohorts
-from hmchain.application.consent.usable import Usable, Use, persons_of, usable
+from hmchain.application.consent.usable import Usable, Use, usable
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.errors import DataError
 from hmchain.keys import SecretKey
@@ -42,7 +43,7 @@ class AtWork:
         """Write down whose records a round of a study uses, before it does. Raises `StudyCohortsError`."""
         cohorts = StudyCohorts(self._folder.study_cohorts)
         try:
-            persons: frozenset[bytes] = frozenset()
+            persons: Mapping[bytes, frozenset[bytes]] = {}
             if not cohorts.knows(found.stamp):
                 with self._records() as records:
                     persons = persons_of(records, found)

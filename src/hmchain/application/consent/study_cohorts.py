@@ -6,7 +6,7 @@ results that are to be released would tell of few patients by their difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +25,8 @@ CREATE INDEX IF NOT EXISTS cohorts_by_person ON cohorts (person);
 CREATE TABLE IF NOT EXISTS rounds (
     study TEXT NOT NULL, round INTEGER NOT NULL, stamp BLOB NOT NULL, dataset TEXT NOT NULL, version INTEGER NOT NULL,
     at_ms INTEGER NOT NULL, PRIMARY KEY (study, round, stamp)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS names (
+    person BLOB NOT NULL, name BLOB NOT NULL, PRIMARY KEY (person, name)) WITHOUT ROWID;
 COMMIT;
 """
 
@@ -66,11 +68,23 @@ class StudyCohorts:
         return bool(self._file.query("SELECT 1 FROM cohorts WHERE stamp = ? LIMIT 1", (stamp,)))
 
     def note(
-        self, study: str, round_: int, stamp: bytes, persons: Iterable[bytes], dataset: str, version: int, at_ms: int
+        self,
+        study: str,
+        round_: int,
+        stamp: bytes,
+        persons: Mapping[bytes, Iterable[bytes]],
+        dataset: str,
+        version: int,
+        at_ms: int,
     ) -> None:
-        """Write down whose records a round uses, before it does; `persons` are those of a cohort that is new."""
+        """Write down whose records a round uses, before it does.
+
+        `persons` are those of a cohort that is new, each with the other names by which the person may be met.
+        """
         with self._file.transaction() as database:
             database.executemany("INSERT OR IGNORE INTO cohorts VALUES (?, ?)", ((stamp, each) for each in persons))
+            named = ((person, name) for person, names in persons.items() for name in names)
+            database.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", named)
             values = (study, round_, stamp, dataset, version, at_ms)
             database.execute("INSERT OR IGNORE INTO rounds VALUES (?, ?, ?, ?, ?, ?)", values)
 
@@ -85,6 +99,16 @@ class StudyCohorts:
             WHERE r.study = ? ORDER BY r.stamp"""
         rows = groupby(self._file.query(sql, (study,)), key=itemgetter(0))
         return frozenset(frozenset(person for _, person in found) for _, found in rows)
+
+    def rounds(self, study: str) -> frozenset[int]:
+        """The rounds of a study that are written down."""
+        return frozenset(
+            number for (number,) in self._file.query("SELECT DISTINCT round FROM rounds WHERE study = ?", (study,))
+        )
+
+    def names(self) -> frozenset[tuple[bytes, bytes]]:
+        """All persons with the other names by which they may be met."""
+        return frozenset(self._file.query("SELECT person, name FROM names"))
 
     def sizes(self, study: str) -> dict[int, int]:
         """How many persons' records each round of a study used; of a round that was tried again the last time."""
@@ -121,12 +145,22 @@ def persons_used(place: HospitalFolder, study: str) -> frozenset[bytes]:
         return found.persons(study)
 
 
-def cohorts_used(place: HospitalFolder, study: str) -> frozenset[frozenset[bytes]]:
-    """As `persons_used`, by what each round and attempt used: who withdrew meanwhile is in some alone."""
+@dataclass(frozen=True)
+class CohortsUsed:
+    """Whom a study used at a hospital, by what each round and attempt used: who withdrew meanwhile is in some alone."""
+
+    rounds: frozenset[int] = frozenset()
+    cohorts: frozenset[frozenset[bytes]] = frozenset()
+    names: frozenset[tuple[bytes, bytes]] = frozenset()
+    """Persons, of any study, with the other names by which they may be met."""
+
+
+def cohorts_used(place: HospitalFolder, study: str) -> CohortsUsed:
+    """As `persons_used`, by round."""
     if not place.study_cohorts.exists():
-        return frozenset()
+        return CohortsUsed()
     with closing(StudyCohorts(place.study_cohorts)) as found:
-        return found.cohorts(study)
+        return CohortsUsed(found.rounds(study), found.cohorts(study), found.names())
 
 
 def rounds_used(place: HospitalFolder, persons: Iterable[bytes]) -> list[RoundsUsed]:

@@ -144,25 +144,7 @@ def basis_of(records: Records, dataset: str) -> DatasetBasis:
     return DatasetBasis(Basis.CONSENT if by_consent else Basis.OPT_OUT, purposes)
 
 
-def persons_of(records: Records, found: Usable) -> frozenset[bytes]:
-    """Whose the usable records are: keyed digests that are the same in all projects, and name nobody.
-
-    Of a patient whose number is not kept the pseudonym is digested, of what is nobody's the record's id.
-    """
-    catalogue = records.catalogue
-    made, people = _pseudonyms(records, found.dataset), catalogue.patients.people()
-    by_subject = {
-        pseudonyms.alone(person): people.lasting(person)
-        for person in catalogue.patients.persons()
-        for pseudonyms in made.values()
-    }
-    persons = {by_subject.get(each) or catalogue.opt_outs.of_subject(each).digest for each in found.subjects}
-    owners = records.vault.owners(found.dataset, found.version)
-    alone = (record for record in found.records if not owners.get(record))
-    return frozenset(persons | {catalogue.opt_outs.of_record(record).digest for record in alone})
-
-
-def _pseudonyms(records: Records, dataset: str) -> dict[str, Pseudonyms]:
+def pseudonyms_of(records: Records, dataset: str) -> dict[str, Pseudonyms]:
     """Those of a dataset's project; of one that the catalogue does not know, of all projects, or of none."""
     projects, entry = records.catalogue.projects, records.catalogue.dataset(dataset)
     if entry is not None:
@@ -193,7 +175,7 @@ class _Asking:
         self._records, self._dataset, self._version = records, dataset, version
         self._asked = Asked(use, at_ms, organisations=read_organisations(records.folder.path))
         self.basis = basis_of(records, dataset).basis
-        self._pseudonyms = _pseudonyms(records, dataset)
+        self._pseudonyms = pseudonyms_of(records, dataset)
         self._left_out = [
             catalogue.opt_outs.left_out(each, catalogue.optout_lists) for each in self._pseudonyms.values()
         ]

@@ -78,7 +78,7 @@ class ReleaseAnswers(Redacted):
         try:
             found = measured.result()
             if found.is_clear and not found.differences:
-                deciding.grant(user, self.place, found)
+                deciding.grant(user, self.place, found, self.passphrase)
                 self.say(f"release {name}: this hospital's policy and checks let it leave")
                 return
             deciding.refuse(user, found.view, DISCLOSURE, found.evidence)

@@ -10,22 +10,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.consent.study_cohorts import cohorts_used
+from hmchain.application.consent import persons
 from hmchain.application.disclosure import evidence as evidence_files
-from hmchain.application.disclosure.differencing import Cohort, Difference
+from hmchain.application.disclosure.differencing import Difference
 from hmchain.application.disclosure.evidence import Evidence, EvidenceFileError, Found
 from hmchain.application.disclosure.gathering import gather
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.models import export
-from hmchain.application.releases import register
+from hmchain.application.releases import guard, register
 from hmchain.application.releases.asking import ReleaseArgumentError
-from hmchain.application.releases.register import ReleasedCohorts
+from hmchain.application.releases.guard import Guard
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.errors import DataError, StorageError, StudyError
-from hmchain.ledger.contracts.data import datasets, queries
-from hmchain.ledger.contracts.learning import counting, releases, studies
-from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision, Status
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.clock import now_ms
+from hmchain.errors import DataError, StudyError
+from hmchain.ledger.contracts.learning import releases
+from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.releases import MODEL, ReleaseView, release
@@ -39,18 +38,6 @@ class DisclosureError(DataError):
     """What is to leave would tell of a few people of this hospital."""
 
     code = "disclosure"
-
-
-class NoCohortError(DataError):
-    """It is not known whose records are in what is to leave."""
-
-    code = "no_cohort"
-
-
-class CohortsLostError(StorageError):
-    """The ledger has a release that a hospital let leave, and the hospital does not know whose records are in it."""
-
-    code = "cohorts_lost"
 
 
 class NotInReleaseError(StudyError):
@@ -110,10 +97,14 @@ def case(
         _have_model(place, state, view, passphrase)
         found = gather(place, ledger, view.study, view.artefact, passphrase, progress)
     with register.opened(place.released_cohorts) as cohorts:
-        _complete(cohorts, place, state)
-        over, fewest = _over(state, place.organisation, cohorts.known()), least(state, view, place.organisation)
-        differences = cohorts.differences(_cohorts(place, state, view), view.study, over, fewest)
+        differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
+    fewest = guard.least(state, view, place.organisation)
     return Case(view, found, differences, fewest, place.study(view.study).evidence_page)
+
+
+def guard_of(place: HospitalFolder, passphrase: str | None) -> Guard:
+    """The hospital's guard, by what it knows now. Raises as `persons.known`."""
+    return Guard(place, persons.known(place, passphrase))
 
 
 def _have_model(place: HospitalFolder, state: State, view: ReleaseView, passphrase: str | None) -> None:
@@ -135,28 +126,30 @@ def kept_evidence(place: HospitalFolder, view: ReleaseView) -> Evidence | None:
     return None
 
 
-def grant(user: LedgerUser, place: HospitalFolder, found: Case, *, weighed: bool = False) -> ReleaseView:
+def grant(
+    user: LedgerUser, place: HospitalFolder, found: Case, passphrase: str | None = None, *, weighed: bool = False
+) -> ReleaseView:
     """Steward: let it leave. `weighed` says that what the evidence saw, or could not see, was read.
 
-    Raises `DisclosureError`, `WeighEvidenceError`, and what a refusal raises.
+    Raises `DisclosureError`, `WeighEvidenceError`, as `Guard.admit`, and what a refusal raises.
     """
-    view = found.view
+    view, own = found.view, place.organisation
     if not weighed and not found.is_clear:
         what = f"the evidence on {view.release} wants to be weighed: {', '.join(found.weighed)}"
         raise WeighEvidenceError(what, f"read it: `hmchain release evidence {view.release}`")
     with register.opened(place.released_cohorts) as cohorts:
-        state = user.state
-        over = _over(state, place.organisation, cohorts.known())
-        used, fewest = _cohorts(place, state, view), least(state, view, place.organisation)
-        if differences := cohorts.admit(used, view.study, over, fewest, user.ledger.now_ms()):
+        if differences := guard_of(place, passphrase).admit(cohorts, user.state, view, user.ledger.now_ms()):
             raise refused(view, differences)
         body = DecideRelease(view.release, view.asked, Decision.GRANTED, "", found.evidence.digest)
         try:
             user.send(body)
         except RefusedTransactionError:
-            if releases.word(user.state, view.release, place.organisation) is None:
+            said = releases.word(user.state, view.release, own)
+            if said is None or said.decision is Decision.REFUSED:
                 cohorts.drop(view.release)
             raise
+        if (said := releases.word(user.state, view.release, own)) is not None:
+            cohorts.arrived(view.release, said.height)
     return release(user.state, view.release)
 
 
@@ -175,85 +168,6 @@ def refused(view: ReleaseView, differences: tuple[Difference, ...]) -> Disclosur
     said = "; ".join(map(str, differences[:3]))
     what = f"{view.kind} {view.study} would tell of a few people of this hospital: {said}"
     return DisclosureError(what, f"say no: `hmchain release refuse {view.release} --reason {DISCLOSURE}`")
-
-
-def least(state: State, view: ReleaseView, organisation: str) -> int:
-    """The fewest people of whom something that leaves may tell, by the hospital's policy; at least 10."""
-    use = studies.require_study(state, view.study).spec.use(organisation)
-    return counting.people_min(state, organisation, use.dataset)
-
-
-def _complete(cohorts: ReleasedCohorts, place: HospitalFolder, state: State) -> None:
-    """Write down anew what the hospital let leave, as the ledger has it, where a file from a backup lacks it.
-
-    Raises `CohortsLostError` where it is not known any more whose records are in it.
-    """
-    lost = [release(state, name) for name in granted(state, place.organisation) if name not in cohorts.known()]
-    for view in lost:
-        try:
-            cohorts.put(_cohorts(place, state, view), view.study, view.time_ms)
-        except NoCohortError as error:
-            what = f"{place.released_cohorts} does not know whose records are in {view.release}, which left"
-            hint = "restore it, or cohorts.db, from a later backup: without them no difference can be seen"
-            raise CohortsLostError(what, hint) from error
-
-
-def granted(state: State, organisation: str) -> list[str]:
-    """All that a hospital let leave, or does as far as it goes, and that nobody withdrew."""
-    return [
-        each.name
-        for each in releases.releases(state)
-        if organisation in each.hospitals
-        and each.status is not Status.WITHDRAWN
-        and _says_yes(state, each.name, organisation)
-    ]
-
-
-def _says_yes(state: State, name: str, organisation: str) -> bool:
-    said = releases.word(state, name, organisation)
-    return said is not None and said.decision is not Decision.REFUSED
-
-
-def _over(state: State, organisation: str, known: list[str]) -> set[str]:
-    """Of those that are written down, what did not leave: withdrawn, or refused here since."""
-    found = ((name, releases.release(state, name), releases.word(state, name, organisation)) for name in known)
-    return {
-        name
-        for name, entry, said in found
-        if (entry is not None and entry.status is Status.WITHDRAWN)
-        or (said is not None and said.decision is Decision.REFUSED)
-    }
-
-
-def _cohorts(place: HospitalFolder, state: State, view: ReleaseView) -> list[Cohort]:
-    """The hospital's people in what is to leave, of each round and attempt that may be in it.
-
-    The same question gets the number that it got, whoever withdrew since: so a count may be of whom an earlier one
-    counted. Raises `NoCohortError` where they were not written down.
-    """
-    own = cohorts_used(place, view.study)
-    found = own.union(*(cohorts_used(place, name) for name in _same_statement(state, view.study, place.organisation)))
-    if not own:
-        what = f"{place.organisation} did not write down whose records {view.study} used: it ran before that was done"
-        raise NoCohortError(what, "no difference can be seen without it: have the study run anew, and release that")
-    return [Cohort(view.release, persons) for persons in sorted(found, key=sorted)]
-
-
-def _same_statement(state: State, study: str, organisation: str) -> list[str]:
-    """The counts in which a hospital says the very number that it says in this one; none beside a model."""
-    wanted = _statement(state, studies.require_study(state, study), organisation)
-    if wanted is None:
-        return []
-    return [each.spec.name for each in studies.studies(state) if _statement(state, each, organisation) == wanted]
-
-
-def _statement(state: State, study: Study, organisation: str) -> bytes | None:
-    spec = study.spec
-    if not spec.is_count or organisation not in spec.participants:
-        return None
-    use = spec.use(organisation)
-    version = datasets.version(state, organisation, use.dataset, use.version)
-    return queries.statement(queries.plan_of(spec.training), organisation, version.root) if version else None
 
 
 def _require_asked(view: ReleaseView, organisation: str) -> None:

@@ -61,13 +61,13 @@ def measure(
     return found
 
 
-def grant(prepared: Prepared, consortium: Consortium, measured: dict[str, Case]) -> None:
+def grant(prepared: Prepared, consortium: Consortium, measured: dict[str, Case], passphrase: str | None) -> None:
     """Have every steward say yes, each with the hospital's own evidence, unless its guard says no."""
     for hospital, found in measured.items():
         said = releases.word(consortium.ledger.state, prepared.study, hospital)
         if said is None or said.decision is not Decision.GRANTED:
             place = locate(prepared.folder.hospitals / hospital)
-            deciding.grant(_steward(consortium, hospital), place, found, weighed=True)
+            deciding.grant(_steward(consortium, hospital), place, found, passphrase, weighed=True)
 
 
 def write(prepared: Prepared, passphrase: str | None) -> None:

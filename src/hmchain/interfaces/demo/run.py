@@ -279,7 +279,7 @@ def _release(
     with stages("measure what the model tells"), story.progress("measuring what the model tells") as report:
         part = joined(report, releasing.PARTS * len(prepared.names))
         measured = releasing.measure(prepared, consortium, compared, passphrase, part)
-    releasing.grant(prepared, consortium, measured)
+    releasing.grant(prepared, consortium, measured, passphrase)
     consortium.anchor_logs()
     _seal(stage, story)
     releasing.write(prepared, passphrase)

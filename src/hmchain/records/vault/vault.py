@@ -261,6 +261,15 @@ class Vault:
         chosen = "SELECT record, subject FROM records WHERE dataset = ? AND version = ? ORDER BY record"
         return dict(self._database.query(chosen, (dataset, version)))
 
+    def contents(self, dataset: str, version: int) -> dict[str, bytes]:
+        """A keyed digest of each record's content, by record id: equal contents of this vault have equal ones.
+
+        Of what an earlier format left there may be none.
+        """
+        chosen = """SELECT r.record, b.content FROM records r JOIN blobs b ON b.id = r.blob
+            WHERE r.dataset = ? AND r.version = ? AND b.content IS NOT NULL"""
+        return dict(self._database.query(chosen, (dataset, version)))
+
     def has(self, dataset: str, version: int, record: str) -> bool:
         """Tell whether a version has a record; its ciphertext is not looked at."""
         chosen = "SELECT 1 FROM records WHERE dataset = ? AND version = ? AND record = ?"

@@ -62,7 +62,7 @@ def grant(
             question = f"The evidence wants to be weighed ({output.listed(found.weighed)}). {question}"
         confirm(question, yes=yes, about=lambda: views.show_case(found))
         place = export.locate(node).hospital
-        done = deciding.grant(steward, place, found, weighed=weighed or not yes)
+        done = deciding.grant(steward, place, found, passphrase(), weighed=weighed or not yes)
     output.tell(done, _granted(done, steward.organisation))
 
 

@@ -267,13 +267,26 @@ def count_artefact(study: str, plan: bytes, root: bytes, hospitals: Sequence[str
 
 def contributors(state: State, study: Study) -> tuple[str, ...]:
     """The hospitals whose records are in what a study made, in order: of all its accepted rounds, class counts too."""
-    made, found = models.model(state, study.spec.name), set[str]()
-    for number in range((made.round if made is not None else 0) + 1):
-        entry = rounds.round_(state, study.spec.name, number)
-        found |= _summed(entry)
+    found = set[str]()
+    for number in _made_by(state, study):
+        found |= _summed(rounds.round_(state, study.spec.name, number))
         if len(found) == len(study.spec.uses):  # nearly always after the first
             break
     return tuple(name for name in study.spec.participants if name in found)
+
+
+def rounds_with(state: State, study: Study, organisation: str) -> frozenset[int]:
+    """The accepted rounds of what a study made in which a hospital's records are."""
+    name = study.spec.name
+    return frozenset(
+        number for number in _made_by(state, study) if organisation in _summed(rounds.round_(state, name, number))
+    )
+
+
+def _made_by(state: State, study: Study) -> range:
+    """The rounds that what a study made is of."""
+    made = models.model(state, study.spec.name)
+    return range((made.round if made is not None else 0) + 1)
 
 
 def _summed(entry: Round | None) -> set[str]:
