@@ -28,7 +28,7 @@ from hmchain.ledger.contracts.members import anchors
 from hmchain.ledger.contracts.members.anchors import Anchor, AnchorLog, RestoreLog
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.engines.ledger import RefusedTransactionError, Signer
-from hmchain.ledger.readers.anchored import anchored
+from hmchain.ledger.readers.anchored import AnchoredLog, anchored
 from hmchain.ledger.readers.rules import require_sharing
 from hmchain.plain import Progress
 
@@ -61,17 +61,30 @@ def anchor(user: LedgerUser, folder: NodeFolder, *, after_loss: bool = False) ->
     require_sharing(user.state, "anchoring a log takes")
     with closing(BlockStore(folder.blocks, read_only=True)) as store:
         known = anchored(user.state, store, user.organisation)
-    lines = {each.number: each.link for each in checked(log.read(log_of(folder)), {}, "the log")}
-    size = max(lines, default=0)
-    fitting = [each.size for each in known.anchors if lines.get(each.size) == each.head]
-    if len(fitting) < len(known.anchors) and not after_loss:
+    size, head, kept = _examined(folder, known)
+    fits = kept == (known.last.size if known.last is not None else 0)
+    if not fits and not after_loss:
         raise LogDefectError(OTHER_LOG, "`hmchain audit events` says where; compare it with a backup")
-    if not size or (known.last is not None and (size == known.last.size or after_loss) and known.last.size in fitting):
+    if not size or (fits and (after_loss or size == kept)):
         raise NothingToAnchorError("the log is anchored to its end", "nothing to do")
-    user.send(RestoreLog(max(fitting, default=0), size, lines[size]) if after_loss else AnchorLog(size, lines[size]))
+    user.send(AnchorLog(size, head) if fits else RestoreLog(kept, size, head))
     found = anchors.anchor(user.state, user.organisation)
     assert found is not None
     return found
+
+
+def _examined(folder: NodeFolder, known: AnchoredLog) -> tuple[int, bytes, int]:
+    """Length and last link of a log, and how much of it is what was anchored, up to the first anchor that misfits.
+
+    Somebody else may have anchored what misfits, with a stolen key, and the log's own agent what comes after it.
+    """
+    size, head, misfits = 0, b"", dict(known.heads)
+    for each in checked(log.read(log_of(folder)), {}, known.organisation):
+        size, head = each.number, each.link
+        if misfits.get(size) == head:
+            del misfits[size]
+    first = min(misfits, default=None)
+    return size, head, max((each for each in known.heads if first is None or each < first), default=0)
 
 
 def newest_anchor(user: LedgerUser, folder: NodeFolder) -> Anchor:

@@ -21,9 +21,11 @@ from fhir.resources.R4B.auditevent import AuditEvent
 from hmchain.application.governance import bundling
 from hmchain.application.node import bundle
 from hmchain.application.security import fhir, log
+from hmchain.application.security.checking import LogDefectError
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.node import NodeFolder
+from hmchain.interfaces.cli import show_events
 from hmchain.interfaces.cli.main import main
 from hmchain.ledger.contracts.members.anchors import AnchorLog, RestoreLog
 from hmchain.ledger.engines.ledger import RefusedTransactionError
@@ -352,6 +354,23 @@ def test_another_log_that_its_own_hospital_anchored_is_found(tmp_path: Path, cap
     shutil.move(anew, node / "hospitals" / "a" / "activity.db")
     found = answer(capsys, "audit", "events", "--dir", str(node), status=7)["error"]
     assert found["code"] == "log_defect" and "event 6 of the log of a is not the one that was anchored" in found["what"]
+
+
+@pytest.mark.parametrize(("after", "kept"), [([], 4), ([6], 4)])
+def test_an_anchor_that_fits_nothing_has_a_way_out(after: list[int], kept: int, tmp_path: Path) -> None:
+    """A thief of the agent's key anchored what the log never was; the agent's last anchor, after it, fits."""
+    path = tmp_path / "activity.db"
+    write_events(path)
+    links = {each.number: each.link for each in log.read(path)}
+    said = [AnchorLog(4, links[4]), AnchorLog(5, bytes(32)), *(AnchorLog(size, links[size]) for size in after)]
+    node = make_node(tmp_path / "node", lambda chain: [chain.block(chain.send("a", body)) for body in said])
+    shutil.move(path, node / "hospitals" / "a" / "activity.db")
+    with closing(State.open_read_only(NodeFolder(node).state)) as state:
+        steward = Mock(state=state, organisation="a")
+        with pytest.raises(LogDefectError, match="is not the one that was anchored"):
+            bundling.anchor(steward, NodeFolder(node))
+        bundling.anchor(steward, NodeFolder(node), after_loss=True)
+        steward.send.assert_called_once_with(RestoreLog(kept, 6, links[6]))
 
 
 @pytest.mark.parametrize("is_said", [True, False])
