@@ -10,7 +10,7 @@ import pytest
 
 from hmchain.application.security import log
 from hmchain.application.security.checking import checked
-from hmchain.application.security.events import Kind
+from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.keyring import earlier_key_file, earlier_key_files
 from hmchain.interfaces.cli.main import main
 from hmchain.keys import SecretKey, WrappingKey, load_key, save_key
@@ -56,10 +56,21 @@ def test_the_log_that_the_ledger_has_anchors_of_goes_on(
     new.run("init")
     shutil.rmtree(new.folder / "keys")
     new.run("vault", "restore", str(file), "--key", str(key), "--replica", str(replica))
-    found = list(checked(log.read(new.folder / "activity.db"), {}, "the log"))
+    found = list(checked(log.read(new.folder / "activity.db"), {}, "north"))
     assert [each.link for each in found[:9]] == [each.link for each in lines[:9]]
     (begun, made) = log.read(new.folder / "activity.db.aside-1")
     assert begun.typed.kind is Kind.LOG_BEGUN and made.typed.what == "data init"
+
+
+def test_another_hospitals_log_goes_on_nowhere_else(tmp_path: Path, capsys: Captured) -> None:
+    """Its records came to a hospital of another name, which has a log of its own."""
+    old, new = Steward(tmp_path / "old" / "north", capsys), Steward(tmp_path / "new" / "north", capsys)
+    log.record(old.folder / "activity.db", Event(Kind.SIGN_IN), "south")
+    old.run("init")
+    key = old.run("vault", "backup", str(tmp_path / "south.backup"))["key"]
+    new.run("vault", "restore", str(tmp_path / "south.backup"), "--key", key)
+    assert log.whose(new.folder / "activity.db.aside-1") == "south"
+    assert log.whose(new.folder / "activity.db") == ""
 
 
 def test_a_lost_machine_is_made_good(

@@ -101,4 +101,4 @@ def test_what_a_service_wrote_down_is_not_written_twice(place: Path) -> None:
 
 
 def test_all_of_it_is_one_chain(place: Path) -> None:
-    list(checked(log.read(hospital.locate(place).activity), {}, "the log"))
+    list(checked(log.read(hospital.locate(place).activity), {}, "north"))

@@ -187,7 +187,7 @@ def restore(
         if (scratch / RELEASED).exists():
             rename(scratch / RELEASED, place.released_cohorts)
         if (scratch / ACTIVITY).exists():
-            _bring_log(scratch / ACTIVITY, place.activity)
+            _bring_log(scratch / ACTIVITY, place.activity, place.organisation)
     convert(place, passphrase, replica)  # a backup may be older than this program
     found = Repair(0, ())
     if replica is not None:
@@ -196,10 +196,12 @@ def restore(
     return RestoredHospital(place.path, manifest.organisation, manifest.made, found.restored, len(found.lost))
 
 
-def _bring_log(brought: Path, own: Path) -> None:
-    """The longer log goes on, which the ledger has anchors of; the other stays beside it."""
+def _bring_log(brought: Path, own: Path, organisation: str) -> None:
+    """The longer log goes on, which the ledger has anchors of; the other, or another hospital's, stays beside it."""
     aside = free_name(own.with_name(f"{own.name}.aside"))
-    if not own.exists():
+    if security.whose(brought) not in ("", organisation):
+        rename(brought, aside)
+    elif not own.exists():
         rename(brought, own)
     elif security.head(brought)[0] > security.head(own)[0]:
         sqlite.remove_logs(own)

@@ -86,7 +86,7 @@ class Hospital:
         self.at_work = AtWork(folder, self.vault, keys.local)
         """What it asks of its patients' consents, and writes down of whose records it used."""
         # What a power cut may take of it is on the ledger: the digest of every update.
-        self.activity = ActivityLog(folder.activity, synchronous="NORMAL")
+        self.activity = ActivityLog(folder.activity, folder.organisation, synchronous="NORMAL")
         self._user = this_user()
         self.agent = Agent(
             folder.organisation, keys.agent, node, objects, self.store, partial(_learner, self, learn),

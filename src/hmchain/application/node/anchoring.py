@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 
 from hmchain.application.node.agent_log import AgentLog
@@ -52,7 +53,8 @@ class Anchoring:
         self._next = self._seconds() + _LOOK_SECONDS
         last = anchors.anchor(state, self._organisation)
         try:
-            lines = list(events.read(self._path, since=last.size if last else 0))
+            lines = list(islice(events.read(self._path, since=last.size if last else 0), LINES_MAX + 1))
+            end = events.head(self._path)
         except StorageError as error:
             self._tell.lasts(LOG, str(error))
             return None
@@ -63,7 +65,7 @@ class Anchoring:
         new = lines[1:] if last else lines
         if not new or not self._is_due(new, last):
             return None
-        return AnchorLog(new[-1].number, new[-1].link)
+        return AnchorLog(*end)
 
     def _is_due(self, new: list[Written], last: Anchor | None) -> bool:
         is_old = last is None or self._now_ms() - last.time_ms >= AGE_MS

@@ -151,7 +151,7 @@ def check(
             _require(report.genesis.hex() == manifest.genesis, f"{file} holds the ledger of another network")
             signer = _signer(state, manifest, file)
             oldest = genesis_file.load(ledgers(directory)[0] / genesis_file.FILE)
-            events = _Events(packed, file)
+            events = _Events(file)
             with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
                 known = anchored(state, store, manifest.organisation)
             log = account(events, known, since_ms=since_ms, kinds=kinds)
@@ -165,22 +165,20 @@ def check(
 
 
 class _Events:
-    """The events of a bundle one by one; once they are through, the digest of all."""
+    """The events of a bundle one by one, as often as they are asked for; once they are through, the digest of all."""
 
-    def __init__(self, packed: zipfile.ZipFile, file: Path) -> None:
-        self._packed, self._file, self._digest = packed, file, hashlib.sha256()
-
-    @property
-    def digest(self) -> str:
-        return self._digest.hexdigest()
+    def __init__(self, file: Path) -> None:
+        self._file, self.digest = file, ""
 
     def __iter__(self) -> Iterator[Written]:
+        found = hashlib.sha256()
         try:
-            with self._packed.open(EVENTS) as source:
+            with zipfile.ZipFile(self._file) as packed, packed.open(EVENTS) as source:
                 while line := source.readline(_LINE_BYTES_MAX):
-                    self._digest.update(line)
+                    found.update(line)
                     row = decoding.from_json(line, Row)
                     yield Written(row.number, row.at_ms, row.event, bytes.fromhex(row.link))
+            self.digest = found.hexdigest()
         except (*BROKEN, msgspec.DecodeError, OverflowError) as error:
             raise BundleDefectError(f"a line of the events in {self._file} is none", _ASK) from error
 

@@ -15,16 +15,16 @@ from hmchain.errors import LedgerError
 from hmchain.ledger.readers.anchored import AnchoredLog
 
 
-def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind] = ()) -> tuple[Account, str]:
+def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind] = ()) -> Account:
     """Check all of a hospital's log, and give the events that are asked for.
 
-    With it, in words, what it was not compared with: empty where the ledger was there. Raises `LogDefectError`,
-    `ActivityLogError`, and what reading a ledger raises that is not what its members decided.
+    Without a ledger it is held against itself alone, and says so. Raises `LogDefectError`, `ActivityLogError`, and what
+    reading a ledger raises that is not what its members decided.
     """
     known, why_not = _known(place)
-    lines = log.read(place.activity)
-    require_earlier(place.activity, f"the log of {place.organisation}")
-    return account(lines, known, since_ms=since_ms, kinds=kinds, own=True), why_not
+    require_earlier(place.activity, place.organisation)
+    lines = log.Lines(place.activity)
+    return account(lines, known, since_ms=since_ms, kinds=kinds, own=True, why_not=why_not)
 
 
 def _known(place: HospitalFolder) -> tuple[AnchoredLog, str]:

@@ -308,8 +308,8 @@ class _Audit:
         gone = [path for path in self._logs_expected() if path not in files]
         with closing(BlockStore(self._ledger / BLOCKS, read_only=True)) as store:
             for path in (*files, *gone):
-                account(log.read(path), anchored(self._state, store, path.parent.name), own=True)
-                require_earlier(path, f"the log of {path.parent.name}")
+                account(log.Lines(path), anchored(self._state, store, path.parent.name), own=True)
+                require_earlier(path, path.parent.name)
         self._held(files, "each event follows from the one before, and those that were anchored are the ledger's")
 
     def _logs_expected(self) -> list[Path]:

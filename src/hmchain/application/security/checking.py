@@ -34,19 +34,21 @@ class Checked:
 
 
 def checked(
-    lines: Iterable[Written], anchors: Mapping[int, bytes], whose: str, *, own: bool = False
+    lines: Iterable[Written], anchors: Mapping[int, bytes], organisation: str, *, own: bool = False
 ) -> Iterator[Checked]:
     """The lines of a whole log one by one, each held against those before it and the heads that were anchored.
 
     `anchors` are links by their lines' numbers. Raises `LogDefectError` at the first line that is not what was written,
-    and at the end where anchored lines are missing. `whose` names the log; the hospital's `own` has beside every line
-    what was noted there, which a log that left may lack.
+    and at the end where anchored lines are missing. The hospital's `own` has beside every line what was noted there,
+    which a log that left may lack.
     """
-    before, number = NOTHING, 0
+    whose, before, number = f"the log of {organisation}", NOTHING, 0
     for line in lines:
         event = _typed(line, whose)
         if number == 0:
             _require_first(line, event, whose)
+            if event.about not in ("", organisation):
+                raise _defect(f"{whose} is that of {event.about}", "")
         elif line.number != number + 1:
             raise _defect(f"event {number + 1} of {whose} is missing", f"event {line.number} stands in its place")
         if link(before, line.number, line.at_ms, line.event) != line.link:
@@ -62,9 +64,9 @@ def checked(
         raise _defect(what, "")
 
 
-def require_earlier(path: Path, whose: str) -> None:
+def require_earlier(path: Path, organisation: str) -> None:
     """Hold the lines of a version without chains against the first event, which binds them. Raises `LogDefectError`."""
-    first = next(read(path), None)
+    first, whose = next(read(path), None), f"the log of {organisation}"
     known = list(read_earlier(path))
     if first is None or _typed(first, whose).what != EARLIER:
         is_bound = first is None or not known  # before its first event, a log of that version has those alone

@@ -105,9 +105,12 @@ def watched() -> Iterator[list[Event]]:
 class SecurityLog:
     """The open log of one hospital, made if there is none. Threads may share it; processes may write side by side."""
 
-    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
-        """Raises `ActivityLogError`. With `synchronous` NORMAL a power cut may take the last lines, a kill none."""
-        self._path = path
+    def __init__(self, path: Path, whose: str = "", *, synchronous: Synchronous = "FULL") -> None:
+        """A log that begins names the hospital `whose` it is, where that has a name.
+
+        With `synchronous` NORMAL a power cut may take the last lines, a kill none. Raises `ActivityLogError`.
+        """
+        self._path, self._whose = path, whose
         self._file = sqlite.open_file(path, self._trouble, synchronous=synchronous, mode=files.PRIVATE)
         self._turn = threading.Lock()
         try:
@@ -133,7 +136,7 @@ class SecurityLog:
         known = self._file.execute(_EARLIER).fetchall() if _has(self._file, "lines") else []
         number, salt = (known[-1][0] if known else 0) + 1, secrets.token_bytes(_SALT_BYTES)
         what = EARLIER if known else ""
-        event = Event(Kind.LOG_BEGUN, what, user=this_user(), digest=detail(salt, earlier(known)))
+        event = Event(Kind.LOG_BEGUN, what, self._whose, user=this_user(), digest=detail(salt, earlier(known)))
         self._add(number, NOTHING, event, "", salt)
         found: bytes = self._file.execute("SELECT link FROM events").fetchone()[0]
         return number, found
@@ -160,9 +163,9 @@ class SecurityLog:
         return trouble_with(self._path, trouble)
 
 
-def record(path: Path, event: Event) -> int:
+def record(path: Path, event: Event, whose: str = "") -> int:
     """Write one event into the log of a hospital (`folder.activity`); returns its number. Raises `ActivityLogError`."""
-    with closing(SecurityLog(path)) as log:
+    with closing(SecurityLog(path, whose)) as log:
         return log.write(event)
 
 
@@ -172,10 +175,28 @@ def read(path: Path, since: int = 0) -> Iterator[Written]:
         yield Written(*rows)
 
 
+@dataclass(frozen=True)
+class Lines:
+    """All lines of a log in their order, as often as they are asked for. Raises `ActivityLogError`."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Written]:
+        return read(self.path)
+
+
 def head(path: Path) -> tuple[int, bytes]:
     """The number and the link of the last line; none of a log without lines. Raises `ActivityLogError`."""
     statement = "SELECT number, link FROM events ORDER BY number DESC LIMIT 1"
     return next(_rows(path, "events", statement, ()), (0, NOTHING))
+
+
+def whose(path: Path) -> str:
+    """The hospital that a log names as its own; empty where it names none. Raises `ActivityLogError`."""
+    try:
+        return next((line.typed.about for line in read(path)), "")
+    except msgspec.DecodeError as error:
+        raise trouble_with(path, sqlite.Trouble.BROKEN) from error
 
 
 def read_earlier(path: Path) -> Iterator[tuple[int, int, int | None, str]]:

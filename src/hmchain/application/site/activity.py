@@ -180,9 +180,9 @@ class Line:
 class ActivityLog:
     """The open log of one hospital, made if there is none. Threads may share it; processes may write side by side."""
 
-    def __init__(self, path: Path, *, synchronous: Synchronous = "FULL") -> None:
-        """Raises `ActivityLogError`. With `synchronous` NORMAL a power cut may take the last lines, a kill none."""
-        self._log = SecurityLog(path, synchronous=synchronous)
+    def __init__(self, path: Path, whose: str = "", *, synchronous: Synchronous = "FULL") -> None:
+        """As `SecurityLog`."""
+        self._log = SecurityLog(path, whose, synchronous=synchronous)
 
     def begin(self, deed: Deed) -> int:
         """Add the line of what begins, or is sent; returns its number. Raises `ActivityLogError`."""

@@ -32,9 +32,9 @@ def record(folder: Site, event: Event) -> int:
 
     Raises `ActivityLogError`: then it is not to be done.
     """
-    path = log_of(folder)
-    files.make_folder(path.parent, mode=0o700)
-    return log.record(path, event)
+    hospital = folder if isinstance(folder, HospitalFolder) else hospital_of(folder)
+    files.make_folder(hospital.path, mode=0o700)
+    return log.record(hospital.activity, event, hospital.organisation if hospital.is_named else "")
 
 
 def note(folder: Site, event: Event) -> None:

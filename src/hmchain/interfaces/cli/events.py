@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import typer
 
 from hmchain.application.governance import bundling
 from hmchain.application.node import bundle, event_audit
-from hmchain.application.security.account import kinds_named
+from hmchain.application.security.account import Account, kinds_named
 from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import LedgerError
@@ -53,11 +53,15 @@ def show_events(
     """Check a hospital's log of security events, and show them: who signed in, changed, exported, was denied.
 
     Every event must follow from the one before, and those that were anchored must be the ones on the ledger: exit
-    status 7 if one was cut out, put elsewhere or written anew. No event names a patient.
+    status 7 if one was cut out, put elsewhere or written anew, 6 if all follow and no ledger is there to compare with.
+    No event names a patient.
     """
     place = hospital.locate(directory)
-    found, why_not = event_audit.examine(place, since_ms=milliseconds(since), kinds=kinds_named(event or ()))
-    output.show(found, partial(_written(as_csv, as_fhir), why_not=why_not), json=views.as_json)
+    found = event_audit.examine(place, since_ms=milliseconds(since), kinds=kinds_named(event or ()))
+    output.show(found, _written(as_csv, as_fhir), json=views.as_json)
+    if found.why_not:
+        output.say(f"Compared with no ledger: {found.why_not}.", style="bold yellow", stderr=True)
+        raise typer.Exit(LedgerError.exit_code)
 
 
 @app.command(cls=PersonCommand, epilog=example("hmchain audit anchor"))
@@ -111,12 +115,12 @@ def check_bundle(
     with output.progress_bar("replaying blocks") as progress:
         found = bundle.check(file, known, progress, since_ms=milliseconds(since), kinds=kinds_named(event or ()))
     if as_csv or as_fhir:
-        output.show(found.log, partial(_written(as_csv, as_fhir), why_not=""), json=views.as_json)
+        output.show(found.log, _written(as_csv, as_fhir), json=views.as_json)
     else:
         output.show(found, views.show_checked, json=views.checked_as_json)
     if found.missing:
         raise typer.Exit(LedgerError.exit_code)
 
 
-def _written(as_csv: bool, as_fhir: bool) -> views.View:
+def _written(as_csv: bool, as_fhir: bool) -> Callable[[Account], None]:
     return views.write_csv if as_csv else views.write_fhir if as_fhir else views.show_events

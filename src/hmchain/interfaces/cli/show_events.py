@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from typing import Any, Protocol
+from collections import deque
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from hmchain.application.pages.figures import plural
 from hmchain.application.security import fhir
 from hmchain.application.security.account import Account
 from hmchain.application.security.checking import Checked
-from hmchain.application.security.events import ASSETS, DONE, Event
+from hmchain.application.security.events import ASSETS, Event
 from hmchain.interfaces.cli import output
 from hmchain.plain import plain, printable, size
 
@@ -25,19 +26,21 @@ _ONLY_SELF = (
 )
 
 
-class View(Protocol):
-    """Shows an account; `why_not` says why it was not compared with a ledger."""
-
-    def __call__(self, found: Account, why_not: str) -> None:
-        """Show it."""
+ROWS_MAX = 1000
+"""Of a table for people; what programs read is written line by line."""
 
 
-def show_events(found: Account, why_not: str) -> None:
-    """Show events as a table, and how far they are vouched for."""
+def show_events(found: Account) -> None:
+    """Show events as a table, of very many the last, and how far they are vouched for."""
+    count, last = 0, deque[Checked](maxlen=ROWS_MAX)
+    for count, each in enumerate(found.lines, start=1):  # noqa: B007
+        last.append(each)
+    if count > ROWS_MAX:
+        output.say(f"The last {ROWS_MAX} of {count:,} events. --since, --event choose others; --csv, --fhir have all.")
     output.table(
-        ("event#", "when (UTC)", "what", "about", "by", "outcome"), map(_row, found.lines), drop=("event#", "outcome")
+        ("event#", "when (UTC)", "what", "about", "by", "outcome"), map(_row, last), drop=("event#", "outcome")
     )
-    for line in _standing(found, why_not):
+    for line in _standing(found):
         output.say(line)
 
 
@@ -49,16 +52,15 @@ def _row(line: Checked) -> tuple[object, ...]:
     return line.number, output.when(line.at_ms), what, about or "-", by, event.outcome
 
 
-def _standing(found: Account, why_not: str) -> list[str]:
+def _standing(found: Account) -> list[str]:
     said = [f"All {plural(found.size, 'event')} of the log of {found.organisation} follow from each other."]
     if found.anchor is not None:
         at = output.when(found.anchor.time_ms)
         said.append(
             f"Anchored on the ledger up to event {found.anchor.size}, in block {found.anchor.height}, {at} UTC."
         )
-    if found.unanchored:
-        reason = f": {why_not}" if why_not else ""
-        said.append(f"{plural(found.unanchored, 'event')} at the end in no anchor yet{reason}.")
+    if found.unanchored and not found.why_not:
+        said.append(f"{plural(found.unanchored, 'event')} at the end in no anchor yet.")
     for loss in found.losses:
         said.append(
             f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events {loss.kept + 1} to {loss.anchored} "
@@ -71,7 +73,8 @@ def as_json(found: Account) -> dict[str, Any]:
     """An account, for JSON."""
     return {
         "organisation": found.organisation,
-        "holds": True,
+        "holds": found.holds,
+        "why_not": found.why_not,
         "size": found.size,
         "head": found.head,
         "anchor": plain(found.anchor),
@@ -86,7 +89,7 @@ def _fields(line: Checked) -> dict[str, Any]:
     return {"number": line.number, "at_ms": line.at_ms, "link": line.link, **known, "outcome": line.event.outcome}
 
 
-def write_csv(found: Account, why_not: str) -> None:
+def write_csv(found: Account) -> None:
     """Write every event as CSV."""
     table, names = csv.writer(sys.stdout), Event.__struct_fields__
     table.writerow(("number", "at (UTC)", "iso27002", *names, "link"))
@@ -102,7 +105,7 @@ def _cell(text: str) -> str:
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown
 
 
-def write_fhir(found: Account, why_not: str) -> None:
+def write_fhir(found: Account) -> None:
     """Write every event as a FHIR AuditEvent, one a line."""
     for each in found.lines:
         output.write(json.dumps(fhir.audit_event(each, found.organisation)))
@@ -128,9 +131,9 @@ def show_checked(found: CheckedBundle) -> None:
         ("compared with", report.anchor),
         ("last block", f"{report.height}:{report.head.hex()}"),
         ("events", found.log.size),
-        ("failed or denied", sum(each.event.outcome not in (DONE, "begun") for each in found.log.lines)),
+        ("failed or denied", found.log.failed),
     ))  # fmt: skip
-    for line in _standing(found.log, ""):
+    for line in _standing(found.log):
         output.say(line)
     for missing in found.missing:
         output.say(f"Not audited: {missing}.", style="bold yellow", stderr=True)

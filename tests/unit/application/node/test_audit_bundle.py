@@ -253,6 +253,13 @@ def test_events_go_into_spreadsheets_and_fhir(own: Path, capsys: Captured) -> No
             require_disclosure(each, arrives=each["meta"]["profile"] == [fhir.RECIPIENT])
 
 
+def test_of_very_many_events_people_see_the_last(own: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+    monkeypatch.setattr(show_events, "ROWS_MAX", 2)
+    assert main(["audit", "events", "--event", "data", "--event", "access", "--dir", str(own)]) == 0
+    said = capsys.readouterr().out
+    assert "The last 2 of 3 events." in said and said.count("data.exported") == 1
+
+
 def test_no_cell_is_a_formula(own: Path, capsys: Captured) -> None:
     """Who wrote an event may be a stranger, whose bundle an auditor opens in a spreadsheet."""
     log.record(own / "hospitals" / "a" / "activity.db", Event(Kind.SIGN_IN, "-1", "@x", user="=1+1", person="+1"))
@@ -310,6 +317,19 @@ def test_a_log_that_is_gone_ends_with_7(own: Path, capsys: Captured) -> None:
         assert found["code"] == "log_defect" and "ends with event 0, and event 6 was anchored" in found["what"]
     shutil.rmtree(own / "hospitals")
     assert answer(capsys, "audit", "verify", "--dir", str(own))["holds"]
+
+
+def test_without_the_ledger_nobody_says_that_a_log_holds(own: Path, capsys: Captured) -> None:
+    """Who may write the folder takes the ledger away, and makes the log anew."""
+    shutil.rmtree(own / "ledger")
+    place = own / "hospitals" / "a" / "activity.db"
+    place.unlink()
+    log.record(place, Event(Kind.SIGN_IN))
+    found = answer(capsys, "audit", "events", "--dir", str(own), status=6)
+    assert found["holds"] is None and found["anchor"] is None and "no block yet" in found["why_not"]
+    assert main(["audit", "events", "--csv", "--dir", str(own)]) == 6
+    said = capsys.readouterr()
+    assert len(list(csv.DictReader(io.StringIO(said.out)))) == found["size"] and "Compared with no ledger" in said.err
 
 
 # -- anchors of its own hospital ---------------------------------------------------------------------------------------

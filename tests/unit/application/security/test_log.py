@@ -16,7 +16,7 @@ from hmchain.application.security.events import ASSETS, Event, Kind
 from hmchain.application.security.log import SecurityLog, Written, read, record, this_user
 from hmchain.application.site.activity import KINDS, Deed, What, read_lines, recorded
 
-WHOSE = "the log of north"
+WHOSE = "north"
 Change = Callable[[list[Written]], list[Written]]
 
 
@@ -105,6 +105,14 @@ def test_a_chain_that_was_made_anew_is_found_by_an_anchor(tmp_path: Path) -> Non
         check(forged, {2: lines[1].link})
     with pytest.raises(LogDefectError, match="ends with event 5, and event 6 was anchored"):
         check(lines[:5], {6: lines[5].link})
+
+
+def test_a_log_that_names_another_hospital_is_not_this_ones(tmp_path: Path) -> None:
+    """Before a first anchor nothing else tells whose it is; one that began in a folder without a name names nobody."""
+    record(tmp_path / "log", Event(Kind.SIGN_IN), "south")
+    with pytest.raises(LogDefectError, match="the log of north is that of south"):
+        check(list(read(tmp_path / "log")))
+    assert [each.event.about for each in checked(read(tmp_path / "log"), {}, "south")] == ["south", ""]
 
 
 def _write(path: Path, count: int) -> None:
