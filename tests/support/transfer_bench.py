@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from hmchain.ledger.context import AGENT, Acting, Credential
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.data.applying import CreateRequest, SaveDraft, SubmitRequest
-from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, ReviewGlass
+from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, LiftBar, ReviewGlass
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.contracts.data.requests import Kind
@@ -79,12 +79,12 @@ def given(network: Network) -> None:
 
 
 def broken(network: Network) -> None:
-    """A chapter: a clinician of a asks b twice in an emergency; one is answered and justified, one is not."""
-    key = signing_key("a", "d0")
-    proof = key.sign(possession_bytes(network.send.chain, "a", "d0", key.public.raw))
-    roles = ("clinician",)
-    network.block(network.send("a", InvitePerson("d0", roles, key.public.raw, proof)))
-    network.block(network.send("a", AcceptInvitation(roles), "d0"))
+    """A chapter: clinicians of a ask b in emergencies; one is answered and justified, four are not, which bars a."""
+    for clinician in ("d0", "d1"):
+        key, roles = signing_key("a", clinician), ("clinician",)
+        proof = key.sign(possession_bytes(network.send.chain, "a", clinician, key.public.raw))
+        network.block(network.send("a", InvitePerson(clinician, roles, key.public.raw, proof)))
+        network.block(network.send("a", AcceptInvitation(roles), clinician))
     network.block(network.send("a", GLASS, "d0"))  # before the policy lets it
     network.block(network.send("b", SetPolicy(BRAIN, terms(cedar=compiled(break_glass=OPENS)))))
     network.block(*(network.send("a", replace(GLASS, name=name), "d0") for name in ("night", "day")))
@@ -93,4 +93,10 @@ def broken(network: Network) -> None:
         network.send("b", ReviewGlass("night", "justified")), network.send("b", ReviewGlass("day", "unjustified"))
     )
     network.block(network.send("b", AnswerGlass("day", MANIFEST, ENVELOPE), "agent"))
+    for name, clinician in (("more-0", "d0"), ("more-1", "d1"), ("more-2", "d1")):
+        network.block(network.send("a", replace(GLASS, name=name), clinician))
+        network.block(network.send("b", ReviewGlass(name, "unjustified")))
+    network.block(network.send("a", replace(GLASS, name="barred"), "d1"))
+    for name in "cab":
+        network.block(network.send(name, LiftBar("b", "a")))
     network.block(network.send("b", SetPolicy(BRAIN, terms())))

@@ -303,7 +303,7 @@ REFUSALS: dict[str, tuple[str, str]] = {
     "already_erased": ("the receipt of its erasure is signed", "nothing to do"),
     "bad_statement": (
         "no such statement, or records that were received are said to be never opened",
-        "say that their keys are destroyed",
+        "say that their keys are destroyed, or that the vault is lost",
     ),
     "no_such_emergency": ("nobody asked for records in an emergency of this name", "check the name"),
     "no_break_glass": (

@@ -174,3 +174,21 @@ class GlassReviewed(AboutEmergency, frozen=True, tag="emergency.reviewed"):
 
     person: str
     verdict: str
+
+
+class AboutBar(LedgerEvent, frozen=True):
+    """Something about an organisation whose people misused emergencies at a hospital."""
+
+    giver: str
+    grantee: str
+
+
+class GlassBarred(AboutBar, frozen=True, tag="emergency.barred"):
+    """Nobody of it is given anything there any more, until both have looked into it."""
+
+
+class GlassBarLifted(AboutBar, frozen=True, tag="emergency.lifted"):
+    """A steward of one of both said that it looked into it; when both have, the bar is gone."""
+
+    organisation: str
+    person: str

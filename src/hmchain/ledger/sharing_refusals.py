@@ -35,6 +35,13 @@ REFUSALS: dict[str, tuple[str, str]] = {
         "a member has not said yet that it knows of it, and its time is not over",
         "wait for it, or for the time: `hmchain incident show INCIDENT`",
     ),
+    "emergencies_barred": (
+        "4 emergencies of the organisation at this hospital were found not to be justified within a year",
+        "call the hospital; stewards of both look into it: `hmchain share lift-bar HOSPITAL`",
+    ),
+    "not_barred": ("the organisation is not barred there", "nothing to do: `hmchain share emergencies`"),
+    "not_giver_or_grantee": ("a bar between two other hospitals", "their own stewards lift it"),
+    "already_lifted": ("the organisation has said so", "the other hospital's steward says so too"),
     "own_word": (
         "who contained the incident closes it, and the organisation has others who could",
         "another person closes it, by `--as NAME`",

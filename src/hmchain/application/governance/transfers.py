@@ -51,6 +51,11 @@ def to_do(state: State, organisation: str) -> Iterator[Todo]:
         if not asked.is_reviewed:
             words, command = _of_emergency(asked, organisation)
             yield Todo("", STEWARD, words, command, asked.review_due_ms, asked.overdue, who)
+    for bar in emergencies.bars(state, organisation):
+        if bar.lifted_by != organisation:
+            other = bar.grantee if bar.giver == organisation else bar.giver
+            words = f"{bar.grantee} misused emergencies at {bar.giver} and is barred there: look into it"
+            yield Todo("", STEWARD, words, f"share lift-bar {other}", who=who)
     for entry in transfers.not_erased(state, organisation):
         each = reader.view(state, entry)
         if (found := _of_grantee(each) if each.grantee == organisation else _of_giver(each)) is not None:

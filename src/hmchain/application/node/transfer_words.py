@@ -11,6 +11,8 @@ def about(body: Record) -> str:
     """The transfer that a transaction is about; empty for what is about something else."""
     if isinstance(body, break_glass.ReviewGlass):
         return f"emergency {body.name}"
+    if isinstance(body, break_glass.LiftBar):
+        return f"the bar of {body.grantee} at {body.giver}"
     return f"transfer {body.name}" if isinstance(body, transfers.Bodies) else ""
 
 
@@ -44,6 +46,9 @@ def _of_emergency(body: Record) -> str:
         case break_glass.ReviewGlass():
             erased = "" if body.verdict == break_glass.Status.JUSTIFIED else ": what was given is to be erased at once"
             return f"say that emergency {body.name} was {body.verdict}{erased}"
+        case break_glass.LiftBar():
+            what = f"let {body.grantee} ask {body.giver} in emergencies again, since what was misused was looked into"
+            return f"{what}; the other hospital has to say so too"
     return ""
 
 

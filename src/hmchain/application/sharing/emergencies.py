@@ -27,9 +27,11 @@ from hmchain.errors import InputError, StudyError
 from hmchain.keys import Opener, Redacted, WrappedKey
 from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, is_name
 from hmchain.ledger.contracts.data import break_glass, datasets, transfers
-from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, Emergency, ReviewGlass
+from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, Emergency, LiftBar, ReviewGlass
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.purposes import CLINICAL_CARE
+from hmchain.ledger.readers import emergencies as readers
+from hmchain.ledger.readers.emergencies import Bar
 from hmchain.ledger.readers.rules import require_sharing
 from hmchain.ledger.state import State
 from hmchain.records.catalogue import Version
@@ -52,6 +54,12 @@ class NoSuchEmergencyError(InputError):
     """The ledger has no emergency of this name, or none that this hospital was asked about."""
 
     code = "unknown_emergency"
+
+
+class NoBarError(InputError):
+    """Nothing bars one hospital's clinicians at the other, or this hospital has said its word."""
+
+    code = "no_bar_here"
 
 
 class NotAnsweredError(StudyError):
@@ -194,9 +202,11 @@ def _warrant(entry: Emergency, sought: Sought) -> Warrant:
 
 
 def _holds(state: State, entry: Emergency, time_ms: int) -> bool:
-    """Whether it was asked like this, nobody has judged it yet, and the policy lets it be now."""
+    """Whether it was asked like this, nobody has judged it yet, and neither the policy nor a bar stands against it."""
     found = break_glass.emergency(state, entry.name)
     if found is None or found.digest != entry.digest or found.is_reviewed:
+        return False
+    if break_glass.is_barred(state, found.giver, found.grantee):
         return False
     in_time = found.status is break_glass.Status.ANSWERED or time_ms <= found.asked_ms + break_glass.ANSWER_MS
     return in_time and break_glass.allows(state, found.giver, found.dataset, found.person)
@@ -258,6 +268,25 @@ def review(place: HospitalFolder, steward: LedgerUser, name: str, verdict: str) 
     with recorded(place.activity, deed):
         steward.send(ReviewGlass(name, verdict))
     return break_glass.require_emergency(steward.state, name)
+
+
+def lift(steward: LedgerUser, other: str) -> tuple[Bar, ...]:
+    """Steward: say that what was misused between its hospital and another was looked into; both have to say so.
+
+    Returns the bars that are left between them. Raises `NoBarError`, or what the ledger refuses.
+    """
+
+    def between() -> tuple[Bar, ...]:
+        found = readers.bars(steward.state, steward.organisation)
+        return tuple(each for each in found if other in (each.giver, each.grantee))
+
+    open_ = [each for each in between() if each.lifted_by != steward.organisation]
+    if not open_:
+        hint = "`hmchain share emergencies` shows who is barred"
+        raise NoBarError(f"there is no bar between {steward.organisation} and {other} to lift here", hint)
+    for each in open_:
+        steward.send(LiftBar(each.giver, each.grantee))
+    return between()
 
 
 def _context(chain_id: str, *names: str) -> bytes:

@@ -57,12 +57,24 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Bar:
+    """An organisation whose people are given nothing by a hospital, since they misused emergencies there."""
+
+    grantee: str
+    giver: str
+    since_ms: int
+    lifted_by: str
+    """Which of the two has looked into it and said so; empty for none."""
+
+
+@dataclass(frozen=True)
 class Emergencies:
     """All that an organisation has to do with, and who asked how often, whom most were not justified of first."""
 
     listed: tuple[EmergencyView, ...]
     """Those that nobody has judged first, then the newest."""
     counted: tuple[Counted, ...]
+    barred: tuple[Bar, ...]
 
 
 def emergencies(state: State, organisation: str = "") -> Emergencies:
@@ -70,7 +82,13 @@ def emergencies(state: State, organisation: str = "") -> Emergencies:
     time_ms = standings.time_ms(state)
     found = break_glass.emergencies(state, organisation)
     listed = sorted((_view(each, time_ms) for each in found), key=lambda each: (each.is_reviewed, -each.asked_ms))
-    return Emergencies(tuple(listed), _counted(found))
+    return Emergencies(tuple(listed), _counted(found), bars(state, organisation))
+
+
+def bars(state: State, organisation: str = "") -> tuple[Bar, ...]:
+    """Who is barred where: all of it, or what an organisation has to do with."""
+    found = break_glass.bars(state, organisation)
+    return tuple(Bar(each.grantee, each.giver, each.barred_ms, "".join(each.lifted_by)) for each in found)
 
 
 def _view(entry: Emergency, time_ms: int) -> EmergencyView:

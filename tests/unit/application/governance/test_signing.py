@@ -16,7 +16,7 @@ from hmchain.application.node.sent import about, words
 from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import ToSign
 from hmchain.canonical import decode, encode
-from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, ReviewGlass
+from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, LiftBar, ReviewGlass
 from hmchain.ledger.contracts.data.deciding import ApproveRequest
 from hmchain.ledger.contracts.data.transfers import ConfirmErasure, GrantRecords, ReceiveRecords, RevokeGrant
 from hmchain.ledger.contracts.members import enrolment, membership, office_keys
@@ -88,6 +88,7 @@ def test_whatever_is_signed_in_an_emergency_has_words() -> None:
     asked = words(BreakGlass("night", "north", "brain", 2, "danger-to-life", bytes(32)))
     assert asked.startswith("ask north at once for one patient's records of brain, as night, for treatment alone")
     assert "to be erased at once" in words(ReviewGlass("night", "unjustified"))
+    assert "let west ask east in emergencies again" in words(LiftBar("east", "west"))
     assert words(ReviewGlass("night", "justified")) == "say that emergency night was justified"
     assert "emergency night" in words(AnswerGlass("night", bytes(32), bytes(32)))
 

@@ -10,7 +10,9 @@ from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.sharing import emergencies
 from hmchain.application.sharing.on_duty import OnDuty
+from hmchain.application.sharing.sending import NotPermittedError
 from hmchain.application.site.hospital import read_records
+from hmchain.ledger.contracts.data import break_glass
 from hmchain.ledger.contracts.data.break_glass import BreakGlass
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.readers import emergencies as emergency_reader
@@ -70,6 +72,26 @@ def test_what_cannot_be_answered_is_said_and_keeps_nothing_else_from_it(ward: Wa
     ward.need()
     said = Agent(ward, GIVER).look()
     assert "emergency amiss waits: " in said and "EMERGENCY night is answered" in said
+
+
+def test_both_are_told_of_a_bar_and_lift_it(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(break_glass, "UNJUSTIFIED_OF_ORGANISATION_MAX", 1)
+    with pytest.raises(emergencies.NoBarError):
+        emergencies.lift(ward.steward(GIVER), GRANTEE)
+    ward.answer(ward.need())
+    waits = ward.need(name="waits")
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "night", "unjustified")
+    assert ("west misused emergencies at east and is barred there: look into it", "share lift-bar west") in todo(
+        ward, GIVER
+    )
+    with pytest.raises(NotPermittedError):
+        ward.answer(waits)
+    left = emergencies.lift(ward.steward(GRANTEE), GIVER)
+    assert [each.lifted_by for each in left] == [GRANTEE]
+    with pytest.raises(emergencies.NoBarError):
+        emergencies.lift(ward.steward(GRANTEE), GIVER)
+    assert emergencies.lift(ward.steward(GIVER), GRANTEE) == ()
+    ward.answer(waits)
 
 
 def test_a_grant_is_taken_back_by_who_gave_it_and_both_sides_are_reminded(ward: Ward) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.ledger.contracts.data import break_glass, transfers
-from hmchain.ledger.contracts.data.break_glass import AnswerGlass, ReviewGlass, Status
+from hmchain.ledger.contracts.data.break_glass import AnswerGlass, LiftBar, ReviewGlass, Status
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.contracts.data.transfers import ConfirmErasure, ReceiveRecords
 from hmchain.ledger.contracts.members import people
@@ -166,6 +166,57 @@ def test_there_is_an_end_to_what_nobody_has_judged(bench: TransferBench) -> None
         bench.must(who, replace(GLASS, name=f"day-{number}"))
     bench.enrol("a/last", "clinician")
     assert bench.do("a/last", replace(GLASS, name="last")) == "emergencies_not_reviewed"
+
+
+def misuse(bench: TransferBench, *clinicians: str) -> None:
+    """Each asks once, and not with good cause."""
+    for number, who in enumerate(clinicians):
+        bench.enrol(who, "clinician")
+        name = f"{who[2:]}-{number}"
+        bench.must(who, replace(GLASS, name=name))
+        bench.must("b", ReviewGlass(name, "unjustified"))
+
+
+def test_no_organisation_sends_one_clinician_after_the_other(bench: TransferBench) -> None:
+    """Four cases are four, whoever asked: more than one person may misuse it."""
+    bench.must(CLINICIAN, replace(GLASS, name="waits"))
+    misuse(bench, "a/d1", "a/d1", "a/d2", "a/d3")
+    assert break_glass.is_barred(bench.state, "b", "a") and "emergency.barred" in bench.kinds()
+    assert break_glass.to_answer(bench.state, "b", bench.ms) == []
+    assert bench.do("b/agent", AnswerGlass("waits", MANIFEST, ENVELOPE)) == "emergencies_barred"
+    bench.enrol("a/new", "clinician")
+    assert bench.do("a/new", replace(GLASS, name="more")) == "emergencies_barred"
+    bench.ms += break_glass.MEMORY_DAYS * DAY_MS + 1000
+    assert bench.do("a/new", replace(GLASS, name="more")) == "emergencies_barred", "it does not end by itself"
+
+
+def test_a_bar_is_gone_once_both_have_looked_into_it(bench: TransferBench) -> None:
+    bar = LiftBar("b", "a")
+    assert bench.do("b", bar) == "not_barred"
+    bench.must(CLINICIAN, replace(GLASS, name="waits"))
+    misuse(bench, "a/d1", "a/d1", "a/d2", "a/d3")
+    assert bench.do("c", bar) == "not_giver_or_grantee"
+    assert bench.do("a/d2", bar) == "wrong_role"
+    bench.must("a", bar)
+    assert bench.do("a", bar) == "already_lifted"
+    bench.must("b", ReviewGlass("waits", "unjustified"))
+    bench.must("b", bar)
+    assert break_glass.is_barred(bench.state, "b", "a"), "what a said was said before that"
+    assert [each.lifted_by for each in break_glass.bars(bench.state, "a")] == [("b",)]
+    bench.must("a", bar)
+    assert break_glass.bars(bench.state) == []
+    misuse(bench, "a/d4", "a/d5", "a/d6")
+    bench.enrol("a/d7", "clinician")
+    bench.must("a/d7", replace(GLASS, name="again"))
+
+
+def test_other_hospitals_and_other_organisations_are_not_barred_with_it(bench: TransferBench) -> None:
+    misuse(bench, "a/d1", "a/d1", "a/d2", "a/d3")
+    bench.policy("c", cedar=compiled(break_glass=OPENS))
+    bench.must("a/d3", replace(GLASS, name="at-c", giver="c"))
+    bench.enrol("d/doc", "clinician")
+    bench.policy("b", cedar=compiled(break_glass=OPENS.replace('"a"', '"d"')))
+    bench.must("d/doc", replace(GLASS, name="by-d"))
 
 
 def test_no_office_key_is_a_clinician_s() -> None:

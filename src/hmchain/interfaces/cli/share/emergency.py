@@ -99,6 +99,24 @@ def review(
     output.tell(done, f"{name} of {done.person} was {done.status}.{erased}")
 
 
+@app.command("lift-bar", cls=PersonCommand, epilog=example("hmchain share lift-bar west"))
+def lift_bar(
+    other: Annotated[str, typer.Argument(metavar="HOSPITAL", help="The other hospital.")],
+    node: PersonOption = DEFAULT_FOLDER,
+    yes: YesOption = False,
+) -> None:
+    """Steward: say that misused emergencies between this hospital and another were looked into.
+
+    When both have said so, clinicians who were barred may ask again.
+    """
+    with open_steward(node, yes=yes) as user:
+        question = f"Say, for all members to see, that misuse between {user.organisation} and {other} was looked into?"
+        confirm(question, yes=yes)
+        left = services.lift(user, other)
+    waits = f"{other} has to say so too." if left else "The bar is gone."
+    output.show(left, lambda _: output.say(f"{user.organisation} has said so. {waits}"))
+
+
 @contextmanager
 def _clinician(node: Path, *, yes: bool) -> Iterator[LedgerUser]:
     """The person who asks: by name, since no office is a clinician's. Raises `NoSuchPersonError`."""
@@ -124,6 +142,10 @@ def _show_all(found: Emergencies) -> None:
         output.say("There was no emergency.")
         return
     output.table(COLUMNS, [_row(each) for each in found.listed], drop=("why",))
+    for bar in found.barred:
+        lifted = f"; {bar.lifted_by} has looked into it" if bar.lifted_by else ""
+        since = output.when(bar.since_ms)[:10]
+        output.say(f"BARRED: {bar.giver} gives {bar.grantee} nothing since {since}, for misuse{lifted}.")
     columns = ("clinician", "asked#", "not judged#", "justified#", "unjustified#")
     counted = [(each.person, each.asked, each.waiting, each.justified, each.unjustified) for each in found.counted]
     output.table(columns, counted)

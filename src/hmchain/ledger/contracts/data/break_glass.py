@@ -4,7 +4,8 @@ For treatment alone, and only where the hospital's policy has a rule that names 
 it. Who the patient is travels sealed, and so does what there is; whether there was anything is not told here. What is
 given is a transfer that is marked for ever: no study, count, release or other transfer may use it. Both hospitals are
 told in the same block, and a steward of the giver judges afterwards whether it was justified; who has too much that
-nobody has judged yet, or was not justified, gets nothing.
+nobody has judged yet, or was not justified, gets nothing. Of whose people too much was not justified, together, is
+barred at that hospital until stewards of both have looked into it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ OPEN_OF_ORGANISATION_MAX = 32
 """Not judged yet: of one clinician, and of one organisation at one hospital."""
 UNJUSTIFIED_MAX = 2
 """So often within `MEMORY_DAYS`, and a clinician gets nothing more."""
+UNJUSTIFIED_OF_ORGANISATION_MAX = 4
+"""So often at one hospital within `MEMORY_DAYS`, whoever of its people asked, and an organisation is barred there."""
 MEMORY_DAYS = 365
 
 
@@ -130,7 +133,14 @@ class ReviewGlass(Record, frozen=True, tag="review_glass"):
     verdict: str
 
 
-Bodies = BreakGlass | AnswerGlass | ReviewGlass
+class LiftBar(Record, frozen=True, tag="lift_bar"):
+    """Transaction (steward of giver or grantee): we have looked into what was not justified; the other says so too."""
+
+    giver: str
+    grantee: str
+
+
+Bodies = BreakGlass | AnswerGlass | ReviewGlass | LiftBar
 
 
 class _Place(Record, frozen=True):
@@ -145,6 +155,19 @@ class Misused(Record, frozen=True):
     times_ms: tuple[int, ...]
 
 
+class MisusedAt(Record, frozen=True):
+    """What an organisation's people asked for at one hospital that was not justified."""
+
+    giver: str
+    grantee: str
+    times_ms: tuple[int, ...]
+    """When it was found, the last times, in order."""
+    barred_ms: int
+    """Since when nobody of the organisation is given anything there; 0 while it is not barred."""
+    lifted_by: tuple[str, ...]
+    """Of giver and grantee, who has said since that it looked into all of it."""
+
+
 _EMERGENCIES = Table("emergencies", Emergency)
 _OF_ORGANISATION = Table("emergencies_of", _Place)
 """By giver or grantee, and name."""
@@ -154,6 +177,8 @@ _OPEN_AT = Table("emergencies_open_at", _Place)
 """By giver, grantee and name: the same."""
 _MISUSED = Table("emergencies_misused", Misused)
 """By organisation and person."""
+_MISUSED_AT = Table("emergencies_misused_at", MisusedAt)
+"""By giver and grantee."""
 
 
 # -- reading -----------------------------------------------------------------------------------------------------------
@@ -186,7 +211,8 @@ def to_review(state: State, giver: str) -> list[Emergency]:
 
 def to_answer(state: State, giver: str, time_ms: int) -> list[Emergency]:
     """What a hospital's agent is to answer now."""
-    return [each for each in to_review(state, giver) if _waits(each, time_ms)]
+    waiting = (each for each in to_review(state, giver) if _waits(each, time_ms))
+    return [each for each in waiting if not is_barred(state, giver, each.grantee)]
 
 
 def misused(state: State, person: PersonRef, time_ms: int) -> int:
@@ -194,6 +220,18 @@ def misused(state: State, person: PersonRef, time_ms: int) -> int:
     found = _MISUSED.get(state, person.organisation, person.person)
     since_ms = time_ms - MEMORY_DAYS * DAY_MS
     return sum(each >= since_ms for each in found.times_ms) if found is not None else 0
+
+
+def is_barred(state: State, giver: str, grantee: str) -> bool:
+    """Whether nobody of an organisation is given anything in an emergency by a hospital, since too much was misused."""
+    found = _MISUSED_AT.get(state, giver, grantee)
+    return found is not None and found.barred_ms > 0
+
+
+def bars(state: State, organisation: str = "") -> list[MisusedAt]:
+    """Who is barred where: all of it, or what an organisation has to do with, in order of giver and grantee."""
+    barred = (each for each in _MISUSED_AT.all(state) if each.barred_ms)
+    return [each for each in barred if organisation in ("", each.giver, each.grantee)]
 
 
 def _waits(entry: Emergency, time_ms: int) -> bool:
@@ -235,6 +273,7 @@ def _break(context: Context, body: BreakGlass) -> None:
     require(body.reason in REASONS, "bad_reason")
     require_digest(body.sealed)
     require(misused(state, person, context.time_ms) < UNJUSTIFIED_MAX, "emergencies_misused")
+    require(not is_barred(state, body.giver, person.organisation), "emergencies_barred")
     of_person = len(_OPEN_OF_PERSON.all(state, person.organisation, person.person))
     of_all = len(_OPEN_AT.all(state, body.giver, person.organisation))
     require(of_person < OPEN_OF_PERSON_MAX and of_all < OPEN_OF_ORGANISATION_MAX, "emergencies_not_reviewed")
@@ -260,6 +299,7 @@ def _answer(context: Context, body: AnswerGlass) -> None:
     entry = _of_giver(context, body.name)
     require(_waits(entry, context.time_ms), "not_waiting")
     require_digest(body.manifest, body.envelope)
+    require(not is_barred(context.state, entry.giver, entry.grantee), "emergencies_barred")
     judging.charge(context, 2)
     if not allows(context.state, entry.giver, entry.dataset, entry.person):
         raise Refusal("no_break_glass", kept=True)
@@ -287,6 +327,7 @@ def _review(context: Context, body: ReviewGlass) -> None:
     _OPEN_AT.delete(context.state, entry.giver, entry.grantee, entry.name)
     if reviewed.status is Status.UNJUSTIFIED:
         _note_misuse(context, person)
+        _note_misuse_at(context, entry.giver, entry.grantee)
         given = transfers.transfer(context.state, entry.name)
         if given is not None and given.status not in (transfers.Status.REVOKED, transfers.Status.ERASED):
             transfers.take_back(context, given, "misuse")
@@ -297,6 +338,31 @@ def _note_misuse(context: Context, person: PersonRef) -> None:
     found = _MISUSED.get(context.state, person.organisation, person.person)
     times_ms = (*(found.times_ms if found is not None else ()), context.time_ms)[-UNJUSTIFIED_MAX:]
     _MISUSED.put(context.state, Misused(times_ms), person.organisation, person.person)
+
+
+def _note_misuse_at(context: Context, giver: str, grantee: str) -> None:
+    before, since_ms = _MISUSED_AT.get(context.state, giver, grantee), context.time_ms - MEMORY_DAYS * DAY_MS
+    times_ms = (*(before.times_ms if before is not None else ()), context.time_ms)[-UNJUSTIFIED_OF_ORGANISATION_MAX:]
+    barred_ms = before.barred_ms if before is not None else 0
+    if not barred_ms and sum(each >= since_ms for each in times_ms) >= UNJUSTIFIED_OF_ORGANISATION_MAX:
+        barred_ms = context.time_ms
+        context.emit(events.GlassBarred(giver, grantee))
+    _MISUSED_AT.put(context.state, MisusedAt(giver, grantee, times_ms, barred_ms, lifted_by=()), giver, grantee)
+
+
+def _lift(context: Context, body: LiftBar) -> None:
+    """The bar is gone, and the count begins anew, once both have said so."""
+    context.require_role(STEWARD)
+    by, found = people.sender(context.sender), _MISUSED_AT.get(context.state, body.giver, body.grantee)
+    if found is None or not found.barred_ms:
+        raise Refusal("not_barred")
+    require(by.organisation in (body.giver, body.grantee), "not_giver_or_grantee")
+    require(by.organisation not in found.lifted_by, "already_lifted")
+    if found.lifted_by:
+        _MISUSED_AT.delete(context.state, body.giver, body.grantee)
+    else:
+        _MISUSED_AT.put(context.state, replace(found, lifted_by=(by.organisation,)), body.giver, body.grantee)
+    context.emit(events.GlassBarLifted(body.giver, body.grantee, by.organisation, by.person))
 
 
 def _of_giver(context: Context, name: str) -> Emergency:
@@ -313,4 +379,4 @@ def _about(entry: Emergency) -> tuple[str, str, str]:
     return entry.name, entry.giver, entry.grantee
 
 
-HANDLERS = {BreakGlass: _break, AnswerGlass: _answer, ReviewGlass: _review}
+HANDLERS = {BreakGlass: _break, AnswerGlass: _answer, ReviewGlass: _review, LiftBar: _lift}
