@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hmchain.records.consents.consent import Coding, Span
-from hmchain.records.consents.deciding import Answer, Facts
+from hmchain.records.consents.deciding import RESOURCE_TYPES, Answer, Facts
 from hmchain.records.consents.purposes import ACT_REASON
 from hmchain.records.consents.reading import moment
 
@@ -22,6 +22,7 @@ ORGANISATIONS = {
 }  # fmt: skip
 """Whom the actors of the examples stand for."""
 OTHERS = "others"
+OBSERVATIONS = {"class": [{"system": RESOURCE_TYPES, "code": "Observation"}]}
 CARE = ("TREAT", "HPAYMT", "HOPERAT")
 _CONFIDENTIALITY = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"
 _ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
@@ -140,7 +141,7 @@ def _facts(name: str, day: str, labels: tuple[str, ...], author: str = "Practiti
     span = moment(day)
     assert isinstance(span, Span)
     return Facts(
-        classes=frozenset({name.partition("/")[0]}),
+        classes=frozenset({Coding(RESOURCE_TYPES, name.partition("/")[0])}),
         codes=frozenset(),
         labels=frozenset(Coding(_CONFIDENTIALITY if len(each) == 1 else _ACT_CODE, each) for each in labels),
         span=span,

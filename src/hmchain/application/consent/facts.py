@@ -14,7 +14,7 @@ from typing import Any
 
 from hmchain.application.site.hospital import Records
 from hmchain.records.consents.consent import Coding, Span
-from hmchain.records.consents.deciding import UNKNOWN, Facts
+from hmchain.records.consents.deciding import RESOURCE_TYPES, UNKNOWN, Facts
 from hmchain.records.consents.reading import moment
 from hmchain.records.deidentification.fhir.deidentifier import MEDIA_TYPE as FHIR_JSON
 from hmchain.records.deidentification.fhir.resources import decode
@@ -28,7 +28,10 @@ _DATES = (
     "recordedDate", "issued", "date", "created",
 )  # fmt: skip
 """Elements of resources that say when what they tell of was, the first that there is counts."""
-_RELATED = ("encounter", "context", "basedOn", "partOf", "episodeOfCare")
+_CODED_ELSEWHERE = "medicationReference"
+"""Where this stands the code is another resource's."""
+_UIDS = "urn:ietf:rfc:3986"
+"""The system by which FHIR names classes of DICOM objects."""
 _DICOM_DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
 _DAY_MS = 24 * 60 * 60 * 1000
 
@@ -56,22 +59,25 @@ class FactsOf:
 
 def _of_resource(resource: dict[str, Any], back: timedelta, made: Pseudonyms) -> Facts:
     kind = str(resource["resourceType"])
-    codes = [
-        Coding(str(coding.get("system", "")), str(coding["code"]))
-        for element in ("code", "medicationCodeableConcept", "vaccineCode", "type")
-        for concept in objects(resource.get(element))
-        for coding in objects(concept.get("coding"))
-        if coding.get("code")
-    ]
-    names = (target(each, {}) for element in _RELATED for each in objects(resource.get(element)))
+    within = list(_within(resource))
+    codes = {Coding(str(each.get("system", "")), each["code"]) for each in within if type(each.get("code")) is str}
+    names = (target(each, {}) for each in within)
     return Facts(
-        classes=frozenset({kind}),
-        codes=frozenset(codes),
+        classes=frozenset({Coding(RESOURCE_TYPES, kind)}),
+        codes=None if _CODED_ELSEWHERE in resource else frozenset(codes),
         span=_moved(next(_spans(resource), None), back),
         name=f"{kind}/{resource['id']}",
         related=frozenset("/".join(each) for each in names if each),
         called=partial(_called, made),
     )
+
+
+def _within(element: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a resource, itself among them."""
+    for each in objects(element):
+        yield each
+        for inner in each.values():
+            yield from _within(inner)
 
 
 def _called(made: Pseudonyms, name: str) -> str:
@@ -111,4 +117,4 @@ def _of_object(data: bytes, back: timedelta) -> Facts:
         except ValueError:
             pass
     kind = str(found.get("SOPClassUID", ""))
-    return Facts(classes=frozenset({kind}) if kind else None, span=_moved(span, back))
+    return Facts(classes=frozenset({Coding(_UIDS, kind)}) if kind else None, span=_moved(span, back))

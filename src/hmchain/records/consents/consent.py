@@ -75,6 +75,11 @@ class Provision(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether it is about some data of the patient, and not about all."""
         return bool(self.labels or self.classes or self.codes or self.data_period or self.data)
 
+    @property
+    def names_use(self) -> bool:
+        """Whether it speaks of data and their use in words that a treatment has none for; a code may be either's."""
+        return bool(self.purposes or self.actions or self.labels or self.classes or self.data_period or self.data)
+
     def every(self) -> Iterator[Provision]:
         """This rule, then all exceptions, of whatever depth."""
         yield self
@@ -90,17 +95,28 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
     status: Status
     rule: Provision | None = None
     at_ms: int | None = None
-    """When it was given; None if it does not say."""
+    """When it was given, the first moment that its date may mean; None if it does not say."""
     policies: tuple[str, ...] = ()
     """Addresses and codes of the policies that it agrees or objects to, in order."""
     is_of_data: bool = True
-    """False for what is about a treatment or an advance directive, and not about data."""
+    """False for what is about a treatment or an advance directive, and permits no use of data."""
     doubts: tuple[str, ...] = ()
     """Why it cannot be decided as a whole: elements that change its meaning and are not understood here."""
     edition_ms: int | None = None
     """When the server that has it changed it last."""
     withdrawn_ms: int | None = None
     """When the hospital was told here that it is withdrawn."""
+    at_last_ms: int | None = None
+    """The last moment that `at_ms` may mean."""
+
+    @property
+    def speaks_of_data(self) -> bool:
+        """Whether it may decide a use of data; of what is about a treatment only what denies such a use."""
+        if self.is_of_data or self.rule is None:
+            return self.is_of_data
+        rules = list(self.rule.every())
+        denies = any(rule.permits is not True for rule in rules)
+        return denies and (bool(self.doubts) or any(rule.names_use for rule in rules))
 
     @property
     def names_data(self) -> bool:

@@ -17,13 +17,18 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from hmchain.records.consents import purposes
+from hmchain.records.consents import purposes, uses
 from hmchain.records.consents.consent import Actor, Coding, Consent, DataRef, Provision, Span, Status
 from hmchain.records.consents.uses import Use
 
 T = TypeVar("T")
 
 ACTIONS = "http://terminology.hl7.org/CodeSystem/consentaction"
+RESOURCE_TYPES = "http://hl7.org/fhir/resource-types"
+"""The system of `class` where it names a type of FHIR resource."""
+_ANY_RESOURCE = frozenset({"Resource", "DomainResource"})
+_CREATED_IN = ("Encounter", "EpisodeOfCare", "CarePlan")
+"""What PCF lets data be related to: they refer to it. Of others FHIR has it the other way round."""
 
 
 class Answer(Enum):
@@ -76,8 +81,8 @@ def _same(name: str) -> str:
 class Facts:
     """One record as rules about data ask for it; None is what is not known of it."""
 
-    classes: frozenset[str] | None = None
-    """Its type: of a FHIR resource the name, of a DICOM object the UID of its class."""
+    classes: frozenset[Coding] | None = None
+    """Its type: of a FHIR resource the name, of a DICOM object the UID of its class, each of its own system."""
     codes: frozenset[Coding] | None = None
     labels: frozenset[Coding] | None = None
     span: Span | None = None
@@ -107,37 +112,42 @@ class Asked:
 def decide(consents: Iterable[Consent], asked: Asked) -> Ruling:
     """What a patient's consents say of a use; a denial before a permission, and either before silence.
 
-    Of one policy only the newest consent permits; older ones still deny where the newest is over by now, or silent.
+    Of one policy only the newest consent permits; older ones still deny where the newest is over by now, or silent,
+    and so does one that may be as new by its date.
     """
     by_policy: defaultdict[tuple[str, ...], list[Consent]] = defaultdict(list)
     for consent in consents:
-        if consent.is_of_data and consent.status not in (Status.DRAFT, Status.PROPOSED, Status.ENTERED_IN_ERROR):
+        if consent.speaks_of_data and consent.status not in (Status.DRAFT, Status.PROPOSED, Status.ENTERED_IN_ERROR):
             by_policy[consent.policies].append(consent)
     found = [each for given in by_policy.values() for each in _of_policy(given, asked)]
-    permits = [since for ruling, since in found if ruling.answer is Answer.PERMIT]
-    for ruling, since in found:
-        is_given_anew = ruling.why is Why.WITHDRAWN and any(permit > since for permit in permits)
+    permits = [_since(consent) for ruling, consent in found if ruling.answer is Answer.PERMIT]
+    for ruling, consent in found:
+        is_given_anew = ruling.why is Why.WITHDRAWN and any(since > _latest(consent) for since in permits)
         if ruling.answer is Answer.DENY and not is_given_anew:
             return ruling
     return next((ruling for ruling, _ in found if ruling.answer is Answer.PERMIT), SILENCE)
 
 
-def _of_policy(given: Sequence[Consent], asked: Asked) -> list[tuple[Ruling, int]]:
-    """What the consents to one policy say, each since when."""
+def _of_policy(given: Sequence[Consent], asked: Asked) -> list[tuple[Ruling, Consent]]:
+    """What the consents to one policy say that count."""
     last_ms = max(_since(each) for each in given)
     newest = [each for each in given if _since(each) == last_ms]
     is_over = all(_is_over(each, asked.at_ms) or ruled(each, asked).answer is Answer.SILENT for each in newest)
     found = []
     for consent in given:
-        is_newest = _since(consent) == last_ms
         ruling = ruled(consent, asked)
-        if is_newest or (ruling.answer is Answer.DENY and (is_over or consent.at_ms is None)):
-            found.append((ruling, _since(consent)))
+        may_be_newest = consent.at_ms is None or _latest(consent) >= last_ms
+        if _since(consent) == last_ms or (ruling.answer is Answer.DENY and (is_over or may_be_newest)):
+            found.append((ruling, consent))
     return found
 
 
 def _since(consent: Consent) -> int:
     return max(consent.at_ms or 0, consent.withdrawn_ms or 0)
+
+
+def _latest(consent: Consent) -> int:
+    return max(_since(consent), consent.at_last_ms or 0)
 
 
 def _is_over(consent: Consent, at_ms: int) -> bool:
@@ -153,9 +163,12 @@ def ruled(consent: Consent, asked: Asked) -> Ruling:
         return Ruling(Answer.DENY, Why.UNDECIDED, consent.name, ("it has no rule",))
     found = dataclasses.replace(_base(consent.rule, asked), consent=consent.name)
     is_ended = consent.status in (Status.INACTIVE, Status.REJECTED) or consent.withdrawn_ms is not None
+    if not consent.is_of_data:
+        return found if found.answer is Answer.DENY and found.why is not Why.BEYOND and not is_ended else SILENCE
     if is_ended:
-        if found.answer is Answer.SILENT or (found.answer is Answer.DENY and _objects(consent.rule)):
-            return SILENCE  # an objection that was taken back
+        is_objection = consent.rule.permits is False  # as a whole, and taken back
+        if not _may_permit(consent.rule, asked) and (found.answer is not Answer.DENY or is_objection):
+            return SILENCE
         why = Why.REJECTED if consent.status is Status.REJECTED else Why.WITHDRAWN
         return Ruling(Answer.DENY, why, consent.name)
     if found.answer is Answer.PERMIT and (consent.at_ms or 0) > asked.at_ms:
@@ -163,9 +176,11 @@ def ruled(consent: Consent, asked: Asked) -> Ruling:
     return found
 
 
-def _objects(rule: Provision) -> bool:
-    """Whether a consent as a whole is an objection."""
-    return rule.permits is False
+def _may_permit(rule: Provision, asked: Asked) -> bool:
+    """Whether a rule, or an exception of it, may have permitted a use of any of the data at any time."""
+    endless = replace(rule, period=None)
+    is_about = rule.permits is not False and _use_fit(replace(endless, permits=False), asked) is not Fit.NO
+    return is_about or any(_may_permit(_within(each, endless), asked) for each in rule.exceptions)
 
 
 def _base(rule: Provision, asked: Asked) -> Ruling:
@@ -207,10 +222,13 @@ def _exception(rule: Provision, asked: Asked) -> Ruling | None:
 
 
 def _within(rule: Provision, of: Provision) -> Provision:
-    """An exception with what it leaves to its rule: for whom, for what, by which action, and as long as both last."""
+    """An exception with what it leaves to its rule: for whom, for what, by which action, and how long.
+
+    A permission lasts as long as both do; a denial that says how long by itself lasts so long.
+    """
     return replace(
         rule,
-        period=_both(rule.period, of.period),
+        period=_both(rule.period, of.period) if rule.permits else rule.period or of.period,
         purposes=rule.purposes or of.purposes,
         actors=rule.actors or of.actors,
         actions=rule.actions or of.actions,
@@ -229,36 +247,46 @@ def _use_fit(rule: Provision, asked: Asked) -> Fit:
     """Whether a rule is about a use. Of what is only made ready for uses, a permission need not cover all of them."""
     fit = min(
         _within_span(Span(asked.at_ms, asked.at_ms), rule.period),
-        _purpose_fit(rule.purposes, asked.use),
-        _actor_fit(rule.actors, asked),
-        _action_fit(rule.actions, asked.use),
+        _purpose_fit(rule, asked.use),
+        _actor_fit(rule, asked),
+        _action_fit(rule, asked.use),
     )
     if fit is Fit.MAYBE and asked.use.kind.is_open:
         return Fit.YES if rule.permits else Fit.NO
     return fit
 
 
-def _purpose_fit(named: Sequence[Coding], use: Use) -> Fit:
-    if not named:
+def _over(rule: Provision, use: Use) -> Callable[..., Fit]:
+    """How a rule is held against several purposes or recipients: `min` is all of them, `max` is any.
+
+    A permission must be for all, and a denial of one denies; of what is only made ready it is the other way round.
+    """
+    return min if bool(rule.permits) != use.kind.is_open else max
+
+
+def _purpose_fit(rule: Provision, use: Use) -> Fit:
+    if not rule.purposes:
         return Fit.YES
-    return min((max(_purpose(each, wanted) for each in named) for wanted in use.purposes), default=Fit.MAYBE)
+    fits = (max(_purpose(each, wanted) for each in rule.purposes) for wanted in use.purposes)
+    return _over(rule, use)(fits, default=Fit.MAYBE)
 
 
 def _purpose(named: Coding, wanted: str) -> Fit:
     if wanted == f"{named.system}|{named.code}":
         return Fit.YES
-    if not purposes.is_known(named):
+    if not purposes.is_known(named) or not purposes.has(wanted):
         return Fit.MAYBE
     if purposes.is_kind_of(wanted, named.code):
         return Fit.YES
     return Fit.MAYBE if purposes.is_kind_of(named.code, wanted) else Fit.NO
 
 
-def _actor_fit(actors: Sequence[Actor], asked: Asked) -> Fit:
-    """Whether a rule is about all who receive something. Persons and groups may be anybody's."""
-    if not actors:
+def _actor_fit(rule: Provision, asked: Asked) -> Fit:
+    """Whether a rule is about those who receive something. Persons and groups may be anybody's."""
+    if not rule.actors:
         return Fit.YES
-    return min((max(_actor(each, name, asked) for each in actors) for name in asked.use.recipients), default=Fit.MAYBE)
+    fits = (max(_actor(each, name, asked) for each in rule.actors) for name in asked.use.recipients)
+    return _over(rule, asked.use)(fits, default=Fit.MAYBE)
 
 
 def _actor(actor: Actor, recipient: str, asked: Asked) -> Fit:
@@ -268,21 +296,33 @@ def _actor(actor: Actor, recipient: str, asked: Asked) -> Fit:
     return Fit.YES if recipient in (actor.name.removeprefix("Organization/"), actor.identifier) else Fit.MAYBE
 
 
-def _action_fit(actions: Sequence[Coding], use: Use) -> Fit:
-    known = [each.code for each in actions if each.system == ACTIONS]
-    if not actions or use.kind.action in known:
+def _action_fit(rule: Provision, use: Use) -> Fit:
+    if not rule.actions:
         return Fit.YES
-    return Fit.NO if len(known) == len(actions) else Fit.MAYBE
+    known = {each.code for each in rule.actions if each.system == ACTIONS and each.code in uses.ACTIONS}
+    if known & (use.kind.permitted_by if rule.permits else use.kind.denied_by):
+        return Fit.YES
+    return Fit.NO if len(known) == len(set(rule.actions)) else Fit.MAYBE
 
 
 def _data_fit(rule: Provision, facts: Facts) -> Fit:
     return min(
-        _any_of(frozenset(each.code for each in rule.classes), facts.classes),
+        max((_class(each, facts.classes) for each in rule.classes), default=Fit.YES),
         _any_of(frozenset(rule.codes), facts.codes),
         _any_of(frozenset(rule.labels), facts.labels),
         Fit.YES if rule.data_period is None else _within_span(facts.span, rule.data_period),
         max((_datum(each, facts) for each in rule.data), default=Fit.YES),
     )
+
+
+def _class(named: Coding, known: frozenset[Coding] | None) -> Fit:
+    """A type of another system than the record's, as a kind of document, may be the record's too."""
+    for own in known or ():
+        if named.code == own.code and named.system in ("", own.system):
+            return Fit.YES
+        if own.system == named.system:
+            return Fit.YES if named.system == RESOURCE_TYPES and named.code in _ANY_RESOURCE else Fit.NO
+    return Fit.MAYBE
 
 
 def _any_of(named: frozenset[T], known: frozenset[T] | None) -> Fit:
@@ -312,7 +352,9 @@ def _datum(named: DataRef, facts: Facts) -> Fit:
         case "instance":
             return Fit.MAYBE if facts.name is None else Fit.YES if facts.name == name else Fit.NO
         case "related":
-            return Fit.YES if facts.name == name else _any_of(frozenset({name}), facts.related)
+            is_created_in = named.name.partition("/")[0] in _CREATED_IN
+            known = facts.related if is_created_in else None
+            return Fit.YES if facts.name == name else _any_of(frozenset({name}), known)
         case "authoredby":
             return _any_of(frozenset({name}), facts.authors)
         case _:  # dependents: what depends on it is not known here

@@ -36,7 +36,12 @@ _OF_DUO = {
 
 def is_known(purpose: Coding) -> bool:
     """Whether it is known here what a purpose is a kind of."""
-    return purpose.system == ACT_REASON and purpose.code in _PARENTS
+    return purpose.system == ACT_REASON and has(purpose.code)
+
+
+def has(code: str) -> bool:
+    """Whether a code stands in the table."""
+    return code in _PARENTS
 
 
 def is_kind_of(code: str, other: str) -> bool:

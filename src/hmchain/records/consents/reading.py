@@ -7,6 +7,7 @@ on which paper are known and not kept.
 from __future__ import annotations
 
 import calendar
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -36,10 +37,14 @@ _NOT_KEPT = {
 _RULE = {
     "type", "period", "actor", "action", "securityLabel", "purpose", "class", "code", "dataPeriod", "data", "provision",
 }  # fmt: skip
+_ACT_CODE = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _BASES = {"OPTIN": True, "OPTINR": True, "OPTOUT": False, "OPTOUTE": False}
 """Codes of v3 ActCode by which a policy permits, or denies, what no rule is about."""
+_RESTRICTED = "OPTINR"
+"""The one of these whose restrictions must stand in a rule."""
 _TYPES = {"permit": True, "deny": False}
 _STATUSES = {each.value: each for each in Status}
+_VERIFICATION = {"verified", "verifiedWith", "verificationDate", "extension", "id"}
 _NAME = re.compile(r"[A-Za-z]{1,40}", re.ASCII)
 _MEANINGS = ("instance", "related", "dependents", "authoredby")
 _TIME = re.compile(
@@ -111,6 +116,18 @@ def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
+def _names_twice(data: bytes) -> bool:
+    """Whether an object of a document has two elements of one name, of which another program may take the other."""
+    found = False
+
+    def read(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len({name for name, _ in pairs}) < len(pairs)
+
+    json.loads(data, object_pairs_hook=read)
+    return found
+
+
 def _is_fhir(raw: Raw) -> bool:
     try:
         return type(decode(raw.data)) is dict
@@ -138,57 +155,77 @@ class _Reader:
 
     def consent(self, resource: Mapping[str, Any]) -> Consent:
         self._known("Consent", resource, _DECIDED | _NOT_KEPT)
+        if _names_twice(bytes(self._raw.data)):
+            self._doubt("an element stands twice")
         own = resource.get("id")
         status = _STATUSES.get(str(resource.get("status")))
         if status is None:
             self._doubt("its status is none")
         given, edited = moment(resource.get("dateTime")), None
+        if given is None and resource.get("dateTime") is not None:
+            self._doubt("its `dateTime` is no time")
         if type(meta := resource.get("meta")) is dict:
             edited = moment(meta.get("lastUpdated"))
+        self._verified(resource)
         rule = self._base(resource)
         return Consent(
             name=f"Consent/{own if type(own) is str and own else digest('consent', bytes(self._raw.data)).hex()}",
             status=status or Status.ACTIVE,
             rule=rule,
             at_ms=given.first_ms if given else None,
+            at_last_ms=given.last_ms if given else None,
             policies=tuple(sorted(self._policies(resource))),
             is_of_data=self._is_of_data(resource.get("scope")),
             doubts=tuple(dict.fromkeys(self._doubts)),
             edition_ms=edited.first_ms if edited else None,
         )
 
+    def _verified(self, resource: Mapping[str, Any]) -> None:
+        for each in self._objects(resource, "verification"):
+            self._known("verification", each, _VERIFICATION)
+            if each.get("verified") is not True:
+                self._doubt("its verification does not say that it was verified")
+
     def _base(self, resource: Mapping[str, Any]) -> Provision | None:
-        """The first rule; where it says not whether it permits, its policy may."""
-        bases = {_BASES[each.code] for each in self._codings(resource.get("policyRule"), "") if each.code in _BASES}
+        """The first rule; where it says not whether it permits, its policy may, and one that denies comes before it."""
+        policy = [each for each in self._codings(resource.get("policyRule"), "") if each.system == _ACT_CODE]
+        bases = {_BASES[each.code] for each in policy if each.code in _BASES}
         said = bases.pop() if len(bases) == 1 else None
         element = resource.get("provision")
         if type(element) is not dict:
             if element is not None:
                 self._doubt("`provision` is no rule")
+            if any(each.code == _RESTRICTED for each in policy):
+                self._doubt("its policy permits with restrictions, and no rule says with which")
             return None if said is None else Provision(said)
         rule = self._rule(element, 0)
-        return replace(rule, permits=said) if rule.permits is None and said is not None else rule
+        if said is None:
+            return rule
+        if rule.permits is None:
+            rule = replace(rule, permits=said)
+        return rule if said else Provision(False, period=rule.period, exceptions=(rule,))
 
     def _rule(self, element: Mapping[str, Any], depth: int) -> Provision:
         self._known("provision", element, _RULE | {"extension", "id"})
         kind = element.get("type")
-        if (kind is not None and kind not in _TYPES) or (kind is None and depth):
+        permits = _TYPES.get(kind) if type(kind) is str else None
+        if permits is None and (kind is not None or depth):
             self._doubt("a rule says not whether it permits or denies")
-        inner = objects(element.get("provision"))
+        inner = self._objects(element, "provision")
         if inner and depth == DEEP_MAX:
             self._doubt("its rules are nested too deep")
             inner = []
         return Provision(
-            permits=_TYPES.get(str(kind)),
+            permits=permits,
             period=self._span(element, "period"),
-            actors=tuple(map(self._actor, objects(element.get("actor")))),
-            actions=self._codings(element.get("action"), "action"),
-            labels=self._codings(element.get("securityLabel"), "securityLabel"),
-            purposes=self._codings(element.get("purpose"), "purpose"),
-            classes=self._codings(element.get("class"), "class"),
-            codes=self._codings(element.get("code"), "code"),
+            actors=tuple(map(self._actor, self._objects(element, "actor"))),
+            actions=self._codings(self._objects(element, "action"), "action"),
+            labels=self._codings(self._objects(element, "securityLabel"), "securityLabel"),
+            purposes=self._codings(self._objects(element, "purpose"), "purpose"),
+            classes=self._codings(self._objects(element, "class"), "class"),
+            codes=self._codings(self._objects(element, "code"), "code"),
             data_period=self._span(element, "dataPeriod"),
-            data=tuple(map(self._data, objects(element.get("data")))),
+            data=tuple(map(self._data, self._objects(element, "data"))),
             exceptions=tuple(self._rule(each, depth + 1) for each in inner),
         )
 
@@ -203,7 +240,10 @@ class _Reader:
         start, end = moment(period.get("start")), moment(period.get("end"))
         if (start is None) != (period.get("start") is None) or (end is None) != (period.get("end") is None):
             self._doubt(f"a time of `{name}` is none")
-        return Span(start.first_ms if start else None, end.last_ms if end else None)
+        span = Span(start.first_ms if start else None, end.last_ms if end else None)
+        if span.first_ms is not None and span.last_ms is not None and span.last_ms < span.first_ms:
+            self._doubt(f"`{name}` ends before it begins")
+        return span
 
     def _actor(self, element: Mapping[str, Any]) -> Actor:
         self._known("actor", element, {"role", "reference", "extension", "id"})
@@ -232,8 +272,18 @@ class _Reader:
             found += codes
         return tuple(found)
 
+    def _objects(self, element: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+        """An element's objects; one that is there and has none, or something else beside them, restricts nobody knows
+        what."""
+        given = element.get(name)
+        found = objects(given)
+        if given is not None and (not found or len(found) != (len(given) if type(given) is list else 1)):
+            self._doubt(f"`{name}` is not what FHIR has there")
+        return found
+
     def _policies(self, resource: Mapping[str, Any]) -> Iterator[str]:
-        for policy in objects(resource.get("policy")):
+        for policy in self._objects(resource, "policy"):
+            self._known("policy", policy, {"authority", "uri", "extension", "id"})
             yield from (str(policy[name]) for name in ("uri", "authority") if policy.get(name))
         yield from (f"{each.system}|{each.code}" for each in self._codings(resource.get("policyRule"), ""))
 

@@ -7,6 +7,9 @@ from enum import Enum
 
 from hmchain.records.consents.purposes import RESEARCH
 
+ACTIONS = ("collect", "access", "use", "disclose", "correct")
+"""The codes of FHIR's `consentaction`."""
+
 
 class UseKind(Enum):
     """Everything that the program does with records of patients."""
@@ -24,14 +27,27 @@ class UseKind(Enum):
     """What a model tells of them is measured, before it is released."""
 
     @property
-    def action(self) -> str:
-        """The same as a code of FHIR's `consentaction`."""
-        return "disclose" if self is UseKind.TRANSFER else "use"
-
-    @property
     def is_open(self) -> bool:
         """Whether nobody uses anything yet: each use of what is made is asked about again."""
         return self in (UseKind.PREPARE, UseKind.REGISTER)
+
+    @property
+    def is_way_out(self) -> bool:
+        """Whether records leave the hospital's vault by it."""
+        return self in (UseKind.EXPORT, UseKind.TRANSFER)
+
+    @property
+    def denied_by(self) -> frozenset[str]:
+        """Actions of FHIR's `consentaction` that it takes: who denies one of them denies it."""
+        stored = {"collect"} if self.is_open or self.is_way_out else set()
+        return frozenset({"access", "use"} | stored | ({"disclose"} if self.is_way_out else set()))
+
+    @property
+    def permitted_by(self) -> frozenset[str]:
+        """Those of which a permission names one; what is only made ready is permitted by any."""
+        if self.is_open:
+            return frozenset(ACTIONS)
+        return frozenset({"disclose" if self.is_way_out else "use"})
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from hmchain.records.consents.settings import SETTINGS_FILE, ConsentSettingsErro
 from hmchain.records.deidentification.patients import Patient
 from support.consent_bed import NO, PATIENTS, YES, founded, give
 from support.health_records import observation
-from support.pcf_consents import consent, rule
+from support.pcf_consents import OBSERVATIONS, consent, rule
 
 NOW = 1_800_000_000_000
 
@@ -106,7 +106,7 @@ def test_opted_out_here_or_on_a_list_is_left_out_of_what_is_there_already(record
 
 def test_rules_about_data_are_asked_of_each_record_with_its_own_date(records: Records) -> None:
     """Dates of records were moved; the hospital moves them back."""
-    give(records, 0, consent("a", rule("permit", rule("deny", **{"class": [{"code": "Observation"}]}))))
+    give(records, 0, consent("a", rule("permit", rule("deny", **OBSERVATIONS))))
     assert ask(records).left_out == {LeftOutBy.DENIED: 2}
     one = {"meaning": "instance", "reference": {"reference": "Observation/o2-1"}}
     times = sorted(observation(each, 1)["effectiveDateTime"] for each in range(2))

@@ -36,7 +36,7 @@ from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import read_request
 from support.consent_bed import DATASET, NO, PATIENTS, RECORDS_EACH, YES, extract, founded, give
 from support.health_records import observation, patient
-from support.pcf_consents import consent, rule
+from support.pcf_consents import OBSERVATIONS, consent, rule
 
 FORM = """
 classes = ["female", "male"]
@@ -106,7 +106,7 @@ def test_clean_files_of_a_source_are_without_who_denies_or_withdrew(records: Rec
 def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Path) -> None:
     with hospital.open_records(founded(tmp_path, patients=40)) as records:
         give(records, 0, consent("a", NO))
-        give(records, 1, consent("b", rule("deny", **{"class": [{"code": "Observation"}]})))
+        give(records, 1, consent("b", rule("deny", **OBSERVATIONS)))
         (tmp_path / "form.toml").write_text(FORM)
         form = load_row_form(tmp_path / "form.toml")
         made = prepare_rows(records, records.catalogue.version(DATASET), "rows", form)
@@ -115,7 +115,7 @@ def test_rows_are_made_of_patients_all_of_whose_records_may_be_used(tmp_path: Pa
         assert made.left_out["a record of a patient of whom others may not be used"] == 1
         of_rows = consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",)))
         assert of_rows.patients == 38, "what was made of others is judged by what it was made of"
-        give(records, 2, consent("c", rule("deny", **{"class": [{"code": "Observation"}]})))
+        give(records, 2, consent("c", rule("deny", **OBSERVATIONS)))
         assert consents.check(records, "rows", 1, Use(UseKind.TRAIN, recipients=("north",))).patients == 37
         made_from = {each.record for each in records.catalogue.records("rows", 1)}
         counted = next(

@@ -11,7 +11,7 @@ import pytest
 from hmchain.interfaces.cli.main import main
 from hmchain.records.consents.register import Basis
 from support.consent_bed import DATASET, PATIENTS, RECORDS_EACH, YES, founded
-from support.pcf_consents import consent, rule
+from support.pcf_consents import OBSERVATIONS, consent, rule
 
 
 class Desk:
@@ -31,7 +31,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
     lines = [
-        consent("a", rule("permit", rule("deny", **{"class": [{"code": "Observation"}]}), purposes=("HRESCH",))),
+        consent("a", rule("permit", rule("deny", **OBSERVATIONS), purposes=("HRESCH",))),
         consent("b", YES) | {"patient": {"reference": "Patient/p1"}},
     ]
     lines[0]["patient"] = {"reference": "Patient/p0"}

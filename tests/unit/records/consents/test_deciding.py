@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from hmchain.records.consents.consent import Consent
-from hmchain.records.consents.deciding import SILENCE, UNKNOWN, Answer, Asked, Facts, Ruling, Why, decide
-from hmchain.records.consents.reading import consents_in, moment
-from hmchain.records.consents.uses import Use, UseKind
-from hmchain.records.deidentification.patients import PatientRule
-from support.pcf_consents import CARE, DECISIONS, ORGANISATIONS, RECORDS, Decided, consent, examples, rule
+from hmchain.records.consents.deciding import SILENCE, Answer, Facts, Why
+from hmchain.records.consents.reading import moment
+from hmchain.records.consents.uses import UseKind
+from support.consent_questions import decided
+from support.pcf_consents import CARE, DECISIONS, RECORDS, Decided, consent, examples, rule
 
 EXAMPLES = examples()
-
-
-def read(*resources: dict[str, Any]) -> list[Consent]:
-    """The consents as they are decided on."""
-    lines = b"\n".join(json.dumps(each).encode() for each in resources)
-    return [given.consent for given in consents_in(lines, PatientRule())]
-
-
-def at(day: str) -> int:
-    span = moment(day)
-    assert span is not None and span.first_ms is not None
-    return span.first_ms
-
-
-def asked(
-    purpose: str = "HRESCH", day: str = "2024-01-01", recipient: str = "north", facts: Facts = UNKNOWN, **more: Any
-) -> Asked:
-    use = Use(more.pop("kind", UseKind.TRAIN), (purpose,), (recipient,) if recipient else ())
-    return Asked(use, at(day), facts, ORGANISATIONS)
-
-
-def decided(*resources: dict[str, Any], **question: Any) -> Ruling:
-    return decide(read(*resources), asked(**question))
 
 
 @pytest.mark.parametrize("row", DECISIONS, ids=lambda row: f"{row.example}-{row.record}-{row.purpose}-{row.recipient}")
