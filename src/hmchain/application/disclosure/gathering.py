@@ -13,7 +13,7 @@ from importlib.metadata import version as installed
 
 from hmchain import files
 from hmchain.application.cohort.counting import count_people
-from hmchain.application.consent.usable import Usable, Use, UseKind, usable
+from hmchain.application.consent.usable import Usable, UseKind, usable
 from hmchain.application.disclosure import evidence, model_parts, page, thresholds
 from hmchain.application.disclosure.evidence import Disclosure, Evidence, Exemption, Kind
 from hmchain.application.disclosure.lineage import lineage
@@ -21,6 +21,7 @@ from hmchain.application.disclosure.model_parts import ModelParts, Others
 from hmchain.application.disclosure.own_images import own_images, require_own
 from hmchain.application.disclosure.own_trainer_parts import by_predictions
 from hmchain.application.governance import trainers
+from hmchain.application.hospital.study_records import use_of
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, StudyFolder, read_records
@@ -75,7 +76,8 @@ def gather(
     deed = Deed(What.MEASURE, study=study, dataset=use.dataset, version=use.version)
     with read_records(place, passphrase) as records, recorded(place.activity, deed):
         require_own(place, records, state, use, passphrase)
-        allowed = usable(records, use.dataset, use.version, Use(UseKind.EVIDENCE), now_ms())
+        asked = use_of(state, entry.spec, UseKind.EVIDENCE)
+        allowed = usable(records, use.dataset, use.version, asked, now_ms())
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
         parts, table = None, None
         if entry.spec.is_count:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from hmchain.application.hospital.hospital import Hospital
 
 
-def use_of(state: State, spec: StudySpec) -> Use:
-    """The use that a study makes of records: for what its request asks, on behalf of the applicant's organisation."""
-    kind = UseKind.COUNT if spec.is_count else UseKind.TRAIN
+def use_of(state: State, spec: StudySpec, kind: UseKind | None = None) -> Use:
+    """The use that a study makes of records: for what its request asks, on behalf of the applicant's organisation.
+
+    `kind` is another than counting or training, as measuring what came of it.
+    """
+    kind = kind or (UseKind.COUNT if spec.is_count else UseKind.TRAIN)
     found = permitted.under(state, spec.digest)
     request = requests.request(state, found.request) if found else None
     content = requests.content(state, request.name, request.version) if request else None
