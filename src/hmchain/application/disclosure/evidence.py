@@ -17,6 +17,7 @@ from hmchain import canonical, decoding, files
 from hmchain.errors import InputError
 
 SCHEMA = 1
+RECORDS = "records that may be used"
 _NONCE_BYTES = 16
 
 
@@ -189,6 +190,14 @@ class Evidence(_Part, frozen=True, kw_only=True):
     height: int
     """Of the ledger that the lineage is from."""
     computed_ms: int
+    cohort: str = ""
+    """Of the records that may be used for it at that time: others, another digest (hex)."""
+    measured_ms: int = 0
+    """When the attacks on a model were measured; what follows from ledger and rules is computed anew each time."""
+    changed: tuple[str, ...] = ()
+    """Parts that said something else in the evidence before, and `RECORDS` if fewer or more records may be used."""
+    before_ms: int = 0
+    """When that one was computed; 0 if there was none."""
     seconds: float
     software: str
     nonce: str
@@ -237,6 +246,11 @@ def save(path: Path, evidence: Evidence) -> None:
     """Write evidence for the hospital's own people. Raises `OSError`."""
     files.make_folder(path.parent, mode=0o700)
     files.write_whole(path, written(evidence), durable=True, mode=files.PRIVATE)
+
+
+def put_aside(path: Path, evidence: Evidence) -> None:
+    """Keep evidence beside what takes its place: somebody may have said yes by it. Raises `OSError`."""
+    files.rename(path, path.with_name(f"{path.stem}-{evidence.digest.hex()[:16]}{path.suffix}"))
 
 
 def load(path: Path) -> Evidence:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 
+from msgspec.structs import replace
+
 from hmchain import files
 from hmchain.application.cohort.counting import count_people
 from hmchain.application.consent.usable import Usable, UseKind, usable
@@ -60,13 +62,17 @@ def gather(
     models: int = REFERENCES,
     others: Others | None = None,
     exemptions: Sequence[Exemption] = (),
+    kept: Evidence | None = None,
+    anew: bool = False,
 ) -> Evidence:
-    """Compute what this hospital can say of a study's model, or of a count, and leave it in the study's folder.
+    """Compute what this hospital can say of a study's model, or of a count; it is left in the study's folder.
 
     `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
-    `others` gives some. What is found in a count passes by `exemptions`, which stay in the evidence. `progress` is told
-    of thousandths. Raises `NothingGivenError`, `ReferencesError`, `ExemptionError`, `UnpublishedDataError`,
-    `ModelFileError` where the model is not here, and what keys and vault complain of.
+    `others` gives some. What is found in a count passes by `exemptions`, which stay in the evidence. Of evidence that
+    was `kept` on the same artefact the attacks are taken over where the same records may still be used, unless they are
+    wanted `anew`, and exemptions of what is found again; the rest is computed, and where nothing says otherwise the
+    kept one stands. `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`, `ExemptionError`,
+    `UnpublishedDataError`, `ModelFileError` where the model is not here, and what keys and vault complain of.
     """
     started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
@@ -79,9 +85,12 @@ def gather(
         asked = use_of(state, entry.spec, UseKind.EVIDENCE)
         allowed = usable(records, use.dataset, use.version, asked, now_ms())
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
-        parts, table = None, None
+        same = kept if kept is not None and not anew and _is_of(kept, artefact, allowed) else None
+        parts, table = ModelParts((), None), None
         if entry.spec.is_count:
-            table = _count(records, state, name, entry, allowed, exemptions, progress)
+            table = _count(records, state, name, entry, allowed, exemptions, kept, progress)
+        elif same is not None:
+            parts = ModelParts(same.attacks, same.memorisation)
         else:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
     found = Evidence(
@@ -92,22 +101,42 @@ def gather(
         organisation=name,
         height=state.height,
         computed_ms=now_ms(),
+        cohort=allowed.stamp.hex(),
+        measured_ms=same.measured_ms if same is not None else now_ms(),
         seconds=round(time.perf_counter() - started, 1),
-        software=f"hmchain {installed('hmchain')}",
+        software=_software(),
         nonce=evidence.new_nonce(),
-        attacks=parts.attacks if parts else (),
-        memorisation=parts.memorisation if parts else None,
+        **vars(parts),
         disclosure=table,
         lineage=lineage(state, entry, name, gone),
     )
-    _leave(place.study(study), found)
     tell(progress, PARTS, PARTS)
-    return found
+    return _leave(place.study(study), found, kept, anew=anew)
 
 
-def _leave(where: StudyFolder, found: Evidence) -> None:
+def _is_of(kept: Evidence, artefact: bytes, allowed: Usable) -> bool:
+    """Whether what was measured would be measured of the same things now."""
+    same = (kept.artefact, kept.cohort, kept.software)
+    return same == (artefact.hex(), allowed.stamp.hex(), _software())
+
+
+def _software() -> str:
+    return f"hmchain {installed('hmchain')}"
+
+
+def _leave(where: StudyFolder, found: Evidence, kept: Evidence | None, *, anew: bool) -> Evidence:
+    """Leave evidence in the study's folder, unless what was kept says the very same; says what became other."""
+    if kept is not None:
+        changed = [evidence.RECORDS] if kept.cohort != found.cohort else []
+        parts = ("attacks", "memorisation", "disclosure", "lineage")
+        changed += [name for name in parts if getattr(kept, name) != getattr(found, name)]
+        if not changed and not anew:
+            return kept
+        found = replace(found, changed=tuple(changed), before_ms=kept.computed_ms)
+        evidence.put_aside(where.evidence, kept)
     evidence.save(where.evidence, found)
     files.write_whole(where.evidence_page, page.render(found).encode(), durable=False, mode=files.PRIVATE)
+    return found
 
 
 @dataclass(frozen=True)
@@ -144,12 +173,19 @@ def _count(
     study: Study,
     allowed: Usable,
     exemptions: Sequence[Exemption],
+    kept: Evidence | None,
     progress: Progress | None,
 ) -> Disclosure:
-    """A count: this hospital's own persons, before the noise, by the rules; its policy may ask for more of them."""
+    """A count: this hospital's own persons, before the noise, by the rules; its policy may ask for more of them.
+
+    What somebody let pass still passes where the very same is found.
+    """
     query = queries.plan_of(study.spec.training).query
     persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
     rules = thresholds.stricter(thresholds.DEFAULT, counting.people_min(state, organisation, allowed.dataset))
+    if kept is not None and kept.disclosure is not None and not exemptions:
+        found = thresholds.check_count(persons, len(allowed.subjects), rules).broken
+        exemptions = thresholds.still_passing(kept.disclosure.broken, found)
     return thresholds.check_count(persons, len(allowed.subjects), rules, exemptions)
 
 

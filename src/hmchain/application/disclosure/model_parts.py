@@ -62,7 +62,7 @@ class ModelParts:
     """What is said of a model."""
 
     attacks: tuple[Attack, ...]
-    memorisation: Memorisation
+    memorisation: Memorisation | None
 
 
 def load_target(path: Path, ledger: LedgerReader, study: str) -> Model:

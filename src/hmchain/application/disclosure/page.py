@@ -22,6 +22,7 @@ LIMITS = (
     "Records of patients who opted out since were not opened for this, though the model was trained on them.",
 )
 """What evidence does not say."""
+_MINUTE_MS = 60_000
 WORDS = {Found.NOTHING_SEEN: "nothing seen", Found.SEEN: "seen: weigh it", Found.NOT_SAID: "not said"}
 
 
@@ -32,7 +33,7 @@ def render(found: Evidence) -> str:
         h.header[
             h.p(".brand")[f"For those of {found.organisation} who decide"],
             h.h1[f"What {found.kind} {found.study} tells of our patients"],
-            h.p(".about")[f"Measured at {found.organisation} on its own records, {utc(found.computed_ms)[:16]} UTC"],
+            h.p(".about")[f"Measured at {found.organisation} on its own records, {dates(found)}"],
         ],
         h.main[_summary(found), _attacks(found), _memorised(found.memorisation), _disclosed(found.disclosure),
                _lineage(found.lineage), _limits()],
@@ -43,6 +44,16 @@ def render(found: Evidence) -> str:
         ],
         style=asset("hmchain.application.pages", "card.css"),
     )  # fmt: skip
+
+
+def dates(found: Evidence) -> str:
+    """When it was computed, and what became other since the evidence before."""
+    said = f"{utc(found.computed_ms)[:16]} UTC"
+    if found.attacks and found.measured_ms < found.computed_ms - _MINUTE_MS:
+        said += f", the attacks on {utc(found.measured_ms)[:16]} UTC with the same records"
+    if found.changed:
+        said += f". Other than in the evidence of {utc(found.before_ms)[:16]} UTC: {', '.join(found.changed)}"
+    return said
 
 
 def summary_rows(found: Evidence) -> list[tuple[str, str, str]]:

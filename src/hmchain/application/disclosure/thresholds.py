@@ -201,6 +201,14 @@ def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption]) -> Disc
     )
 
 
+def still_passing(before: Iterable[Broken], now: Iterable[Broken]) -> tuple[Exemption, ...]:
+    """The exemptions of what is found again with the same words."""
+    found = {(each.cell, each.check, each.words) for each in now}
+    return tuple(
+        each.exemption for each in before if each.exemption is not None and (each.cell, each.check, each.words) in found
+    )
+
+
 def stricter(rules: Rules, persons_min: int) -> Rules:
     """The same rules where a hospital's own policy asks for more persons; never for fewer."""
     return replace(rules, persons_min=max(rules.persons_min, persons_min))

@@ -16,6 +16,7 @@ from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.models import inference
 from hmchain.application.site import hospital as hospital_folder
 from hmchain.application.site.activity import Deed, What, recorded
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import key_file
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
@@ -54,7 +55,7 @@ class ModelThereError(InputError):
 class ExportPlace:
     """A hospital's folder, and where ledger and objects of its consortium are."""
 
-    hospital: hospital_folder.HospitalFolder
+    hospital: HospitalFolder
     ledger: Path
     objects: Path
     """Of a store in a folder; a node's settings may name another one."""
@@ -83,11 +84,12 @@ def locate(directory: Path) -> ExportPlace:
     return ExportPlace(place, ledger, run.objects)
 
 
-def require_inside(place: ExportPlace, state: State, study: str, target: Path) -> None:
+def require_inside(hospital: HospitalFolder, state: State, study: str, target: Path) -> None:
     """Raise `InsideError` for a place outside the hospital's own folder; on chains of before protocol 4 there is no
     other way to hand a model on."""
-    whole = (place.hospital.node or place.hospital).path.resolve()
-    if target.resolve().is_relative_to(whole) or not upgrades.has_sharing(state):
+    whole = (hospital.node or hospital).path.resolve()
+    places = whole, hospital.studies.resolve()  # an operator may keep these on another disk
+    if any(map(target.resolve().is_relative_to, places)) or not upgrades.has_sharing(state):
         return
     left = [each.name for each in releases.releases_of(state, study) if each.status is releases.Status.RELEASED]
     how = (
@@ -111,33 +113,56 @@ def is_there(study: str, target: Path, registry: Registry) -> bool:
 
 
 def export(place: ExportPlace, state: State, study: str, target: Path, passphrase: str | None = None) -> Model:
-    """Write a finished study's model, held against the ledger's state.
+    """Write a finished study's model inside a hospital that took part, held against the ledger's state.
 
-    Raises `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the object is nowhere,
-    and what keys complain of.
+    Raises `InsideError`, `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the
+    object is nowhere, and what keys complain of.
     """
     hospital = place.hospital
     key = study_key(hospital, study, passphrase)
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
     with recorded(hospital.activity, Deed(What.MODEL_EXPORT, study=study, where="file")) as deed:
-        model = write(state, objects_of(place, study), key, study, target, genesis)
+        model = write_inside(hospital, state, objects_of(place, study), key, study, target, genesis)
         deed.add(bytes=target.stat().st_size)
     return model
 
 
-def write(
+def write_inside(
+    hospital: HospitalFolder,
     state: State,
     exchange: Exchange,
     key: SecretKey,
     study: str,
     target: Path,
     genesis: Genesis,
-    release: dict[str, Any] | None = None,
 ) -> Model:
-    """Write a finished study's model, of objects as its agent gets them; with `release` the proof that it was released.
+    """Write a finished study's model, of objects as its agent gets them, where it stays inside. Raises as `export`."""
+    require_inside(hospital, state, study, target)
+    return _write(state, exchange, key, study, target, genesis, None)
 
-    Raises as `export`.
-    """
+
+def write_released(
+    state: State,
+    exchange: Exchange,
+    key: SecretKey,
+    study: str,
+    target: Path,
+    genesis: Genesis,
+    release: dict[str, Any],
+) -> Model:
+    """Write a finished study's model anywhere, with the proof that it was released. Raises as `export`."""
+    return _write(state, exchange, key, study, target, genesis, release)
+
+
+def _write(
+    state: State,
+    exchange: Exchange,
+    key: SecretKey,
+    study: str,
+    target: Path,
+    genesis: Genesis,
+    release: dict[str, Any] | None,
+) -> Model:
     tune_allocator()
     from hmchain.application.models import registry  # torch takes seconds
 
@@ -146,7 +171,7 @@ def write(
 
 
 @contextmanager
-def opened_store(hospital: hospital_folder.HospitalFolder, passphrase: str | None) -> Iterator[AgentStore | None]:
+def opened_store(hospital: HospitalFolder, passphrase: str | None) -> Iterator[AgentStore | None]:
     """What a hospital's agent keeps, which may run meanwhile; None if it never did. Raises what keys complain of."""
     local = load_key(SecretKey, key_file(hospital.keys, "local"), passphrase)
     if not hospital.agent_store.exists():
@@ -162,7 +187,7 @@ def objects_of(place: ExportPlace, study: str) -> Exchange:
     return Exchange(shared or ObjectStore.directory(place.objects), place.hospital.cache / study)
 
 
-def study_key(hospital: hospital_folder.HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
+def study_key(hospital: HospitalFolder, study: str, passphrase: str | None) -> SecretKey:
     """The key of a study's objects. Raises `NoStudyKeyError` at a hospital that took no part, or lost it since."""
     with opened_store(hospital, passphrase) as store:
         found = StudyKeyStore(store).object_key(study) if store is not None else None

@@ -111,7 +111,7 @@ class Leaver:
             return
         if made is None or made.round == 0 or key is None or place.model.exists():
             return
-        export.write(state, self.agent.exchange(name), key, name, place.model, self.genesis)
+        export.write_inside(self.folder, state, self.agent.exchange(name), key, name, place.model, self.genesis)
         self.say(f"study {name} is over: its model, and this hospital's own scores by round, are in {place.path}")
 
     def _has_last_scores(self, state: State, study: Study) -> bool:

@@ -85,17 +85,18 @@ def case(
     *,
     anew: bool = False,
 ) -> Case:
-    """What a hospital decides on, with its evidence: what it has of this very thing unless it is wanted `anew`.
+    """What a hospital decides on, with its evidence as it is now.
+
+    Attacks are measured again where other records may be used than before, or if that is wanted `anew`.
 
     Raises `UnknownReleaseError`, `NotInReleaseError`, `NoCohortError`, `CohortsLostError`, and as `gather`.
     """
     view = ledger.release(name)
     _require_asked(view, place.organisation)
     state = ledger.verified.state
-    found = None if anew else kept_evidence(place, view)
-    if found is None:
-        _have_model(place, state, view, passphrase)
-        found = gather(place, ledger, view.study, view.artefact, passphrase, progress)
+    _have_model(place, state, view, passphrase)
+    kept = kept_evidence(place, view)
+    found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=anew)
     with register.opened(place.released_cohorts) as cohorts:
         differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
     fewest = guard.least(state, view, place.organisation)

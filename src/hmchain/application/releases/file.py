@@ -93,7 +93,7 @@ def _write_model(
     key = export.study_key(place.hospital, found.study, passphrase)
     genesis = genesis_file.load(place.ledger / genesis_file.FILE)
     exchange = export.objects_of(place, found.study)
-    export.write(ledger.verified.state, exchange, key, found.study, target, genesis, _as_fields(proof))
+    export.write_released(ledger.verified.state, exchange, key, found.study, target, genesis, _as_fields(proof))
 
 
 def _write_count(

@@ -111,7 +111,7 @@ def export(
     place = model_export.locate(directory)
     path = target or place.hospital.study(study).model
     with open_ledger(place.ledger) as ledger:
-        model_export.require_inside(place, ledger.verified.state, study, path)
+        model_export.require_inside(place.hospital, ledger.verified.state, study, path)
         if model_export.is_there(study, path, inference.known(ledger)):
             output.say(f"{path} is this model already.", stderr=True)
         else:

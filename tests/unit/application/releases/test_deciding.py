@@ -10,10 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.application.consent.study_cohorts import StudyCohorts, persons_used
 from hmchain.application.disclosure import evidence as evidence_files
-from hmchain.application.disclosure.evidence import Evidence, Found, Kind, Lineage
+from hmchain.application.disclosure import gathering
+from hmchain.application.disclosure.evidence import RECORDS, Attack, Evidence, Found
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.node.reading import open_ledger
@@ -24,9 +26,11 @@ from hmchain.application.releases.guard import CohortsLostError, NoCohortError
 from hmchain.application.releases.register import Left, People
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
+from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.readers.releases import ReleaseView
+from hmchain.records.catalogue import Catalogue
 from support import released_run
-from support.finished_run import STUDY
+from support.finished_run import DATASET, STUDY
 from support.finished_run import run_directory as run_directory
 
 OTHER = "others"
@@ -58,11 +62,10 @@ class Desk:
         return asking.ask(scientist, asking.plan(scientist, ReleaseQuestion(STUDY, name=name, audience="public")))
 
     def evidence(self, view: ReleaseView, found: Found = Found.NOTHING_SEEN) -> Evidence:
-        """Evidence on it lies there already."""
-        made = Evidence(
-            kind=Kind.MODEL, study=STUDY, artefact=view.artefact.hex(), chain_id="", organisation="north", height=1,
-            computed_ms=1, seconds=0.1, software="test", nonce="00", lineage=Lineage(found=found),
-        )  # fmt: skip
+        """Evidence lies there already, of attacks on the same records that found this."""
+        with open_ledger(self.run / "ledger") as ledger:
+            made = gathering.gather(self.place, ledger, STUDY, view.artefact)
+        made = replace(made, attacks=(Attack(name="loss", source="a test", found=found),), memorisation=None)
         evidence_files.save(self.place.study(STUDY).evidence, made)
         return made
 
@@ -100,9 +103,35 @@ def test_a_yes_binds_the_evidence_and_is_written_down_before_it_is_sent(desk: De
 @pytest.mark.parametrize("found", [Found.SEEN, Found.NOT_SAID])
 def test_what_was_seen_or_could_not_be_is_weighed_by_a_person(desk: Desk, found: Found) -> None:
     desk.evidence(desk.case().view, found)
-    with pytest.raises(WeighEvidenceError, match="lineage"):
+    with pytest.raises(WeighEvidenceError, match="membership, loss"):
         desk.grant()
     assert desk.grant(weighed=True).of("north").decision == "granted"  # type: ignore[union-attr]
+
+
+def test_what_nothing_changed_stays_the_evidence_that_was_read(desk: Desk) -> None:
+    assert desk.case().evidence.digest == desk.case().evidence.digest
+    assert desk.case().evidence.attacks[0].source == "a test"
+
+
+def test_after_an_opt_out_attacks_are_measured_again_and_the_lineage_says_who_is_gone(desk: Desk) -> None:
+    before = desk.case().evidence
+    keys = desk.consortium.hospitals["north"].keys
+    with Catalogue(desk.place.catalogue, keys.local) as catalogue, hospital.read_records(desk.place) as records:
+        (gone, *_) = records.vault.records(DATASET, 1)
+        catalogue.opt_outs.add([catalogue.opt_outs.of_record(gone)], 0)
+    after = desk.case().evidence
+    assert after.cohort != before.cohort and after.attacks[0].source != "a test"
+    assert (RECORDS in after.changed, after.before_ms) == (True, before.computed_ms)
+    assert len(list(desk.place.study(STUDY).path.glob("evidence-*.json"))) == 1, "a yes may be bound to it"
+    assert desk.case().evidence.digest == after.digest
+
+
+def test_a_version_that_is_withdrawn_meanwhile_is_said_and_no_attack_is_measured_again(desk: Desk) -> None:
+    desk.case()
+    desk.steward.send(WithdrawVersion(DATASET, 1))
+    after = desk.case()
+    assert after.evidence.changed == ("lineage",) and after.evidence.attacks[0].source == "a test"
+    assert after.weighed == ("lineage",)
 
 
 def few_less(desk: Desk, gone: int) -> frozenset[bytes]:

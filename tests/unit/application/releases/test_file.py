@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from hmchain.application.learning import model_file
 from hmchain.application.models import export
+from hmchain.application.models.export import InsideError
 from hmchain.application.releases import file
 from hmchain.application.releases.file import ReleaseThereError
 from hmchain.application.releases.proving import NotReleasedError, ReleaseProofError
@@ -66,6 +67,18 @@ def test_what_is_inside_is_not_written(run: Path, tmp_path: Path) -> None:
         write(run, tmp_path / "out.safetensors", "again")
     with pytest.raises(UnknownReleaseError):
         write(run, tmp_path / "out.safetensors", "never")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["straight", "by a link"])
+def test_no_program_writes_outside_what_is_not_released(run: Path, tmp_path: Path, way: str) -> None:
+    place, target = export.locate(run / "hospitals" / "north"), tmp_path / "out.safetensors"
+    with open_ledger(run / "ledger") as ledger:
+        if way == "by a link":
+            target = place.hospital.path / "linked.safetensors"
+            target.symlink_to(tmp_path / "out.safetensors")
+        with pytest.raises(InsideError, match="lies outside"):
+            export.export(place, ledger.verified.state, STUDY, target)
     assert list(tmp_path.iterdir()) == []
 
 

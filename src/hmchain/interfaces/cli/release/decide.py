@@ -30,12 +30,13 @@ app = typer.Typer()
 @app.command(cls=WriteCommand, epilog=example("hmchain release evidence brain-tumour"))
 def evidence(
     release: ReleaseName,
-    anew: Annotated[bool, typer.Option("--anew", help="Measure again, though it was measured before.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Attack the model again, though with the same records.")] = False,
     directory: HospitalOption = DEFAULT_FOLDER,
 ) -> None:
     """Measure at this hospital, from its own records, what would leave tells of its people; compare what left before.
 
-    What was measured of the very same thing is shown again. It stays here: others get a digest of it, with a yes.
+    What follows from ledger and rules is computed each time; attacks on a model anew where other records may be used
+    than before. It stays here: others get a digest of it, with a yes.
     """
     with _case(directory, release, anew=anew) as found:
         output.show(found, views.show_case, json=_value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hmchain.application.disclosure.page import summary_rows
+from hmchain.application.disclosure.page import dates, summary_rows
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node.release_words import audience_words
 from hmchain.application.releases.asking import PlannedRelease
@@ -70,6 +70,7 @@ def show_case(found: Case) -> None:
         ("asked by", view.by),
     ))  # fmt: skip
     output.heading("Evidence of this hospital, from its own records")
+    output.say(f"Computed on {dates(found.evidence)}.")
     output.table(("looked for", "says", "figures"), summary_rows(found.evidence))
     output.say(f"More, with charts and what it does not say, is in {found.page}.")
     output.heading("Beside what left before")
