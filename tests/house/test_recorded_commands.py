@@ -15,6 +15,7 @@ from hmchain.application.security.checking import checked
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.site import hospital
 from hmchain.errors import InputError, KeyMaterialError
+from hmchain.interfaces.cli import acting
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.recorded import KINDS
 from support.command_tree import all_commands, options
@@ -44,7 +45,7 @@ def given(words: str, place: Path, does: Callable[[], None] = lambda: None) -> l
     context.params = {folder.name: place}
     path = hospital.locate(place).activity
     before = log.head(path)[0]
-    with contextlib.suppress(InputError, KeyMaterialError, KeyboardInterrupt):
+    with contextlib.suppress(InputError, KeyMaterialError, KeyboardInterrupt, typer.Exit, typer.Abort):
         command.invoke(context)
     return [each.typed for each in log.read(path, since=before + 1) if each.typed.kind is not Kind.LOG_BEGUN]
 
@@ -75,6 +76,28 @@ def test_what_fails_leaves_its_code_and_nothing_that_was_typed(place: Path) -> N
     assert [each.outcome for each in given("data erase", place, fail)] == ["input"]
     assert [each.outcome for each in given("data erase", place, stop)] == ["interrupted"]
     assert "Meier" not in "".join(each.event for each in log.read(hospital.locate(place).activity))
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(0, "done"), (4, "storage"), (6, "ledger"), (7, "audit")])
+def test_what_changed_something_and_ends_with_a_status_leaves_an_event(status: int, outcome: str, place: Path) -> None:
+    def leave() -> None:
+        raise typer.Exit(status)
+
+    (found,) = given("data vault convert", place, leave)
+    assert (found.kind, found.what, found.outcome) == (Kind.COMMAND, "data vault convert", outcome)
+    assert given("data vault verify", place, leave) == []
+
+
+def test_what_is_only_prepared_says_so_and_a_no_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def prepare() -> None:
+        monkeypatch.setattr(acting, "prepare", lambda: Path("to-sign"))
+        raise typer.Exit
+
+    def refuse() -> None:
+        raise typer.Abort
+
+    assert [each.outcome for each in given("people invite", place, prepare)] == ["prepared"]
+    assert given("people invite", place, refuse) == []
 
 
 def test_a_key_that_does_not_open_is_noted_of_whoever_only_reads(place: Path) -> None:

@@ -18,6 +18,7 @@ from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.recording import hospital_of, note
 from hmchain.errors import HMChainError, KeyMaterialError
+from hmchain.interfaces.cli import acting
 
 KINDS: dict[str, Kind] = {
     **dict.fromkeys(("audit verify", "audit events", "node audit"),
@@ -29,6 +30,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys(("node export-ledger", "audit bundle"), Kind.LOG_EXPORTED),
 }  # fmt: skip
 """Of commands that are more than one of them."""
+PREPARED = "prepared"
+"""Outcome of what was written to be signed elsewhere, and not sent."""
 AUDITORS = frozenset(("audit verify", "audit events"))
 """What is asked of copies, too."""
 
@@ -42,22 +45,34 @@ def recorded(words: str, folder: Path, *, changes: bool) -> Iterator[None]:
     with watched() as events:
         try:
             yield
-        except (typer.Exit, typer.Abort):  # it showed what it has to show, or a person said no
-            raise
         except BaseException as error:
-            is_key = isinstance(error, KeyMaterialError)
-            is_told = any(each.outcome not in (DONE, BEGUN, SENT) for each in events)
-            if not is_told and (changes or is_key or words in KINDS):
-                kind = Kind.KEY_REFUSED if is_key else KINDS.get(words, Kind.COMMAND)
-                _note(folder, Event(kind, words, outcome=_code(error)))
+            _end(words, folder, events, error, changes=changes)
             raise
+        _end(words, folder, events, None, changes=changes)
+
+
+def _end(words: str, folder: Path, events: list[Event], error: BaseException | None, *, changes: bool) -> None:
+    if isinstance(error, typer.Abort):  # a person said no
+        return
+    is_key = isinstance(error, KeyMaterialError)
+    if error is None or isinstance(error, typer.Exit):
         is_told = any(each.kind is not Kind.KEY_OPENED for each in events)
-        if not is_told and (changes or words in KINDS):
-            _note(folder, Event(KINDS.get(words, Kind.COMMAND), words))
+    else:
+        is_told = any(each.outcome not in (DONE, BEGUN, SENT) for each in events)
+    if not is_told and (changes or is_key or words in KINDS):
+        kind = Kind.KEY_REFUSED if is_key else KINDS.get(words, Kind.COMMAND)
+        _note(folder, Event(kind, words, outcome=_outcome(error)))
 
 
-def _code(error: BaseException) -> str:
-    """What went wrong, by a name that quotes nothing."""
+def _outcome(error: BaseException | None) -> str:
+    """How a command ended, by a name that quotes nothing; of an exit status by the family that it stands for."""
+    if isinstance(error, typer.Exit) and (status := error.exit_code):
+        families = {family.exit_code: family.code for family in HMChainError.__subclasses__()}
+        return families.get(status, "hmchain")
+    if isinstance(error, typer.Exit) and acting.prepare():
+        return PREPARED
+    if error is None or isinstance(error, typer.Exit):
+        return DONE
     if isinstance(error, HMChainError):
         return error.code
     return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
