@@ -30,7 +30,7 @@ from hmchain.ledger.contracts.members import people
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.readers import audit
 from hmchain.ledger.readers.anchored import anchored
-from hmchain.ledger.readers.replay import AuditReport
+from hmchain.ledger.readers.replay import AuditReport, TrustedHeader
 from hmchain.ledger.readers.succession import ledgers
 from hmchain.ledger.state import State
 from hmchain.ledger.transactions import Refusal
@@ -132,6 +132,7 @@ def check(
     anchor: bytes | None = None,
     progress: Progress | None = None,
     *,
+    trusted: TrustedHeader | None = None,
     since_ms: int = 0,
     kinds: Collection[Kind] = (),
 ) -> CheckedBundle:
@@ -146,8 +147,10 @@ def check(
         place = Path(scratch) / LEDGER
         _require(_copied(packed, LEDGER, place, file) == manifest.ledger, f"the ledger in {file} is not the one signed")
         _require_signed(manifest, manifest_bytes, signature, file)
-        with unpacked(place) as directory, audit.replayed(directory, anchor, progress=progress, partial=True) as found:
-            report, state = found
+        with (
+            unpacked(place) as directory,
+            audit.replayed(directory, anchor, trusted=trusted, progress=progress, partial=True) as (report, state),
+        ):
             _require(report.genesis.hex() == manifest.genesis, f"{file} holds the ledger of another network")
             signer = _signer(state, manifest, file)
             oldest = genesis_file.load(ledgers(directory)[0] / genesis_file.FILE)

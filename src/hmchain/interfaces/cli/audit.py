@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,9 +14,10 @@ from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import folder_audit
 from hmchain.application.node.folder_audit import Finding, FolderAudit
 from hmchain.application.node.reading import open_ledger
-from hmchain.errors import InputError, LedgerError
+from hmchain.errors import LedgerError
 from hmchain.interfaces.cli import events, output, runs
 from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli.known_block import BlockOption, parse_block
 from hmchain.interfaces.cli.ledger import check_proof, warn_of_part
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
@@ -28,7 +28,6 @@ from hmchain.interfaces.cli.options import (
     passphrase,
 )
 from hmchain.interfaces.report.reader import ReportReader
-from hmchain.ledger.readers.audit import FINISH
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.lineage import (
     DatasetTrace,
@@ -37,8 +36,8 @@ from hmchain.ledger.readers.lineage import (
     StudyTrace,
     VersionTrace,
 )
-from hmchain.ledger.readers.replay import TrustedHeader
 from hmchain.ledger.readers.traced_words import TracedTransaction
+from hmchain.ledger.readers.trusted import FINISH
 from hmchain.plain import plain
 
 app = typer.Typer(no_args_is_help=True)
@@ -55,20 +54,11 @@ _UNSIGNED = (
 )
 
 
-class BadAnchorError(InputError):
-    """A trusted block is not written as HEIGHT:HASH."""
-
-    code = "bad_anchor"
-
-
 @app.command(cls=ReadCommand, epilog=example("hmchain audit verify --genesis DIGEST"))
 def verify(
     run: RunOption = None,
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
-    block: Annotated[
-        str | None,
-        typer.Option("--block", metavar="HEIGHT:HASH", help="A block known from elsewhere, as an anchor of its own."),
-    ] = None,
+    block: BlockOption = None,
 ) -> None:
     """Replay the ledger from genesis, check every signature, link, root and state, and every other file of the folder.
 
@@ -143,14 +133,6 @@ def trace(
             output.say(_UNSIGNED.format(unsigned), style="bold yellow", stderr=True)
         found = ledger.trace(study, dataset)
     output.show(found, _show_trace)
-
-
-def parse_block(text: str) -> TrustedHeader:
-    """A block as HEIGHT:HASH. Raises `BadAnchorError` or `BadDigestError`."""
-    height, separator, digest = text.partition(":")
-    if not separator or not re.fullmatch(r"[1-9][0-9]{0,17}", height):
-        raise BadAnchorError(f"{text!r} is not a block", "write it as HEIGHT:HASH, as an audit prints it")
-    return TrustedHeader(int(height), parse_digest(digest))
 
 
 def _show_report(found: FolderAudit) -> None:

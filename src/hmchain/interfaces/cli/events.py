@@ -19,6 +19,7 @@ from hmchain.interfaces.cli import show_events as views
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.known_block import BlockOption, parse_block
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     GENESIS_HELP,
@@ -102,6 +103,7 @@ def make_bundle(
 def check_bundle(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle that `audit bundle` wrote.")],
     genesis: Annotated[str | None, typer.Option("--genesis", metavar="DIGEST", help=GENESIS_HELP)] = None,
+    block: BlockOption = None,
     since: SinceOption = None,
     event: EventOption = None,
     as_csv: CsvOption = False,
@@ -112,8 +114,11 @@ def check_bundle(
     Exit status 0 only if all holds; 7 if anything does not. It needs no folder, no node, no key and no network.
     """
     known = None if genesis is None else parse_digest(genesis)
+    trusted = None if block is None else parse_block(block)
     with output.progress_bar("replaying blocks") as progress:
-        found = bundle.check(file, known, progress, since_ms=milliseconds(since), kinds=kinds_named(event or ()))
+        found = bundle.check(
+            file, known, progress, trusted=trusted, since_ms=milliseconds(since), kinds=kinds_named(event or ())
+        )
     if as_csv or as_fhir:
         output.show(found.log, _written(as_csv, as_fhir), json=views.as_json)
     else:

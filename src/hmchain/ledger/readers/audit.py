@@ -18,16 +18,15 @@ from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft import archive as archive_file
 from hmchain.ledger.engines.cometbft.archive import Archive, NoVotesError
-from hmchain.ledger.engines.cometbft.audit import PartialLogError, audited, require_whole
+from hmchain.ledger.engines.cometbft.audit import audited, require_whole
 from hmchain.ledger.engines.cometbft.light import header_hash
 from hmchain.ledger.readers import replay
-from hmchain.ledger.readers.replay import AnchorMismatchError, AuditReport, DamagedLedgerError, TrustedHeader
+from hmchain.ledger.readers.replay import AuditReport, DamagedLedgerError, TrustedHeader
 from hmchain.ledger.readers.states import VALIDATORS, cut_off
 from hmchain.ledger.readers.succession import Succession, audit_before
+from hmchain.ledger.readers.trusted import FINISH, check_trusted
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
-
-FINISH = "at a node, `hmchain node audit` fetches them; of a run, give its command again: it goes on to the end"
 
 
 def verify(
@@ -65,9 +64,13 @@ def replayed(
     with ExitStack() as stack:
         with replay.findings():
             genesis = genesis_file.load(directory / genesis_file.FILE)  # what needs another program is not touched
-            before = Succession() if alone else audit_before(directory, genesis, anchor, progress)
-            own = anchor if alone or anchor is None else genesis.digest
-            report, state = stack.enter_context(_replayed(directory, own, trusted, progress, partial=partial))
+            before = Succession() if alone else audit_before(directory, genesis, anchor, trusted, progress)
+            own, known = anchor, trusted
+            if trusted is not None and genesis.chain_at(trusted.height).genesis != genesis.digest and not alone:
+                own, known = genesis.digest, None  # that block is of a chain before, which led to this genesis
+            elif anchor is not None and not alone:
+                own = genesis.digest
+            report, state = stack.enter_context(_replayed(directory, own, known, progress, partial=partial))
         yield (
             replace(
                 report,
@@ -124,7 +127,7 @@ def _log_replayed(
     last = archive.last.header
     genesis = genesis_file.load(directory / genesis_file.FILE)
     replay.check_anchor(genesis, anchor)
-    _check_trusted(directory, archive, trusted)
+    check_trusted(directory, archive, trusted)
     anchored = anchor is not None or trusted is not None
     votes = archive.check_votes(genesis)
     with audited(directory, archive, anchor, progress) as (found, state):
@@ -152,26 +155,6 @@ def _log_replayed(
         yield replace(report, not_proven=(*report.missing, *report.not_proven)), state
 
 
-def _check_trusted(directory: Path, archive: Archive, trusted: TrustedHeader | None) -> None:
-    if trusted is None:
-        return
-    signed = archive.get(trusted.height)
-    if trusted.height < archive.first.header.height:
-        raise PartialLogError(f"the log in {directory} begins after the trusted block {trusted.height}", _ASK)
-    if signed is None and _goes_on(directory, archive):
-        raise NoVotesError(f"no header that is kept in {directory} is of the trusted block {trusted.height}", FINISH)
-    if signed is None or header_hash(signed.header) != trusted.hash:
-        raise AnchorMismatchError(
-            f"block {trusted.height} is not the trusted one", "compare it with another member's copy"
-        )
-
-
-def _goes_on(directory: Path, archive: Archive) -> bool:
-    with closing(BlockStore(directory / BLOCKS, read_only=True)) as store:
-        return store.height >= archive.last.header.height
-
-
-_ASK = "give a later one, or ask a member whose log is whole"
 _BEGINNING = "the state after block {} is the one that more than two thirds of the founders signed"
 _CHECKED = (
     "every header of CometBFT names the one before it and the votes for it",

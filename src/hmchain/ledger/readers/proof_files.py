@@ -16,10 +16,10 @@ from hmchain.ledger.engines.cometbft.archive import NoVotesError
 from hmchain.ledger.engines.cometbft.light import OutcomeProof
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import proofs
-from hmchain.ledger.readers.audit import FINISH
 from hmchain.ledger.readers.proofs import InclusionProof, ProofError
 from hmchain.ledger.readers.signers import Headers, NoHeaders
 from hmchain.ledger.readers.transactions import TransactionLine, decoded, kind_of
+from hmchain.ledger.readers.trusted import FINISH
 from hmchain.ledger.transactions import transaction_digest
 
 

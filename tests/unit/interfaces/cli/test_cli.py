@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
-from hmchain.interfaces.cli import audit, failures, ledger, output, runs
+from hmchain.interfaces.cli import failures, known_block, ledger, output, runs
 from hmchain.interfaces.cli.acting import PersonCommand, ResumedPersonCommand
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
 from hmchain.interfaces.cli.data import DataCommands
@@ -219,7 +219,7 @@ def test_codes_of_errors_are_unique() -> None:
     def codes(family: type[HMChainError]) -> list[str]:
         return [family.code, *(code for child in family.__subclasses__() for code in codes(child))]
 
-    ours = (audit.BadAnchorError, BadTraceError, ledger.NoAnchorError, runs.NoRunError, runs.UnfinishedRunError)
+    ours = (known_block.BadAnchorError, BadTraceError, ledger.NoAnchorError, runs.NoRunError, runs.UnfinishedRunError)
     known = codes(HMChainError)
     assert [error.code for error in ours if known.count(error.code) != 1] == []
 

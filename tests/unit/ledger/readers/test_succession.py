@@ -13,12 +13,15 @@ import pytest
 from hmchain.canonical import encode
 from hmchain.errors import HMChainError
 from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.cometbft.audit import PartialLogError
+from hmchain.ledger.engines.embedded import EmbeddedLedger
 from hmchain.ledger.readers import audit, proof_files
+from hmchain.ledger.readers.blocks import contents
 from hmchain.ledger.readers.ledger import open_ledger
-from hmchain.ledger.readers.replay import AnchorMismatchError
+from hmchain.ledger.readers.replay import AnchorMismatchError, TrustedHeader
 from hmchain.ledger.readers.succession import SuccessionError, ledger_of
-from support.ledger_network import Network, signing_key
+from support.ledger_network import Network, Sender, signing_key, validator_keys
 from support.refounded_chain import refound
 
 
@@ -55,6 +58,51 @@ def test_every_genesis_on_the_way_is_an_anchor(made: Path) -> None:
         assert report.anchored and digest_of(made / name).hex() in report.anchor
         assert [line.startswith("test-") for line in report.checked[:2]] == [True, True]
         assert not [line for line in report.not_proven if "not beside" in line]
+
+
+def block_of(place: Path, height: int) -> TrustedHeader:
+    """A block as an auditor noted it."""
+    with closing(BlockStore(place / BLOCKS, read_only=True)) as store:
+        stored = store.get(height)
+        assert stored is not None
+        return TrustedHeader(height, contents(stored)[0].header.hash)
+
+
+@pytest.mark.parametrize(("name", "height"), [("first", 3), ("first", 5), ("again", 7), ("third", 9)])
+def test_a_block_of_every_chain_on_the_way_is_an_anchor(made: Path, name: str, height: int) -> None:
+    known = block_of(made / name, height)
+    assert audit.verify(made / "third", trusted=known).anchored
+    with pytest.raises(AnchorMismatchError, match=f"block {height} is not the trusted one"):
+        audit.verify(made / "third", trusted=TrustedHeader(height, bytes(32)))
+
+
+def test_a_block_of_a_ledger_that_is_not_there_says_nothing(place: Path) -> None:
+    known = block_of(place / "first", 3)
+    shutil.rmtree(place / "third" / "before" / "before")
+    with pytest.raises(PartialLogError, match="block 3 is of test-"):
+        audit.verify(place / "third", trusted=known)
+
+
+@pytest.mark.parametrize("seen", [6, 7])
+def test_an_auditor_who_saw_a_later_block_finds_what_colluders_left_out(tmp_path: Path, seen: int) -> None:
+    """As many as may be dishonest and one more found the chain again from before what they want undone."""
+    first = Network.found(tmp_path / "first")
+    first.fill(5)
+    shutil.copytree(tmp_path / "first", tmp_path / "earlier")
+    first.block(first.send.dataset("c", "undone"))
+    first.block(first.send.dataset("d", "undone"))
+    known = block_of(tmp_path / "first", seen)
+    ledger = EmbeddedLedger(tmp_path / "earlier", validator_keys(), clock_ms=first.send.clock)
+    earlier = Network(tmp_path / "earlier", ledger, Sender(first.send.clock, ledger.chain_id, 90))
+    again = refound(earlier, tmp_path / "again")
+    again.block(again.send.dataset("a", "new"))
+    for network in (first, earlier, again):
+        network.ledger.close()
+    shutil.copytree(tmp_path / "earlier", tmp_path / "again" / "before")
+    report = audit.verify(tmp_path / "again", digest_of(tmp_path / "first"))
+    assert [line for line in report.not_proven if "had no block after 5" in line]
+    with pytest.raises(AnchorMismatchError, match=r"without the trusted block 6|block 7 is not the trusted one"):
+        audit.verify(tmp_path / "again", digest_of(tmp_path / "first"), trusted=known)
 
 
 def test_another_genesis_is_none(made: Path) -> None:

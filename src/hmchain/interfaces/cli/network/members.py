@@ -14,8 +14,8 @@ from hmchain.application.node.joining import FoundedNetwork, SnapshotSource
 from hmchain.application.node.snapshot_join import FromSnapshotError
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.audit import parse_block
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.known_block import parse_block
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
