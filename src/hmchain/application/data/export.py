@@ -11,7 +11,7 @@ from hmchain.application.consent.usable import UseKind, usable_now
 from hmchain.application.data.exports import bids, dicomdir, ndjson, omop, one_file_each
 from hmchain.application.data.exports.job import ExportForm, ExportJob
 from hmchain.application.data.received import Act, require_allowed
-from hmchain.application.data.registered import NothingUsableError, require_as_registered
+from hmchain.application.data.registered import NothingUsableError, require_as_registered, require_still_usable
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress
@@ -51,7 +51,7 @@ def export(
 
     The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
     `ExportFormError` if records have another form, `DiskFullError`, `ChangedDatasetError` if it is not what it was
-    registered as, or an error of the vault.
+    registered as, `ConsentsChangedError` if fewer may be exported when it is done, or an error of the vault.
     """
     require_allowed(records, version.dataset, Act.EXPORT)
     require_as_registered(records, version)
@@ -68,6 +68,8 @@ def export(
     with recorded(records.folder.activity, about) as deed, clean_files.filled(folder, what):
         written = FORMS[form].write(ExportJob(records, version, entries, folder, progress))
         deed.add(records=len(entries), bytes=sum(entry.size for entry in entries))
+        hint = f"delete {folder}: it holds records of who withdrew; then export into a new folder"
+        require_still_usable(records, of, UseKind.EXPORT, hint)
     notes = written.notes + tuple(of.sentences)
     if version.held:
         waiting = "item waits" if version.held == 1 else "items wait"

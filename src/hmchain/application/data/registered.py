@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hmchain.application.consent.usable import Usable
+from hmchain.application.consent.usable import Usable, UseKind, usable_now
 from hmchain.application.data.derivation import way_on
 from hmchain.application.site.hospital import Records
 from hmchain.errors import AuditError, InputError
@@ -34,6 +34,19 @@ class NothingUsableError(InputError):
         why = "; ".join(f"{count} since {reason}" for reason, count in found.reasons.items()) or "it has none"
         what = f"no record of dataset {version.dataset} version {version.number} may be used: {why}"
         return cls(what, f"`hmchain consent check {version.dataset}` shows what may be used for what")
+
+
+class ConsentsChangedError(InputError):
+    """While records were handed on, some of them became such that may not be."""
+
+    code = "consents_changed"
+
+
+def require_still_usable(records: Records, found: Usable, kind: UseKind, hint: str) -> None:
+    """Raise `ConsentsChangedError`, with a way out, unless the same records may be used as when it was begun."""
+    if usable_now(records, found.dataset, found.version, kind).stamp != found.stamp:
+        what = f"meanwhile patients said otherwise which records of {found.dataset} may be used"
+        raise ConsentsChangedError(what, hint)
 
 
 class ChangedDatasetError(AuditError):

@@ -10,12 +10,15 @@ from hmchain.application.consent.usable import UseKind, usable_now
 from hmchain.application.data.exports.job import ExportFormError
 from hmchain.application.data.exports.objects import MEDIA_TYPE
 from hmchain.application.data.received import Act, require_allowed
-from hmchain.application.data.registered import NothingUsableError, require_as_registered
+from hmchain.application.data.registered import NothingUsableError, require_as_registered, require_still_usable
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Version
 from hmchain.records.destinations.destination import Destination, ObjectRefusedError
+
+ASKED_EVERY = 1_000
+"""After so many objects it is asked again whether all of them may be sent."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
     """Send all objects of a version; whoever has one already gets the same again.
 
     Raises `ExportFormError` if it holds none, `ChangedDatasetError` if it is not what it was registered as,
-    `DestinationError`, or an error of the vault.
+    `ConsentsChangedError` if fewer may be sent than when it was begun, `DestinationError`, or an error of the vault.
     """
     require_allowed(records, version.dataset, Act.EXPORT)
     require_as_registered(records, version)
@@ -52,6 +55,9 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
     sent, refused, size = 0, Counter[str](), 0
     with recorded(records.folder.activity, about) as deed:
         for done, entry in enumerate(entries, 1):
+            if done % ASKED_EVERY == 0:
+                hint = "send it again, without them; what went before stays at the destination, which may delete it"
+                require_still_usable(records, of, UseKind.EXPORT, hint)
             data = b"".join(records.vault.get_stream(version.dataset, version.number, entry.record))
             try:
                 to.send(data)

@@ -22,7 +22,7 @@ from hmchain.application.data import (
 )
 from hmchain.application.data.consents import ListFileError, NoConsentError, Withdrawn
 from hmchain.application.data.erasure import NoSuchDatasetError, Target
-from hmchain.application.data.registered import NothingUsableError
+from hmchain.application.data.registered import ConsentsChangedError, NothingUsableError
 from hmchain.application.data.row_form import load_row_form
 from hmchain.application.data.rows import prepare_rows
 from hmchain.application.site import hospital
@@ -32,6 +32,7 @@ from hmchain.records.consents.optout_lists import OlderListError
 from hmchain.records.consents.reading import ConsentFileError
 from hmchain.records.consents.register import Basis, DatasetBasis
 from hmchain.records.deidentification.patients import Patient
+from hmchain.records.pipeline.clean_files import FolderInUseError
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import read_request
 from support.consent_bed import DATASET, NO, PATIENTS, RECORDS_EACH, YES, extract, founded, give
@@ -85,6 +86,22 @@ def test_what_is_exported_counted_and_learnt_from_is_without_who_withdrew(record
     assert any("a consent was withdrawn" in note for note in made.notes)
     found = cohorts.check(records, DATASET, 1, "female or male", 2026)
     assert (found.people, found.of) == (PATIENTS - 1, PATIENTS - 1)
+
+
+def test_who_withdraws_while_records_are_exported_is_not_in_what_passes_for_whole(
+    records: Records, tmp_path: Path
+) -> None:
+    version, withdrawn = records.catalogue.version(DATASET), []
+
+    def withdraw(done: int, of: int | None) -> None:
+        if not withdrawn:
+            withdrawn.append(erasure.opt_out(records, Target(patient="p0")))
+
+    with pytest.raises(ConsentsChangedError, match="said otherwise"):
+        export.export(records, version, tmp_path / "out", progress=withdraw)
+    with pytest.raises(FolderInUseError, match="holds part of the export"):
+        export.export(records, version, tmp_path / "out")
+    assert export.export(records, version, tmp_path / "new").records == RECORDS_EACH * (PATIENTS - 1) + 1
 
 
 def test_clean_files_of_a_source_are_without_who_denies_or_withdrew(records: Records, tmp_path: Path) -> None:
