@@ -13,7 +13,7 @@ from hmchain.interfaces.cli import show_consent as views
 from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data.erase import PatientOption
-from hmchain.interfaces.cli.data.sources import changing, reading
+from hmchain.interfaces.cli.data.sources import noting, reading
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     DatasetArgument,
@@ -47,7 +47,7 @@ def add(
     directory: HospitalOption = DEFAULT_FOLDER,
 ) -> None:
     """Take in patients' consents: FHIR R4 resources of type Consent, new ones and what changed."""
-    with changing(directory) as records:
+    with noting(directory) as records:
         done = consents.add(records, files)
     output.show(done, views.show_added)
 
@@ -69,7 +69,7 @@ def withdraw(
     who = _patient(patient, issuer)
     question = "Note that the patient withdraws? It holds from the next use on, until the patient consents anew"
     confirm(question, yes=yes)
-    with changing(directory) as records:
+    with noting(directory) as records:
         done = consents.withdraw(records, who, consent)
     output.show(done, views.show_withdrawn)
 
@@ -136,7 +136,7 @@ def basis(
         return
     said = DatasetBasis(Basis(goes_by), _codes(purposes))
     confirm(f"Let {dataset} go by {views.BASES[said.basis]} from the next use on?", yes=yes)
-    with changing(directory) as records:
+    with noting(directory) as records:
         consents.set_basis(records, dataset, said)
     output.show(said, views.show_basis, json=views.basis)
 
@@ -161,10 +161,10 @@ def optouts(
     """
     if forget:
         confirm(f"Forget list {name}? Who is on no other may be used again", yes=yes)
-        with changing(directory) as records:
+        with noting(directory) as records:
             consents.drop_list(records, name)
     elif file is not None:
-        with changing(directory) as records:
+        with noting(directory) as records:
             consents.reconcile(records, name, file, issuer, as_of)
     with reading(directory) as records:
         found = consents.lists(records)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hmchain.application.site.hospital import alone, locate
 from hmchain.interfaces.cli.main import main
 from hmchain.records.consents.register import Basis
 from support.consent_bed import DATASET, PATIENTS, RECORDS_EACH, YES, founded
@@ -77,3 +78,17 @@ def test_a_list_is_taken_in_and_forgotten(desk: Desk, tmp_path: Path) -> None:
     assert desk.tells("check", DATASET)["patients"] == PATIENTS - 2
     assert "No list" in desk.gives("optouts", "national", "--forget", "--yes")
     assert desk.tells("check", DATASET)["patients"] == PATIENTS
+
+
+def test_what_a_patient_says_waits_for_no_command_that_changes_records(desk: Desk, tmp_path: Path) -> None:
+    """An extraction, or the receiving of a transfer, takes hours: a withdrawal holds from the next round on."""
+    with alone(locate(desk.folder)):
+        desk.gives("add", str(tmp_path / "consents.ndjson"))
+        assert "1 withdrawn" in desk.gives("withdraw", "--patient", "p1", "--yes")
+        assert desk.tells("check", DATASET)["patients"] == PATIENTS - 1
+        desk.gives("basis", DATASET, "consent", "--yes")
+        (tmp_path / "list.txt").write_text("p2\n")
+        desk.gives("optouts", "national", str(tmp_path / "list.txt"), "--as-of", "2026-02-03")
+        assert main(["data", "opt-out", "--patient", "p3", "--dir", str(desk.folder)]) == 0
+    desk.capsys.readouterr()
+    assert desk.tells("check", DATASET)["patients"] == 1, "who permits it"

@@ -13,7 +13,7 @@ from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
-from hmchain.interfaces.cli.data.sources import changing
+from hmchain.interfaces.cli.data.sources import noting
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     RECORD_HELP,
@@ -101,7 +101,7 @@ def opt_out(
     `hmchain data erase` destroys them.
     """
     target = _target(record, subject, patient, issuer)
-    with changing(directory) as records:
+    with noting(directory) as records:
         said = erasure.lift_opt_out(records, target) if lift else erasure.opt_out(records, target)
     output.show(said, views.show_opt_out)
 

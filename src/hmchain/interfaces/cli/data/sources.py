@@ -103,3 +103,8 @@ def reading(directory: Path) -> AbstractContextManager[Records]:
 def changing(directory: Path) -> AbstractContextManager[Records]:
     """The records of the hospital in a folder, for this command alone."""
     return hospital.open_records(hospital.locate(directory), passphrase())
+
+
+def noting(directory: Path) -> AbstractContextManager[Records]:
+    """The records of the hospital in a folder, to write down what patients say: that waits for no other command."""
+    return reading(directory)
