@@ -99,11 +99,11 @@ def _images(records: Records, allowed: Usable, seed: bytes, progress: Progress |
 def _rows(records: Records, allowed: Usable, progress: Progress | None) -> _Held:
     """Rows, grouped by patient: all of one lie in one record."""
     parts: dict[str, list[RowSet]] = {TRAIN: [], VALIDATION: []}
-    for done, (record, data) in enumerate(records.vault.read(allowed.dataset, allowed.version), 1):
-        if record in allowed.records:
-            split, rows = decode_rows(data)
-            parts.setdefault(split, []).append(rows)
-        tell(progress, done, allowed.of)
+    reading = records.vault.read(allowed.dataset, allowed.version, allowed.records)
+    for done, (_, data) in enumerate(reading, 1):
+        split, rows = decode_rows(data)
+        parts.setdefault(split, []).append(rows)
+        tell(progress, done, len(allowed.records))
     trained, others = parts[TRAIN], parts[VALIDATION]
     if not trained:
         raise NothingLeftError("no row that it was trained on may be used")

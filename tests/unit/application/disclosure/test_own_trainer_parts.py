@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from hmchain.application.learning.trainers.source import AcceptedTrainer, read_s
 from hmchain.application.site.hospital import Records, read_records
 from hmchain.canonical import decode
 from hmchain.ledger.contracts.learning.studies import DatasetUse
+from hmchain.records.vault import Vault
 from support.own_trainers import SCHEMA, TITLES, altered, logistic, rows
 
 pytestmark = pytest.mark.process
@@ -101,6 +103,23 @@ def test_predictions_that_cannot_be_had_are_said(tmp_path: Path, body: str, why:
     for part in (*found.attacks, found.memorisation):
         assert part.found is Found.NOT_SAID and why in part.why
         assert "secret" not in part.why
+
+
+def test_no_row_that_may_not_be_used_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read = Vault.read
+
+    def watched(vault: Vault, *given: Any) -> Iterator[tuple[str, bytes]]:
+        for record, data in read(vault, *given):
+            opened.append(record)
+            yield record, data
+
+    monkeypatch.setattr(Vault, "read", watched)
+    with held(tmp_path) as records:
+        records.catalogue.opt_outs.add([records.catalogue.opt_outs.of_record("000003")], 0)
+        opened.clear()
+        assert parts(records, logistic(tmp_path)).attacks[0].members == 59
+    assert len(opened) == 99 and "000003" not in opened
 
 
 def test_code_that_is_not_accepted_or_was_changed_is_not_run(tmp_path: Path) -> None:
