@@ -45,15 +45,16 @@ def encode(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def padded(value: R) -> R:
-    """The record with its field `padding` filled until its encoding is whole kilobytes: for what is sealed next.
+def padded(value: R, unit: int = PADDED_BYTES) -> R:
+    """The record with its field `padding` filled until its encoding is whole units: for what is sealed next.
 
-    Bytes from 256 on take one more to say how many they are; so the last one is tried for, not counted.
+    Bytes from 256 on take one more to say how many they are; so the last one is tried for, not counted. A unit has at
+    most 60 KiB, beyond which they would take yet more.
     """
-    lacking = -len(encode(replace(value, padding=b""))) % PADDED_BYTES
-    counts = (lacking, lacking - 1, lacking - 1 + PADDED_BYTES)
+    lacking = -len(encode(replace(value, padding=b""))) % unit
+    counts = (lacking, lacking - 1, lacking - 1 + unit)
     filled = (replace(value, padding=bytes(count)) for count in counts if count >= 0)
-    return next(each for each in filled if len(encode(each)) % PADDED_BYTES == 0)
+    return next(each for each in filled if len(encode(each)) % unit == 0)
 
 
 def decode(data: bytes, kind: type[T]) -> T:

@@ -114,6 +114,12 @@ def sealed_size(plaintext_bytes: int) -> int:
     return HEADER_BYTES + plaintext_bytes + TAG_BYTES * _chunks(plaintext_bytes, CHUNK_BYTES)
 
 
+def opened_size(envelope_bytes: int) -> int:
+    """How many bytes an envelope of so many holds."""
+    sealed = envelope_bytes - HEADER_BYTES
+    return max(0, sealed - TAG_BYTES * _chunks(sealed, CHUNK_BYTES + TAG_BYTES))
+
+
 def seal(plaintext: Buffer, key: SecretKey, context: bytes, *, root: bytes | None = None) -> bytes:
     """Seal `plaintext` under `key`; whoever opens it must give the same `context`.
 
@@ -154,9 +160,11 @@ def open_envelope(data: Buffer, key: SecretKey, context: bytes, size: int | None
     return plaintext.finish()
 
 
-def seal_stream(pieces: Iterable[Buffer], key: SecretKey, context: bytes) -> Iterator[bytes]:
+def seal_stream(
+    pieces: Iterable[Buffer], key: SecretKey, context: bytes, *, root: bytes | None = None
+) -> Iterator[bytes]:
     """Seal a stream of pieces of any size, in the memory of one chunk; the joined output is what `seal` makes."""
-    sealer = _Sealer.new(key, context, _fresh_salt())
+    sealer = _Sealer.new(key, context, _fresh_salt() if root is None else _salt_of(key, context, root))
     yield sealer.header
     for index, (piece, last) in enumerate(_rechunk(pieces, CHUNK_BYTES)):
         yield sealer.seal(piece, index, last)

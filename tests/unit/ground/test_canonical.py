@@ -104,4 +104,5 @@ def test_a_padded_record_tells_no_more_of_its_size_than_kilobytes() -> None:
     """Whatever it lacks: the padding's own length takes one byte more from 256 on."""
     sizes = [len(encode(padded(Note(bytes(count))))) for count in range(2 * PADDED_BYTES)]
     assert {size % PADDED_BYTES for size in sizes} == {0} and set(sizes) <= {1024, 2048, 3072}
+    assert all(len(encode(padded(Note(bytes(count)), 48 << 10))) == 48 << 10 for count in (0, 255, 48_000, 48_865))
     assert padded(Note(b"x")).text == b"x" and padded(padded(Note(b"x"))) == padded(Note(b"x"))

@@ -20,6 +20,7 @@ from hmchain.records.envelope import (
     EnvelopeKeyError,
     open_envelope,
     open_stream,
+    opened_size,
     proven_size,
     seal,
     seal_stream,
@@ -51,7 +52,7 @@ def pieces(data: bytes, step: int) -> Iterator[bytes]:
 def test_what_is_sealed_opens(size: int, context: bytes) -> None:
     plaintext = content(size)
     sealed = seal(plaintext, KEY, context)
-    assert len(sealed) == sealed_size(size)
+    assert len(sealed) == sealed_size(size) and opened_size(len(sealed)) == size
     assert open_envelope(sealed, KEY, context) == plaintext
 
 

@@ -197,7 +197,8 @@ def _warrant(entry: Emergency, sought: Sought) -> Warrant:
 
     return Warrant(
         entry.name, entry.digest, entry.grantee, entry.dataset, entry.version, CLINICAL_CARE, entry.until_ms,
-        holds, chosen, announce, in_emergency=True,
+        holds, chosen, announce,
+        sought=digest("hmchain sought", sought.number.encode(), sought.issuer.encode()),
     )  # fmt: skip
 
 

@@ -129,6 +129,10 @@ class GivingBook:
         ((seed,),) = self._file.query("SELECT seed FROM grants WHERE name = ?", (terms.name,))
         return self._local.derive("hmchain grant", terms.digest, seed)
 
+    def decoy_seed(self, dataset: str, sought: bytes) -> SecretKey:
+        """What the decoys follow from where a dataset has nothing of who is sought."""
+        return self._local.derive("hmchain decoys", dataset.encode(), sought)
+
     def pages(self, name: str) -> list[GivenPage]:
         """The pages that lie in the store, in order."""
         sql = """SELECT number, last, chosen, address, size, records, bytes FROM pages WHERE name = ? ORDER BY number"""

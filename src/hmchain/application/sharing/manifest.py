@@ -17,7 +17,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode, padded
+from hmchain.canonical import PADDED_BYTES, NotCanonicalError, Record, decode, digest, encode, padded
 from hmchain.errors import StorageError
 from hmchain.keys import Opener, Redacted, SecretKey, WrappedKey, WrappingPublicKey
 from hmchain.ledger.contracts.data.transfers import Transfer
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 PAGE_PLACES = 512
 """Places in one page: some 300 KB, which is what giver and grantee hold of a manifest at one time."""
+EMERGENCY_UNIT = 48 << 10
+"""Pages and head fill such units in an emergency: a page that gives some fifty records is as large as one without."""
 _PAGE_BYTES_MAX = 64 << 20
 _HEAD_BYTES_MAX = 64 << 20
 _ENVELOPE_BYTES_MAX = 8 << 10
@@ -172,14 +174,14 @@ class Sealed:
         return PageRef(self.address, len(self.data))
 
 
-def seal_page(page: Page, number: int, terms: Terms, key: SecretKey) -> Sealed:
-    """The same object each time for the same places: who was cut short sends no second one."""
-    return _sealed(encode(padded(page)), key, terms.context("page", number))
+def seal_page(page: Page, number: int, terms: Terms, key: SecretKey, unit: int = PADDED_BYTES) -> Sealed:
+    """The same object each time for the same places: who was cut short sends no second one. It fills whole units."""
+    return _sealed(encode(padded(page, unit)), key, terms.context("page", number))
 
 
-def seal_head(head: Head, terms: Terms, key: SecretKey) -> Sealed:
+def seal_head(head: Head, terms: Terms, key: SecretKey, unit: int = PADDED_BYTES) -> Sealed:
     """As `seal_page`."""
-    return _sealed(encode(padded(head)), key, terms.context("head"))
+    return _sealed(encode(padded(head, unit)), key, terms.context("head"))
 
 
 def wrap(head: Sealed, terms: Terms, key: SecretKey, grantee: WrappingPublicKey) -> Sealed:

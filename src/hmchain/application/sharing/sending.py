@@ -18,9 +18,10 @@ from hmchain import files
 from hmchain.application.data.received import Act, require_own
 from hmchain.application.data.registered import require_as_registered, require_whole
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.sharing import copying
+from hmchain.application.sharing import copying, decoys
 from hmchain.application.sharing.giving_book import Entry, GivenPage, GivingBook
 from hmchain.application.sharing.manifest import (
+    EMERGENCY_UNIT,
     PAGE_PLACES,
     Described,
     Given,
@@ -39,7 +40,7 @@ from hmchain.application.sharing.manifest import (
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.application.site.keyring import key_file
-from hmchain.canonical import digest
+from hmchain.canonical import PADDED_BYTES, digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingPublicKey, load_key
 from hmchain.ledger import contracts
@@ -99,8 +100,14 @@ class Warrant:
     """The records that may go now."""
     announce: Callable[[Terms, bytes, bytes], contracts.Body]
     """The transaction that tells the ledger of manifest and envelope."""
-    in_emergency: bool = False
-    """Whether it goes beside whatever else is sent, and says so, sealed, where no record is to go."""
+    sought: bytes = b""
+    """Of an emergency, which goes beside whatever else is sent, and says so, sealed, where no record is to go: what
+    tells one who is sought from another."""
+
+    @property
+    def in_emergency(self) -> bool:
+        """Whether an emergency lets them go, and no permit."""
+        return bool(self.sought)
 
 
 @dataclass(frozen=True)
@@ -206,6 +213,10 @@ class _Sending:
         assert found is not None, "it was begun"
         return found
 
+    @property
+    def _unit(self) -> int:
+        return EMERGENCY_UNIT if self._warrant.in_emergency else PADDED_BYTES
+
     def _begun(self, name: str) -> Terms:
         """The terms of the transfer that was cut short, or of a new one."""
         warrant, user = self._warrant, self._sender
@@ -251,17 +262,20 @@ class _Sending:
             pass
         pages = self._book.pages(self._terms.name)
         given = sum(page.records for page in pages)
-        if not given and not self._warrant.in_emergency:
-            what = f"no record of {self._warrant.dataset} version {self._warrant.version} may be given"
+        warrant = self._warrant
+        if not given and not warrant.in_emergency:
+            what = f"no record of {warrant.dataset} version {warrant.version} may be given"
             hint = "see which kinds of records are asked for, and who consents"
             raise NothingToGiveError(what, hint)
-        root = self._records.vault.handing.root_key(self._warrant.dataset, self._warrant.version)
+        root = self._records.vault.handing.root_key(warrant.dataset, warrant.version)
         head = Head(
             self._terms.digest, self._origin(), root, given, sum(page.bytes for page in pages),
             tuple(page.ref for page in pages),
         )  # fmt: skip
         self._require_permit()
-        sealed = seal_head(head, self._terms, key)
+        if not given:
+            decoys.send(self._records, self._version, self._objects, self._book, self._terms.name, warrant.sought)
+        sealed = seal_head(head, self._terms, key, self._unit)
         self._put(sealed)
         if self._entry.manifest == sealed.address and self._is_for_the_grantee_s_key():
             return  # its envelope may be on its way to a block
@@ -303,7 +317,7 @@ class _Sending:
         self._book.send(name, sizes, lacking)
         self._sent += copying.copy(store, self._objects, lacking)
         places = tuple(self._place(seat, sizes) for seat in seats)
-        sealed = seal_page(Page(places), number, self._terms, key)
+        sealed = seal_page(Page(places), number, self._terms, key, self._unit)
         self._put(sealed)
         given = sum(sizes[address] for address in addresses)
         self._book.keep_page(name, GivenPage(number, seats[-1].record, chosen, sealed.ref, len(addresses), given))

@@ -15,7 +15,7 @@ from hmchain.records.objects.errors import (
     TamperedObjectError,
     WrongSizeError,
 )
-from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore, address_of, address_of_file
+from hmchain.records.objects.store import DIGEST_BYTES, ObjectStore, address_of, address_of_file, address_of_pieces
 
 __all__ = [
     "DIGEST_BYTES",
@@ -30,4 +30,5 @@ __all__ = [
     "WrongSizeError",
     "address_of",
     "address_of_file",
+    "address_of_pieces",
 ]

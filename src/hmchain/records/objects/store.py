@@ -201,6 +201,14 @@ def address_of(data: Buffer) -> bytes:
     return blake3(data).digest()
 
 
+def address_of_pieces(pieces: Iterable[Buffer]) -> bytes:
+    """As `address_of`, of what comes in pieces."""
+    hasher = blake3()
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.digest()
+
+
 def address_of_file(path: Path) -> bytes:
     """As `address_of`, of a file that may be larger than memory. Raises `OSError`."""
     return blake3().update_mmap(path).digest()

@@ -98,6 +98,12 @@ class Handing:
         sql = "SELECT record FROM records WHERE dataset = ? AND version = ? AND record > ? ORDER BY record LIMIT ?"
         return [record for (record,) in self._database.query(sql, (dataset, version, after, limit))]
 
+    def addresses(self, dataset: str, version: int, subject: str) -> list[bytes]:
+        """The addresses of a patient's ciphertext in a version, in order of records; no key is opened."""
+        sql = """SELECT b.digest FROM records r JOIN blobs b ON b.id = r.blob
+            WHERE r.dataset = ? AND r.version = ? AND r.subject = ? ORDER BY r.record"""
+        return [address for (address,) in self._database.query(sql, (dataset, version, subject))]
+
     def page(self, dataset: str, version: int, after: str, limit: int, chosen: Container[str]) -> list[Seat]:
         """The next records of a closed version in order of their ids, with the keys of those that are chosen.
 

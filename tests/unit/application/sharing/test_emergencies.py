@@ -17,6 +17,9 @@ from hmchain.errors import InputError
 from hmchain.keys import UnwrapError
 from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
+from hmchain.ledger.contracts.data.policies import SetPolicy
+from support.policy_bed import ANYTHING, compiled
+from support.request_bench import terms
 from support.sharing_bed import GIVER, GRANTEE
 from support.ward_bed import DOCTOR, OPENS, PATIENT, Ward
 from support.ward_bed import ward as ward
@@ -58,8 +61,50 @@ def test_on_the_ledger_it_looks_the_same_where_nobody_is_known(ward: Ward) -> No
     known, unknown = (ward.transfer(name) for name in ("known", "unknown"))
     differs = {name for name in known.__struct_fields__ if getattr(known, name) != getattr(unknown, name)}
     assert differs <= {"name", "content", "manifest", "envelope", "until_ms", "granted_ms", "received_ms", "height"}
-    sizes = {ward.objects.size(each.manifest) for each in (known, unknown)}
-    assert len(sizes) == 1, "nor to whoever sees the store"
+
+
+def brought(ward: Ward, number: str, name: str) -> list[int]:
+    """The sizes of what an emergency brings into the members' store, in order."""
+    before = set(ward.objects.list())
+    ward.answer(ward.need(Sought(number, ""), name))
+    return sorted(ward.objects.size(each) for each in set(ward.objects.list()) - before)
+
+
+def of_patients(ward: Ward) -> list[list[int]]:
+    """How large each patient's records are in the store."""
+    with open_records(ward.folder(GIVER)) as records:
+        store, handing = records.folder.store(), records.vault.handing
+        subjects = records.vault.subjects("head", 1)
+        return [[store.size(each) for each in handing.addresses("head", 1, subject)] for subject in subjects]
+
+
+def test_in_the_store_it_looks_the_same_where_nobody_is_known(ward: Ward) -> None:
+    """Whoever keeps it counts what comes, and measures it."""
+    with open_records(ward.folder(GIVER)) as records:
+        erasure.opt_out(records, Target(patient="MRN-2"))
+    unknown, frame = brought(ward, "MRN-77", "unknown"), brought(ward, "MRN-77", "unknown-again")
+    likely = [sorted([*frame, *sizes]) for sizes in of_patients(ward)]
+    assert unknown in likely and len(unknown) == len(frame) + 2
+    assert brought(ward, "MRN-1", "known") in likely
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "unknown", "justified")
+    assert brought(ward, "MRN-1", "known-again") == frame
+    assert brought(ward, "MRN-2", "opted-out") in [*likely, frame], "the patient that it is like may be there already"
+
+
+def test_it_looks_the_same_where_all_records_were_given_before(ward: Ward) -> None:
+    """Of somebody who is known nothing new comes then."""
+    ward.steward(GIVER).send(SetPolicy("head", terms(cedar=compiled(anything=ANYTHING, break_glass=OPENS))))
+    ward.ask()
+    ward.give()
+    assert brought(ward, "MRN-1", "known") == brought(ward, "MRN-77", "unknown")
+
+
+def test_decoys_are_gone_with_the_rest(ward: Ward) -> None:
+    before = set(ward.objects.list())
+    ward.answer(ward.need(Sought("MRN-77", ""), "unknown"))
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "unknown", "unjustified")
+    ward.erase("unknown", GIVER)
+    assert len(set(ward.objects.list()) - before) == 1, "the number, which the other side sealed"
 
 
 def test_who_opted_out_is_given_in_no_emergency(ward: Ward) -> None:
