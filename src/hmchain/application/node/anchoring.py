@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
+from msgspec import DecodeError
+
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.security import log as events
 from hmchain.application.security.events import URGENT
@@ -77,4 +79,7 @@ def _begins_with(lines: list[Written], last: Anchor) -> bool:
 
 
 def _is_urgent(lines: Iterable[Written]) -> bool:
-    return any(each.typed.kind in URGENT for each in lines)
+    try:
+        return any(each.typed.kind in URGENT for each in lines)
+    except DecodeError:  # of a kind of a later version, or no event at all: whatever it is, it is bound soon
+        return True

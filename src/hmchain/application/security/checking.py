@@ -8,9 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.security.log import EARLIER, NOTHING, Written, detail, earlier, link, read, read_earlier
-from hmchain.errors import AuditError
+from hmchain.errors import AuditError, StorageError
 
 _AT_MS_MAX = 253_402_300_799_999
 """The last moment that calendars and FHIR can write."""
@@ -21,6 +22,12 @@ class LogDefectError(AuditError):
     """A log of security events is not the one that was written."""
 
     code = "log_defect"
+
+
+class NewerLogError(StorageError):
+    """A log of security events follows from its beginning, and a later version wrote events of kinds of its own."""
+
+    code = "newer_log"
 
 
 @dataclass(frozen=True)
@@ -40,11 +47,13 @@ def checked(
 
     `anchors` are links by their lines' numbers. Raises `LogDefectError` at the first line that is not what was written,
     and at the end where anchored lines are missing. The hospital's `own` has beside every line what was noted there,
-    which a log that left may lack.
+    which a log that left may lack. Raises `NewerLogError` at the end of one that is sound, of which a later version
+    wrote lines.
     """
-    whose, before, number = f"the log of {organisation}", NOTHING, 0
+    whose, before, number, unknown = f"the log of {organisation}", NOTHING, 0, 0
     for line in lines:
-        event = _typed(line, whose)
+        event, is_known = _typed(line, whose)
+        unknown = unknown or (0 if is_known else line.number)
         if number == 0:
             _require_first(line, event, whose)
             if event.about not in ("", organisation):
@@ -62,13 +71,16 @@ def checked(
     if missing := [size for size in anchors if size > number]:
         what = f"{whose} ends with event {number}, and event {max(missing)} was anchored on the ledger"
         raise _defect(what, "")
+    if unknown:
+        what = f"event {unknown} of {whose} is of a kind that this version does not know"
+        raise NewerLogError(f"{what}; all follow from each other", "use the version of hmchain that wrote it")
 
 
 def require_earlier(path: Path, organisation: str) -> None:
     """Hold the lines of a version without chains against the first event, which binds them. Raises `LogDefectError`."""
     first, whose = next(read(path), None), f"the log of {organisation}"
     known = list(read_earlier(path))
-    if first is None or _typed(first, whose).what != EARLIER:
+    if first is None or _typed(first, whose)[0].what != EARLIER:
         is_bound = first is None or not known  # before its first event, a log of that version has those alone
     else:
         is_bound = detail(first.salt, earlier(known)) == first.typed.digest
@@ -76,15 +88,31 @@ def require_earlier(path: Path, organisation: str) -> None:
         raise _defect(f"what stands in {whose} before its chain was changed", "")
 
 
-def _typed(line: Written, whose: str) -> Event:
-    """The event of a line whose fields are of their types: who writes into the file is not bound to any."""
+def _typed(line: Written, whose: str) -> tuple[Event, bool]:
+    """The event of a line whose fields are of their types: who writes into the file is not bound to any.
+
+    With it, whether its kind is a known one; one of a later version has another's place here.
+    """
     values = (line.number, line.at_ms, line.event, line.link, line.salt, line.own)
     if list(map(type, values)) != [int, int, str, bytes, bytes, str] or not 0 <= line.at_ms <= _AT_MS_MAX:
         raise _defect(f"event {line.number} of {whose} is none", "")
     try:
-        return line.typed
+        return line.typed, True
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _defect(f"event {line.number} of {whose} is none", "") from error
+        if (later := _of_a_later_version(line.event)) is None:
+            raise _defect(f"event {line.number} of {whose} is none", "") from error
+        return later, False
+
+
+def _of_a_later_version(text: str) -> Event | None:
+    """What else is said by an event of a kind that is not known here; None if it is none at all."""
+    try:
+        said = decoding.from_json(text, dict)
+        kind = said.get("kind")
+        is_later = isinstance(kind, str) and kind not in {known.value for known in Kind}
+        return decoding.converted({**said, "kind": Kind.COMMAND.value}, Event) if is_later else None
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _require_first(line: Written, event: Event, whose: str) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.security.checking import Checked, LogDefectError, checked, require_earlier
+from hmchain.application.security.checking import Checked, LogDefectError, NewerLogError, checked, require_earlier
 from hmchain.application.security.events import ASSETS, Event, Kind
-from hmchain.application.security.log import SecurityLog, Written, read, record, this_user
+from hmchain.application.security.log import SecurityLog, Written, link, read, record, this_user
 from hmchain.application.site.activity import KINDS, Deed, What, read_lines, recorded
 
 WHOSE = "north"
@@ -113,6 +113,22 @@ def test_a_log_that_names_another_hospital_is_not_this_ones(tmp_path: Path) -> N
     with pytest.raises(LogDefectError, match="the log of north is that of south"):
         check(list(read(tmp_path / "log")))
     assert [each.event.about for each in checked(read(tmp_path / "log"), {}, "south")] == ["south", ""]
+
+
+def test_a_later_version_s_kind_of_event_is_no_defect_and_hides_none(tmp_path: Path) -> None:
+    record(tmp_path / "log", Event(Kind.SIGN_IN))
+    lines = list(read(tmp_path / "log"))
+    for text in ('{"kind":"quantum.leap","about":"x","more":[1]}', lines[1].event):
+        number, before = lines[-1].number + 1, lines[-1].link
+        lines.append(Written(number, 7, text, link(before, number, 7, text)))
+    with pytest.raises(NewerLogError, match=r"event 3 of the log of north is of a kind") as found:
+        check(lines, {4: lines[3].link})
+    assert found.value.exit_code == 4
+    with pytest.raises(LogDefectError, match=r"event 4 .* is not the one that was anchored"):
+        check(lines, {4: bytes(32)})
+    for text in ('{"kind":7}', '{"kind":"sign-in","about":7}', "[]", '{"kind":"quantum.leap","round":"x"}'):
+        with pytest.raises(LogDefectError, match="is none"):
+            check([*lines[:2], replace(lines[2], event=text)])
 
 
 def _write(path: Path, count: int) -> None:
