@@ -43,7 +43,7 @@ class ReleaseBench(RequestBench):
     def asked(self, study: str = STUDY, name: str = NAME, **changes: object) -> AskRelease:
         """What is asked for, by the digest that the ledger gives of it."""
         made = releases.artefact_of(self.state, study) or bytes(32)
-        fields = {"audience": Audience.MEMBERS, "regions": (), "evidence": b"", "artefact": made} | changes
+        fields = {"audience": Audience.MEMBERS, "regions": (), "table": None, "artefact": made} | changes
         return AskRelease(name=name, study=study, **fields)  # type: ignore[arg-type]
 
     def ask(self, by: str = "east/scientist", study: str = STUDY, name: str = NAME, **changes: object) -> AskRelease:

@@ -32,7 +32,7 @@ def ask(consortium: Consortium, name: str = RELEASE, study: str = STUDY) -> AskR
     """The scientist of the north asks for it."""
     made = releases.artefact_of(consortium.ledger.state, study)
     assert made is not None
-    asked = AskRelease(name, study, made, Audience.MEMBERS, ("DE",), b"")
+    asked = AskRelease(name, study, None, made, Audience.MEMBERS, ("DE",))
     consortium.require(consortium.hospitals["north"].as_scientist(asked))
     return asked
 

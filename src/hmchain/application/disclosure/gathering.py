@@ -68,11 +68,11 @@ def gather(
     """Compute what this hospital can say of a study's model, or of a count; it is left in the study's folder.
 
     `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
-    `others` gives some. What is found in a count passes by `exemptions`, which stay in the evidence. Of evidence that
-    was `kept` on the same artefact the attacks are taken over where the same records may still be used, unless they are
-    wanted `anew`, and exemptions of what is found again; the rest is computed, and where nothing says otherwise the
-    kept one stands. `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`, `ExemptionError`,
-    `UnpublishedDataError`, `ModelFileError` where the model is not here, and what keys and vault complain of.
+    `others` gives some. What is found in a count passes by `exemptions`, which stay. Of evidence that was `kept` on the
+    same artefact attacks are taken over where the same records may still be used, unless wanted `anew`, and exemptions
+    of what is found again; where nothing says otherwise it stands. `progress` is told of thousandths. Raises
+    `NothingGivenError`, `ReferencesError`, `ExemptionError`, `UnpublishedDataError`, `ModelFileError` where the model
+    is not here, and what keys and vault complain of.
     """
     started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
@@ -82,8 +82,7 @@ def gather(
     deed = Deed(What.MEASURE, study=study, dataset=use.dataset, version=use.version)
     with read_records(place, passphrase) as records, recorded(place.activity, deed):
         require_own(place, records, state, use, passphrase)
-        asked = use_of(state, entry.spec, UseKind.EVIDENCE)
-        allowed = usable(records, use.dataset, use.version, asked, now_ms())
+        allowed = usable(records, use.dataset, use.version, use_of(state, entry.spec, UseKind.EVIDENCE), now_ms())
         gone = len(set(records.vault.owners(use.dataset, use.version).values()) - {""} - allowed.subjects)
         same = kept if kept is not None and not anew and _is_of(kept, artefact, allowed) else None
         parts, table = ModelParts((), None), None

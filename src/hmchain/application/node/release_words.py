@@ -33,7 +33,10 @@ def words(body: Record) -> str:
         case AskRelease():
             where = f" in {', '.join(body.regions)}" if body.regions else ""
             whom = _AUDIENCES[body.audience]
-            return f"ask that what {body.study} made ({body.artefact.hex()[:12]}) leave for {whom}{where}: {body.name}"
+            made = f"what {body.study} made"
+            if body.table is not None:
+                made = f"a table of version {body.table.version} of dataset {body.table.dataset}"
+            return f"ask that {made} ({body.artefact.hex()[:12]}) leave for {whom}{where}: {body.name}"
         case DecideRelease(decision=Decision.GRANTED):
             return f"let release {body.release} ({body.asked.hex()[:12]}) leave, for good once all hospitals say so"
         case DecideRelease():

@@ -60,8 +60,7 @@ class ReleaseAnswers(Redacted):
     def _next(self, state: State) -> str | None:
         own = self.place.organisation
         for entry in waiting_for(state, own):
-            is_new = releases.word(state, entry.name, own) is None and entry.name not in self._left
-            if is_new and releases.is_automatic(state, entry, own):
+            if entry.name not in self._left and releases.agent_may_answer(state, entry, own):
                 return entry.name
         return None
 

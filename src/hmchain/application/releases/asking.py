@@ -77,7 +77,7 @@ def _question(state: State, asked: ReleaseQuestion) -> AskRelease:
         raise NothingMadeError(f"{asked.study} has made nothing that could leave", hint)
     regions = tuple(sorted(set(asked.regions)))
     name = asked.name or _free_name(state, asked.study)
-    return AskRelease(name, asked.study, made, Audience(asked.audience), regions, b"")
+    return AskRelease(name, asked.study, None, made, Audience(asked.audience), regions)
 
 
 def ask(user: LedgerUser, planned: PlannedRelease) -> ReleaseView:

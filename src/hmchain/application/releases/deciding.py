@@ -167,13 +167,13 @@ def refuse(user: LedgerUser, view: ReleaseView, reason: str, evidence: Evidence 
 def refused(view: ReleaseView, differences: tuple[Difference, ...]) -> DisclosureError:
     """The guard's no, in words for the hospital's own people."""
     said = "; ".join(map(str, differences[:3]))
-    what = f"{view.kind} {view.study} would tell of a few people of this hospital: {said}"
+    what = f"{view.what} would tell of a few people of this hospital: {said}"
     return DisclosureError(what, f"say no: `hmchain release refuse {view.release} --reason {DISCLOSURE}`")
 
 
 def _require_asked(view: ReleaseView, organisation: str) -> None:
     if view.of(organisation) is None:
-        what = f"no record of {organisation} is in {view.kind} {view.study}"
+        what = f"no record of {organisation} is in {view.what}"
         raise NotInReleaseError(what, f"its hospitals decide: `hmchain release show {view.release}`")
     if not view.is_asked:
         raise NotInReleaseError(f"{view.release} is {view.status} already", "nothing is left to decide")

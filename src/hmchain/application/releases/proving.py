@@ -47,7 +47,7 @@ def require_released(found: ReleaseView) -> None:
     """Raise `NotReleasedError` for what is inside."""
     if not found.is_released:
         waits = f", and waits for {', '.join(found.waits_for)}" if found.is_asked else ""
-        what = f"release {found.release} is {found.status}{waits}: {found.kind} {found.study} stays inside"
+        what = f"release {found.release} is {found.status}{waits}: {found.what} stays inside"
         raise NotReleasedError(what, f"`hmchain release show {found.release}` says more")
 
 

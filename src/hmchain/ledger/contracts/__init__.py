@@ -34,7 +34,7 @@ from hmchain.ledger.contracts.learning import (
     participation,
     permitted,
     planning,
-    releases,
+    releasing,
     studies,
 )
 from hmchain.ledger.contracts.members import (
@@ -77,7 +77,7 @@ Body = (
     | office_keys.Bodies
     | anchors.Bodies
     | transfers.Bodies
-    | releases.Bodies
+    | releasing.Bodies
     | incidents.Bodies
     | break_glass.Bodies
 )
@@ -121,7 +121,7 @@ _SINCE_4: tuple[Any, ...] = (
     drafting,
     incidents,
     transfers,
-    releases,
+    releasing,
     break_glass,
 )
 """Families of protocol 4: what hospitals share under permits, and what is told of it afterwards."""

@@ -12,7 +12,7 @@ from hmchain.ledger.contracts.learning.releases import Decision, Release, Status
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
 
-MODEL, COUNT = "model", "count"
+MODEL, COUNT, TABLE = "model", "count", "table"
 GRANTED, REFUSED, WAITING = Decision.GRANTED.value, Decision.REFUSED.value, Decision.WAITING.value
 
 
@@ -57,16 +57,19 @@ class ReleaseView:
 
     release: str
     study: str
+    """That made it; empty for a table."""
+    dataset: str
+    """Of a table: whose people it is of; empty for what a study made."""
+    version: int
     kind: str
-    """`model` or `count`."""
+    """`model`, `count` or `table`."""
     purpose: str
+    """Of the study; empty for a table."""
     artefact: bytes
     asked: bytes
     """What a decision binds."""
     audience: str
     regions: tuple[str, ...]
-    evidence: bytes
-    """Of whoever asks; empty for none."""
     by: str
     status: str
     """`asked`, `released` or `withdrawn`."""
@@ -75,6 +78,12 @@ class ReleaseView:
     height: int
     """Of its last change."""
     time_ms: int
+
+    @property
+    def what(self) -> str:
+        """What would leave, in words."""
+        made = self.study or f"{self.release} of {self.dataset} version {self.version}"
+        return f"{self.kind} {made}"
 
     def of(self, organisation: str) -> ReleaseWord | None:
         """A hospital's word; None where none of its records are in it."""
@@ -97,9 +106,9 @@ class ReleaseView:
 
     def __str__(self) -> str:
         if not self.is_asked:
-            return f"{self.release}: {self.kind} {self.study} is {self.status}"
+            return f"{self.release}: {self.what} is {self.status}"
         said = ", ".join(map(str, self.words))
-        return f"{self.release}: {self.kind} {self.study} is inside; {said}"
+        return f"{self.release}: {self.what} is inside; {said}"
 
 
 def release(state: State, name: str) -> ReleaseView:
@@ -125,7 +134,7 @@ def waiting_for(state: State, organisation: str) -> Iterator[Release]:
     """The releases that a hospital has not answered, or not with as many persons as its policy asks for."""
     for entry in releases.open_releases(state):
         said = releases.word(state, entry.name, organisation)
-        is_answered = said is not None and (said.decision is Decision.REFUSED or releases.counts(state, said))
+        is_answered = said is not None and (said.decision is Decision.REFUSED or releases.counts(state, entry, said))
         if organisation in entry.hospitals and not is_answered:
             yield entry
 
@@ -138,25 +147,29 @@ def may_decide(state: State, entry: Release, person: PersonRef) -> bool:
 
 
 def _view(state: State, entry: Release) -> ReleaseView:
-    asked, spec = entry.asked, studies.require_study(state, entry.asked.study).spec
+    asked = entry.asked
+    spec = studies.require_study(state, asked.study).spec if asked.table is None else None
+    kind = TABLE if spec is None else COUNT if spec.is_count else MODEL
+    dataset, version = (asked.table.dataset, asked.table.version) if asked.table is not None else ("", 0)
     return ReleaseView(
-        release=asked.name, study=asked.study, kind=COUNT if spec.is_count else MODEL, purpose=spec.purpose,
-        artefact=asked.artefact, asked=asked.digest, audience=asked.audience, regions=asked.regions,
-        evidence=asked.evidence, by=str(entry.by), status=entry.status,
+        release=asked.name, study=asked.study, dataset=dataset, version=version, kind=kind,
+        purpose=spec.purpose if spec is not None else "", artefact=asked.artefact, asked=asked.digest,
+        audience=asked.audience, regions=asked.regions, by=str(entry.by), status=entry.status,
         words=tuple(_word(state, entry, name) for name in entry.hospitals),
         height=entry.height, time_ms=entry.time_ms,
     )  # fmt: skip
 
 
 def _word(state: State, entry: Release, organisation: str) -> ReleaseWord:
-    spec = studies.require_study(state, entry.asked.study).spec
-    dataset, said = spec.use(organisation).dataset, releases.word(state, entry.name, organisation)
+    dataset, said = releases.dataset_of(state, entry, organisation), releases.word(state, entry.name, organisation)
     needed = policies.current(state, organisation, dataset).approvers
     automatic = releases.is_automatic(state, entry, organisation)
     if said is None:
         return ReleaseWord(organisation, Decision.WAITING, "", b"", (), needed, automatic, 0)
     # A yes with a key that was cut off before all had said yes is none.
-    is_void = entry.status is Status.ASKED and said.decision is Decision.GRANTED and not releases.counts(state, said)
+    is_void = (
+        entry.status is Status.ASKED and said.decision is Decision.GRANTED and not releases.counts(state, entry, said)
+    )
     return ReleaseWord(
         organisation, Decision.WAITING if is_void else said.decision, said.reason, said.evidence,
         tuple(map(str, said.persons)), needed, automatic, said.time_ms,

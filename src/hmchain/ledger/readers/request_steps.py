@@ -196,7 +196,8 @@ def _of_hospital(state: State, person: PersonRef, opened: _Open) -> Iterator[Tod
             yield Todo(name, "steward", f"decide on the use of {named}{more}", f"request show {name}")
     for asked in releases.waiting_for(state, person.organisation):
         if releases.may_decide(state, asked, person):
-            what = f"release {asked.name}: say whether what {asked.asked.study} made may leave"
+            made = f"what {asked.asked.study} made" if asked.asked.table is None else "a table of our people"
+            what = f"release {asked.name}: say whether {made} may leave"
             yield Todo("", "steward", what, f"release show {asked.name}")
     for notice in opened.due:
         yield from _noticed(state, notice)

@@ -51,7 +51,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 def ask(bed: Bed, name: str, count: str = COUNT) -> None:
     made = releases.artefact_of(bed.state, count)
     assert made is not None
-    bed.require("east", "scientist", AskRelease(name, count, made, Audience.PUBLIC, (), b""))
+    bed.require("east", "scientist", AskRelease(name, count, None, made, Audience.PUBLIC, ()))
 
 
 def answers(bed: Bed, name: str, said: list[str]) -> ReleaseAnswers:

@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from hmchain.application.governance.policies.rules import RULES
-from hmchain.ledger.context import Context
+from hmchain.keys import SigningKey
+from hmchain.ledger.context import AGENT, Context
 from hmchain.ledger.contracts.data import cedar, obligations, policies, requests
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy
 from hmchain.ledger.contracts.learning import models, releases, rounds, studies
@@ -19,13 +20,15 @@ from hmchain.ledger.contracts.learning.releases import (
     DecideRelease,
     Decision,
     Status,
+    TableOf,
     WithdrawRelease,
 )
-from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
 from support import cohort_bed
 from support.policy_bed import TERMS
 from support.release_bench import EVIDENCE, NAME, ReleaseBench, finished
-from support.request_bench import BRAIN, ref, terms
+from support.request_bench import BRAIN, CHAIN, ref, terms
 from support.study_bed import STUDY, Bed
 
 HOSPITALS = ("east", "north", "south", "west")
@@ -102,7 +105,8 @@ def test_who_asked_for_the_study_or_gave_records_may_ask(bench: ReleaseBench) ->
         ({"name": "Free text"}, "bad_name"),
         ({"regions": ("DE", "CH")}, "bad_regions"),
         ({"regions": ("Germany",)}, "bad_regions"),
-        ({"evidence": b"1"}, "bad_digest"),
+        ({"artefact": b"1"}, "bad_digest"),
+        ({"table": TableOf(BRAIN, 1)}, "bad_table"),
     ],
 )
 def test_what_is_malformed_is_refused(bench: ReleaseBench, changes: dict[str, object], code: str) -> None:
@@ -325,11 +329,74 @@ def agent_s(bench: ReleaseBench, name: str, body: DecideRelease) -> str:
     return bench.do(f"{name}/agent", body)
 
 
+def test_an_agent_s_yes_counts_as_long_as_its_policy_stands(counts: ReleaseBench) -> None:
+    counts.ask(study="women")
+    automatic(counts, "east", "north", "west")
+    for name in ("east", "north"):
+        assert agent_s(counts, name, counts.yes()) == "ok"
+    automatic(counts, "east", rules=policies.DEFAULT)
+    assert agent_s(counts, "west", counts.yes()) == "ok"
+    assert releases.waits_for(counts.state, counts.release()) == ("east",)
+    assert agent_s(counts, "east", counts.yes()) == "not_automatic"
+    automatic(counts, "east")
+    assert releases.waits_for(counts.state, counts.release()) == ("east",), "what was taken back is said again"
+    assert agent_s(counts, "east", counts.yes()) == "ok"
+    assert counts.release().status is Status.RELEASED
+
+
+def test_an_agent_s_yes_does_not_count_once_its_key_was_replaced(counts: ReleaseBench) -> None:
+    counts.ask(study="women")
+    automatic(counts, "east", "north", "west")
+    assert agent_s(counts, "east", counts.yes()) == "ok"
+    new = SigningKey.generate()
+    former = membership.keys_of(counts.state, "east", AGENT)[-1]
+    proof = new.sign(rotation_bytes(CHAIN, "east", AGENT, former, new.public.raw))
+    counts.must("east", RotateKey(AGENT, new.public.raw, proof))
+    for name in ("north", "west"):
+        assert agent_s(counts, name, counts.yes()) == "ok"
+    assert releases.waits_for(counts.state, counts.release()) == ("east",)
+    assert agent_s(counts, "east", counts.yes()) == "ok"
+    assert counts.release().status is Status.RELEASED
+
+
+def test_a_steward_takes_an_agent_s_yes_back_before_it_has_left(counts: ReleaseBench) -> None:
+    counts.ask(study="women")
+    automatic(counts, "east", "north", "west")
+    assert agent_s(counts, "east", counts.yes()) == "ok"
+    counts.must("east", counts.no())
+    for name in ("north", "west"):
+        assert agent_s(counts, name, counts.yes()) == "ok"
+    assert agent_s(counts, "east", counts.yes()) == "already_decided"
+    assert releases.waits_for(counts.state, counts.release()) == ("east",)
+
+
+# Tables
+
+
+def test_a_table_of_a_hospital_s_own_people_leaves_by_its_own_word(bench: ReleaseBench) -> None:
+    table = {"table": TableOf(BRAIN, 1), "artefact": EVIDENCE, "study": ""}
+    assert bench.do("north/scientist", bench.asked(**table | {"table": TableOf(BRAIN, 9)})) == "no_such_version"
+    asked = bench.ask(by="north/scientist", **table)
+    assert bench.release().hospitals == ("north",)
+    assert bench.do("east", bench.yes()) == "not_in_release"
+    assert agent_s(bench, "north", bench.yes()) == "not_automatic"
+    assert bench.do("north/scientist", bench.yes()) == "wrong_role"
+    bench.must("north", bench.yes())
+    assert bench.release().status is Status.RELEASED
+    assert bench.events[-1].encode().keys == (NAME, "", asked.artefact.hex(), "members")
+
+
+def test_who_asked_for_a_table_does_not_let_it_leave(bench: ReleaseBench) -> None:
+    bench.enrol("north/eve", "scientist", "steward")
+    bench.ask(by="north/eve", table=TableOf(BRAIN, 1), artefact=EVIDENCE, study="")
+    assert bench.do("north/eve", bench.yes()) == "own_release"
+
+
 # Nothing written
 
 
 def test_a_sentence_is_taken_in_no_field(bench: ReleaseBench) -> None:
-    asked = bench.asked(regions=("DE",), evidence=EVIDENCE)
+    asked = bench.asked(regions=("DE",))
     assert bench.texts_taken("east/scientist", asked) == set()
     bench.must("east/scientist", asked)
     for body in (bench.yes(), bench.no()):

@@ -82,7 +82,7 @@ def refuse(
                 about=lambda: views.show_release(found, steward.organisation))  # fmt: skip
         kept = deciding.kept_evidence(export.locate(node).hospital, found)
         done = deciding.refuse(steward, found, reason, kept)
-    output.tell(done, f"{done.kind} {done.study} stays inside ({reason}). Let it leave later: "
+    output.tell(done, f"{done.what} stays inside ({reason}). Let it leave later: "
                       f"`hmchain release grant {release}`")  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def _granted(done: ReleaseView, organisation: str) -> str:
         said = f"{len(own.persons)} of {own.needed} persons of this hospital said yes"
         return f"{said}. Another steward: `hmchain release grant {done.release} --as NAME`"
     if done.is_released:
-        return (f"{done.kind} {done.study} is released. Write it, with the proof: "
+        return (f"{done.what} is released. Write it, with the proof: "
                 f"`hmchain release file {done.release} --to FILE`")  # fmt: skip
     return f"{organisation} lets it leave; it waits for {output.listed(done.waits_for)}."
 

@@ -28,7 +28,7 @@ def show_releases(found: Sequence[ReleaseView], organisation: str) -> None:
 
 def _row(each: ReleaseView) -> tuple[object, ...]:
     waits = output.listed(each.waits_for) if each.is_asked else ""
-    result = f"{each.kind} {each.study}"
+    result = each.what
     return each.release, result, each.audience, output.listed(each.regions) or "anywhere", each.status, waits
 
 
@@ -47,7 +47,7 @@ def show_release(found: ReleaseView, organisation: str) -> None:
     """All of one, and what is next for whoever looks."""
     output.heading(f"Release {found.release}")
     output.fields((
-        ("result", f"{found.kind} {found.study}, {found.artefact.hex()}"),
+        ("result", f"{found.what}, {found.artefact.hex()}"),
         ("made for", purpose_words(found.purpose)),
         ("for", _whom(found.audience, found.regions)),
         ("asked by", found.by),
@@ -64,7 +64,7 @@ def show_case(found: Case) -> None:
     view = found.view
     output.heading(f"Release {view.release}")
     output.fields((
-        ("result", f"{view.kind} {view.study}, {view.artefact.hex()}"),
+        ("result", f"{view.what}, {view.artefact.hex()}"),
         ("made for", purpose_words(view.purpose)),
         ("for", _whom(view.audience, view.regions)),
         ("asked by", view.by),

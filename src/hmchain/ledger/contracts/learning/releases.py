@@ -11,13 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
-from msgspec.structs import replace
-
 from hmchain.canonical import Record, digest, encode
-from hmchain.ledger import sharing_events as events
-from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, Context, require, require_digest, require_name
-from hmchain.ledger.contracts.data import cedar, contents, datasets, obligations, policies, requests
-from hmchain.ledger.contracts.data.obligations import MORATORIUM
+from hmchain.ledger.context import AGENT, require_digest
+from hmchain.ledger.contracts.data import cedar, datasets, policies, requests
 from hmchain.ledger.contracts.data.policies import Answer, Asked, Terms
 from hmchain.ledger.contracts.learning import models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.models import Model
@@ -64,19 +60,26 @@ class Decision(StrEnum):
     REFUSED = "refused"
 
 
+class TableOf(Record, frozen=True):
+    """What a table is of: a version of a dataset of whoever asks."""
+
+    dataset: str
+    version: int
+
+
 class AskRelease(Record, frozen=True, tag="ask_release"):
     """Transaction (scientist of the request's applicant, or of a hospital whose records are in it): let it leave."""
 
     name: str
     """Of the release; given once."""
     study: str
+    """That made it; empty for a table."""
+    table: TableOf | None
     artefact: bytes
-    """Digest of what is to leave (`artefact_of`): no other file has it."""
+    """Digest of what is to leave (`artefact_of`; of a table of all its bytes): no other file has it."""
     audience: Audience
     regions: tuple[str, ...]
     """Where it goes: ISO 3166-1 alpha-2, in order; none for anywhere."""
-    evidence: bytes
-    """Digest of the evidence of whoever asks; empty for none."""
 
     @property
     def digest(self) -> bytes:
@@ -101,9 +104,6 @@ class WithdrawRelease(Record, frozen=True, tag="withdraw_release"):
     """Transaction (scientist of the organisation that asked): it is not to leave."""
 
     release: str
-
-
-Bodies = AskRelease | DecideRelease | WithdrawRelease
 
 
 class Release(Record, frozen=True):
@@ -145,12 +145,12 @@ class Entry(Record, frozen=True):
     release: str
 
 
-_RELEASES = Table("releases", Release)
-_WORDS = Table("release_words", Word)
+RELEASES = Table("releases", Release)
+WORDS = Table("release_words", Word)
 """By release and organisation."""
-_OPEN = Table("open_releases", Entry)
+OPEN = Table("open_releases", Entry)
 """By the organisation that asked, and release."""
-_OF_STUDY = Table("releases_of_studies", Entry)
+OF_STUDY = Table("releases_of_studies", Entry)
 """By study and release."""
 
 
@@ -159,7 +159,7 @@ _OF_STUDY = Table("releases_of_studies", Entry)
 
 def release(state: State, name: str) -> Release | None:
     """A release, or None."""
-    return _RELEASES.get(state, name)
+    return RELEASES.get(state, name)
 
 
 def require_release(state: State, name: str) -> Release:
@@ -172,43 +172,69 @@ def require_release(state: State, name: str) -> Release:
 
 def releases(state: State) -> list[Release]:
     """All that were ever asked for, in order of name."""
-    return _RELEASES.all(state)
+    return RELEASES.all(state)
 
 
 def releases_of(state: State, study: str) -> list[Release]:
     """All that were asked for of what one study made, in order of name."""
-    return [require_release(state, entry.release) for entry in _OF_STUDY.all(state, study)]
+    return [require_release(state, entry.release) for entry in OF_STUDY.all(state, study)]
 
 
 def open_releases(state: State) -> list[Release]:
     """Those that wait for hospitals, in order of name."""
-    return [require_release(state, name) for name in sorted(entry.release for entry in _OPEN.all(state))]
+    return [require_release(state, name) for name in sorted(entry.release for entry in OPEN.all(state))]
 
 
 def words(state: State, name: str) -> list[Word]:
     """What hospitals said of a release, in order of organisation; those that said nothing are not among them."""
-    return _WORDS.all(state, name)
+    return WORDS.all(state, name)
 
 
 def word(state: State, name: str, organisation: str) -> Word | None:
     """What a hospital said of a release, or None."""
-    return _WORDS.get(state, name, organisation)
+    return WORDS.get(state, name, organisation)
 
 
-def counts(state: State, said: Word) -> bool:
-    """Whether a hospital's yes is one: who gave it may have been a thief, whose key was cut off since."""
-    standing = all(people.stands(state, person, said.time_ms) for person in said.persons)
-    return said.decision is Decision.GRANTED and standing
+def counts(state: State, entry: Release, said: Word) -> bool:
+    """Whether a hospital's yes is one: who gave it may have been a thief, whose key was cut off since.
+
+    An agent's is one as long as its key and the policy by which it spoke are what they were.
+    """
+    if said.decision is not Decision.GRANTED:
+        return False
+    if said.persons:
+        return all(people.stands(state, person, said.time_ms) for person in said.persons)
+    policy = policies.current(state, said.organisation, dataset_of(state, entry, said.organisation))
+    agent = PersonRef(said.organisation, AGENT)
+    return policy.height <= said.height and people.stands(state, agent, said.time_ms)
+
+
+def agent_may_answer(state: State, entry: Release, organisation: str) -> bool:
+    """Whether a hospital's agent answers: where its policy says so, nobody has, and no yes of its own still counts."""
+    said = word(state, entry.name, organisation)
+    is_void = said is not None and said.decision is Decision.GRANTED and not said.persons
+    if said is not None and (not is_void or counts(state, entry, said)):
+        return False
+    return is_automatic(state, entry, organisation)
+
+
+def dataset_of(state: State, entry: Release, organisation: str) -> str:
+    """The dataset of a hospital whose records are in it."""
+    if entry.asked.table is not None:
+        return entry.asked.table.dataset
+    return studies.require_study(state, entry.asked.study).spec.use(organisation).dataset
 
 
 def waits_for(state: State, entry: Release) -> tuple[str, ...]:
     """The hospitals without whose yes it does not leave, in order."""
-    given = {said.organisation for said in words(state, entry.name) if counts(state, said)}
+    given = {said.organisation for said in words(state, entry.name) if counts(state, entry, said)}
     return tuple(name for name in entry.hospitals if name not in given)
 
 
 def involved(state: State, entry: Release) -> tuple[PersonRef, ...]:
     """Who may not say yes to it for any hospital: whoever asked for it, or ever for what made it."""
+    if entry.asked.table is not None:
+        return (entry.by,)
     under = permitted.under(state, studies.require_study(state, entry.asked.study).progress.specification)
     request = requests.request(state, under.request) if under is not None else None
     return (entry.by, *(request.involved if request is not None else ()))
@@ -219,6 +245,8 @@ def is_automatic(state: State, entry: Release, organisation: str) -> bool:
 
     As for requests it lets nothing happen by itself that those asked for who set it.
     """
+    if entry.asked.table is not None:
+        return False
     spec = studies.require_study(state, entry.asked.study).spec
     if not spec.is_count or organisation not in entry.hospitals:
         return False
@@ -291,156 +319,3 @@ def _made_by(state: State, study: Study) -> range:
 
 def _summed(entry: Round | None) -> set[str]:
     return set(entry.frozen) if entry is not None and entry.outcome is Verdict.ACCEPTED else set()
-
-
-# -- transactions ------------------------------------------------------------------------------------------------------
-
-
-def _ask(context: Context, body: AskRelease) -> None:
-    context.require_role(SCIENTIST)
-    state, person = context.state, people.sender(context.sender)
-    require_name(body.name)
-    require(release(state, body.name) is None, "release_exists")
-    study = studies.require_study(state, body.study)
-    require_digest(body.artefact, *((body.evidence,) if body.evidence else ()))
-    in_order = list(body.regions) == sorted(set(body.regions)) and len(body.regions) <= REGIONS_MAX
-    require(in_order and all(map(contents.REGION.fullmatch, body.regions)), "bad_regions")
-    made = artefact_of(state, body.study)
-    require(made is not None, "nothing_made")
-    require(body.artefact == made, "wrong_artefact")
-    hospitals = contributors(state, study)
-    _require_own(context, study, hospitals)
-    _require_as_allowed(context, study, body)
-    waiting = _OPEN.all(state, person.organisation)
-    require(len(waiting) < OPEN_MAX, "too_many_releases")
-    height, time_ms = context.height, context.time_ms
-    _RELEASES.put(state, Release(body, hospitals, person, Status.ASKED, height, height, time_ms), body.name)
-    _OPEN.put(state, Entry(body.name), person.organisation, body.name)
-    _OF_STUDY.put(state, Entry(body.name), body.study, body.name)
-    context.emit(events.ReleaseAsked(body.name, *_ref(person), body.study, body.artefact))
-
-
-def _require_own(context: Context, study: Study, hospitals: Sequence[str]) -> None:
-    """Refuse (`not_the_applicant`) whoever neither asked for the study nor gave records to it."""
-    if context.sender.organisation in hospitals:
-        return
-    under = permitted.under(context.state, study.progress.specification)
-    if under is not None:
-        permitted.require_own_request(context, under.request)
-        return
-    require(context.sender.organisation == study.progress.proposer, "not_the_applicant")
-
-
-def _require_as_allowed(context: Context, study: Study, body: AskRelease) -> None:
-    """Refuse what the request did not name (`other_regions`), or what is not to be published yet (`moratorium`)."""
-    under = permitted.under(context.state, study.progress.specification)
-    entry = requests.request(context.state, under.request) if under is not None else None
-    if entry is None:
-        return
-    content = requests.content(context.state, entry.name, entry.version)
-    named = content.regions if content is not None else ()
-    require(not named or (bool(body.regions) and set(body.regions) <= set(named)), "other_regions")
-    if body.audience is Audience.PUBLIC:
-        owed = (
-            obligations.obligation(context.state, use.organisation, entry.name, use.dataset, MORATORIUM)
-            for use in study.spec.uses
-        )
-        require(not any(each is not None and each.is_owed(context.time_ms) for each in owed), "moratorium")
-
-
-def _decide(context: Context, body: DecideRelease) -> None:
-    context.require_role(STEWARD, AGENT)
-    state, organisation = context.state, context.sender.organisation
-    entry = _open(state, body.release)
-    require(body.asked == entry.asked.digest, "wrong_release")
-    require(organisation in entry.hospitals, "not_in_release")
-    if body.decision is Decision.GRANTED:
-        require(not body.reason, "bad_reason")
-        require_digest(body.evidence)
-        _grant(context, entry, body)
-        return
-    require(body.decision is Decision.REFUSED and body.reason in REASONS, "bad_reason")
-    if body.evidence:
-        require_digest(body.evidence)
-    said = word(state, entry.name, organisation)
-    if STEWARD not in context.sender.roles:
-        _require_automatic(context, entry)
-        require(said is None, "already_decided")
-    persons = (people.sender(context.sender),) if STEWARD in context.sender.roles else ()
-    _say(context, body, Decision.REFUSED, persons)
-    context.emit(events.ReleaseRefused(entry.name, organisation, context.sender.person, body.reason))
-
-
-def _grant(context: Context, entry: Release, body: DecideRelease) -> None:
-    """Keep a yes; with as many persons' as the hospital's policy asks for it counts, and all hospitals' release it."""
-    state, organisation = context.state, context.sender.organisation
-    said = word(state, entry.name, organisation)
-    require(said is None or not counts(state, said), "already_decided")
-    if STEWARD in context.sender.roles:
-        persons = _yes_so_far(context, entry, said)
-        dataset = studies.require_study(state, entry.asked.study).spec.use(organisation).dataset
-        is_whole = len(persons) >= policies.current(state, organisation, dataset).approvers
-    else:
-        _require_automatic(context, entry)
-        require(said is None, "already_decided")  # what people said is theirs to change
-        persons, is_whole = (), True
-    _say(context, body, Decision.GRANTED if is_whole else Decision.WAITING, persons)
-    context.emit(events.ReleaseGranted(entry.name, organisation, context.sender.person, int(is_whole)))
-    if is_whole and not waits_for(state, entry):
-        _end(context, entry, Status.RELEASED)
-        asked = entry.asked
-        context.emit(events.Released(entry.name, asked.study, asked.artefact, asked.audience, asked.regions))
-
-
-def _yes_so_far(context: Context, entry: Release, said: Word | None) -> tuple[PersonRef, ...]:
-    """Who says yes, the sender the last; refuse (`own_release`) whoever asked for it, or for what made it."""
-    state, person = context.state, people.sender(context.sender)
-    require(person not in involved(state, entry), "own_release")
-    before = said.persons if said is not None and said.decision is Decision.WAITING else ()
-    standing = tuple(
-        each
-        for each in before
-        if said is not None and STEWARD in people.roles_of(state, each) and people.stands(state, each, said.time_ms)
-    )
-    require(person not in standing, "already_approved")
-    return (*standing, person)
-
-
-def _require_automatic(context: Context, entry: Release) -> None:
-    """Refuse (`not_automatic`) an agent's word where the hospital's policy leaves the release to its people."""
-    require(is_automatic(context.state, entry, context.sender.organisation), "not_automatic")
-
-
-def _say(context: Context, body: DecideRelease, decision: Decision, persons: tuple[PersonRef, ...]) -> None:
-    organisation = context.sender.organisation
-    said = Word(
-        body.release, organisation, decision, body.reason, body.evidence, persons, context.height, context.time_ms
-    )
-    _WORDS.put(context.state, said, body.release, organisation)
-
-
-def _withdraw(context: Context, body: WithdrawRelease) -> None:
-    context.require_role(SCIENTIST)
-    entry = _open(context.state, body.release)
-    require(context.sender.organisation == entry.by.organisation, "not_the_applicant")
-    _end(context, entry, Status.WITHDRAWN)
-    context.emit(events.ReleaseWithdrawn(entry.name, *_ref(people.sender(context.sender))))
-
-
-def _open(state: State, name: str) -> Release:
-    entry = require_release(state, name)
-    require(entry.status is Status.ASKED, "release_over")
-    return entry
-
-
-def _end(context: Context, entry: Release, status: Status) -> None:
-    ended = replace(entry, status=status, height=context.height, time_ms=context.time_ms)
-    _RELEASES.put(context.state, ended, entry.name)
-    _OPEN.delete(context.state, entry.by.organisation, entry.name)
-
-
-def _ref(person: PersonRef) -> tuple[str, str]:
-    return person.organisation, person.person
-
-
-HANDLERS = {AskRelease: _ask, DecideRelease: _decide, WithdrawRelease: _withdraw}

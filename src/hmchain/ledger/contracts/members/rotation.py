@@ -10,8 +10,8 @@ from __future__ import annotations
 from hmchain.canonical import Record, digest
 from hmchain.keys import ED25519, PublicKey, WrappingPublicKey
 from hmchain.ledger import events
-from hmchain.ledger.context import SCIENTIST, STEWARD, VALIDATOR, Acting, Context, Credential, require
-from hmchain.ledger.contracts.members import membership, people, standings
+from hmchain.ledger.context import AGENT, SCIENTIST, STEWARD, VALIDATOR, Acting, Context, Credential, require
+from hmchain.ledger.contracts.members import membership, people, standings, upgrades
 from hmchain.ledger.transactions import Refusal
 
 
@@ -68,6 +68,8 @@ def _rotate(context: Context, body: RotateKey) -> None:
     require(PublicKey(ED25519, body.key).verify(body.proof, proven), "bad_proof_of_possession")
     if owner.role == VALIDATOR:
         standings.hand_over(context, owner.organisation, former)
+    if owner.role == AGENT and upgrades.has_sharing(context.state):
+        people.cut_off(context.state, people.PersonRef(owner.organisation, AGENT), context.time_ms)
     context.emit(events.KeyRotated(owner.organisation, owner.role, body.key))
 
 
