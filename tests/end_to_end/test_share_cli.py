@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.node.reading import current_state
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli.main import main
+from hmchain.ledger.contracts.members import standings
 from support.dicom_objects import ct, written
 from support.sites import Consortium, answer, hmchain, until
 from support.sites import consortium as consortium
@@ -64,6 +66,8 @@ def test_records_are_asked_for_given_received_taken_back_and_erased(consortium: 
     assert (given["records"], given["grantee"], given["transfer"]) == (4, "north", "relapse-east")
     until(lambda: "relapse-east" in hmchain("share", "list", *north), "the grant at North's node")
     assert "4 records of east" in hmchain("share", "receive", "relapse-east", "--into", "from-east", *north)
+    with current_state(consortium.sites["north"].folder.ledger) as (found, seen_ms):
+        assert standings.time_ms(found.state) <= seen_ms <= now_ms()
     shown = answer("data", "show", "from-east", *north)
     assert shown["entries"] == answer("data", "show", "head", *east)["entries"]
     assert answer("data", "register", "from-east", "--yes", *north, status=2)["error"]["code"] == "granted_for_less"

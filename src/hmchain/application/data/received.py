@@ -2,7 +2,7 @@
 
 A grant is for one use, until one moment, at one hospital. So nothing of it is registered, given on, sent or mixed with
 other records; what was given in an emergency is looked at for treatment, and nothing else. All of it ends with the
-grant, whatever ended that: this is asked of the hospital's own verified state each time.
+grant, whatever ended that: this is asked of the hospital's own verified state each time, which must be a recent one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from hmchain.application.data.derivation import made_of
-from hmchain.application.node.reading import verified_state
+from hmchain.application.node.reading import current_state
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.clock import now_ms, utc
-from hmchain.errors import InputError
+from hmchain.clock import DAY_MS, now_ms, utc
+from hmchain.errors import InputError, LedgerError
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.data import transfers
 from hmchain.ledger.contracts.members import standings
@@ -32,6 +32,16 @@ class GrantOverError(InputError):
     """A grant is over: what came by it is to be erased."""
 
     code = "use_is_over"
+
+
+class OldViewError(LedgerError):
+    """The hospital's node has seen no block for long: a grant may have ended that it does not know of."""
+
+    code = "old_view"
+
+
+VIEW_MS_MAX = DAY_MS
+"""Longer ago the node's last block may not be: an idle network makes one a minute."""
 
 
 class Act(Enum):
@@ -80,7 +90,8 @@ def require_own(records: Records, dataset: str, act: Act) -> None:
 def require_allowed(records: Records, dataset: str, act: Act) -> None:
     """Raise `OthersDataError` unless a dataset's grant allows it, or `GrantOverError` once the grant is over.
 
-    Of one's own datasets nothing is asked. Raises what `verified_state` raises while the ledger cannot be read.
+    Of one's own datasets nothing is asked. Raises `OldViewError` where the node has not heard of the ledger for long,
+    and what `current_state` raises while it cannot be read.
     """
     if (found := bounds(records, dataset)) is None:
         return
@@ -93,13 +104,16 @@ def require_allowed(records: Records, dataset: str, act: Act) -> None:
 
 
 def is_over(records: Records, dataset: str) -> bool:
-    """Whether a dataset came by a grant that is over, or was made of such a one. Raises as `require_allowed`."""
+    """Whether a dataset came by a grant that is over, or not known to be in force, or was made of such a one."""
     found = bounds(records, dataset)
-    return found is not None and bool(why_over(records.folder, found.received))
+    try:
+        return found is not None and bool(why_over(records.folder, found.received))
+    except OldViewError:
+        return True
 
 
 def why_over(place: HospitalFolder, received: Received) -> str:
-    """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger."""
+    """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger. Raises as above."""
     if now_ms() > received.until_ms:
         return f"that ended {utc(received.until_ms)[:16]} UTC"
     ledger = place.node.ledger if place.node is not None else place.run.ledger if place.run is not None else None
@@ -107,12 +121,16 @@ def why_over(place: HospitalFolder, received: Received) -> str:
         return "no ledger is beside these records that could say whether that is in force"
     if genesis_file.load(ledger / genesis_file.FILE).first_chain != received.chain_id:
         return "the ledger beside these records is another network's"
-    with verified_state(ledger) as found:
+    with current_state(ledger) as (found, seen_ms):
         entry = transfers.transfer(found.state, received.transfer)
         if entry is None:
             return "the ledger has no such transfer"
         if not transfers.is_usable(found.state, entry, max(standings.time_ms(found.state), now_ms())):
             return "its giver or its permit has ended that"
+    if place.node is not None and now_ms() - seen_ms > VIEW_MS_MAX:  # a run has no node that could fall behind
+        what = f"nobody here knows whether {received.transfer} is in force: the node's last block is of"
+        hint = "start the node, and wait until it has caught up: `hmchain node status`"
+        raise OldViewError(f"{what} {utc(seen_ms)[:16]} UTC", hint)
     return ""
 
 

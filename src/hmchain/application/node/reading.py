@@ -9,14 +9,16 @@ from pathlib import Path
 
 from hmchain.application.node.link import OtherNodeError, connected, require_own
 from hmchain.application.site.node import NodeFolder
+from hmchain.ledger import genesis as genesis_file
+from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines.block_store import UnreadableLogError
 from hmchain.ledger.engines.cometbft.archive import Archive, ArchiveError, NoVotesError
-from hmchain.ledger.engines.cometbft.light import SignedHeader
+from hmchain.ledger.engines.cometbft.light import SignedHeader, milliseconds
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcError
 from hmchain.ledger.readers import ledger
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.proof_files import ProofFile
-from hmchain.ledger.readers.signers import Headers
+from hmchain.ledger.readers.signers import Headers, Witnesses
 from hmchain.ledger.readers.states import VerifiedState, open_state
 from hmchain.plain import Progress
 
@@ -28,6 +30,21 @@ def verified_state(directory: Path) -> Iterator[VerifiedState]:
     """The newest state in a ledger's directory, verified whole. Raises as `readers.states.open_state` does."""
     with signed_headers(directory) as headers, open_state(directory, headers) as found:
         yield found
+
+
+@contextmanager
+def current_state(directory: Path) -> Iterator[tuple[VerifiedState, int]]:
+    """The same, and the time of the newest signed block that a node has seen: of one that runs, also an empty one.
+
+    An idle network makes such blocks, so the time tells whether the node still hears of anything.
+    """
+    with signed_headers(directory) as headers, open_state(directory, headers) as found:
+        seen_ms = standings.time_ms(found.state)
+        if isinstance(headers, NodeHeaders) and (newest := headers.newest()) is not None:
+            witnesses = Witnesses(genesis_file.load(directory / genesis_file.FILE), found.state)
+            if witnesses.of_header(newest, newest.header.height) is not None:
+                seen_ms = max(seen_ms, milliseconds(newest.header.time))
+        yield found, seen_ms
 
 
 @contextmanager
@@ -96,6 +113,13 @@ class NodeHeaders:
             return found
         try:
             return self._client.signed_header(height)
+        except RpcError:
+            return None
+
+    def newest(self) -> SignedHeader | None:
+        """The header of the last block that the node has; None if it does not say."""
+        try:
+            return self._client.signed_header()
         except RpcError:
             return None
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.data import datasets, export, extraction, preparation, publication, received
-from hmchain.application.data.received import GrantOverError, OthersDataError
+from hmchain.application.data.received import GrantOverError, OldViewError, OthersDataError
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.application.sharing.erasing import NotInVaultError
 from hmchain.application.sharing.sending import NotPermittedError
-from hmchain.application.site.hospital import Records, open_records
+from hmchain.application.site.hospital import HospitalFolder, Records, open_records
+from hmchain.application.site.node import NodeFolder
 from hmchain.clock import DAY_MS, now_ms
 from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, VAULT_LOST, Status
 from hmchain.ledger.readers import transfers as reader
@@ -162,6 +163,25 @@ def test_a_grantee_without_a_ledger_beside_its_records_uses_nothing(taken: Shari
     place.path.rename(moved.path)
     with open_records(moved) as records, pytest.raises(GrantOverError, match="no ledger"):
         look(records)
+
+
+def test_a_node_that_stands_still_lets_nothing_be_used(taken: SharingBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grant may have been taken back that it has not heard of."""
+    place, node = taken.folder(GRANTEE), NodeFolder(taken.asking.place / "node")
+    shutil.copytree(taken.bed.directory / "ledger", node.ledger)
+    shutil.copytree(place.keys, node.keys)
+    with open_records(HospitalFolder(GRANTEE, place.path, node)) as records:
+        look(records)
+        assert datasets.search(records, "ill")
+        monkeypatch.setattr(received, "now_ms", lambda: now_ms() + received.VIEW_MS_MAX + 60_000)
+        with pytest.raises(OldViewError, match="nobody here knows whether relapse-east is in force"):
+            look(records)
+        assert not datasets.search(records, "ill")
+        taken.revoke("relapse-east")
+        shutil.rmtree(node.ledger)
+        shutil.copytree(taken.bed.directory / "ledger", node.ledger)
+        with pytest.raises(GrantOverError):
+            look(records)
 
 
 def test_another_network_s_ledger_lets_nothing_be_used(taken: SharingBed, tmp_path: Path) -> None:
