@@ -176,6 +176,8 @@ class _Acting:
             self._log.ended(KEYS)
             self._log.tell("the hospital's keys were replaced: the agent takes up the new ones")
             return None
+        if KEYS not in self._log.subjects():
+            note(self._folder, Event(Kind.ALARM, "keys", role=AGENT))
         self._log.lasts(KEYS, trouble)
         return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from msgspec import DecodeError
 
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.security import log as events
-from hmchain.application.security.events import URGENT
+from hmchain.application.security.events import URGENT, Event, Kind
 from hmchain.application.security.log import Written
 from hmchain.clock import MINUTE_MS
 from hmchain.errors import StorageError
@@ -61,6 +62,9 @@ class Anchoring:
             self._tell.lasts(LOG, str(error))
             return None
         if last is not None and not _begins_with(lines, last):
+            if LOG not in self._tell.subjects():
+                with suppress(StorageError):
+                    events.record(self._path, Event(Kind.ALARM, "log"), self._organisation)
             self._tell.lasts(LOG, f"{OTHER_LOG}; `hmchain audit events` says where")
             return None
         self._tell.ended(LOG, "the log of security events is the one that was anchored")

@@ -92,6 +92,8 @@ def test_another_log_is_told_of_and_not_anchored(bed: Bed) -> None:
     bed.write(Kind.DATA_EXPORTED, 9)
     assert bed.look() is None
     assert any("not the one that was anchored" in line for line in bed.said)
+    bed.look()
+    assert [each.typed.what for each in log.read(bed.path) if each.typed.kind is Kind.ALARM] == ["log"]
 
 
 def test_a_network_of_protocol_3_has_no_anchors(tmp_path: Path) -> None:
