@@ -148,6 +148,9 @@ class IncidentContained(AboutIncident, frozen=True, tag="incident.contained"):
 class IncidentClosed(AboutIncident, frozen=True, tag="incident.closed"):
     """It is over."""
 
+    silent: tuple[str, ...]
+    """Affected members that never said what they did."""
+
 
 class AboutEmergency(LedgerEvent, frozen=True):
     """Something about an emergency in which one patient's records are asked for."""

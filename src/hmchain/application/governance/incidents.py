@@ -11,15 +11,13 @@ from hmchain.application.governance.requests.documents import Document, Document
 from hmchain.application.governance.requests.reading import Paper, read_paper, save_paper
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members.incident_codes import Kind, Measure, Severity
 from hmchain.ledger.contracts.members.incidents import (
     AcknowledgeIncident,
     CloseIncident,
     ContainIncident,
-    Kind,
-    Measure,
     NoteIncident,
     OpenIncident,
-    Severity,
 )
 from hmchain.ledger.readers import incidents as reader
 from hmchain.ledger.readers.deeds import KeyDeed

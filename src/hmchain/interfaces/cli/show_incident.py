@@ -92,7 +92,8 @@ def _answer(each: Answer) -> tuple[object, ...]:
 
 
 def _said(each: SaidWord, paper: Paper | None) -> str:
-    codes = (*each.measures, *each.affected, *(f"stolen key {key.hex()[:16]}" for key in each.keys))
+    named = (f"without a word of {output.listed(each.affected)}",) if each.deed == "close" else each.affected
+    codes = (*each.measures, *(named if each.affected else ()), *(f"stolen key {key.hex()[:16]}" for key in each.keys))
     text = "" if paper is None else paper_text(paper) or _file(paper)
     cut_off = "" if each.stands else " (by a key that was cut off since)"
     return f"{each.deed}{': ' * bool(codes)}{', '.join(codes)}{cut_off}" + (f": {text}" if text else "")

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import incidents, membership, people, standings
-from hmchain.ledger.contracts.members.incidents import ANSWERING, Deed, Incident, Word
+from hmchain.ledger.contracts.members.incident_codes import KNOWING, Deed
+from hmchain.ledger.contracts.members.incidents import ANSWERING, Incident, Word
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.readers.request_steps import Todo
 from hmchain.ledger.state import State
@@ -27,7 +28,7 @@ class Stage(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     """Every member knows of it."""
     CONTAINED = "contained"
-    """It goes on nowhere: whoever opened it closes it."""
+    """It goes on nowhere, as far as anybody says who was waited for: whoever opened it closes it."""
     CLOSED = "closed"
 
 
@@ -54,7 +55,7 @@ class Answer:
     owes: str
     """`acknowledge`, `contain` or nothing."""
     overdue: bool
-    """It has not said in time that it knows of it."""
+    """It has not said in time that it knows of it, or what it did."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class SaidWord:
     height: int
     measures: tuple[str, ...]
     affected: tuple[str, ...]
-    """Organisations that it named."""
+    """Organisations that it named; of a closing those that never said what they did."""
     keys: tuple[bytes, ...]
     evidence: bytes
     """Digest of the document that goes with it; empty for none."""
@@ -135,7 +136,7 @@ def _todos(state: State, found: IncidentView, organisation: str, who: tuple[str,
         words = f"{about}: contain it here, and say what was done"
         yield Todo("", "responder", words, f"incident show {name}", who=who)
     if found.opener.partition("/")[0] == organisation and found.stage is Stage.CONTAINED:
-        yield Todo("", "responder", f"{about} is contained: close it", f"incident close {name}", who=who)
+        yield Todo("", "responder", f"{about} waits for nobody any more: close it", f"incident close {name}", who=who)
 
 
 def steps(state: State, found: IncidentView, organisation: str) -> tuple[tuple[str, str], ...]:
@@ -169,14 +170,15 @@ def _view(state: State, entry: Incident) -> IncidentView:
     owing = set(incidents.owing(state, entry)) if entry.is_open else set()
     uncontained = set(incidents.uncontained(state, entry)) if entry.is_open else set()
     time_ms = standings.time_ms(state)
+    silent = set(incidents.silent(state, entry, time_ms)) - {entry.opener.organisation} if entry.is_open else set()
     members = {member.organisation for member in membership.active_members(state)}
     names = sorted(members | {word.by.organisation for word in said} | set(entry.affected))
-    late = time_ms > entry.due_ms
+    late = silent | (owing if time_ms > entry.due_ms else set())
     return IncidentView(
-        entry.incident, entry.kind, entry.severity, _stage(entry, owing, uncontained), str(entry.opener),
+        entry.incident, entry.kind, entry.severity, _stage(entry, owing, uncontained - silent), str(entry.opener),
         entry.detected_ms, entry.opened_ms, entry.due_ms, entry.closed_ms, entry.affected,
         tuple(_key(state, key) for key in entry.keys),
-        tuple(_answer(state, entry, said, name, owing, uncontained, late=late) for name in names),
+        tuple(_answer(state, entry, said, name, owing, uncontained, late) for name in names),
         tuple(_word(state, word) for word in said),
     )  # fmt: skip
 
@@ -190,14 +192,14 @@ def _stage(entry: Incident, owing: set[str], uncontained: set[str]) -> Stage:
 
 
 def _answer(
-    state: State, entry: Incident, said: list[Word], name: str, owing: set[str], uncontained: set[str], *, late: bool
+    state: State, entry: Incident, said: list[Word], name: str, owing: set[str], uncontained: set[str], late: set[str]
 ) -> Answer:
     words = (word for word in said if word.by.organisation == name)
     own = [word for word in words if not entry.is_open or people.stands(state, word.by, word.time_ms)]
     owes = Deed.CONTAIN.value if name in uncontained else Deed.ACKNOWLEDGE.value if name in owing else ""
     return Answer(
-        name, name in entry.affected, _first_ms(own, *incidents.KNOWING), _first_ms(own, Deed.CONTAIN), owes,
-        name in owing and late,
+        name, name in entry.affected, _first_ms(own, *KNOWING), _first_ms(own, Deed.CONTAIN), owes,
+        name in late,
     )  # fmt: skip
 
 

@@ -18,17 +18,16 @@ from hmchain.ledger.contracts.members.enrolment import (
     change_id,
     possession_bytes,
 )
+from hmchain.ledger.contracts.members.incident_codes import CONTAIN_MS, Deed, Severity
 from hmchain.ledger.contracts.members.incidents import (
     NOTES_MAX,
     OPEN_MAX,
     AcknowledgeIncident,
     CloseIncident,
     ContainIncident,
-    Deed,
     Incident,
     NoteIncident,
     OpenIncident,
-    Severity,
 )
 from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, VoteAction, ballot_id
 from hmchain.ledger.contracts.members.people import OFFICER
@@ -117,6 +116,29 @@ def test_whoever_stays_silent_holds_an_incident_up_no_longer_than_its_time(bed: 
     assert bed.office("a", CLOSE) == "not_acknowledged"
     bed.now_ms = entry.due_ms
     assert bed.office("a", CLOSE) == "ok"
+
+
+def test_whoever_never_says_what_it_did_holds_it_open_for_a_month_and_is_named(bed: OneMachine) -> None:
+    entry = opened(bed, keys=(), affected=("a", "b"))
+    known_to_all(bed)
+    later = bed.now_ms
+    assert bed.office("a", NoteIncident(NAME, (), ("c",), (), b"")) == "ok"
+    bed.now_ms = entry.opened_ms + CONTAIN_MS
+    assert incidents.silent(bed.state, found(bed), bed.now_ms) == ["a", "b"], "c was named later"
+    assert bed.person("a", "o1", CUT_OFF) == "ok" and bed.office("a", CLOSE) == "not_contained"
+    bed.now_ms = later + CONTAIN_MS + 1000
+    assert bed.office("a", CLOSE) == "ok"
+    assert incidents.words(bed.state, NAME)[-1].affected == ("b", "c")
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_a_month_closes_nothing_for_who_closes_it_nor_where_a_stolen_key_signs(bed: OneMachine, who: str) -> None:
+    entry = opened(bed, by=who)
+    known_to_all(bed) if who == "a" else [bed.office(name, KNOW) for name in "acd"]
+    bed.now_ms = entry.opened_ms + 2 * CONTAIN_MS
+    assert bed.office(who, CLOSE) == "not_contained"
+    cut_off(bed)
+    assert bed.office(who, CLOSE) == ("not_contained" if who == "a" else "ok")
 
 
 def test_who_is_no_member_any_more_holds_nothing_up(bed: OneMachine) -> None:

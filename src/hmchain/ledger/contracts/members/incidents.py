@@ -9,7 +9,6 @@ somebody else there may say that it was not stolen after all.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from msgspec.structs import replace
 
@@ -18,6 +17,15 @@ from hmchain.ledger import sharing_events as events
 from hmchain.ledger.blocks import Height, TimeMs
 from hmchain.ledger.context import STEWARD, Context, require, require_digest, require_name
 from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.contracts.members.incident_codes import (
+    ACKNOWLEDGE_MS,
+    CONTAIN_MS,
+    KNOWING,
+    Deed,
+    Kind,
+    Measure,
+    Severity,
+)
 from hmchain.ledger.contracts.members.people import AUDITOR, OFFICER, OPERATOR, PROTECTION, PersonRef
 from hmchain.ledger.reputation import DAY_MS
 from hmchain.ledger.state import State, Table
@@ -34,67 +42,6 @@ NOTES_MAX = 64
 KEYS_MAX = 32
 DETECTED_MS_MAX = 366 * DAY_MS
 """How long before it is opened an incident may have been noticed."""
-
-
-class Kind(StrEnum):
-    """What happened."""
-
-    KEY = "key"
-    """A key was stolen, or may have been."""
-    ACCESS = "access"
-    """Somebody saw or used what was not theirs."""
-    DISCLOSURE = "disclosure"
-    """Data or results left the circle of those who may have them."""
-    ALTERED = "altered"
-    """Records, models or logs were changed."""
-    MALWARE = "malware"
-    OUTAGE = "outage"
-    OTHER = "other"
-
-
-class Severity(StrEnum):
-    """How bad it is: how soon members say that they know of it."""
-
-    LOW = "low"
-    MEDIUM = "medium"
-    HIGH = "high"
-
-
-ACKNOWLEDGE_MS = {Severity.LOW: 7 * DAY_MS, Severity.MEDIUM: 3 * DAY_MS, Severity.HIGH: DAY_MS}
-"""As long as that a member has. 24 and 72 hours are also what European law gives for telling the authorities."""
-
-
-class Measure(StrEnum):
-    """What an affected member did."""
-
-    GRANT_REVOKED = "grant-revoked"
-    KEY_CUT_OFF = "key-cut-off"
-    KEY_ROTATED = "key-rotated"
-    MACHINE_REBUILT = "machine-rebuilt"
-    MEMBER_REMOVED = "member-removed"
-    NODE_STOPPED = "node-stopped"
-    NOT_AFFECTED = "not-affected"
-    """It looked, and it was not."""
-    OTHER = "other"
-    PERMIT_REVOKED = "permit-revoked"
-    PERSON_REMOVED = "person-removed"
-    PERSONS_TOLD = "persons-told"
-    """Those whom it is about, or an authority."""
-    RESTORED = "restored"
-
-
-class Deed(StrEnum):
-    """What somebody did with an incident."""
-
-    OPEN = "open"
-    ACKNOWLEDGE = "acknowledge"
-    NOTE = "note"
-    CONTAIN = "contain"
-    CLOSE = "close"
-
-
-KNOWING = (Deed.OPEN, Deed.ACKNOWLEDGE, Deed.CONTAIN)
-"""By each of them an organisation says that it knows of an incident."""
 
 
 class Incident(Record, frozen=True):
@@ -139,7 +86,7 @@ class Word(Record, frozen=True):
     height: Height
     measures: tuple[Measure, ...]
     affected: tuple[str, ...]
-    """Organisations that it adds."""
+    """Organisations that it adds; of a closing those that never said what they did."""
     keys: tuple[bytes, ...]
     """Keys that it adds."""
     evidence: bytes
@@ -196,7 +143,7 @@ class ContainIncident(Record, frozen=True, tag="contain_incident"):
 
 
 class CloseIncident(Record, frozen=True, tag="close_incident"):
-    """Transaction (as to acknowledge, of the opener's organisation): all that is affected is contained; it is over.
+    """Transaction (as to acknowledge, of the opener's organisation): it is over wherever somebody said what was done.
 
     By another person than who contained it there, where there is another.
     """
@@ -253,10 +200,21 @@ def owing(state: State, entry: Incident) -> list[str]:
 
 def uncontained(state: State, entry: Incident) -> list[str]:
     """The affected members that have not said what they did, or one of whose stolen keys signs still, or again."""
-    contained = _said(state, entry, Deed.CONTAIN)
-    signing = {_owner(state, key) for key in entry.keys if signs(state, key) and not _is_vouched_for(state, entry, key)}
+    contained, signing = _said(state, entry, Deed.CONTAIN), _signing(state, entry)
     members = [name for name in entry.affected if membership.is_active(state, name)]
     return [name for name in members if name not in contained or name in signing]
+
+
+def silent(state: State, entry: Incident, time_ms: TimeMs) -> list[str]:
+    """Those of them that no closing waits for any more: they said nothing, and none of their stolen keys signs."""
+    spoke = _said(state, entry, Deed.CONTAIN) | _signing(state, entry)
+    named = {name: word.time_ms for word in reversed(words(state, entry.incident)) for name in word.affected}
+    return [name for name in uncontained(state, entry) if name not in spoke and time_ms >= named[name] + CONTAIN_MS]
+
+
+def _signing(state: State, entry: Incident) -> set[str]:
+    named = (key for key in entry.keys if signs(state, key) and not _is_vouched_for(state, entry, key))
+    return {_owner(state, key) for key in named}
 
 
 def _is_vouched_for(state: State, entry: Incident, key: bytes) -> bool:
@@ -377,12 +335,13 @@ def _close(context: Context, body: CloseIncident) -> None:
     entry = _require_open(context, body.incident)
     left = not membership.is_active(state, entry.opener.organisation)
     require(left or sender.organisation == entry.opener.organisation, "not_the_opener")
-    require(not uncontained(state, entry), "not_contained")
+    missing = [name for name in silent(state, entry, context.time_ms) if name != sender.organisation]
+    require(uncontained(state, entry) == missing, "not_contained")
     require(context.time_ms >= entry.due_ms or not owing(state, entry), "not_acknowledged")
     _require_another(state, entry, sender)
     _OPEN.delete(state, entry.opener.organisation, entry.incident)
-    _say(context, replace(entry, closed_ms=context.time_ms), Deed.CLOSE, body.evidence)
-    context.emit(events.IncidentClosed(body.incident, sender.organisation, sender.person))
+    _say(context, replace(entry, closed_ms=context.time_ms), Deed.CLOSE, body.evidence, (), tuple(missing))
+    context.emit(events.IncidentClosed(body.incident, sender.organisation, sender.person, tuple(missing)))
 
 
 def _require_another(state: State, entry: Incident, sender: PersonRef) -> None:
