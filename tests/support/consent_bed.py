@@ -43,5 +43,10 @@ def extract(place: HospitalFolder, file: Path) -> None:
 
 def give(records: Records, number: int, *resources: dict[str, Any]) -> None:
     """Take in consents of one patient."""
-    lines = (json.dumps(each | {"patient": {"reference": f"Patient/p{number}"}}) for each in resources)
+    give_of(records, f"p{number}", *resources)
+
+
+def give_of(records: Records, patient_number: str, *resources: dict[str, Any]) -> None:
+    """Take in consents of the patient whom the hospital gave this number."""
+    lines = (json.dumps(each | {"patient": {"reference": f"Patient/{patient_number}"}}) for each in resources)
     taking.take(records.catalogue, list(consents_in("\n".join(lines).encode(), records.catalogue.patients.rule)))

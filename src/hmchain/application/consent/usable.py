@@ -97,7 +97,8 @@ def usable(records: Records, dataset: str, version: int, use: Use, at_ms: int) -
     """Which records of a version a use may have at a time. Raises as vault and catalogue.
 
     With no basis said of its dataset all may be used but those of patients who object; a dataset that goes by consent
-    is used as far as patients permit it.
+    is used as far as patients permit it. For a patient's own treatment in an emergency neither what was opted out of,
+    which is research, nor the basis counts: a consent that denies it does.
     """
     asking = _Asking(records, dataset, version, use, at_ms)
     kept: dict[str, str] = {}
@@ -174,14 +175,17 @@ class _Asking:
         self.owners = records.vault.owners(dataset, version)
         self._records, self._dataset, self._version = records, dataset, version
         self._asked = Asked(use, at_ms, organisations=read_organisations(records.folder.path))
-        self.basis = basis_of(records, dataset).basis
+        self.basis = Basis.OPT_OUT if use.is_emergency else basis_of(records, dataset).basis
         self._pseudonyms = pseudonyms_of(records, dataset)
+        has_opt_outs = not use.is_emergency
         self._left_out = [
-            catalogue.opt_outs.left_out(each, catalogue.optout_lists) for each in self._pseudonyms.values()
+            catalogue.opt_outs.left_out(each, catalogue.optout_lists)
+            for each in self._pseudonyms.values()
+            if has_opt_outs
         ]
         is_others = _is_received(records, dataset)
         self._consents = {} if is_others else consents_by_subject(records, self._pseudonyms.values())
-        self._known = self._known_subjects() if catalogue.optout_lists and not is_others else None
+        self._known = self._known_subjects() if has_opt_outs and catalogue.optout_lists and not is_others else None
         self._of_subject: dict[str, LeftOutBy | None] = {}
 
     def why_not(self, record: str, subject: str) -> LeftOutBy | None:

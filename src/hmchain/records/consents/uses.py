@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from hmchain.records.consents.purposes import RESEARCH
+from hmchain.records.consents.purposes import BREAK_GLASS, RESEARCH, is_kind_of
 
 ACTIONS = ("collect", "access", "use", "disclose", "correct")
 """The codes of FHIR's `consentaction`."""
@@ -59,3 +59,8 @@ class Use:
     """Codes of v3 ActReason, or `SYSTEM|CODE` of another system: every one of them must be permitted."""
     recipients: tuple[str, ...] = ()
     """Organisations that asked for it, or receive the records; nobody in particular if it is empty."""
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether it is for nothing but the patient's own treatment in an emergency."""
+        return bool(self.purposes) and all(is_kind_of(each, BREAK_GLASS) for each in self.purposes)

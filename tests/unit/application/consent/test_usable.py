@@ -136,3 +136,13 @@ def test_who_is_erased_has_no_consent_left(records: Records) -> None:
     give(records, 0, consent("a", YES))
     erasure.destroy(records, None, Target(patient="p0"))
     assert records.catalogue.consents.count() == 0
+
+
+def test_in_an_emergency_a_patient_s_denial_counts_and_no_opt_out_from_research(records: Records) -> None:
+    erasure.opt_out(records, Target(patient="p0"))
+    records.catalogue.consents.set_basis("cohort", DatasetBasis(Basis.CONSENT))
+    give(records, 1, consent("a", NO))
+    give(records, 2, consent("b", rule("deny", purposes=("TREAT",))))
+    found = ask(records, "BTG", UseKind.TRANSFER)
+    assert found.left_out == {LeftOutBy.DENIED: 3} and len(found.subjects) == PATIENTS - 1
+    assert not ask(records, "TREAT").subjects, "care that can wait goes by the dataset's own basis"

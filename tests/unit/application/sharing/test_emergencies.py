@@ -18,6 +18,8 @@ from hmchain.keys import UnwrapError
 from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
 from hmchain.ledger.contracts.data.policies import SetPolicy
+from support.consent_bed import give_of
+from support.pcf_consents import consent, rule
 from support.policy_bed import ANYTHING, compiled
 from support.request_bench import terms
 from support.sharing_bed import GIVER, GRANTEE
@@ -107,11 +109,22 @@ def test_decoys_are_gone_with_the_rest(ward: Ward) -> None:
     assert len(set(ward.objects.list()) - before) == 1, "the number, which the other side sealed"
 
 
-def test_who_opted_out_is_given_in_no_emergency(ward: Ward) -> None:
+def test_who_opted_out_of_research_is_given_in_an_emergency(ward: Ward) -> None:
     with open_records(ward.folder(GIVER)) as records:
         erasure.opt_out(records, Target(patient="MRN-1"))
     ward.answer(ward.need())
-    assert ward.taken().received is None
+    found = ward.taken().received
+    assert found is not None and found.version.records == 2
+
+
+@pytest.mark.parametrize(
+    ("denied", "given"), [(("BTG",), False), (("TREAT",), False), ((), False), (("HRESCH",), True)]
+)
+def test_who_denies_treatment_is_given_in_no_emergency(ward: Ward, denied: tuple[str, ...], given: bool) -> None:
+    with open_records(ward.folder(GIVER)) as records:
+        give_of(records, "MRN-1", consent("a", rule("deny", purposes=denied)))
+    ward.answer(ward.need())
+    assert (ward.taken().received is not None) == given
 
 
 def test_a_number_of_several_patients_opens_none_of_them(tmp_path: Path) -> None:
