@@ -197,11 +197,13 @@ def sync_tree(folder: Path) -> None:
     sync(folder.parent)
 
 
-def sync(path: Path) -> None:
-    """Bring a file's content to the disk, or the names in a folder."""
+def sync(path: Path, *, forget: bool = False) -> None:
+    """Bring a file's content to the disk, or the names in a folder; `forget` as `forget_open`."""
     handle = os.open(path, os.O_RDONLY)
     try:
         sync_open(handle)
+        if forget:
+            forget_open(handle)
     finally:
         os.close(handle)
 
@@ -213,6 +215,12 @@ def sync_open(handle: int) -> None:
         os.fsync(handle)
     else:
         fcntl.fcntl(handle, whole)
+
+
+def forget_open(handle: int) -> None:
+    """Give back the memory in which the system keeps an open file's content: what is not on disk yet stays there."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def hold(path: Path, refused: Callable[[str], HMChainError]) -> IO[str]:

@@ -99,6 +99,12 @@ def vault(folder: Path, told: Sequence[str]) -> None:
                 assert opened.get("brain", 1, name) == name.encode() * 100
 
 
+def transfer(folder: Path, told: Sequence[str]) -> None:
+    if told:
+        objects = ObjectStore.directory(folder / "hospital" / "records")
+        assert {objects.get(bytes.fromhex(address)) for address in told} <= {b"0" * 100, b"1" * 100, b"2" * 100}
+
+
 def catalogue(folder: Path, told: Sequence[str]) -> None:
     if not told and not (folder / "hospital").exists():
         return
@@ -126,6 +132,7 @@ CHECKS = {
     "agent_store": agent_store,
     "opened_sums": opened_sums,
     "vault": vault,
+    "transfer": transfer,
     "catalogue": catalogue,
     "snapshot": snapshot,
     "signing_record": signing_record,

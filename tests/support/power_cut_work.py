@@ -18,6 +18,7 @@ from hmchain import files
 from hmchain.application.agent.memory import AttemptMemory, SumMemory
 from hmchain.application.agent.store import AgentStore, AgentStoreError
 from hmchain.application.governance import key_rotation
+from hmchain.application.sharing import copying
 from hmchain.canonical import Record
 from hmchain.keys import SecretKey, SigningKey, WrappingKey, save_key
 from hmchain.ledger.contracts.learning.rounds import Round
@@ -135,6 +136,17 @@ def vault(folder: Path) -> None:
         made.commit("brain", 1)
         made.erase("brain", "a")
         tell("erased a")
+
+
+def transfer(folder: Path) -> None:
+    """Objects are copied from one store into another, of which some lie there already, unsynced."""
+    source, place = ObjectStore.memory(), folder / "hospital" / "records"
+    files.make_folder(folder / "hospital")
+    ObjectStore.directory(place, durable=False).put(b"0" * 100)
+    sizes = {source.put(f"{number}".encode() * 100): 100 for number in range(3)}
+    copying.copy(source, ObjectStore.directory(place), sizes)
+    for address in sizes:
+        tell(address.hex())
 
 
 def catalogue(folder: Path) -> None:

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from hmchain.records.objects import Buffer, MissingObjectError, ObjectStore, TamperedObjectError
 
-_TOGETHER_BYTES = 16 << 20
+_TOGETHER_BYTES = 8 << 20
 """Small objects are read and written so many bytes together; this is what is held in memory."""
+_TOGETHER = 64
+"""And so many of them."""
 _ALONE_BYTES = 4 << 20
 """A larger object goes in pieces."""
-_AT_ONCE = 2
+_AT_ONCE = 4
 """Of these groups, and of large objects."""
 _THREADS = 8
 """That ask for sizes."""
@@ -59,12 +61,13 @@ def copy(source: ObjectStore, target: ObjectStore, wanted: Mapping[bytes, int], 
     right after. Raises what that raises, `MissingObjectError`, `WrongSizeError` or `TamperedObjectError` of the
     source, or an error of either store.
     """
-    threads = ThreadPoolExecutor(_AT_ONCE)  # one reads and hashes while the other waits for the disk
-    try:
-        for _ in threads.map(lambda group: _copy_some(source, target, group, check), list(_together(wanted))):
-            pass
-    finally:
-        threads.shutdown(cancel_futures=True)
+    with source.passing() as origin, target.passing() as place:
+        threads = ThreadPoolExecutor(_AT_ONCE)  # some read and hash while others wait for the disk
+        try:
+            for _ in threads.map(lambda group: _copy_some(origin, place, group, check), list(_together(wanted))):
+                pass
+        finally:
+            threads.shutdown(cancel_futures=True)
     return sum(wanted.values())
 
 
@@ -90,7 +93,7 @@ def _together(objects: Mapping[bytes, int]) -> Iterator[dict[bytes, int]]:
             continue
         group[address] = size
         held += size
-        if held >= _TOGETHER_BYTES:
+        if held >= _TOGETHER_BYTES or len(group) >= _TOGETHER:
             yield group
             group, held = {}, 0
     if group:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -40,6 +41,12 @@ class Backend(Protocol):
     @property
     def place(self) -> str:
         """The name of where they lie, the same for all who reach it there."""
+
+    def passing(self) -> AbstractContextManager[Backend]:
+        """The same files, for gigabytes that are read or written once: the system's memory is left to what is used.
+
+        What is written is durable once the block has ended.
+        """
 
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """Write files, all durable when it returns; one that is there keeps its bytes only if they are these."""

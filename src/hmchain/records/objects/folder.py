@@ -11,12 +11,14 @@ import io
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from copy import copy
+from functools import partial
 from pathlib import Path
 
-from hmchain.files import NoRegularFileError, make_folder, open_regular, sync, sync_open
+from hmchain.files import NoRegularFileError, forget_open, make_folder, open_regular, sync, sync_open
 from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
@@ -32,6 +34,7 @@ class Folder:
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
         self.durable = durable
+        self._passed: set[str] | None = None
         self._incoming = path / _INCOMING
         make_folder(self._incoming)
         self._drop_stale()
@@ -40,6 +43,19 @@ class Folder:
     def place(self) -> str:
         """As `Backend.place`."""
         return str(self.path.resolve())
+
+    @contextmanager
+    def passing(self) -> Iterator[Folder]:
+        """As `Backend.passing`: names are synced once at the end, a folder of them each time."""
+        made = copy(self)
+        made._passed = set()
+        yield made
+        self.sync_names(made._passed)
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether what is read and written is not kept in the system's memory."""
+        return self._passed is not None
 
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """As `Backend.write_many`, with one sync a file and folder."""
@@ -54,13 +70,13 @@ class Folder:
                     staged.append((name, file))
                     file.write(data)
                     file.close()
-            self._sync([*held, *(file.path for _, file in staged)])
+            self._sync([*held, *(file.path for _, file in staged)], forget=self.is_passing)
             for name, file in staged:
                 file.rename(self.path / name)
         finally:
             for _, file in staged:
                 file.discard()
-        self.sync_names(name for name, _ in files)
+        self.sync_names([name for name, _ in files])
 
     def stage(self) -> StagedFile:
         """As `Backend.stage`."""
@@ -68,13 +84,13 @@ class Folder:
 
     def read(self, name: str, limit: int | None = None) -> bytes:
         """As `Backend.read`."""
-        with _opened(self.path / name) as file:
+        with self._opened(name) as file:
             return file.read() if limit is None else file.read(limit)
 
     def stream(self, name: str) -> Iterator[Buffer]:
         """As `Backend.stream`: all pieces are views of one buffer."""
         buffer = bytearray(_READ_BYTES)
-        with _opened(self.path / name) as file, memoryview(buffer) as view:
+        with self._opened(name) as file, memoryview(buffer) as view:
             while count := file.readinto(buffer):
                 yield view[:count]
 
@@ -108,20 +124,36 @@ class Folder:
         """Make a file and remove it."""
         self.stage().discard()
 
-    def sync_names(self, names: Iterable[str]) -> None:
+    def sync_names(self, names: Collection[str]) -> None:
         """Make names durable: the folders that hold them."""
-        self._sync([*sorted({(self.path / name).parent for name in names}), self.path])
+        if self._passed is not None:
+            self._passed.update(names)
+        elif names:
+            self._sync([*sorted({(self.path / name).parent for name in names}), self.path])
 
-    def _sync(self, paths: Iterable[Path]) -> None:
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[io.BufferedIOBase]:
+        """A file to be read; empty where another thing lies there: whoever opens a pipe may wait for ever."""
+        try:
+            file = open_regular(self.path / name)
+        except NoRegularFileError:
+            yield io.BytesIO()
+            return
+        with file:
+            yield file
+            if self.is_passing:
+                forget_open(file.fileno())
+
+    def _sync(self, paths: Iterable[Path], *, forget: bool = False) -> None:
         if not self.durable:
             return
-        several = list(paths)
+        several, one = list(paths), partial(sync, forget=forget)
         if len(several) < _SYNC_THREADS:
             for path in several:
-                sync(path)
+                one(path)
         else:
             with ThreadPoolExecutor(_SYNC_THREADS) as threads:
-                list(threads.map(sync, several))
+                list(threads.map(one, several))
 
     def _holds(self, name: str, data: Buffer) -> bool:
         size = memoryview(data).nbytes
@@ -136,14 +168,6 @@ class Folder:
             with suppress(FileNotFoundError):
                 if entry.stat().st_mtime < oldest:
                     Path(entry.path).unlink()
-
-
-def _opened(path: Path) -> io.BufferedIOBase:
-    """A file to be read; empty where another thing lies there: whoever opens a pipe may wait for ever."""
-    try:
-        return open_regular(path)
-    except NoRegularFileError:
-        return io.BytesIO()
 
 
 class StagedFile:
@@ -171,6 +195,8 @@ class StagedFile:
         """Sync the file, name it, and sync the folders."""
         if self._folder.durable:
             sync_open(self._file.fileno())
+        if self._folder.is_passing:
+            forget_open(self._file.fileno())
         self.close()
         self.rename(self._folder.path / name)
         self._folder.sync_names([name])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 from blake3 import blake3
@@ -64,6 +66,16 @@ class ObjectStore:
     def is_place_of(self, other: ObjectStore) -> bool:
         """Whether the objects of another store lie in the same place, so that one object is there once for both."""
         return self.backend.place == other.backend.place
+
+    @contextmanager
+    def passing(self) -> Iterator[ObjectStore]:
+        """The same objects, for gigabytes that are read or written once: the system's memory is left to what is used.
+
+        What is put is durable once the block has ended, not before.
+        """
+        made = copy(self)
+        with self.backend.passing() as made.backend:
+            yield made
 
     def check(self) -> None:
         """Ask the store for something small. Raises `StoreUnavailableError` that says what is wrong with it."""

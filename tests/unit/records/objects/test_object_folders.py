@@ -132,6 +132,36 @@ def test_put_returns_after_file_and_folders_are_synced(tmp_path: Path, monkeypat
     assert list(incoming.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc which file was synced")
+def test_what_passes_is_synced_forgotten_and_named_before_the_block_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, Path]] = []
+    sync, advise = os.fsync, os.posix_fadvise
+
+    def note(what: str, handle: int) -> None:
+        done.append((what, Path(f"/proc/self/fd/{handle}").readlink().relative_to(tmp_path.resolve())))
+
+    monkeypatch.setattr(os, "fsync", lambda handle: (note("synced", handle), sync(handle)))
+    monkeypatch.setattr(os, "posix_fadvise", lambda handle, *said: (note("forgotten", handle), advise(handle, *said)))
+    store = ObjectStore.directory(tmp_path)
+    done.clear()
+    with store.passing() as place:
+        digests = [*place.put_many([b"x", b"y"]), place.put_stream([b"z"])]
+        assert [what for what, _ in done] == ["synced", "forgotten"] * 3
+        assert {path.parent for _, path in done} == {Path("incoming")}, "each before it has its name"
+        done.clear()
+    names = {file_of(Path(), digest) for digest in digests}
+    assert {path for _, path in done} == {Path(), *(name.parent for name in names)}, "then each folder once"
+    done.clear()
+    with store.passing() as place:
+        assert [place.get(digest) for digest in digests] == [b"x", b"y", b"z"]
+        assert [bytes(piece) for digest in digests for piece in place.get_stream(digest)] == [b"x", b"y", b"z"]
+    assert {path for what, path in done if what == "forgotten"} == names
+    done.clear()
+    assert store.get(store.put(b"used again")) and not [path for what, path in done if what == "forgotten"]
+
+
 @pytest.mark.process
 def test_disk_full(tmp_path: Path) -> None:
     """A real refusal of the operating system: a process that may write no file beyond 64 KiB."""
