@@ -14,6 +14,7 @@ from hmchain.ledger.state import State
 
 MODEL, COUNT, TABLE = "model", "count", "table"
 GRANTED, REFUSED, WAITING = Decision.GRANTED.value, Decision.REFUSED.value, Decision.WAITING.value
+LOST = "lost"
 
 
 class UnknownReleaseError(InputError):
@@ -28,7 +29,7 @@ class ReleaseWord:
 
     organisation: str
     decision: str
-    """`waiting`, `granted` or `refused`."""
+    """`waiting`, `granted` or `refused`; `lost` of whoever can say nothing any more and never said no."""
     reason: str
     """Of a no, as a code."""
     evidence: bytes
@@ -92,7 +93,7 @@ class ReleaseView:
     @property
     def waits_for(self) -> tuple[str, ...]:
         """The hospitals without whose yes it stays inside."""
-        return tuple(word.organisation for word in self.words if word.decision != Decision.GRANTED)
+        return tuple(word.organisation for word in self.words if word.decision not in (GRANTED, LOST))
 
     @property
     def is_asked(self) -> bool:
@@ -164,13 +165,15 @@ def _word(state: State, entry: Release, organisation: str) -> ReleaseWord:
     dataset, said = releases.dataset_of(state, entry, organisation), releases.word(state, entry.name, organisation)
     needed = policies.current(state, organisation, dataset).approvers
     automatic = releases.is_automatic(state, entry, organisation)
+    unsaid = LOST if releases.is_lost(state, entry, organisation) else WAITING
     if said is None:
-        return ReleaseWord(organisation, Decision.WAITING, "", b"", (), needed, automatic, 0)
+        return ReleaseWord(organisation, unsaid, "", b"", (), needed, automatic, 0)
     # A yes with a key that was cut off before all had said yes is none.
     is_void = (
         entry.status is Status.ASKED and said.decision is Decision.GRANTED and not releases.counts(state, entry, said)
     )
+    decision = unsaid if is_void or said.decision is Decision.WAITING else said.decision
     return ReleaseWord(
-        organisation, Decision.WAITING if is_void else said.decision, said.reason, said.evidence,
+        organisation, decision, said.reason, said.evidence,
         tuple(map(str, said.persons)), needed, automatic, said.time_ms,
     )  # fmt: skip

@@ -23,8 +23,10 @@ from hmchain.ledger.contracts.learning.releases import (
     TableOf,
     WithdrawRelease,
 )
-from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.contracts.members import membership, people, refounded
+from hmchain.ledger.contracts.members.refounded import Refounded
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
+from hmchain.ledger.readers import releases as reader
 from support import cohort_bed
 from support.policy_bed import TERMS
 from support.release_bench import EVIDENCE, NAME, ReleaseBench, finished
@@ -77,6 +79,21 @@ def test_it_leaves_with_the_last_hospital_s_yes_and_an_event_that_proves_it(benc
     assert bench.events[-1].encode().keys == (NAME, STUDY, asked.artefact.hex(), "public", "CH", "DE")
     assert bench.kinds()[-2:] == ["release.granted", "release.released"]
     assert releases.open_releases(bench.state) == []
+
+
+@pytest.mark.parametrize("said", ["nothing", "yes", "no"])
+def test_who_was_lost_for_good_is_waited_for_only_after_a_no(bench: ReleaseBench, said: str) -> None:
+    """Nobody can ask it any more; what it refused under another name stays inside."""
+    bench.ask(name="earlier")
+    if said != "nothing":
+        bench.must("south", bench.yes("earlier") if said == "yes" else bench.no("earlier"))
+    refounded.put(bench.state, Refounded(bench.height, "before", ("south",)))
+    bench.ask()
+    for name in ("east", "north", "west"):
+        bench.must(name, bench.yes())
+    assert bench.release().status is (Status.ASKED if said == "no" else Status.RELEASED)
+    view = reader.release(bench.state, NAME)
+    assert (view.waits_for, view.words[2].decision) == ((("south",), "waiting") if said == "no" else ((), "lost"))
 
 
 def test_the_artefact_is_the_ledger_s_and_no_other(bench: ReleaseBench) -> None:

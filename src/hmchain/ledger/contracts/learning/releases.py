@@ -19,7 +19,7 @@ from hmchain.ledger.contracts.learning import models, permitted, rounds, studies
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.contracts.learning.rounds import Round, Verdict
 from hmchain.ledger.contracts.learning.studies import Study
-from hmchain.ledger.contracts.members import people
+from hmchain.ledger.contracts.members import people, refounded
 from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import Refusal
@@ -228,7 +228,18 @@ def dataset_of(state: State, entry: Release, organisation: str) -> str:
 def waits_for(state: State, entry: Release) -> tuple[str, ...]:
     """The hospitals without whose yes it does not leave, in order."""
     given = {said.organisation for said in words(state, entry.name) if counts(state, entry, said)}
-    return tuple(name for name in entry.hospitals if name not in given)
+    return tuple(name for name in entry.hospitals if name not in given and not is_lost(state, entry, name))
+
+
+def is_lost(state: State, entry: Release, organisation: str) -> bool:
+    """Whether a hospital was left out when the chain was founded again, so that nobody can ask it any more.
+
+    One that ever said no to a release of what that study made has said so for good.
+    """
+    if not any(organisation in each.left_out for each in refounded.foundings(state)):
+        return False
+    said = (word(state, each.name, organisation) for each in releases_of(state, entry.asked.study))
+    return not any(each is not None and each.decision is Decision.REFUSED for each in said)
 
 
 def involved(state: State, entry: Release) -> tuple[PersonRef, ...]:
