@@ -35,6 +35,7 @@ EARLIER = "earlier-lines"
 """What a chain begins with that binds lines of a version without chains."""
 _SALT_BYTES = 16
 _EARLIER = "SELECT number, at_ms, ends, body FROM lines ORDER BY number"
+_LAST = "SELECT number, link FROM events ORDER BY number DESC LIMIT 1"
 _SCHEMA = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS events (
@@ -124,8 +125,8 @@ class SecurityLog:
     def write(self, event: Event, own: str = "") -> int:
         """Add a line, with what `own` eyes alone may read beside it; returns its number. Raises `ActivityLogError`."""
         with self._turn, sqlite.failures(self._trouble), sqlite.transaction(self._file):
-            last = self._file.execute("SELECT number, link FROM events ORDER BY number DESC LIMIT 1").fetchone()
-            number, before = last or self._begin()
+            last = self._file.execute(_LAST).fetchone()
+            number, before = _sound(self._path, last) if last else self._begin()
             written = self._add(number + 1, before, replace(event, user=event.user or this_user()), own)
         if (seen := _watched.get()) is not None:
             seen.append(event)
@@ -187,8 +188,15 @@ class Lines:
 
 def head(path: Path) -> tuple[int, bytes]:
     """The number and the link of the last line; none of a log without lines. Raises `ActivityLogError`."""
-    statement = "SELECT number, link FROM events ORDER BY number DESC LIMIT 1"
-    return next(_rows(path, "events", statement, ()), (0, NOTHING))
+    return _sound(path, next(_rows(path, "events", _LAST, ()), (0, NOTHING)))
+
+
+def _sound(path: Path, last: tuple[Any, Any]) -> tuple[int, bytes]:
+    """Number and link of a line as they are read from a file that may be damaged. Raises `ActivityLogError`."""
+    number, link = last
+    if type(number) is not int or type(link) is not bytes:
+        raise trouble_with(path, sqlite.Trouble.BROKEN)
+    return number, link
 
 
 def whose(path: Path) -> str:

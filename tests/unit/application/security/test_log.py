@@ -11,9 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.security import log as security
 from hmchain.application.security.checking import Checked, LogDefectError, NewerLogError, checked, require_earlier
 from hmchain.application.security.events import ASSETS, Event, Kind
-from hmchain.application.security.log import SecurityLog, Written, link, read, record, this_user
+from hmchain.application.security.log import (
+    ActivityLogError,
+    SecurityLog,
+    Written,
+    head,
+    link,
+    read,
+    record,
+    this_user,
+)
 from hmchain.application.site.activity import KINDS, Deed, What, read_lines, recorded
 
 WHOSE = "north"
@@ -146,6 +156,30 @@ def test_processes_write_side_by_side_into_one_chain(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert [each.number for each in check(list(read(path)))] == list(range(1, 32))
+
+
+def test_a_last_line_that_is_none_is_named_and_not_built_upon(tmp_path: Path) -> None:
+    """What is left of a file whose end was torn off may read as nothing, or as text."""
+    path = tmp_path / "log"
+    filled(path)
+    for value in ("NULL", "'x'"):
+        damaged = tmp_path / value
+        damaged.write_bytes(path.read_bytes())
+        with closing(sqlite3.connect(damaged)) as file, file:
+            file.executescript(
+                f"CREATE TABLE torn AS SELECT * FROM events; DROP TABLE events; ALTER TABLE torn RENAME TO events; "
+                f"UPDATE events SET link = {value} WHERE number = 6"
+            )
+        for read_or_write in (head, lambda path: record(path, Event(Kind.SIGN_IN))):
+            with pytest.raises(ActivityLogError, match="is damaged"):
+                read_or_write(damaged)
+
+
+def test_a_clock_that_goes_back_breaks_no_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for now_ms in (9000, 4000, 7000):
+        monkeypatch.setattr(security, "now_ms", lambda now_ms=now_ms: now_ms)
+        record(tmp_path / "log", Event(Kind.SIGN_IN))
+    assert [each.at_ms for each in check(list(read(tmp_path / "log")))] == [9000, 9000, 4000, 7000]
 
 
 def test_lines_of_a_version_without_chains_are_bound_by_the_first_line(tmp_path: Path) -> None:
