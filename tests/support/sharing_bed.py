@@ -159,7 +159,7 @@ class SharingBed:
     def steward(self, name: str) -> LedgerUser:
         return self.asking.user(f"{name}/steward")
 
-    def fill(self, kind: str, name: str = GIVER, dataset: str = "head") -> None:
+    def fill(self, kind: str, name: str = GIVER, dataset: str = "head", project: str | None = None) -> None:
         """Extract records of a kind and publish them."""
         source = self.asking.place / f"{name}-{dataset}" / "source"
         source.mkdir(parents=True)
@@ -169,8 +169,9 @@ class SharingBed:
         with open_records(self.folder(name)) as records:
             with open_source(SourceRequest(place=str(source), **said)) as opened:
                 extraction.extract_into(
-                    records, dataset, opened, title="A dataset", profile=str(profile), schema=said.get("schema", "")
-                )
+                    records, dataset, opened, title="A dataset", project=project, profile=str(profile),
+                    schema=said.get("schema", ""),
+                )  # fmt: skip
             self.publish(records, dataset)
 
     def publish(self, records: Records, dataset: str) -> None:

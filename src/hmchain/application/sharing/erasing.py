@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hmchain.application.data.derivation import made_of
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
-from hmchain.application.sharing.sending import alone
+from hmchain.application.sharing.locks import alone, answering
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records
 from hmchain.application.site.keyring import key_file
@@ -113,7 +113,7 @@ def erase(
     if entry is not None and entry.grantee == steward.organisation:
         return _at_grantee(place, steward, entry, passphrase, is_lost=is_lost)
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
-    with alone(place), closing(GivingBook(place.giving, local)) as book:
+    with alone(place), answering(place), closing(GivingBook(place.giving, local)) as book:
         known = book.entry(name)
         if known is None:
             hint = "`hmchain share list` shows what was given and received"
@@ -156,7 +156,7 @@ def clear_over(
         over = [each.name for each in found if each is not None and transfers.is_over(state, each, time_ms)]
         if not over:
             return []
-        with alone(place):
+        with alone(place), answering(place):
             return [_clear(place, book, objects, name) for name in over]
 
 

@@ -10,7 +10,7 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.manifest import Terms
 from hmchain.application.sharing.sending import GivenRecords, NotPermittedError, Warrant, send
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.clock import now_ms
+from hmchain.clock import HOUR_MS, now_ms
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests, transfers
 from hmchain.ledger.contracts.data.requests import Content, Kind
@@ -23,6 +23,8 @@ from hmchain.plain import Progress
 from hmchain.records.catalogue import Version
 from hmchain.records.consents.purposes import of_request
 from hmchain.records.objects import ObjectStore
+
+_CLOCK_MS = HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ def asked(state: State, giver: str, request: str, time_ms: int, dataset: str = "
         what = f"no permit in force lets {use.dataset} version {use.version} go under {request}"
         raise NotPermittedError(what, f"see what is missing: `hmchain request show {request}`")
     plan = transfers.plan_of(content.plan)
-    # The next block's time may be as early as the last one's, and the ledger counts the days from there.
-    until_ms = min(word.until_ms, min(time_ms, standings.time_ms(state)) + plan.days * DAY_MS)
+    # The next block's time may be as early as the last one's, and the ledger counts the days from there; but on a quiet
+    # network that one may be of weeks ago, and no clock here is wrong by more than this.
+    from_ms = max(min(time_ms, standings.time_ms(state)), time_ms - _CLOCK_MS)
+    until_ms = min(word.until_ms, from_ms + plan.days * DAY_MS)
     return Asked(
         request, content, plan, submitted.applicant.organisation, use.dataset, use.version, code, until_ms
     )  # fmt: skip

@@ -100,6 +100,15 @@ class GivingBook:
                  terms.until_ms, terms.permit, secrets.token_bytes(_SEED_BYTES)),
             )  # fmt: skip
 
+    def renew(self, terms: Terms) -> None:
+        """Let a transfer that the ledger was not told of begin anew, by other terms. What was sent for it stays."""
+        with self._file.transaction() as database:
+            database.execute("DELETE FROM pages WHERE name = ?", (terms.name,))
+            database.execute(
+                "UPDATE grants SET until_ms = ?, seed = ?, manifest = x'', envelope = x'' WHERE name = ?",
+                (terms.until_ms, secrets.token_bytes(_SEED_BYTES), terms.name),
+            )
+
     def entries(self) -> list[Entry]:
         """All transfers, in order of name."""
         sql = "SELECT name, request, until_ms, manifest, envelope, done FROM grants ORDER BY name"

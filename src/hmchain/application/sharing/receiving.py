@@ -182,7 +182,7 @@ class _Taking:
         self._records, self._steward, self._opened = records, steward, opened
         self._entry, self._dataset, self._progress = entry, dataset, progress
         self._terms: Terms = opened.terms
-        self._project = f"from-{entry.name}"[:48]
+        self._project = f"transfer:{entry.name}"  # which no project of one's own can be called
         self._done = self.fetched = 0
 
     def run(self) -> Version:

@@ -8,18 +8,18 @@ with all that it gives is not made again, and an object that lies there is not s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Collection
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import msgspec
 
-from hmchain import files
 from hmchain.application.data.received import Act, require_own
 from hmchain.application.data.registered import require_as_registered, require_whole
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing import copying, decoys
 from hmchain.application.sharing.giving_book import Entry, GivenPage, GivingBook
+from hmchain.application.sharing.locks import alone, answering
 from hmchain.application.sharing.manifest import (
     EMERGENCY_UNIT,
     PAGE_PLACES,
@@ -72,12 +72,6 @@ class TransferNameError(InputError):
     """A transfer cannot have this name."""
 
     code = "transfer_name"
-
-
-class GivingError(InputError):
-    """Another process gives records of this hospital."""
-
-    code = "giving"
 
 
 @dataclass(frozen=True)
@@ -149,7 +143,7 @@ def send(
     what = What.BREAK_GLASS if warrant.in_emergency else What.GRANT
     deed = Deed(what, role=role, dataset=warrant.dataset, version=warrant.version, where="members")
     with (
-        nullcontext() if warrant.in_emergency else alone(place),
+        answering(place) if warrant.in_emergency else alone(place),
         read_records(place, passphrase) as records,
         closing(GivingBook(place.giving, local)) as book,
         recorded(place.activity, deed) as recording,
@@ -157,18 +151,6 @@ def send(
         given = _Sending(records, book, sender, objects, warrant, name, progress).run()
         recording.add(records=given.records, bytes=given.bytes)
     return given
-
-
-@contextmanager
-def alone(place: HospitalFolder) -> Iterator[None]:
-    """Let nobody else give records of a hospital, or clear what was given. Raises `GivingError` if somebody does."""
-
-    def refused(holder: str) -> GivingError:
-        what = f"{holder} gives records of {place.organisation}"
-        return GivingError(what, "wait for it to end, or stop it: the same command goes on where it stopped")
-
-    with files.hold(place.giving_lock, refused):
-        yield
 
 
 class _Sending:
@@ -225,6 +207,10 @@ class _Sending:
             warrant.purpose, warrant.until_ms, warrant.permit,
         )  # fmt: skip
         before = self._book.begun(terms, warrant.cause, name)
+        if before is not None and self._has_lapsed(before):
+            terms = replace(terms, name=before.name)
+            self._book.renew(terms)
+            return terms
         if before is not None:
             return replace(terms, name=before.name, until_ms=before.until_ms)
         if name and (not is_name(name) or not self._is_free(name)):
@@ -233,6 +219,11 @@ class _Sending:
         terms = replace(terms, name=name or self._free_name())
         self._book.begin(terms, warrant.cause)
         return terms
+
+    def _has_lapsed(self, before: Entry) -> bool:
+        """Whether a transfer was cut short for so long that its days are over before anybody was told of it."""
+        is_told = transfers.transfer(self._sender.state, before.name) is not None
+        return not (before.done or is_told) and before.until_ms <= self._sender.ledger.now_ms()
 
     def _free_name(self) -> str:
         """A name after request and giver that no transfer has."""

@@ -191,6 +191,11 @@ class HospitalFolder:
         return self.path / "giving.lock"
 
     @property
+    def answering_lock(self) -> Path:
+        """Held by the process that answers an emergency; holds its id."""
+        return self.path / "answering.lock"
+
+    @property
     def marks(self) -> Path:
         """What reviewers said of held items and did not apply yet."""
         return self.path / "marks"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.data import datasets, export, extraction, preparation, publication, received
+from hmchain.application.data.preparation import OtherFormError
 from hmchain.application.data.received import GrantOverError, OldViewError, OthersDataError
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.application.sharing.erasing import NotInVaultError
@@ -107,6 +108,18 @@ def test_nothing_of_it_is_found_once_its_grant_is_over(taken: SharingBed) -> Non
     taken.revoke("relapse-east")
     with open_records(taken.folder(GRANTEE)) as records:
         assert datasets.search(records, "ill") == ()
+
+
+@pytest.mark.parametrize("project", ["from-relapse-east", "relapse-east"])
+def test_nothing_is_made_of_it_and_of_one_s_own_together(taken: SharingBed, project: str) -> None:
+    """What is made of one's own is erased with no grant, however its project is called."""
+    taken.fill("labelled", GRANTEE, "own", project=project)
+    with open_records(taken.folder(GRANTEE)) as records:
+        preparation.prepare(records, records.catalogue.version("own"), MADE, size=16)
+        with pytest.raises(OtherFormError):
+            prepared(records)
+    taken.revoke("relapse-east")
+    assert taken.erase("relapse-east").datasets == (TAKEN,)
 
 
 def test_what_was_made_of_it_is_erased_with_it(taken: SharingBed) -> None:

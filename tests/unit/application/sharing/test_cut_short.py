@@ -10,6 +10,7 @@ import pytest
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.clock import DAY_MS
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Handing
@@ -126,6 +127,28 @@ def test_who_withdraws_while_a_grant_is_cut_short_is_not_in_it(
     assert (given.records, given.withheld) == (4, 1)
     sharing.receive(given.transfer, into="from-east")
     assert sharing.contents(GRANTEE, "from-east").keys() == sharing.contents(GIVER, "head").keys() - {record}
+
+
+@pytest.mark.parametrize(("owner", "name", "calls"), [(GivingBook, "keep_page", 1), (GivingBook, "keep_envelope", 1)])
+def test_a_grant_that_lay_for_longer_than_its_days_begins_anew(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int
+) -> None:
+    """The ledger was not told of it, and would refuse days that are over; no record is sent again."""
+    sharing.fill("image")
+    sharing.ask()
+    before, seen = set(sharing.objects.list()), writes(monkeypatch)
+    with monkeypatch.context() as cut:
+        kill_after(cut, owner, name, calls)
+        with pytest.raises(Killed):
+            sharing.give()
+    sharing.bed.now_ms += 91 * DAY_MS
+    given = sharing.give()
+    assert given.transfer == "relapse-east" and given.sent == 0 and set(seen.values()) == {1}
+    sharing.receive(given.transfer, into="from-east")
+    assert sharing.contents(GRANTEE, "from-east") == sharing.contents(GIVER, "head")
+    sharing.revoke(given.transfer)
+    sharing.erase(given.transfer, GIVER)
+    assert set(sharing.objects.list()) == before, "what was sent the first time is cleared as well"
 
 
 def test_the_key_stays_of_a_grant_whose_patient_withdraws_before_it_is_sent(

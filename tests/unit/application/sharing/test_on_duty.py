@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hmchain.application.governance import transfers as services
 from hmchain.application.governance.transfers import NotGivenHereError
 from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.agent_log import AgentLog
-from hmchain.application.sharing import emergencies
+from hmchain.application.sharing import copying, emergencies
+from hmchain.application.sharing.locks import GivingError
 from hmchain.application.sharing.on_duty import OnDuty
 from hmchain.application.sharing.sending import NotPermittedError
 from hmchain.application.site.hospital import read_records
@@ -72,6 +75,28 @@ def test_what_cannot_be_answered_is_said_and_keeps_nothing_else_from_it(ward: Wa
     ward.need()
     said = Agent(ward, GIVER).look()
     assert "emergency amiss waits: " in said and "EMERGENCY night is answered" in said
+
+
+def test_nothing_is_cleared_while_an_emergency_is_answered(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier answer put there is counted on by the one that is just made."""
+    ward.answer(ward.need(name="first"))
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "first", "unjustified")
+    lacking, cleared = copying.lacking, list[str]()
+
+    def clears(*asked: Any) -> Any:
+        found = lacking(*asked)
+        if not cleared:
+            cleared.append("tried")
+            with pytest.raises(GivingError):
+                ward.erase("first", GIVER)
+        return found
+
+    monkeypatch.setattr(copying, "lacking", clears)
+    ward.answer(ward.need())
+    assert cleared
+    ward.erase("first", GIVER)
+    found = ward.taken()
+    assert found.received is not None and found.received.version.records == 2
 
 
 def test_both_are_told_of_a_bar_and_lift_it(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
