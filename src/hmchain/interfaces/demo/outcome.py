@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.defaults import BITS
 from hmchain.application.learning.trainers.architecture import dimension
+from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.demo import disclosure
 from hmchain.interfaces.demo.comparison import Comparison
 from hmchain.interfaces.demo.engines import Engine
@@ -200,8 +201,10 @@ def _with_scores(entry: Round, curve: Curve) -> Round:
 def next_commands(folder: Path, anchor: bytes, organisation: str) -> tuple[Fact, ...]:
     """Commands to go on with, as they work in the present folder."""
     run = f"{program()} {{}} {shlex.quote(str(folder))} {{}}".format
+    released = f"{program()} release check {shlex.quote(str(RunFolder(folder).released))} --genesis {anchor.hex()}"
     return (
         Fact(name=audit_command(folder, anchor), text="check the whole record yourself"),
+        Fact(name=released, text="check the released model, with nothing but its file"),
         Fact(name=run("audit trace", f"--dataset {organisation}/{DATASET}"), text="who used this dataset, and why"),
         Fact(name=run("model predict IMAGE --dir", "").rstrip(), text="try the model"),
     )
