@@ -214,7 +214,8 @@ def test_the_released_file_proves_itself_offline(finished: tuple[Path, str], her
     run, _ = finished
     genesis = summary_of(run).identity.genesis_digest
     (offered,) = (fact.name for fact in summary_of(run).next_commands if " release check " in fact.name)
-    checked = here(*shlex.split(offered)[1:], cwd=tmp_path)
+    words = shlex.split(offered)
+    checked = here(*words[words.index("release") :], cwd=run.parent)
     assert checked.returncode == 0, checked.stderr
     inside = here("release", "check", str(run / "model.safetensors"), "--genesis", genesis, cwd=tmp_path)
     assert inside.returncode != 0 and "carries no proof" in inside.stderr
