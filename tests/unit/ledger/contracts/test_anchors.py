@@ -46,6 +46,12 @@ def test_a_size_is_one(size: int) -> None:
     assert send(State(), AnchorLog(size, HEAD)) == "bad_size"
 
 
+def test_the_longest_log_is_anchored_and_all_of_one_may_be_lost() -> None:
+    state = State()
+    assert send(state, AnchorLog(1 << 53, HEAD)) == "log.anchored"
+    assert send(state, RestoreLog(0, 1, OTHER), STEWARD, 8) == "log.restored"
+
+
 @pytest.mark.parametrize("body", [AnchorLog(5, b"short"), RestoreLog(2, 5, b"short")])
 def test_a_head_is_a_digest(body: Record) -> None:
     assert send(State(), body, STEWARD) == "bad_digest"

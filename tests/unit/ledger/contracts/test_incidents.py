@@ -216,6 +216,11 @@ def test_a_note_adds_what_became_known(bed: OneMachine) -> None:
     assert bed.office("b", CUT_OFF) == "key_still_signs"
 
 
+def test_the_bounds_are_those_that_members_were_told() -> None:
+    bounds = (OPEN_MAX, NOTES_MAX, incidents.KEYS_MAX, incidents.DETECTED_MS_MAX, CONTAIN_MS)
+    assert bounds == (8, 64, 32, 366 * DAY_MS, 30 * DAY_MS)
+
+
 def test_what_is_kept_is_bounded(bed: OneMachine) -> None:
     for number in range(OPEN_MAX):
         assert bed.office("a", report(bed, incident=f"i{number}")) == "ok"
@@ -241,9 +246,10 @@ def test_nothing_is_contained_while_a_stolen_key_signs(bed: OneMachine) -> None:
 
 def test_a_key_that_signs_again_opens_it_again(bed: OneMachine) -> None:
     cut_off(bed)
-    entry = opened(bed)
+    entry = opened(bed, affected=("a", "b"))
     assert bed.office("a", CUT_OFF) == "ok"
     known_to_all(bed)
+    assert bed.office("b", ContainIncident(NAME, ("not-affected",), b"")) == "ok", "which vouches for no key of a's"
     confirmed(bed, ReinstatePerson("s1"))
     assert incidents.uncontained(bed.state, entry) == ["a"]
     assert bed.person("a", "o1", CLOSE) == "not_contained"
