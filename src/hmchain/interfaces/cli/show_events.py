@@ -63,8 +63,8 @@ def _standing(found: Account) -> list[str]:
         said.append(f"{plural(found.unanchored, 'event')} at the end in no anchor yet.")
     for loss in found.losses:
         said.append(
-            f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events {loss.kept + 1} to {loss.anchored}, as "
-            "they were anchored then, are not in this log any more, or never were."
+            f"LOST: {loss.by} said on {output.when(loss.time_ms)} UTC that events {loss.kept + 1} to {loss.anchored}, "
+            "as they were anchored then, are not in this log any more, or never were."
         )
     return said
 

@@ -18,6 +18,7 @@ from hmchain.application.security.log import (
     ActivityLogError,
     SecurityLog,
     Written,
+    detail,
     head,
     link,
     read,
@@ -57,6 +58,13 @@ def test_lines_follow_from_each_other_and_from_the_beginning(tmp_path: Path) -> 
     ]  # fmt: skip
     assert [each.event.outcome for each in found[2:5]] == ["begun", "done", "done"] and found[4].event.ends == 3
     assert {each.event.user for each in found} == {this_user()}
+
+
+def test_links_are_those_that_the_specification_gives() -> None:
+    """A log outlives programs: whoever writes another one computes the same."""
+    begun = link(bytes(32), 1, 1_700_000_000_000, '{"kind":"log.begun","about":"north"}')
+    assert begun.hex() == "860a772c1c85c77cc1c250247ee5c57aba0bc0c15f83ebab6e1ddb2d5b489a53"
+    assert detail(bytes(16), "{}") == "6c5da4a2fc760294e72d9d49c716b189bca332d4e679ad4cce6104135a6ad0ff"
 
 
 def test_what_the_hospital_keeps_to_itself_is_bound_and_stays_at_home(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hmchain.canonical import encode
 from hmchain.ledger.contracts import HANDLERS_OF_3
@@ -106,6 +107,12 @@ def test_an_incident_is_opened_acknowledged_contained_and_closed(bed: OneMachine
     assert incidents.open_incidents(bed.state) == [] and not found(bed).is_open
     assert {bed.office("b", body) for body in (KNOW, CLOSE, CUT_OFF)} == {"incident_closed"}
     assert bed.office("a", report(bed)) == "name_taken"
+
+
+def test_who_became_a_member_later_owes_nothing(bed: OneMachine) -> None:
+    entry = opened(bed)
+    assert incidents.owing(bed.state, replace(entry, height=0)) == ["b", "c", "d"], "members since height 0"
+    assert incidents.owing(bed.state, replace(entry, height=-1)) == []
 
 
 def test_whoever_stays_silent_holds_an_incident_up_no_longer_than_its_time(bed: OneMachine) -> None:
