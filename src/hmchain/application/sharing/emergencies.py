@@ -10,12 +10,14 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Collection
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from hmchain.application.consent.usable import Use, UseKind, usable
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.applying import me, require_code
 from hmchain.application.sharing import receiving
+from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.manifest import Terms
 from hmchain.application.sharing.receiving import ReceivedRecords
 from hmchain.application.sharing.sending import GivenRecords, Warrant, send
@@ -24,7 +26,7 @@ from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode, padded
 from hmchain.clock import now_ms
 from hmchain.errors import InputError, StudyError
-from hmchain.keys import Opener, Redacted, WrappedKey
+from hmchain.keys import Opener, Redacted, SecretKey, WrappedKey
 from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, is_name
 from hmchain.ledger.contracts.data import break_glass, datasets, transfers
 from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, Emergency, LiftBar, ReviewGlass
@@ -37,7 +39,7 @@ from hmchain.ledger.state import State
 from hmchain.records.catalogue import Version
 from hmchain.records.consents.purposes import BREAK_GLASS
 from hmchain.records.deidentification.patients import Patient
-from hmchain.records.objects import ObjectStore
+from hmchain.records.objects import MissingObjectError, ObjectStore
 
 NUMBER_CHARACTERS_MAX = 64
 _SEALED_BYTES_MAX = 8 << 10
@@ -183,6 +185,32 @@ def answer(
     """
     warrant = _warrant(entry, _opened(objects, agent.ledger.genesis.first_chain, entry, opener))
     return send(place, agent, objects, warrant, AGENT, name=entry.name, passphrase=passphrase)
+
+
+def cut_short(place: HospitalFolder, local: SecretKey, state: State) -> list[Emergency]:
+    """What the ledger has as answered, and whose key has not left: a process was killed between the two."""
+    if not place.giving.exists():
+        return []
+    with closing(GivingBook(place.giving, local)) as book:
+        begun = [each.name for each in book.entries() if not each.done]
+    found = (break_glass.emergency(state, name) for name in begun)
+    mine = (each for each in found if each is not None and each.giver == place.organisation)
+    return [each for each in mine if each.status is break_glass.Status.ANSWERED]
+
+
+def forget_sought(objects: ObjectStore, state: State, entry: Emergency, time_ms: int) -> bool:
+    """Delete who was sought from the members' store, once nobody needs it; returns whether nobody does.
+
+    Raises an error of the store.
+    """
+    given = transfers.transfer(state, entry.name)
+    if break_glass.is_waiting(entry, time_ms) or (given is not None and given.status is transfers.Status.OFFERED):
+        return False
+    with suppress(MissingObjectError, NotCanonicalError):
+        if objects.size(entry.sealed) <= _SEALED_BYTES_MAX:  # the ledger may name anything
+            decode(objects.get(entry.sealed), _Sealed)
+            objects.delete(entry.sealed)
+    return True
 
 
 def _warrant(entry: Emergency, sought: Sought) -> Warrant:

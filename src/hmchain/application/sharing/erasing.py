@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hmchain.application.data.derivation import made_of
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.sharing.giving_book import GivingBook
+from hmchain.application.sharing.giving_book import Entry, GivingBook
 from hmchain.application.sharing.locks import alone, answering
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records
@@ -20,7 +20,7 @@ from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, load_key
-from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.transfers import (
     KEYS_DESTROYED,
     NEVER_OPENED,
@@ -118,7 +118,8 @@ def erase(
         if known is None:
             hint = "`hmchain share list` shows what was given and received"
             raise NothingErasableError(f"nothing of a transfer {name} is here", hint)
-        if entry is not None and not transfers.is_over(steward.state, entry, steward.ledger.now_ms()):
+        is_own = entry is not None and entry.giver == steward.organisation
+        if entry is not None and is_own and not transfers.is_over(steward.state, entry, steward.ledger.now_ms()):
             hint = f"revoke it first: `hmchain share revoke {name} --reason CODE`"
             raise NothingErasableError(f"{name} is in force: its grantee may still fetch it", hint)
         return _clear(place, book, objects, name)
@@ -128,18 +129,36 @@ def _at_grantee(
     place: HospitalFolder, steward: LedgerUser, entry: Transfer, passphrase: str | None, *, is_lost: bool
 ) -> ErasedTransfer:
     with open_records(place, passphrase) as records:
-        done = destroy(records, entry.name, steward.ledger.genesis.first_chain)
-        was_here = bool(done.datasets)
+        chain_id = steward.ledger.genesis.first_chain
+        was_here = _is_here(records, entry, chain_id)
+        if entry.received_ms and entry.status is not Status.ERASED and not (was_here or is_lost):
+            what = f"{entry.name} was received, and not all of it is in this vault: an older copy may lie in its place"
+            hint = f"put the vault back that has it; if it is lost: `hmchain share erase {entry.name} --vault-lost`"
+            raise NotInVaultError(what, hint)
+        done = destroy(records, entry.name, chain_id)
     if entry.status is Status.ERASED:
         return done
-    if entry.received_ms and not was_here and not is_lost:
-        what = f"{entry.name} was received, and is not in this vault: an older copy may lie in its place"
-        hint = f"put the vault back that has it; if it is lost: `hmchain share erase {entry.name} --vault-lost`"
-        raise NotInVaultError(what, hint)
     statement = KEYS_DESTROYED if was_here else VAULT_LOST if is_lost else NEVER_OPENED
     evidence = digest("hmchain erasure", entry.manifest, *(each.encode() for each in done.datasets))
     steward.send(ConfirmErasure(entry.name, entry.manifest, statement, evidence))
     return ErasedTransfer(entry.name, done.datasets, done.records, 0, statement)
+
+
+def _is_here(records: Records, entry: Transfer, chain_id: str) -> bool:
+    """Whether a transfer came into this vault, erased since or not; all of it, if it was received.
+
+    What was received whole is fixed. In an emergency nothing may have come.
+    """
+    if not entry.received_ms:
+        return bool(datasets_of(records, entry.name, chain_id))
+    catalogue = records.catalogue
+    for dataset, by in catalogue.received.all().items():
+        if (by.transfer, by.chain_id) == (entry.name, chain_id):
+            versions = catalogue.versions(dataset)
+            is_whole = all(each.closed or (by.emergency and not each.records) for each in versions)
+            if catalogue.received.erased_ms(dataset) is not None or (versions and is_whole):
+                return True
+    return False
 
 
 def clear_over(
@@ -152,12 +171,20 @@ def clear_over(
     if not place.giving.exists():
         return []
     with closing(GivingBook(place.giving, local)) as book:
-        found = (transfers.transfer(state, entry.name) for entry in book.entries())
-        over = [each.name for each in found if each is not None and transfers.is_over(state, each, time_ms)]
+        over = [entry.name for entry in book.entries() if _is_over(state, place.organisation, entry, time_ms)]
         if not over:
             return []
         with alone(place), answering(place):
             return [_clear(place, book, objects, name) for name in over]
+
+
+def _is_over(state: State, giver: str, begun: Entry, time_ms: int) -> bool:
+    """Whether nobody fetches what lies there for a transfer: its grant is over, or its emergency is never answered."""
+    found, asked = transfers.transfer(state, begun.name), break_glass.emergency(state, begun.name)
+    if found is not None and found.giver == giver:
+        return transfers.is_over(state, found, time_ms)
+    is_answer = asked is not None and asked.giver == giver and begun.request == asked.name
+    return is_answer and asked is not None and not break_glass.is_waiting(asked, time_ms)
 
 
 def _clear(place: HospitalFolder, book: GivingBook, objects: ObjectStore, name: str) -> ErasedTransfer:

@@ -6,6 +6,7 @@ People are told of both: of an emergency at once, at the hospital that gives and
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hmchain.application.governance.delegate import LedgerUser
@@ -37,6 +38,8 @@ class OnDuty(Redacted):
     _told: set[str] = field(default_factory=set)
     """Emergencies of which people were told by this process."""
     _erased: set[str] = field(default_factory=set)
+    _forgotten: set[str] = field(default_factory=set)
+    """Emergencies of which nobody needs the patient's number any more."""
     _height: int = -1
     _again: float = 0.0
     """When what failed is tried again; 0 where nothing did."""
@@ -49,11 +52,16 @@ class OnDuty(Redacted):
         organisation, now_ms = self.at_node.hospital.organisation, self.at_node.ledger.now_ms()
         for entry in break_glass.emergencies(state, organisation):
             self._alert(entry, organisation)
-        for entry in break_glass.to_answer(state, organisation, now_ms):
+        for entry in (*break_glass.to_answer(state, organisation, now_ms), *self._cut_short(state)):
             self._try(f"emergency {entry.name}", entry)
         for grant in self._over(state, organisation):
             self._try(f"the erasure of {grant.name}", grant)
         self._clear(state)
+        self._forget_sought(state, organisation)
+
+    def _cut_short(self, state: State) -> list[Emergency]:
+        hospital = self.at_node.hospital
+        return emergencies.cut_short(hospital.folder, hospital.keys.local, state)
 
     def _over(self, state: State, organisation: str) -> list[Transfer]:
         """What is to be erased here; by the time of blocks, since a machine's clock may be ahead."""
@@ -96,6 +104,15 @@ class OnDuty(Redacted):
             self.log.lasts(what, f"{what} keeps what is over: {error}")
         else:
             self.log.ended(what, f"{what} is cleared")
+
+    def _forget_sought(self, state: State, organisation: str) -> None:
+        """Take the numbers of patients from the members' store that this hospital's people sealed, once they served."""
+        time_ms, objects = standings.time_ms(state), self.at_node.hospital.agent.objects
+        for entry in break_glass.emergencies(state, organisation):
+            if entry.grantee == organisation and entry.name not in self._forgotten:
+                with suppress(HMChainError, OSError):  # it is looked at again
+                    if emergencies.forget_sought(objects, state, entry, time_ms):
+                        self._forgotten.add(entry.name)
 
     def _answer(self, entry: Emergency) -> None:
         hospital = self.at_node.hospital

@@ -207,6 +207,8 @@ class _Sending:
             warrant.purpose, warrant.until_ms, warrant.permit,
         )  # fmt: skip
         before = self._book.begun(terms, warrant.cause, name)
+        if before is not None and not self._is_known(before.name):
+            self._require_unclaimed(before.name)
         if before is not None and self._has_lapsed(before):
             terms = replace(terms, name=before.name)
             self._book.renew(terms)
@@ -222,8 +224,18 @@ class _Sending:
 
     def _has_lapsed(self, before: Entry) -> bool:
         """Whether a transfer was cut short for so long that its days are over before anybody was told of it."""
-        is_told = transfers.transfer(self._sender.state, before.name) is not None
-        return not (before.done or is_told) and before.until_ms <= self._sender.ledger.now_ms()
+        return not (before.done or self._is_known(before.name)) and before.until_ms <= self._sender.ledger.now_ms()
+
+    def _is_known(self, name: str) -> bool:
+        """Whether the ledger has a transfer of this hospital by a name."""
+        found = transfers.transfer(self._sender.state, name)
+        return found is not None and found.giver == self._sender.organisation
+
+    def _require_unclaimed(self, name: str) -> None:
+        """Raise `TransferNameError` if somebody else took the name on the ledger since this transfer was begun."""
+        if not (self._warrant.in_emergency or transfers.is_free(self._sender.state, name)):
+            what = f"{name} names something else on the ledger since it was begun here"
+            raise TransferNameError(what, f"clear the store: `hmchain share erase {name}`, and give it anew")
 
     def _free_name(self) -> str:
         """A name after request and giver that no transfer has."""
@@ -235,7 +247,10 @@ class _Sending:
         return found
 
     def _is_free(self, name: str) -> bool:
-        return self._book.entry(name) is None and transfers.transfer(self._sender.state, name) is None
+        """Of an emergency it is kept for its answer."""
+        if self._book.entry(name) is not None:
+            return False
+        return self._warrant.in_emergency or transfers.is_free(self._sender.state, name)
 
     def _require_permit(self) -> None:
         """Raise `NotPermittedError` unless the hospital's own state allows it now."""

@@ -110,10 +110,9 @@ def test_nothing_of_it_is_found_once_its_grant_is_over(taken: SharingBed) -> Non
         assert datasets.search(records, "ill") == ()
 
 
-@pytest.mark.parametrize("project", ["from-relapse-east", "relapse-east"])
-def test_nothing_is_made_of_it_and_of_one_s_own_together(taken: SharingBed, project: str) -> None:
+def test_nothing_is_made_of_it_and_of_one_s_own_together(taken: SharingBed) -> None:
     """What is made of one's own is erased with no grant, however its project is called."""
-    taken.fill("labelled", GRANTEE, "own", project=project)
+    taken.fill("labelled", GRANTEE, "own", project="from-relapse-east")
     with open_records(taken.folder(GRANTEE)) as records:
         preparation.prepare(records, records.catalogue.version("own"), MADE, size=16)
         with pytest.raises(OtherFormError):
@@ -153,6 +152,26 @@ def test_an_older_copy_of_its_folder_gives_no_grantee_a_receipt(sharing: Sharing
     assert sharing.transfer("relapse-east").status is Status.REVOKED
     assert sharing.erase("relapse-east", is_lost=True).receipt == VAULT_LOST
     assert reader.transfer(sharing.bed.state, "relapse-east").standing is Standing.LOST
+
+
+def test_nor_does_a_copy_from_the_middle_of_receiving(sharing: SharingBed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of its keys are here, and were not destroyed there."""
+    sharing.fill("image")
+    sharing.small_pages(monkeypatch)
+    sharing.ask()
+    given, place = sharing.give(), sharing.folder(GRANTEE).path
+
+    def copies(done: int, of: int | None) -> None:
+        if not (sharing.asking.place / "former").exists():
+            shutil.copytree(place, sharing.asking.place / "former")
+
+    sharing.receive(given.transfer, progress=copies)
+    put_back(sharing, sharing.asking.place / "former")
+    with pytest.raises(NotInVaultError, match="not all of it"):
+        sharing.erase(given.transfer)
+    assert sharing.contents(GRANTEE, given.transfer), "nothing was destroyed yet"
+    assert sharing.erase(given.transfer, is_lost=True).receipt == VAULT_LOST
+    assert not sharing.contents(GRANTEE, given.transfer)
 
 
 @pytest.mark.parametrize("number", ["MRN-1", "MRN-77"])

@@ -14,27 +14,9 @@ from hmchain.clock import DAY_MS
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Handing
+from support.killing import Killed, kill_after
 from support.sharing_bed import GIVER, GRANTEE, SharingBed
 from support.sharing_bed import sharing as sharing
-
-
-class Killed(BaseException):
-    """The process is gone."""
-
-
-def kill_after(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int) -> None:
-    """Let a method do its work so often; the last time, nothing follows."""
-    work, done = getattr(owner, name), 0
-
-    def killed(*given: Any, **more: Any) -> Any:
-        nonlocal done
-        found = work(*given, **more)
-        done += 1
-        if done == calls:
-            raise Killed
-        return found
-
-    monkeypatch.setattr(owner, name, killed)
 
 
 def writes(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[int, bytes]]:
@@ -129,16 +111,15 @@ def test_who_withdraws_while_a_grant_is_cut_short_is_not_in_it(
     assert sharing.contents(GRANTEE, "from-east").keys() == sharing.contents(GIVER, "head").keys() - {record}
 
 
-@pytest.mark.parametrize(("owner", "name", "calls"), [(GivingBook, "keep_page", 1), (GivingBook, "keep_envelope", 1)])
 def test_a_grant_that_lay_for_longer_than_its_days_begins_anew(
-    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger was not told of it, and would refuse days that are over; no record is sent again."""
     sharing.fill("image")
     sharing.ask()
     before, seen = set(sharing.objects.list()), writes(monkeypatch)
     with monkeypatch.context() as cut:
-        kill_after(cut, owner, name, calls)
+        kill_after(cut, GivingBook, "keep_envelope", 1)
         with pytest.raises(Killed):
             sharing.give()
     sharing.bed.now_ms += 91 * DAY_MS

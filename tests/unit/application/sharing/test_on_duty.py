@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 
 from hmchain.application.governance import transfers as services
+from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.transfers import NotGivenHereError
 from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.sharing import copying, emergencies
+from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.locks import GivingError
 from hmchain.application.sharing.on_duty import OnDuty
-from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.sharing.sending import NotPermittedError, TransferNameError
 from hmchain.application.site.hospital import read_records
 from hmchain.ledger.contracts.data import break_glass
 from hmchain.ledger.contracts.data.break_glass import BreakGlass
@@ -21,9 +23,12 @@ from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.readers import emergencies as emergency_reader
 from hmchain.ledger.readers import transfers as reader
 from hmchain.ledger.readers.transfers import Standing, UnknownTransferError
+from hmchain.records.objects import ObjectStore
+from support.killing import Killed, kill_after
+from support.policy_bed import ANYTHING, compiled
 from support.request_bench import terms
 from support.sharing_bed import GIVER, GRANTEE
-from support.ward_bed import DOCTOR, Ward
+from support.ward_bed import DOCTOR, OPENS, Ward
 from support.ward_bed import ward as ward
 
 
@@ -75,6 +80,67 @@ def test_what_cannot_be_answered_is_said_and_keeps_nothing_else_from_it(ward: Wa
     ward.need()
     said = Agent(ward, GIVER).look()
     assert "emergency amiss waits: " in said and "EMERGENCY night is answered" in said
+
+
+STEPS = [(GivingBook, "keep_page", 1), (LedgerUser, "send", 1), (ObjectStore, "put", 3)]
+
+
+@pytest.mark.parametrize(("owner", "name", "calls"), STEPS)
+def test_an_agent_that_is_killed_while_it_answers_goes_on(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, calls: int
+) -> None:
+    """Also where the ledger has the answer and the key has not left."""
+    ward.need()
+    with monkeypatch.context() as cut:
+        kill_after(cut, owner, name, calls)
+        with pytest.raises(Killed):
+            Agent(ward, GIVER).look()
+    Agent(ward, GIVER).look()
+    found = ward.taken()
+    assert found.received is not None and found.received.version.records == 2
+
+
+def test_nothing_of_an_emergency_stays_in_the_store(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the number, which the other side sealed, nor what was sent before somebody judged it."""
+    before = set(ward.objects.list())
+    ward.need()
+    with monkeypatch.context() as cut:
+        kill_after(cut, GivingBook, "keep_envelope", 1)
+        with pytest.raises(Killed):
+            Agent(ward, GIVER).look()
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "night", "unjustified")
+    assert "night is over" in Agent(ward, GIVER).look()
+    ward.need(name="answered")
+    Agent(ward, GIVER).look()
+    Agent(ward, GRANTEE).look()
+    assert ward.taken("answered").received is not None, "while it waits for who asked, all of it is there"
+    ward.revoke("answered")
+    for name in (GIVER, GRANTEE):
+        Agent(ward, name).look()
+    assert set(ward.objects.list()) == before
+
+
+def test_no_name_that_the_ledger_names_deletes_another_s_object(ward: Ward) -> None:
+    address = ward.objects.put(b"another's")
+    ward.asking.user(DOCTOR).send(BreakGlass("amiss", GIVER, "head", 1, "danger-to-life", address))
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "amiss", "unjustified")
+    Agent(ward, GRANTEE).look()
+    assert ward.objects.exists(address)
+
+
+def test_an_emergency_of_its_name_leaves_no_grant_stuck(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clinician may choose the name that a grant under way would have."""
+    ward.steward(GIVER).send(SetPolicy("head", terms(cedar=compiled(anything=ANYTHING, break_glass=OPENS))))
+    ward.ask()
+    with monkeypatch.context() as cut:
+        kill_after(cut, GivingBook, "keep_page", 1)
+        with pytest.raises(Killed):
+            ward.give()
+    ward.need(name="relapse-east")
+    with pytest.raises(TransferNameError, match="names something else"):
+        ward.give()
+    ward.erase("relapse-east", GIVER)
+    assert ward.give().transfer == "relapse-east-2"
 
 
 def test_nothing_is_cleared_while_an_emergency_is_answered(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -211,7 +211,7 @@ def to_review(state: State, giver: str) -> list[Emergency]:
 
 def to_answer(state: State, giver: str, time_ms: int) -> list[Emergency]:
     """What a hospital's agent is to answer now."""
-    waiting = (each for each in to_review(state, giver) if _waits(each, time_ms))
+    waiting = (each for each in to_review(state, giver) if is_waiting(each, time_ms))
     return [each for each in waiting if not is_barred(state, giver, each.grantee)]
 
 
@@ -234,7 +234,8 @@ def bars(state: State, organisation: str = "") -> list[MisusedAt]:
     return [each for each in barred if organisation in ("", each.giver, each.grantee)]
 
 
-def _waits(entry: Emergency, time_ms: int) -> bool:
+def is_waiting(entry: Emergency, time_ms: int) -> bool:
+    """Whether it is to be answered still."""
     return entry.status is Status.ASKED and time_ms <= entry.asked_ms + ANSWER_MS
 
 
@@ -297,7 +298,7 @@ def _break(context: Context, body: BreakGlass) -> None:
 def _answer(context: Context, body: AnswerGlass) -> None:
     context.require_role(AGENT)
     entry = _of_giver(context, body.name)
-    require(_waits(entry, context.time_ms), "not_waiting")
+    require(is_waiting(entry, context.time_ms), "not_waiting")
     require_digest(body.manifest, body.envelope)
     require(not is_barred(context.state, entry.giver, entry.grantee), "emergencies_barred")
     judging.charge(context, 2)

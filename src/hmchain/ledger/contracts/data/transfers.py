@@ -304,9 +304,14 @@ def reserve(state: State, name: str) -> None:
     _RESERVED.put(state, _Place(name), name)
 
 
+def is_free(state: State, name: str) -> bool:
+    """Whether nothing has a name, and no emergency waits for what it will be given by it."""
+    return transfer(state, name) is None and _RESERVED.get(state, name) is None
+
+
 def _require_free(state: State, name: str) -> None:
     require_name(name)
-    require(transfer(state, name) is None and _RESERVED.get(state, name) is None, "transfer_exists")
+    require(is_free(state, name), "transfer_exists")
 
 
 def offer(context: Context, given: Transfer) -> None:
