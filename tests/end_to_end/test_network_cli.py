@@ -331,6 +331,7 @@ def test_one_study_from_four_agents(consortium: Consortium, tmp_path: Path) -> N
         exported.append((place / "again.safetensors").read_bytes())
     assert exported[0] == exported[1]
     the_model_leaves(consortium, tmp_path / "released.safetensors")
+    a_table_leaves(consortium, tmp_path)
     # What left my hospital? Each node answers for itself.
     logged = answer("data", "log", "--left", "--dir", str(west.folder.path))
     sent = [(each["study"], each["round"]) for each in logged["entries"] if each["what"] == "update"]
@@ -358,6 +359,24 @@ def the_model_leaves(consortium: Consortium, out: Path) -> None:
     inside = str(consortium.sites["west"].folder.path / "studies" / "brightness" / "model.safetensors")
     assert answer("release", "check", inside, "--genesis", genesis, status=2)["error"]["code"] == "released_file"
     assert answer("model", "show", "--model", str(out), *at["west"])["releases"] == ["brightness"]
+
+
+def a_table_leaves(consortium: Consortium, place: Path) -> None:
+    """A table of one hospital's people: a finding passes by name, and the file proves itself."""
+    at, given, out = ("--dir", str(consortium.sites["west"].folder.path)), place / "given.csv", place / "table.csv"
+    given.write_text("sex,persons\nfemale,40\nmale,9\n")
+    asked = answer("release", "table", "scans", str(given), "--name", "t", "--yes", *at)
+    assert [each["organisation"] for each in asked["words"]] == ["west"]
+    assert answer("release", "grant", "t", "--yes", *at, status=8)["error"]["code"] == "weigh_evidence"
+    passing = ("--let-pass", "sex=male:threshold", "--because", "public", "--by", "Dr West")
+    found = answer("release", "evidence", "t", *passing, *at)
+    assert found["evidence"]["disclosure"]["found"] == "nothing seen"
+    assert "let pass" in hmchain("release", "evidence", "t", *at)
+    assert answer("release", "grant", "t", "--yes", *at)["status"] == "released"
+    genesis = answer("release", "file", "t", "--to", str(out), *at)["proven"]["genesis"]
+    assert answer("release", "check", str(out), "--genesis", genesis)["table"]["rows"][1]["persons"] == 9
+    out.write_text(out.read_text().replace("male,9", "male,8"))
+    assert answer("release", "check", str(out), "--genesis", genesis, status=7)["error"]["code"] == "release_proof"
 
 
 def test_an_agent_whose_nodes_state_is_changed_stops_and_names_the_way_out(

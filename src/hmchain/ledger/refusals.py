@@ -398,7 +398,10 @@ REFUSALS: dict[str, tuple[str, str]] = {
     ),
     "wrong_release": ("not what is asked for under that name", "read it again: `hmchain release show NAME`"),
     "nothing_made": ("the study has made nothing that could leave", "wait until it is over: `hmchain study status`"),
-    "bad_table": ("a table is named beside a study that made something", "ask for one of them: `hmchain release ask`"),
+    "bad_table": (
+        "a table is named beside a study that made something",
+        "ask for one of them: `hmchain release ask STUDY`, or `hmchain release table DATASET FILE`",
+    ),
     "wrong_artefact": (
         "not the digest of what the study made",
         "ask again: `hmchain release ask STUDY` takes it from the ledger",

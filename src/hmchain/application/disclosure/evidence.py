@@ -140,6 +140,8 @@ class Disclosure(_Part, frozen=True, kw_only=True):
     why: str = ""
     rules: tuple[str, ...] = ()
     """Each rule that was asked, in words, with its limit."""
+    unsaid: str = ""
+    """Why more cannot be told; empty if all is."""
     cells: int = 0
     broken: tuple[Broken, ...] = ()
 

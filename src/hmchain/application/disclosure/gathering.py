@@ -103,27 +103,28 @@ def gather(
         cohort=allowed.stamp.hex(),
         measured_ms=same.measured_ms if same is not None else now_ms(),
         seconds=round(time.perf_counter() - started, 1),
-        software=_software(),
+        software=software(),
         nonce=evidence.new_nonce(),
         **vars(parts),
         disclosure=table,
         lineage=lineage(state, entry, name, gone),
     )
     tell(progress, PARTS, PARTS)
-    return _leave(place.study(study), found, kept, anew=anew)
+    return leave(place.study(study), found, kept, anew=anew)
 
 
 def _is_of(kept: Evidence, artefact: bytes, allowed: Usable) -> bool:
     """Whether what was measured would be measured of the same things now."""
     same = (kept.artefact, kept.cohort, kept.software)
-    return same == (artefact.hex(), allowed.stamp.hex(), _software())
+    return same == (artefact.hex(), allowed.stamp.hex(), software())
 
 
-def _software() -> str:
+def software() -> str:
+    """This program, as evidence names it."""
     return f"hmchain {installed('hmchain')}"
 
 
-def _leave(where: StudyFolder, found: Evidence, kept: Evidence | None, *, anew: bool) -> Evidence:
+def leave(where: StudyFolder, found: Evidence, kept: Evidence | None, *, anew: bool) -> Evidence:
     """Leave evidence in the study's folder, unless what was kept says the very same; says what became other."""
     if kept is not None:
         changed = [evidence.RECORDS] if kept.cohort != found.cohort else []
@@ -182,10 +183,9 @@ def _count(
     query = queries.plan_of(study.spec.training).query
     persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
     rules = thresholds.stricter(thresholds.DEFAULT, counting.people_min(state, organisation, allowed.dataset))
-    if kept is not None and kept.disclosure is not None and not exemptions:
-        found = thresholds.check_count(persons, len(allowed.subjects), rules).broken
-        exemptions = thresholds.still_passing(kept.disclosure.broken, found)
-    return thresholds.check_count(persons, len(allowed.subjects), rules, exemptions)
+    found = thresholds.check_count(persons, len(allowed.subjects), rules, exemptions)
+    before = kept.disclosure.broken if kept is not None and kept.disclosure is not None else ()
+    return thresholds.let_pass(found, thresholds.still_passing(before, found.broken))
 
 
 def _part(progress: Progress | None, start: int, end: int) -> Progress:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from hmchain.application.disclosure.evidence import DataUse, Found, Lineage
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import permitted, rounds
@@ -22,10 +25,8 @@ def lineage(state: State, study: Study, organisation: str, persons_gone: int | N
     data = tuple(_use(state, use.organisation, use.dataset, use.version, persons_gone) for use in spec.uses
                  if use.organisation == organisation)  # fmt: skip
     under = permitted.under(state, study.progress.specification)
-    gone = any(each.withdrawn or each.persons_gone for each in data)
     return Lineage(
-        found=Found.SEEN if gone else Found.NOTHING_SEEN,
-        why="records that it was made from are withdrawn since: it still knows them" if gone else "",
+        **_gone(data),
         request=under.request if under else "",
         purpose=spec.purpose,
         code=spec.code.hex(),
@@ -34,6 +35,19 @@ def lineage(state: State, study: Study, organisation: str, persons_gone: int | N
         rounds=len(made),
         rounds_given=sum(organisation in each.frozen for each in made),
     )
+
+
+def lineage_of_table(state: State, organisation: str, dataset: str, version: int, persons_gone: int) -> Lineage:
+    """What a hospital's own table is of."""
+    data = (_use(state, organisation, dataset, version, persons_gone),)
+    return Lineage(**_gone(data), hospitals=(organisation,), data=data)
+
+
+def _gone(data: Iterable[DataUse]) -> dict[str, Any]:
+    """What is said where records are gone since."""
+    if any(each.withdrawn or each.persons_gone for each in data):
+        return {"found": Found.SEEN, "why": "records that it was made from are withdrawn since: it still knows them"}
+    return {"found": Found.NOTHING_SEEN}
 
 
 def _use(state: State, organisation: str, dataset: str, version: int, persons_gone: int | None) -> DataUse:

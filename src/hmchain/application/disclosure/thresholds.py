@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from msgspec import structs
+
 from hmchain.application.disclosure.evidence import Broken, Disclosure, Exemption, Found
 from hmchain.errors import InputError
 
@@ -19,6 +21,11 @@ class ExemptionError(InputError):
     """An exemption is of nothing that was found, or says no reason."""
 
     code = "exemption"
+
+
+EXEMPT = ("consented", "harmless", "public", "structural-zero")
+"""Why a finding may pass: those whom it tells of agreed, nothing follows from it, it is known anyway, or nobody can be
+in the cell whatever the data."""
 
 
 class Check(StrEnum):
@@ -111,15 +118,17 @@ def check_count(
     return check_table([Cell("count", persons, of=of)], rules, exemptions)
 
 
-def check_table(cells: Iterable[Cell], rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = ()) -> Disclosure:
-    """A table's cells, each by itself. Raises `ExemptionError`."""
+def check_table(
+    cells: Iterable[Cell], rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = (), unsaid: str = ""
+) -> Disclosure:
+    """A table's cells, each by itself; `unsaid` is why more of it cannot be told. Raises `ExemptionError`."""
     found, counted = _Findings(rules), 0
     for cell in cells:
         counted += 1
         _check_persons(found, cell)
         if cell.values is not None:
             _check_values(found, cell.name, cell.values)
-    return _said(found, counted, exemptions)
+    return _said(found, counted, exemptions, unsaid)
 
 
 def check_fit(
@@ -178,27 +187,44 @@ def _check_values(found: _Findings, name: str, values: Sequence[float]) -> None:
     )
 
 
-def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption]) -> Disclosure:
+def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption], unsaid: str = "") -> Disclosure:
+    words = found.rules.words
+    said = Disclosure(
+        found=Found.NOT_SAID,
+        unsaid=unsaid if cells else "there is no cell",
+        rules=tuple(words[check] for check in Check if check in found.asked),
+        cells=cells,
+        broken=tuple(found.broken),
+    )
+    return let_pass(said, exemptions)
+
+
+def let_pass(found: Disclosure, exemptions: Sequence[Exemption]) -> Disclosure:
+    """The same with exemptions, beside those that it has. Raises `ExemptionError` for one of nothing that was found."""
     by_place = {(each.cell, each.check): each for each in exemptions}
     unmet = set(by_place) - {(each.cell, each.check) for each in found.broken}
     if unmet:
         cell, check = min(unmet)
         raise ExemptionError(f"no finding {check!r} is in cell {cell!r}", "name what was found, by cell and rule")
-    if any(not each.reason.strip() or not each.by for each in exemptions):
+    if any(not each.reason.strip() or not each.by.strip() for each in exemptions):
         raise ExemptionError("an exemption has no reason, or nobody who gives it", "say who lets it pass, and why")
     broken = tuple(
-        Broken(cell=each.cell, check=each.check, words=each.words, exemption=by_place.get((each.cell, each.check)))
-        for each in found.broken
+        structs.replace(each, exemption=by_place.get((each.cell, each.check), each.exemption)) for each in found.broken
     )
-    words = found.rules.words
-    open_ = [each for each in broken if each.exemption is None]
-    return Disclosure(
-        found=Found.NOT_SAID if not cells else Found.SEEN if open_ else Found.NOTHING_SEEN,
-        why="there is no cell" if not cells else f"{len(open_)} finding{'s' * (len(open_) != 1)}" if open_ else "",
-        rules=tuple(words[check] for check in Check if check in found.asked),
-        cells=cells,
-        broken=broken,
-    )
+    count = sum(each.exemption is None for each in broken)
+    why = [f"{count} finding{'s' * (count != 1)}" if count else "", found.unsaid]
+    said = Found.SEEN if count else Found.NOT_SAID if found.unsaid else Found.NOTHING_SEEN
+    return structs.replace(found, found=said, why="; ".join(filter(None, why)), broken=broken)
+
+
+def with_sums_of(found: Disclosure, kept: Disclosure) -> Disclosure:
+    """What was found of persons, and what was found of sums in the same table when it was known who gave how much."""
+    if kept.unsaid or not found.unsaid:
+        return found
+    sums = (Check.DOMINANCE, Check.P_RATIO, Check.NEGATIVE)
+    broken = (*found.broken, *(each for each in kept.broken if each.check in sums))
+    rules = (*found.rules, *(DEFAULT.words[each] for each in sums if DEFAULT.words[each] in kept.rules))
+    return let_pass(structs.replace(found, unsaid="", rules=rules, broken=broken), ())
 
 
 def still_passing(before: Iterable[Broken], now: Iterable[Broken]) -> tuple[Exemption, ...]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.releases import table_file
+from hmchain.application.releases.table_file import Table
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import InputError, StudyError
+from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import releases, studies
-from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, Status, WithdrawRelease
+from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, Status, TableOf, WithdrawRelease
 from hmchain.ledger.readers import rules
-from hmchain.ledger.readers.releases import COUNT, MODEL, ReleaseView, release
+from hmchain.ledger.readers.releases import COUNT, MODEL, TABLE, ReleaseView, release
 from hmchain.ledger.state import State
 
 _NAME_ROOM = 40
@@ -38,7 +43,7 @@ class ReleaseQuestion:
     regions: tuple[str, ...] = ()
     """ISO 3166-1 alpha-2; none for anywhere."""
     name: str = ""
-    """Of the release; made of the study's if it is empty."""
+    """Of the release; made of the study's if it is empty, of a table of the dataset's."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +53,15 @@ class PlannedRelease:
     asked: AskRelease
     kind: str
     hospitals: tuple[str, ...]
-    standing: ReleaseView | None
+    standing: ReleaseView | None = None
     """The release that asks for the same and waits, if there is one."""
+    table: Table | None = None
+    """What is to leave, of a table."""
+
+    @property
+    def what(self) -> str:
+        """What is to leave, in words."""
+        return f"{self.kind} {self.asked.study}" if self.table is None else f"a table: {self.table}"
 
 
 def plan(user: LedgerUser, wanted: ReleaseQuestion) -> PlannedRelease:
@@ -64,20 +76,57 @@ def plan(user: LedgerUser, wanted: ReleaseQuestion) -> PlannedRelease:
     return PlannedRelease(asked, kind, releases.contributors(state, study), _standing(state, asked, wanted.name))
 
 
+def plan_table(
+    user: LedgerUser, path: Path, dataset: str, version: int | None, wanted: ReleaseQuestion
+) -> PlannedRelease:
+    """What asking for a table of the organisation's own people would put on the ledger; nothing is sent.
+
+    Without a version the newest of the dataset is meant. Raises `TableFileError`, `ReleaseArgumentError`, or
+    `OldRulesError`.
+    """
+    state, own = user.state, user.organisation
+    rules.require_sharing(state, "releases need")
+    known = datasets.dataset(state, own, dataset)
+    number = version or (known.version if known is not None else 0)
+    if datasets.version(state, own, dataset, number) is None:
+        what = f"{own} has not published {f'version {number}' if number else 'a version'} of a dataset {dataset}"
+        raise ReleaseArgumentError(what, "a table is of one: `hmchain data list` shows all")
+    table = table_file.read(path, own, dataset, number)
+    regions = tuple(sorted(set(wanted.regions)))
+    name = wanted.name or _free_name(state, f"{dataset[:_NAME_ROOM]}-table")
+    asked = AskRelease(name, "", TableOf(dataset, number), table.artefact, _audience(wanted.audience), regions)
+    return PlannedRelease(asked, TABLE, (own,), table=table)
+
+
+def ask_table(user: LedgerUser, place: HospitalFolder, planned: PlannedRelease) -> ReleaseView:
+    """Scientist: keep a table inside, and put it before the organisation's stewards. Raises what a refusal raises."""
+    assert planned.table is not None  # that is what is planned
+    name = planned.asked.name
+    if releases.release(user.state, name) is not None:
+        raise ReleaseArgumentError(f"there is a release {name} already", "give it another name: --name NAME")
+    table_file.save(place.table(name).table, planned.table)
+    user.send(planned.asked)
+    return release(user.state, name)
+
+
+def _audience(named: str) -> Audience:
+    if named not in list(Audience):
+        raise ReleaseArgumentError(f"{named} is nobody whom a release can be for", f"one of: {', '.join(Audience)}")
+    return Audience(named)
+
+
 def _question(state: State, asked: ReleaseQuestion) -> AskRelease:
     rules.require_sharing(state, "releases need")
     if studies.study(state, asked.study) is None:
         raise ReleaseArgumentError(f"the ledger has no study {asked.study}", "`hmchain study list` shows all")
-    if asked.audience not in list(Audience):
-        known = ", ".join(Audience)
-        raise ReleaseArgumentError(f"{asked.audience} is nobody whom a release can be for", f"one of: {known}")
+    audience = _audience(asked.audience)
     made = releases.artefact_of(state, asked.study)
     if made is None:
         hint = f"wait until it is over: `hmchain study status --study {asked.study}`"
         raise NothingMadeError(f"{asked.study} has made nothing that could leave", hint)
     regions = tuple(sorted(set(asked.regions)))
     name = asked.name or _free_name(state, asked.study)
-    return AskRelease(name, asked.study, None, made, Audience(asked.audience), regions)
+    return AskRelease(name, asked.study, None, made, audience, regions)
 
 
 def ask(user: LedgerUser, planned: PlannedRelease) -> ReleaseView:

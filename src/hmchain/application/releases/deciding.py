@@ -6,28 +6,34 @@ Others learn that the hospital said no to disclosure, and nothing of what it com
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from hmchain.application.consent import persons
 from hmchain.application.disclosure import evidence as evidence_files
+from hmchain.application.disclosure import gathering
 from hmchain.application.disclosure.differencing import Difference
-from hmchain.application.disclosure.evidence import Evidence, EvidenceFileError, Found
+from hmchain.application.disclosure.evidence import Evidence, EvidenceFileError, Exemption, Found
 from hmchain.application.disclosure.gathering import gather
+from hmchain.application.disclosure.thresholds import EXEMPT, ExemptionError, let_pass
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.models import export
 from hmchain.application.releases import guard, register
 from hmchain.application.releases.asking import ReleaseArgumentError
 from hmchain.application.releases.guard import Guard
-from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.releases.table_evidence import gather_table
+from hmchain.application.site.hospital import HospitalFolder, StudyFolder
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, StudyError
 from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.ledger.readers.releases import MODEL, ReleaseView, release
+from hmchain.ledger.readers.releases import MODEL, TABLE, ReleaseView, release
 from hmchain.ledger.state import State
 from hmchain.plain import Progress
 
@@ -76,31 +82,63 @@ class Case:
         return tuple(name for name, found, _ in self.evidence.parts if found is not Found.NOTHING_SEEN)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """How somebody wants the evidence to be computed."""
+
+    anew: bool = False
+    """Attack a model again, though with the same records."""
+    contributions: Path | None = None
+    """Of a table: what each person gave to its values."""
+    exemptions: tuple[Exemption, ...] = ()
+    """What of a count or table may pass although it was found."""
+
+
+AS_USUAL = Measure()
+
+
 def case(
     place: HospitalFolder,
     ledger: LedgerReader,
     name: str,
     passphrase: str | None = None,
     progress: Progress | None = None,
-    *,
-    anew: bool = False,
+    how: Measure = AS_USUAL,
 ) -> Case:
     """What a hospital decides on, with its evidence as it is now.
 
-    Attacks are measured again where other records may be used than before, or if that is wanted `anew`.
-
-    Raises `UnknownReleaseError`, `NotInReleaseError`, `NoCohortError`, `CohortsLostError`, and as `gather`.
+    Attacks are measured again where other records may be used than before. Raises `UnknownReleaseError`,
+    `NotInReleaseError`, `NoCohortError`, `CohortsLostError`, `ExemptionError`, and as `gather` and `gather_table`.
     """
     view = ledger.release(name)
     _require_asked(view, place.organisation)
-    state = ledger.verified.state
-    _have_model(place, state, view, passphrase)
-    kept = kept_evidence(place, view)
-    found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=anew)
+    state, kept = ledger.verified.state, kept_evidence(place, view)
+    if view.kind == TABLE:
+        found = gather_table(place, ledger, view, how.contributions, kept, passphrase)
+    else:
+        _have_model(place, state, view, passphrase)
+        found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=how.anew)
+    if how.exemptions:
+        found = _let_pass(place, view, found, how.exemptions)
     with register.opened(place.released_cohorts) as cohorts:
         differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
     fewest = guard.least(state, view, place.organisation)
-    return Case(view, found, differences, fewest, place.study(view.study).evidence_page)
+    return Case(view, found, differences, fewest, folder_of(place, view).evidence_page)
+
+
+def folder_of(place: HospitalFolder, view: ReleaseView) -> StudyFolder:
+    """Where the hospital has what is to leave, and its evidence on it."""
+    return place.table(view.release) if view.kind == TABLE else place.study(view.study)
+
+
+def _let_pass(place: HospitalFolder, view: ReleaseView, found: Evidence, exemptions: Sequence[Exemption]) -> Evidence:
+    """The evidence with what somebody lets pass, by name and reason. Raises `ExemptionError`."""
+    unknown = next((each.reason for each in exemptions if each.reason not in EXEMPT), None)
+    if unknown is not None or found.disclosure is None:
+        what = f"{unknown!r} is no reason to let a finding pass" if unknown else f"{view.what} has no table"
+        raise ExemptionError(what, f"of a count or a table, one of: {', '.join(EXEMPT)}")
+    passed = replace(found, disclosure=let_pass(found.disclosure, exemptions), nonce=evidence_files.new_nonce())
+    return gathering.leave(folder_of(place, view), passed, found, anew=False)
 
 
 def guard_of(place: HospitalFolder, passphrase: str | None) -> Guard:
@@ -118,7 +156,7 @@ def _have_model(place: HospitalFolder, state: State, view: ReleaseView, passphra
 
 def kept_evidence(place: HospitalFolder, view: ReleaseView) -> Evidence | None:
     """The evidence on this very thing that lies in the hospital's folder, or None."""
-    path = place.study(view.study).evidence
+    path = folder_of(place, view).evidence
     if path.exists():
         with suppress(EvidenceFileError):
             found = evidence_files.load(path)

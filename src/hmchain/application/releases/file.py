@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from hmchain import decoding, files
 from hmchain.application.learning.memory import tune_allocator
@@ -15,9 +16,11 @@ from hmchain.application.models import counts, export, inference
 from hmchain.application.models.export import ExportPlace
 from hmchain.application.models.inference import MATCHES, ModelFile
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.releases import proving, released_count
+from hmchain.application.releases import proving, released_count, table_file
 from hmchain.application.releases.proving import ProvenRelease, ReleaseProofError
 from hmchain.application.releases.released_count import CSV, ReleasedCount, ReleasedFileError
+from hmchain.application.releases.table_evidence import kept_table
+from hmchain.application.releases.table_file import Table
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import genesis as genesis_file
@@ -25,7 +28,7 @@ from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.readers import proof_files
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.proof_files import ProofFile
-from hmchain.ledger.readers.releases import COUNT, ReleaseView
+from hmchain.ledger.readers.releases import COUNT, MODEL, TABLE, ReleaseView
 
 _COUNT_SUFFIXES = (".json", CSV)
 
@@ -44,11 +47,13 @@ class ReleasedFile:
     proven: ProvenRelease
     anchored: bool
     """Whether it was held against an anchor from elsewhere; else only the file itself says of which network it is."""
-    model: ModelFile | None
-    count: ReleasedCount | None
+    model: ModelFile | None = None
+    count: ReleasedCount | None = None
+    table: Table | None = None
 
     def __str__(self) -> str:
         what = f"count {self.proven.study}" if self.count is not None else f"model {self.proven.study}"
+        what = f"a table of {self.table}" if self.table is not None else what
         return f"{self.path} is {what}, as it was released ({self.proven.release})"
 
 
@@ -68,7 +73,7 @@ def write(place: ExportPlace, name: str, target: Path, passphrase: str | None = 
             proof = proving.prove(place.ledger, ledger, found)
             deed = Deed(What.RESULT_RELEASE, study=found.study, kind=found.kind, where="file")
             with recorded(place.hospital.activity, deed) as done:
-                make = _write_count if found.kind == COUNT else _write_model
+                make = {COUNT: _write_count, MODEL: _write_model, TABLE: _write_table}[found.kind]
                 make(place, ledger, found, target, proof, passphrase)
                 done.add(bytes=target.stat().st_size)
         return check(target, ledger.genesis.chain_at(found.height).genesis)
@@ -78,6 +83,8 @@ def _is_there(target: Path, found: ReleaseView) -> bool:
     """Tell whether a file is this release already. Raises `ReleaseThereError` if the name is taken otherwise."""
     if found.kind == COUNT and target.suffix not in _COUNT_SUFFIXES:
         raise ReleaseThereError(f"{target} is no name of a count's file", "let it end in .json or .csv")
+    if found.kind == TABLE and target.suffix != CSV:
+        raise ReleaseThereError(f"{target} is no name of a table's file", "let it end in .csv")
     if not (target.exists() or target.is_symlink()):
         return False
     with suppress(HMChainError):
@@ -108,6 +115,13 @@ def _write_count(
     files.write_whole(target, released_count.encoded(made, target), durable=True, mode=files.PRIVATE)
 
 
+def _write_table(
+    place: ExportPlace, ledger: LedgerReader, found: ReleaseView, target: Path, proof: ProofFile, passphrase: str | None
+) -> None:
+    kept = kept_table(place.hospital, found)
+    table_file.save(target, replace(kept, head=structs.replace(kept.head, proof=proof)))
+
+
 def _as_fields(proof: ProofFile) -> dict[str, Any]:
     return decoding.from_json(msgspec.json.encode(proof), dict[str, Any])
 
@@ -122,18 +136,26 @@ def check(path: Path, genesis: bytes | None = None, header: bytes | None = None)
     the file is held against its own genesis alone. Raises `ReleasedFileError`, `ReleaseProofError`, `ProofError`, or
     `ModelDiffersError`.
     """
-    is_count = path.suffix in _COUNT_SUFFIXES
-    count = released_count.load(path) if is_count else None
-    proof = count.proof if count is not None else _proof_in(path)
+    table = table_file.load(path) if path.suffix == CSV and table_file.is_one(path) else None
+    count = released_count.load(path) if table is None and path.suffix in _COUNT_SUFFIXES else None
+    proof = _proof_of(table, path) if table is not None else count.proof if count is not None else _proof_in(path)
     own = proof.genesis.digest if genesis is None and header is None else genesis
     proof_files.verify(proof, str(path), own, header)
     proven = proving.proven(proof, str(path))
     model = None
-    if count is not None:
+    if table is not None:
+        table_file.require_as_released(table, proven.artefact, path)
+    elif count is not None:
         released_count.require_as_released(count, proven.artefact, path)
     else:
         model = _require_model(path, proof, proven)
-    return ReleasedFile(path, proven, genesis is not None or header is not None, model, count)
+    return ReleasedFile(path, proven, genesis is not None or header is not None, model, count, table)
+
+
+def _proof_of(table: Table, path: Path) -> ProofFile:
+    if table.head.proof is None:
+        raise _inside(path)
+    return table.head.proof
 
 
 def _proof_in(path: Path) -> ProofFile:
@@ -143,11 +165,15 @@ def _proof_in(path: Path) -> ProofFile:
     try:
         carried = model_file.release_in(path)
         if carried is None:
-            hint = "it is inside the hospitals that made it: ask one of them for the released file"
-            raise ReleasedFileError(f"{path} carries no proof that it was released", hint)
+            raise _inside(path)
         return decoding.from_json(msgspec.json.encode(carried), ProofFile)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ReleasedFileError(f"{path} carries no proof that can be read", "ask whoever gave it") from error
+
+
+def _inside(path: Path) -> ReleasedFileError:
+    hint = "it is inside the hospitals that made it: ask one of them for the released file"
+    return ReleasedFileError(f"{path} carries no proof that it was released", hint)
 
 
 def _require_model(path: Path, proof: ProofFile, proven: ProvenRelease) -> ModelFile:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from hmchain.application.consent import persons
 from hmchain.application.consent.study_cohorts import CohortsUsed, cohorts_used
 from hmchain.application.disclosure.differencing import Cohort, Difference
-from hmchain.application.releases.register import Left, People, ReleasedCohorts
+from hmchain.application.releases.register import Cells, HeldAgainst, Left, People, ReleasedCohorts
+from hmchain.application.releases.table_evidence import kept_table
+from hmchain.application.releases.table_file import TableFileError
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import DataError, StorageError
 from hmchain.ledger.contracts.data import datasets, queries
@@ -20,7 +22,7 @@ from hmchain.ledger.contracts.learning import counting, releases, studies
 from hmchain.ledger.contracts.learning.releases import Decision, Status
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import parameters
-from hmchain.ledger.readers.releases import ReleaseView, release
+from hmchain.ledger.readers.releases import TABLE, ReleaseView, release
 from hmchain.ledger.state import State
 
 
@@ -49,18 +51,16 @@ class Guard:
     ) -> tuple[Difference, ...]:
         """What a release would tell of few people. Raises `NoCohortError` or `CohortsLostError`."""
         self._complete(cohorts, state)
-        fewest = least(state, view, self.place.organisation)
-        return cohorts.differences(
-            self._people(state, view), view.study, lambda left: self._is_over(state, left, now_ms), fewest
-        )
+        return cohorts.differences(self._offered(state, view), self._held(state, view, now_ms))
 
     def admit(self, cohorts: ReleasedCohorts, state: State, view: ReleaseView, now_ms: int) -> tuple[Difference, ...]:
         """The same; where it tells of nobody it is written down as on its way. Raises as `differences`."""
         self._complete(cohorts, state)
+        return cohorts.admit(self._offered(state, view), self._held(state, view, now_ms), now_ms)
+
+    def _held(self, state: State, view: ReleaseView, now_ms: int) -> HeldAgainst:
         fewest = least(state, view, self.place.organisation)
-        return cohorts.admit(
-            self._people(state, view), view.study, lambda left: self._is_over(state, left, now_ms), fewest, now_ms
-        )
+        return HeldAgainst(lambda left: self._is_over(state, left, now_ms), fewest)
 
     def _complete(self, cohorts: ReleasedCohorts, state: State) -> None:
         """Write down anew what the hospital let leave, as the ledger has it, where a file from a backup lacks it."""
@@ -71,11 +71,16 @@ class Guard:
             view, said = release(state, name), releases.word(state, name, self.place.organisation)
             assert said is not None  # it is granted
             try:
-                cohorts.put(self._people(state, view), view.study, view.time_ms, said.height)
-            except NoCohortError as error:
+                cohorts.put(self._offered(state, view), view.time_ms, said.height)
+            except (NoCohortError, TableFileError) as error:
                 what = f"{self.place.released_cohorts} does not know whose records are in {name}, which left"
                 hint = "restore it, or cohorts.db, from a later backup: without them no difference can be seen"
                 raise CohortsLostError(what, hint) from error
+
+    def _offered(self, state: State, view: ReleaseView) -> People | Cells:
+        if view.kind == TABLE:
+            return Cells(view.release, view.dataset, kept_table(self.place, view).cells)
+        return self._people(state, view)
 
     def _is_over(self, state: State, left: Left, now_ms: int) -> bool:
         """Whether what was let leave did not, and cannot any more: withdrawn, or refused here after that yes.
@@ -102,7 +107,7 @@ class Guard:
         others = [self._used(state, name) for name in _same_statement(state, view.study, self.place.organisation)]
         found = used.cohorts.union(*(each.cohorts for each in others))
         cohorts = tuple(Cohort(view.release, each) for each in sorted(found, key=sorted))
-        return People(cohorts, used.names, self.known)
+        return People(view.study, cohorts, used.names, self.known)
 
     def _used(self, state: State, study: str) -> CohortsUsed:
         """Whom a study used. Raises `NoCohortError` unless every round is written down that the hospital is in."""
@@ -118,8 +123,8 @@ class Guard:
 
 def least(state: State, view: ReleaseView, organisation: str) -> int:
     """The fewest people of whom something that leaves may tell, by the hospital's policy; at least 10."""
-    use = studies.require_study(state, view.study).spec.use(organisation)
-    return counting.people_min(state, organisation, use.dataset)
+    entry = releases.require_release(state, view.release)
+    return counting.people_min(state, organisation, releases.dataset_of(state, entry, organisation))
 
 
 def granted(state: State, organisation: str) -> list[str]:

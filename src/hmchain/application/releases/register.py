@@ -8,12 +8,14 @@ on its way has no height yet: no earlier word on the ledger is an answer to it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hmchain import files, sqlite
+import msgspec
+
+from hmchain import decoding, files, sqlite
 from hmchain.application.consent.persons import Known, Pairs
 from hmchain.application.disclosure.differencing import Cohort, Difference, differences
 from hmchain.errors import StorageError
@@ -26,6 +28,9 @@ CREATE TABLE IF NOT EXISTS released (
     persons BLOB NOT NULL, PRIMARY KEY (release, part)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS names (
     person BLOB NOT NULL, name BLOB NOT NULL, PRIMARY KEY (person, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tables (
+    release TEXT NOT NULL, dataset TEXT NOT NULL, at_ms INTEGER NOT NULL, height INTEGER NOT NULL, cells BLOB NOT NULL,
+    PRIMARY KEY (release)) WITHOUT ROWID;
 COMMIT;
 """
 
@@ -52,9 +57,37 @@ IsOver = Callable[[Left], bool]
 
 
 @dataclass(frozen=True)
-class People:
-    """The hospital's people in what is to leave."""
+class HeldAgainst:
+    """What a release is held against."""
 
+    is_over: IsOver
+    least: int
+    """The fewest people of whom something may tell."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of the hospital's that is to leave: how many people each cell is of."""
+
+    release: str
+    dataset: str
+    persons: Mapping[str, int]
+    """By the cell's name; of all of them under an empty one."""
+
+    def differences(self, others: Iterable[Cells], least: int) -> Iterator[Difference]:
+        """The cells that another table of the dataset, of whatever version, has too, of a few people more or fewer."""
+        for other in others:
+            for name in self.persons.keys() & other.persons.keys():
+                few = abs(self.persons[name] - other.persons[name])
+                if 0 < few < least:
+                    yield Difference((other.release,), few)
+
+
+@dataclass(frozen=True)
+class People:
+    """The hospital's people in what a study made."""
+
+    study: str
     cohorts: tuple[Cohort, ...]
     """One of each round and attempt that may be in it."""
     names: Pairs = frozenset()
@@ -79,45 +112,49 @@ class ReleasedCohorts:
 
     def known(self) -> list[str]:
         """The releases that are written down, in order of name."""
-        return [name for (name,) in self._file.query("SELECT DISTINCT release FROM released ORDER BY release")]
+        sql = "SELECT release FROM released UNION SELECT release FROM tables ORDER BY release"
+        return [name for (name,) in self._file.query(sql)]
 
-    def differences(self, people: People, study: str, is_over: IsOver, least: int) -> tuple[Difference, ...]:
-        """What each cohort of a study would tell of few people beside all that left, but for what is over.
+    def differences(self, offered: People | Cells, held: HeldAgainst) -> tuple[Difference, ...]:
+        """What would tell of few people beside all that left, but for what is over.
 
         What a study made is one thing, so what left of this very study adds nothing to itself. Who is one person is
         read in both ways, and either may find something.
         """
-        others = self._others(study, is_over)
-        names = people.names | frozenset(self._file.query("SELECT person, name FROM names"))
+        if isinstance(offered, Cells):
+            return tuple(dict.fromkeys(offered.differences(self._tables(offered, held.is_over), held.least)))
+        others = self._others(offered.study, held.is_over)
+        names = offered.names | frozenset(self._file.query("SELECT person, name FROM names"))
         found: dict[Difference, None] = {}
-        for whom in people.known.readings(names):
+        for whom in offered.known.readings(names):
             earlier = [Cohort(each.release, whom(each.persons)) for each in others]
-            for each in people.cohorts:
-                found |= dict.fromkeys(differences(Cohort(each.release, whom(each.persons)), earlier, least))
+            for each in offered.cohorts:
+                found |= dict.fromkeys(differences(Cohort(each.release, whom(each.persons)), earlier, held.least))
         return tuple(found)
 
-    def admit(self, people: People, study: str, is_over: IsOver, least: int, at_ms: int) -> tuple[Difference, ...]:
+    def admit(self, offered: People | Cells, held: HeldAgainst, at_ms: int) -> tuple[Difference, ...]:
         """The same; where they tell of nobody they are written down, as what is on its way."""
         with self._file.transaction() as database:
-            found = self.differences(people, study, is_over, least)
+            found = self.differences(offered, held)
             if not found:
-                _write(database, people, study, at_ms, 0)
+                _write(database, offered, at_ms, 0)
             return found
 
     def arrived(self, release: str, height: int) -> None:
         """A yes came into a block."""
         with self._file.transaction() as database:
             database.execute("UPDATE released SET height = ? WHERE release = ?", (height, release))
+            database.execute("UPDATE tables SET height = ? WHERE release = ?", (height, release))
 
     def drop(self, release: str) -> None:
         """Forget a release to which no yes was taken."""
         with self._file.transaction() as database:
-            database.execute("DELETE FROM released WHERE release = ?", (release,))
+            _forget(database, release)
 
-    def put(self, people: People, study: str, at_ms: int, height: int) -> None:
+    def put(self, offered: People | Cells, at_ms: int, height: int) -> None:
         """Write down what left, whatever it tells."""
         with self._file.transaction() as database:
-            _write(database, people, study, at_ms, height)
+            _write(database, offered, at_ms, height)
 
     def close(self) -> None:
         """Close the file."""
@@ -128,6 +165,14 @@ class ReleasedCohorts:
         rows = ((Left(name, at_ms, height), data) for name, at_ms, height, data in self._file.query(sql, (study,)))
         return [Cohort(left.release, _persons(data)) for left, data in rows if not is_over(left)]
 
+    def _tables(self, offered: Cells, is_over: IsOver) -> list[Cells]:
+        sql = "SELECT release, at_ms, height, cells FROM tables WHERE dataset = ? AND release != ? ORDER BY release"
+        return [
+            Cells(name, offered.dataset, decoding.from_json(cells, dict[str, int]))
+            for name, at_ms, height, cells in self._file.query(sql, (offered.dataset, offered.release))
+            if not is_over(Left(name, at_ms, height))
+        ]
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[ReleasedCohorts]:
@@ -136,17 +181,27 @@ def opened(path: Path) -> Iterator[ReleasedCohorts]:
         yield found
 
 
-def _write(database: sqlite3.Connection, people: People, study: str, at_ms: int, height: int) -> None:
-    for release in {each.release for each in people.cohorts}:
-        database.execute("DELETE FROM released WHERE release = ?", (release,))
+def _write(database: sqlite3.Connection, offered: People | Cells, at_ms: int, height: int) -> None:
+    if isinstance(offered, Cells):
+        _forget(database, offered.release)
+        values = (offered.release, offered.dataset, at_ms, height, msgspec.json.encode(offered.persons))
+        database.execute("INSERT INTO tables VALUES (?, ?, ?, ?, ?)", values)
+        return
+    for release in {each.release for each in offered.cohorts}:
+        _forget(database, release)
     rows = (
-        (each.release, part, study, at_ms, height, b"".join(sorted(each.persons)))
-        for part, each in enumerate(people.cohorts)
+        (each.release, part, offered.study, at_ms, height, b"".join(sorted(each.persons)))
+        for part, each in enumerate(offered.cohorts)
     )
     database.executemany("INSERT INTO released VALUES (?, ?, ?, ?, ?, ?)", rows)
-    everybody = frozenset[bytes]().union(*(each.persons for each in people.cohorts))
-    named = (pair for pair in people.names if pair[0] in everybody)
+    everybody = frozenset[bytes]().union(*(each.persons for each in offered.cohorts))
+    named = (pair for pair in offered.names if pair[0] in everybody)
     database.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", named)
+
+
+def _forget(database: sqlite3.Connection, release: str) -> None:
+    database.execute("DELETE FROM released WHERE release = ?", (release,))
+    database.execute("DELETE FROM tables WHERE release = ?", (release,))
 
 
 def _persons(data: bytes) -> frozenset[bytes]:

@@ -91,6 +91,11 @@ class StudyFolder:
         return self.path / "count.json"
 
     @property
+    def table(self) -> Path:
+        """A table of the hospital's own that was asked to leave."""
+        return self.path / "table.csv"
+
+    @property
     def evidence(self) -> Path:
         """The evidence on what it made, for who decides on a release."""
         return self.path / "evidence.json"
@@ -268,6 +273,10 @@ class HospitalFolder:
     def study(self, name: str) -> StudyFolder:
         """What one study gave."""
         return StudyFolder(self.studies / name)
+
+    def table(self, release: str) -> StudyFolder:
+        """A table that was asked to leave, and the evidence on it."""
+        return StudyFolder(self.studies.with_name("tables") / release)
 
     def store(self) -> ObjectStore:
         """The store of its ciphertext.

@@ -100,7 +100,7 @@ def test_a_difference_of_a_few_people_is_a_no_that_says_nothing_more(counted: Be
     persons = sorted(persons_used(place, COUNT))
     assert len(persons) == cohort_bed.WOMEN["west"]
     with register.opened(place.released_cohorts) as cohorts:
-        cohorts.put(People((register.Cohort("elsewhere", frozenset(persons[3:])),)), "elsewhere", 1, 1)
+        cohorts.put(People("elsewhere", (register.Cohort("elsewhere", frozenset(persons[3:])),)), 1, 1)
     ask(counted, "second")
     assert answer(counted, "west", "second") == "refused disclosure"
     said = releases.word(counted.state, "second", "west")
@@ -120,7 +120,7 @@ def test_a_number_that_was_given_before_is_of_those_who_were_counted_then(counte
     left = persons_used(north.folder, "again")
     assert len(left) == cohort_bed.MEN - 1
     with register.opened(north.folder.released_cohorts) as cohorts:
-        cohorts.put(People((register.Cohort("elsewhere", left),)), "elsewhere", 1, 1)
+        cohorts.put(People("elsewhere", (register.Cohort("elsewhere", left),)), 1, 1)
     ask(counted, "fourth", "again")
     with open_ledger(export.locate(north.folder.path).ledger) as ledger:
         found = deciding.case(north.folder, ledger, "fourth")

@@ -23,7 +23,7 @@ from hmchain.application.releases import asking, deciding, register
 from hmchain.application.releases.asking import ReleaseArgumentError, ReleaseQuestion
 from hmchain.application.releases.deciding import Case, DisclosureError, WeighEvidenceError
 from hmchain.application.releases.guard import CohortsLostError, NoCohortError
-from hmchain.application.releases.register import Left, People
+from hmchain.application.releases.register import HeldAgainst, People
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
@@ -37,12 +37,11 @@ OTHER = "others"
 """A study that never was, but for whose records it used."""
 
 
-def people(release: str, persons: frozenset[bytes]) -> People:
-    return People((register.Cohort(release, persons),))
+def people(release: str, persons: frozenset[bytes], study: str = OTHER) -> People:
+    return People(study, (register.Cohort(release, persons),))
 
 
-def never(left: Left) -> bool:
-    return False
+AT_LEAST_TEN = HeldAgainst(lambda left: False, 10)
 
 
 class Desk:
@@ -79,7 +78,7 @@ class Desk:
     def let_leave(self, release: str, persons: frozenset[bytes], height: int = 0) -> None:
         """The hospital let something leave before, in which these people are."""
         with register.opened(self.place.released_cohorts) as cohorts:
-            cohorts.put(people(release, persons), OTHER, self.consortium.ledger.now_ms(), height)
+            cohorts.put(people(release, persons), self.consortium.ledger.now_ms(), height)
 
 
 @pytest.fixture
@@ -177,7 +176,7 @@ def test_a_yes_after_a_no_counts_while_it_is_on_its_way(desk: Desk) -> None:
 def test_a_yes_that_no_block_took_before_it_expired_has_not_left(desk: Desk) -> None:
     again = desk.ask("again")
     with register.opened(desk.place.released_cohorts) as cohorts:
-        cohorts.put(people(again.release, few_less(desk, 1)), OTHER, 1, 0)
+        cohorts.put(people(again.release, few_less(desk, 1)), 1, 0)
     deciding.refuse(desk.steward, again, "disclosure")
     assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
 
@@ -196,7 +195,7 @@ def test_what_is_on_its_way_counts_as_left(desk: Desk) -> None:
     second = desk.ask("second")
     with register.opened(desk.place.released_cohorts) as cohorts:
         fewer = people(second.release, few_less(desk, 1))
-        assert [each.earlier for each in cohorts.differences(fewer, OTHER, never, 10)] == [("out",)]
+        assert [each.earlier for each in cohorts.differences(fewer, AT_LEAST_TEN)] == [("out",)]
 
 
 def test_a_lost_file_of_cohorts_is_made_anew_or_noticed(desk: Desk) -> None:
@@ -246,8 +245,8 @@ def test_a_cohort_is_written_down_once_for_all_processes(desk: Desk) -> None:
     shutil.copy(desk.place.released_cohorts, copy)
     with register.opened(copy) as one, register.opened(copy) as two:
         everybody = frozenset(bytes([number]) * 32 for number in range(40))
-        assert not one.admit(people("a", everybody), "a", never, 10, 1)
-        assert two.admit(people("b", everybody - {bytes([1]) * 32}), "b", never, 10, 1)
+        assert not one.admit(people("a", everybody, "a"), AT_LEAST_TEN, 1)
+        assert two.admit(people("b", everybody - {bytes([1]) * 32}, "b"), AT_LEAST_TEN, 1)
 
 
 def test_who_was_in_some_rounds_alone_is_told_by_what_left_with_them(desk: Desk) -> None:

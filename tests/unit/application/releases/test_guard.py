@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from hmchain.application.consent.usable import Use, UseKind, usable
 from hmchain.application.data import extraction, patients, preparation
 from hmchain.application.disclosure.differencing import Cohort
 from hmchain.application.releases import register
-from hmchain.application.releases.register import Left, People
+from hmchain.application.releases.register import HeldAgainst, People
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.records.catalogue import ItemDone
@@ -53,19 +54,15 @@ def people(records: Records, release: str, dataset: str = DATASET, version: int 
     """Those whose records a study may have now, as its agent writes them down."""
     found = persons.persons_of(records, usable(records, dataset, version, Use(UseKind.TRAIN, ("HRESCH",)), 0))
     names = frozenset((person, name) for person, each in found.items() for name in each)
-    return People((Cohort(release, frozenset(found)),), names)
-
-
-def never(left: Left) -> bool:
-    return False
+    return People(release, (Cohort(release, frozenset(found)),), names)
 
 
 def told(records: Records, before: People, after: People) -> set[int]:
     """Of how many people what leaves now tells beside what left before."""
-    after = People(after.cohorts, after.names, persons.known(records.folder))
+    after = replace(after, known=persons.known(records.folder))
     with register.opened(records.folder.path / "some.db") as cohorts:
-        cohorts.put(before, "one", 1, 1)
-        return {each.persons for each in cohorts.differences(after, "other", never, LEAST)}
+        cohorts.put(before, 1, 1)
+        return {each.persons for each in cohorts.differences(after, HeldAgainst(lambda left: False, LEAST))}
 
 
 def test_many_patients_who_are_merged_meanwhile_hide_nobody(records: Records) -> None:
@@ -106,7 +103,7 @@ def test_a_patient_under_another_number_is_the_same(records: Records) -> None:
     notes = tuple(PatientNote(old, b"", (new,)) for old, new in insured.items())
     records.catalogue.add_items(DATASET, 1, [ItemDone(bytes(32), patients=notes)])
     fewer = frozenset(sorted(insured.values())[1:])
-    assert told(records, before, People((Cohort("after", fewer),))) == {1}
+    assert told(records, before, People("after", (Cohort("after", fewer),))) == {1}
 
 
 def pictures(records: Records, folder: Path, project: str, count: int) -> People:

@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
+from hmchain.application.disclosure.evidence import Exemption
 from hmchain.application.models import export
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.releases import deciding
-from hmchain.application.releases.deciding import Case
+from hmchain.application.releases.deciding import AS_USUAL, Case, Measure
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
@@ -31,6 +32,24 @@ app = typer.Typer()
 def evidence(
     release: ReleaseName,
     anew: Annotated[bool, typer.Option("--anew", help="Attack the model again, though with the same records.")] = False,
+    contributions: Annotated[
+        Path | None,
+        typer.Option(
+            "--contributions",
+            metavar="FILE",
+            help="Of a table with values: CSV with a line a person, its cell and `value`. It is not kept.",
+        ),
+    ] = None,
+    let_pass: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--let-pass", metavar="CELL:RULE", help="Of a count or table: a finding that may pass; once for each."
+        ),
+    ] = None,
+    because: Annotated[
+        str, typer.Option("--because", metavar="CODE", help="Why: consented, harmless, public or structural-zero.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who lets it pass.")] = "",
     directory: HospitalOption = DEFAULT_FOLDER,
 ) -> None:
     """Measure at this hospital, from its own records, what would leave tells of its people; compare what left before.
@@ -38,7 +57,8 @@ def evidence(
     What follows from ledger and rules is computed each time; attacks on a model anew where other records may be used
     than before. It stays here: others get a digest of it, with a yes.
     """
-    with _case(directory, release, anew=anew) as found:
+    passing = tuple(_exemption(each, by, because) for each in let_pass or ())
+    with _case(directory, release, Measure(anew, contributions, passing)) as found:
         output.show(found, views.show_case, json=_value)
 
 
@@ -86,13 +106,19 @@ def refuse(
                       f"`hmchain release grant {release}`")  # fmt: skip
 
 
+def _exemption(finding: str, by: str, because: str) -> Exemption:
+    """A finding that is named by its cell and rule; cells may have colons in their names."""
+    cell, _, check = finding.rpartition(":")
+    return Exemption(cell=cell.strip(), check=check.strip(), by=by, reason=because)
+
+
 @contextmanager
-def _case(directory: Path, release: str, *, anew: bool = False) -> Iterator[Case]:
-    """What this hospital decides on; its evidence is computed where there is none yet."""
+def _case(directory: Path, release: str, how: Measure = AS_USUAL) -> Iterator[Case]:
+    """What this hospital decides on, with its evidence as it is now."""
     place = export.locate(directory)
     with output.progress_bar("measuring") as progress, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = deciding.case(place.hospital, ledger, release, passphrase(), progress, anew=anew)
+        found = deciding.case(place.hospital, ledger, release, passphrase(), progress, how)
     yield found
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import structs
 
 from hmchain.application.models import export
 from hmchain.application.node.release_words import audience_words
@@ -34,7 +36,7 @@ app = typer.Typer()
 def write(
     release: ReleaseName,
     to: Annotated[
-        Path, typer.Option("--to", metavar="FILE", help="A new file: of a count one that ends in .json or .csv.")
+        Path, typer.Option("--to", metavar="FILE", help="A new file: of a count .json or .csv, of a table .csv.")
     ],
     directory: HospitalOption = DEFAULT_FOLDER,
 ) -> None:
@@ -72,7 +74,7 @@ def show_file(found: ReleasedFile) -> None:
     where = f"in {output.listed(proven.regions)}" if proven.regions else "anywhere"
     output.say(f"{found.path} is what was released.", style="bold green")
     output.fields((
-        ("result", str(found.count) if found.count is not None else f"model of study {proven.study}"),
+        ("result", _what(found)),
         ("release", f"{proven.release}: all hospitals whose records are in it let it leave"),
         ("for", f"{audience_words(proven.audience)}, {where}"),
         ("proven by", f"block {proven.height}, {utc(proven.time_ms)} UTC by the validators' clocks"),
@@ -86,7 +88,15 @@ def show_file(found: ReleasedFile) -> None:
     output.say(RESEARCH_ONLY, style="bold yellow")
 
 
+def _what(found: ReleasedFile) -> str:
+    if found.table is not None:
+        head = found.table.head
+        return f"{found.table}: {head.dataset} version {head.version} of {head.organisation}"
+    return str(found.count) if found.count is not None else f"model of study {found.proven.study}"
+
+
 def _value(found: ReleasedFile) -> object:
     """JSON without the proof, which is in the file."""
     count = {name: value for name, value in plain(found.count).items() if name != "proof"} if found.count else None
-    return {**plain(found), "count": count}
+    table = plain(replace(found.table, head=structs.replace(found.table.head, proof=None))) if found.table else None
+    return {**plain(replace(found, table=None)), "count": count, "table": table}

@@ -37,7 +37,7 @@ def show_planned(found: PlannedRelease) -> None:
     asked = found.asked
     output.heading(f"Release {asked.name}")
     output.fields((
-        ("result", f"{found.kind} {asked.study}, {asked.artefact.hex()}"),
+        ("result", f"{found.what}, {asked.artefact.hex()}"),
         ("for", _whom(asked.audience, asked.regions)),
         ("asked of", f"{output.listed(found.hospitals)}, whose records are in it"),
     ))  # fmt: skip
@@ -48,7 +48,7 @@ def show_release(found: ReleaseView, organisation: str) -> None:
     output.heading(f"Release {found.release}")
     output.fields((
         ("result", f"{found.what}, {found.artefact.hex()}"),
-        ("made for", purpose_words(found.purpose)),
+        *_purpose(found),
         ("for", _whom(found.audience, found.regions)),
         ("asked by", found.by),
         ("status", _status(found)),
@@ -65,7 +65,7 @@ def show_case(found: Case) -> None:
     output.heading(f"Release {view.release}")
     output.fields((
         ("result", f"{view.what}, {view.artefact.hex()}"),
-        ("made for", purpose_words(view.purpose)),
+        *_purpose(view),
         ("for", _whom(view.audience, view.regions)),
         ("asked by", view.by),
     ))  # fmt: skip
@@ -82,6 +82,11 @@ def show_case(found: Case) -> None:
     output.say(f"Nothing that this hospital let leave before tells of fewer than {found.least} people beside it.")
     output.say(f"Decide: `hmchain release grant {view.release}`, or "
                f"`hmchain release refuse {view.release} --reason disclosure`")  # fmt: skip
+
+
+def _purpose(found: ReleaseView) -> Sequence[tuple[str, str]]:
+    """What the study was for; a table has none."""
+    return (("made for", purpose_words(found.purpose)),) if found.purpose else ()
 
 
 def _whom(audience: str, regions: Sequence[str]) -> str:
