@@ -181,6 +181,16 @@ def free_name(path: Path) -> Path:
     return next(found for number in count(1) if not (found := path.with_name(f"{path.name}-{number}")).exists())
 
 
+@contextmanager
+def entered(path: Path) -> Iterator[int]:
+    """Hold a folder open, and never one that a link leads to. Raises `OSError`."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
 def make_folder(path: Path, mode: int = 0o777) -> None:
     """Make a folder and those above it that are missing, on disk when this returns; one that is there stays."""
     if not path.is_dir():

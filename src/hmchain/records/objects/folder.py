@@ -2,7 +2,8 @@
 
 obstore reaches directories too, but it never syncs, and streams at a fifth of what the disk gives. A file is written
 under a passing name, synced, and only then renamed: under a digest's name there is never half an object. All members
-may write there: what lies under a name is not read beyond what is looked for, and what is no file is damaged.
+may write there: what lies under a name is not read beyond what is looked for, what is no file is damaged, and nothing
+is deleted where a link leads.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from copy import copy
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 
-from hmchain.files import NoRegularFileError, forget_open, make_folder, open_regular, sync, sync_open
+from hmchain.files import NoRegularFileError, entered, forget_open, make_folder, open_regular, sync, sync_open
 from hmchain.records.objects.backend import Buffer, Entry
 
 _READ_BYTES = 1 << 20
@@ -105,10 +107,12 @@ class Folder:
     def delete_many(self, names: Sequence[str]) -> None:
         """As `Backend.delete_many`."""
         touched = set()
-        for name in names:
-            with suppress(FileNotFoundError):
-                (self.path / name).unlink()
-                touched.add((self.path / name).parent)
+        for shard, inside in groupby(sorted(names), lambda name: (self.path / name).parent):
+            with suppress(FileNotFoundError), entered(shard) as handle:
+                for name in inside:
+                    with suppress(FileNotFoundError):
+                        os.unlink(Path(name).name, dir_fd=handle)
+                        touched.add(shard)
         self._sync(sorted(touched))
 
     def list(self) -> Iterator[Entry]:
@@ -164,10 +168,11 @@ class Folder:
 
     def _drop_stale(self) -> None:
         oldest = time.time() - _STALE_SECONDS
-        for entry in os.scandir(self._incoming):
-            with suppress(FileNotFoundError):
-                if entry.stat().st_mtime < oldest:
-                    Path(entry.path).unlink()
+        with entered(self._incoming) as handle:
+            for entry in os.scandir(handle):
+                with suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                        os.unlink(entry.name, dir_fd=handle)
 
 
 class StagedFile:

@@ -74,6 +74,22 @@ def test_what_a_member_laid_under_a_name_holds_nobody_up(tmp_path: Path, monkeyp
     assert store.put(b"ciphertext") == digest and store.get(digest, size=10) == b"ciphertext"
 
 
+@pytest.mark.parametrize("where", ["a shard", "incoming"])
+def test_nothing_is_deleted_where_a_member_s_link_leads(tmp_path: Path, where: str) -> None:
+    """Who may write to the members' store could else have a hospital delete its own records, or any other old file."""
+    own, members = ObjectStore.directory(tmp_path / "own"), ObjectStore.directory(tmp_path / "members")
+    digest = own.put(b"ciphertext")
+    assert members.put(b"ciphertext") == digest
+    kept = file_of(tmp_path / "own", digest)
+    os.utime(kept, (1, 1))
+    linked = file_of(tmp_path / "members", digest).parent if where == "a shard" else tmp_path / "members" / "incoming"
+    shutil.rmtree(linked)
+    linked.symlink_to(kept.parent)
+    with pytest.raises(StoreUnavailableError):
+        members.delete(digest) if where == "a shard" else ObjectStore.directory(tmp_path / "members")
+    assert own.get(digest) == b"ciphertext"
+
+
 def test_what_a_dead_process_left_under_a_passing_name_goes_after_a_day(tmp_path: Path) -> None:
     store = ObjectStore.directory(tmp_path)
     old, young = tmp_path / "incoming" / "old", tmp_path / "incoming" / "young"
