@@ -193,6 +193,7 @@ def test_roles_are_held_to(bed: OneMachine) -> None:
     assert bed.person("b", "r1", report(bed)) == "wrong_role"
     assert bed.office("b", report(bed), "agent") == "wrong_role"
     assert bed.person("b", "u1", report(bed)) == "ok", "who audits may notice"
+    assert bed.person("b", "r1", NoteIncident(NAME, (), (), (), PAPER)) == "wrong_role"
     assert {bed.person("b", "u1", body) for body in (KNOW, CUT_OFF, CLOSE)} == {"wrong_role"}
     assert bed.person("b", "u1", NoteIncident(NAME, (), (), (), PAPER)) == "ok"
     assert "b" not in incidents.owing(bed.state, found(bed)), "its own organisation opened it"

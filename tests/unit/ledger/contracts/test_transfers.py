@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from hmchain.canonical import encode
 from hmchain.ledger.context import Context
-from hmchain.ledger.contracts.data import transfers
+from hmchain.ledger.contracts.data import datasets, transfers
 from hmchain.ledger.contracts.data.applicants import ChangeApplicant, InviteMember, JoinRequest
 from hmchain.ledger.contracts.data.applying import (
     CloseRequest,
@@ -28,6 +28,7 @@ from hmchain.ledger.contracts.data.transfers import (
     Status,
     TransferPlan,
 )
+from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.protocols import KNOWN
 from hmchain.ledger.reputation import DAY_MS
 from support.ledger_network import CHAIN
@@ -53,6 +54,7 @@ def test_what_is_given_is_received_and_erased_with_a_receipt(bench: TransferBenc
     assert (found.status, found.erased_by, found.erased_ms) == (Status.ERASED, (ref("a"),), bench.ms)
     assert not bench.usable() and transfers.not_erased(bench.state, "b") == []
     assert transfers.transfers(bench.state, "b") == transfers.transfers_under(bench.state, REQUEST) == [found]
+    assert (transfers.transfers(bench.state), transfers.transfers(bench.state, "c")) == ([found], [])
     assert list(bench.kinds())[-3:] == ["transfer.granted", "transfer.received", "transfer.erased"]
 
 
@@ -130,6 +132,8 @@ def lapse(bench: TransferBench) -> None:
 @pytest.mark.parametrize("end", [close, revoke, lapse])
 def test_no_grant_outlives_its_permit(bench: TransferBench, end: Any) -> None:
     bench.must("b", bench.grant())
+    assert transfers.erasure_due_ms(bench.state, bench.found(), bench.ms) is None
+    bench.ms += 5000
     end(bench)
     assert not bench.usable() and bench.over()
     assert bench.do("a", ReceiveRecords("given", MANIFEST)) == "grant_over"
@@ -137,6 +141,17 @@ def test_no_grant_outlives_its_permit(bench: TransferBench, end: Any) -> None:
     assert due_ms is not None and bench.ms - 1000 <= due_ms - transfers.ERASE_DAYS * DAY_MS <= bench.ms
     bench.must("a", ConfirmErasure("given", MANIFEST, "never-opened", b""))
     assert transfers.erasure_due_ms(bench.state, bench.found(), bench.ms) is None
+
+
+@pytest.mark.parametrize("who", ["a", "b"])
+def test_no_grant_outlives_a_member_at_either_end(bench: TransferBench, who: str) -> None:
+    bench.must("b", bench.grant())
+    membership.remove(bench.state, who, bench.height)
+    assert not bench.usable() and bench.over()
+
+
+def test_the_bounds_are_those_that_members_were_told() -> None:
+    assert (transfers.DAYS_MAX, transfers.GRANTS_MAX, transfers.ERASE_DAYS) == (3660, 64, 7)
 
 
 def test_who_gave_takes_back_and_nobody_else(bench: TransferBench) -> None:
@@ -232,3 +247,9 @@ def test_a_plan_names_kinds_and_days(plan: bytes) -> None:
     assert bench.do("a/scientist", SaveDraft(REQUEST, asked)) == "bad_plan"
     named = content("b", kind=Kind.TRANSFER, code=b"", plan=PLAN, fields=("age",))
     assert bench.do("a/scientist", SaveDraft(REQUEST, named)) == "bad_fields"
+
+
+@pytest.mark.parametrize("days", [1, transfers.DAYS_MAX])
+def test_a_plan_names_all_kinds_and_any_days(days: int) -> None:
+    plan = encode(TransferPlan(tuple(sorted(datasets.KINDS)), days))
+    assert transfers.plan_of(plan).days == days
