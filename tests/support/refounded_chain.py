@@ -68,6 +68,24 @@ def refound(network: Network, directory: Path, lost: Iterable[str] = LOST) -> Ne
     return Network(directory, made, Sender(send.clock, genesis.chain_id, send.sent))
 
 
+def refound_run(run: Path, lost: tuple[str, ...]) -> None:
+    """Lose some hospitals of a finished run for good, with their folders; the others found its chain again."""
+    with Consortium.open(run) as consortium:
+        ledger, hospitals = consortium.ledger, consortium.hospitals
+        told = proposed(ledger.state, ledger.genesis, lost, ledger.now_ms())
+        assert told.before is not None
+        keys = {name: hospital.keys for name, hospital in hospitals.items() if name not in lost}
+        given = signatures(told, (keyring.steward for keyring in keys.values()))
+        genesis = replace(told, origin=replace(told.before, signatures=given))
+        with carried_from(ledger.state, genesis) as carried:
+            consortium.close()
+            shutil.move(run / "ledger", run / "before")
+            EmbeddedLedger.create(run / "ledger", genesis, validators_of(keys), carried=carried).close()
+    shutil.move(run / "before", run / "ledger" / "before")
+    for name in lost:
+        shutil.rmtree(run / "hospitals" / name)
+
+
 def refound_bed(bed: Bed, lost: tuple[str, ...], state: State | None = None) -> None:
     """Lose some hospitals for good, and go on with the others' folders on a chain that these founded from a state."""
     ledger, directory = bed.consortium.ledger, bed.directory / "ledger"

@@ -189,7 +189,7 @@ def _require_model(path: Path, proof: ProofFile, proven: ProvenRelease) -> Model
         raise ReleaseProofError(what, hint)
     if model_artefact(registered) != proven.artefact:
         raise ReleaseProofError(what, hint)
-    model_file.check(model, model_file.RegisteredModels(proven.genesis, (registered,)), path)
+    model_file.check(model, model_file.registered_on(proof.genesis, (registered,)), path)
     if model_file.encoded(model, _as_fields(proof)) != path.read_bytes():
         raise ReleaseProofError(f"{path} holds more than was released", hint)
     return inference.described(path, model, MATCHES, "")
