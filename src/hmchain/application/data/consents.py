@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hmchain.application.consent.taking import AddedConsents, take
-from hmchain.application.consent.usable import Usable, Use, basis_of, usable
+from hmchain.application.consent.usable import Usable, Use, UseKind, basis_of, usable
 from hmchain.application.data.derivation import way_on
 from hmchain.application.data.erasure import NoSuchDatasetError, Target, subjects
 from hmchain.application.site.activity import Deed, What, recorded
@@ -16,6 +16,7 @@ from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.optout_lists import OptOutList
+from hmchain.records.consents.purposes import require_known
 from hmchain.records.consents.reading import Given, consents_in, moment
 from hmchain.records.consents.register import DatasetBasis, Entry
 from hmchain.records.consents.words import in_words
@@ -159,14 +160,24 @@ def basis(records: Records, dataset: str) -> DatasetBasis:
 
 
 def set_basis(records: Records, dataset: str, said: DatasetBasis) -> None:
-    """Say by what a dataset is used from now on, and what it is kept for. Raises `NoSuchDatasetError`."""
+    """Say by what a dataset is used from now on, and what it is kept for.
+
+    Raises `NoSuchDatasetError` or `PurposeError`.
+    """
     _require_dataset(records, dataset)
+    require_known(said.purposes)
     with recorded(records.folder.activity, Deed(What.CONSENT, dataset=dataset, kind=f"basis {said.basis.value}")):
         records.catalogue.consents.set_basis(dataset, said)
 
 
 def check(records: Records, dataset: str, number: int | None, use: Use, at_ms: int | None = None) -> ConsentCheck:
-    """Which records of a version, the newest unless one is named, a use may have. Raises as `usable`."""
+    """Which records of a version, the newest unless one is named, a use may have.
+
+    An export is the hospital's own, unless others are named. Raises `PurposeError`, and as `usable`.
+    """
+    require_known(use.purposes)
+    if use.kind is UseKind.EXPORT and not use.recipients:
+        use = replace(use, recipients=(records.folder.organisation,))
     version = records.catalogue.version(dataset, number)
     found: Usable = usable(records, dataset, version.number, use, now_ms() if at_ms is None else at_ms)
     said = basis_of(records, dataset)

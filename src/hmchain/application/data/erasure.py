@@ -104,6 +104,8 @@ class OptOutChange:
     """True if later extractions pass over what was named."""
     lifted: int
     """Entries of the list that were taken back."""
+    has_records: bool = True
+    """False if no record of what was named is here: another number may have been meant."""
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,8 @@ def opt_out(records: Records, target: Target) -> OptOutChange:
 
 def _opt_out(records: Records, target: Target) -> OptOutChange:
     records.catalogue.opt_outs.add(_listed(records, target)[:1], now_ms())
-    return OptOutChange(True, 0)
+    here = (records.catalogue.holding(None, subject=name) for name in subjects(records, target))
+    return OptOutChange(True, 0, target.record is not None or any(map(any, here)))
 
 
 def lift_opt_out(records: Records, target: Target) -> OptOutChange:

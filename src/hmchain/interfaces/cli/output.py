@@ -179,9 +179,9 @@ when = utc
 """A block time, UTC."""
 
 
-def listed(names: Iterable[str]) -> str:
-    """Names in one line."""
-    return ", ".join(names) or "-"
+def listed(names: Iterable[str], otherwise: str = "-") -> str:
+    """Names in one line, or what stands where there are none."""
+    return ", ".join(names) or otherwise
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def show_result(found: CountResult) -> None:
         ("hospitals", output.listed(found.hospitals)),
         ("without", output.listed(name for name in found.asked if name not in found.hospitals)),
         ("epsilon", f"{found.epsilon:g}"),
-        ("release", output.listed(found.releases) or "none: the number stays inside the hospitals that were counted"),
+        ("release", output.listed(found.releases, "none: the number stays inside the hospitals that were counted")),
     ))  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.purposes import RESEARCH
 from hmchain.records.consents.register import Basis, DatasetBasis
 
-COLUMNS = ("consent", "given (UTC)", "stands", "rule", "for", "exceptions", "until (UTC)")
+COLUMNS = ("consent", "given", "stands", "rule", "for", "exceptions", "until")
 BASES = {
     Basis.OPT_OUT: "opt-out: all records but those of patients who object",
     Basis.CONSENT: "consent: the records alone of patients who permit it",
@@ -52,13 +52,13 @@ def show_list(found: Sequence[ConsentLine]) -> None:
     if not found:
         output.say("The hospital keeps no consent. Take some in: `hmchain consent add FILE`")
         return
-    output.table(COLUMNS, map(_row, found), drop=("exceptions", "until (UTC)"))
+    output.table(COLUMNS, map(_row, found), drop=("exceptions", "until"))
 
 
 def _row(each: ConsentLine) -> tuple[object, ...]:
     return (
-        each.id, _when(each.given_ms), _stands(each), each.rule or "-", output.listed(each.purposes) or "all uses",
-        each.exceptions, _when(each.until_ms),
+        each.id, _day(each.given_ms), _stands(each), each.rule or "-", output.listed(each.purposes, "all uses"),
+        each.exceptions, _day(each.until_ms),
     )  # fmt: skip
 
 
@@ -71,7 +71,7 @@ def _stands(each: ConsentLine) -> str:
 def show_consent(found: ConsentShown) -> None:
     """Show one consent, rule by rule."""
     output.fields((
-        ("consent", found.line.id), ("stands", _stands(found.line)), ("given", f"{_when(found.line.given_ms)} UTC"),
+        ("consent", found.line.id), ("stands", _stands(found.line)), ("given", _day(found.line.given_ms)),
         ("policies", output.listed(found.line.policies)),
     ))  # fmt: skip
     for sentence in found.rules:
@@ -86,8 +86,8 @@ def show_check(found: ConsentCheck) -> None:
         ("dataset", f"{found.dataset}, version {found.version}"),
         ("goes by", BASES[Basis(found.basis)]),
         ("use", f"{found.use} for {output.listed(found.purposes)}"),
-        ("asked by", output.listed(found.recipients) or "nobody in particular"),
-        ("may be used", f"{found.records:,} of {found.of:,} records, of {found.patients:,} patients"),
+        ("asked by", output.listed(found.recipients, "nobody in particular")),
+        ("may be used", f"{found.records:,} of {found.of:,} records, of {_patients(found.patients)}"),
     ))  # fmt: skip
     for reason, count in found.left_out.items():
         output.say(f"  {count:,} not: {reason}")
@@ -111,10 +111,16 @@ def show_lists(found: Sequence[OptOutList]) -> None:
         output.say("No list was reconciled. Take one in: `hmchain consent optouts NAME FILE --as-of DAY`")
         return
     rows = (
-        (each.name, each.issuer or "-", each.numbers, _when(each.as_of_ms), _when(each.reconciled_ms)) for each in found
+        (each.name, each.issuer or "-", each.numbers, _day(each.as_of_ms), output.when(each.reconciled_ms))
+        for each in found
     )
-    output.table(("list", "issuer", "numbers", "of (UTC)", "reconciled (UTC)"), rows)
+    output.table(("list", "issuer", "numbers", "of", "reconciled (UTC)"), rows)
 
 
-def _when(time_ms: int | None) -> str:
-    return "-" if time_ms is None else output.when(time_ms)
+def _patients(count: int) -> str:
+    return f"{count:,} patient{'' if count == 1 else 's'}"
+
+
+def _day(time_ms: int | None) -> str:
+    """The day in UTC: most consents say no more."""
+    return "-" if time_ms is None else output.when(time_ms).partition(" ")[0]

@@ -27,6 +27,12 @@ class OlderListError(InputError):
     code = "older_list"
 
 
+class OtherIssuerError(InputError):
+    """The numbers on a list are said to be another issuer's than those of the list that is known."""
+
+    code = "other_issuer"
+
+
 @dataclass(frozen=True)
 class OptOutList:
     """One list, as it was reconciled last."""
@@ -48,11 +54,17 @@ class OptOutLists:
         self._file = file
 
     def reconcile(self, name: str, issuer: str, as_of_ms: int, persons: Iterable[bytes], now_ms: int) -> OptOutList:
-        """Put a list in the place of the one of its name. Raises `OlderListError`; nothing is changed then."""
+        """Put a list in the place of the one of its name. Raises `OlderListError` or `OtherIssuerError`: nothing
+        is changed then.
+        """
         with self._file.transaction() as database:
-            known = database.execute("SELECT as_of_ms FROM optout_lists WHERE name = ?", (name,)).fetchone()
+            known = database.execute("SELECT as_of_ms, issuer FROM optout_lists WHERE name = ?", (name,)).fetchone()
             if known is not None and as_of_ms < known[0]:
                 raise OlderListError(f"list {name} is known of a later day", "give the newest one that its keeper has")
+            if known is not None and issuer != known[1]:
+                whose = f"--issuer {known[1]}" if known[1] else "no --issuer"
+                what = f"list {name} is of numbers that {known[1] or 'the hospital'} issued: no patient would be on it"
+                raise OtherIssuerError(what, f"give {whose}, or forget the list first (--forget)")
             database.execute("DELETE FROM listed WHERE list = ?", (name,))
             database.executemany("INSERT OR IGNORE INTO listed VALUES (?, ?)", ((name, one) for one in persons))
             (numbers,) = database.execute("SELECT count(*) FROM listed WHERE list = ?", (name,)).fetchone()

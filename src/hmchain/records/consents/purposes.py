@@ -6,8 +6,10 @@ name by themselves stand here. A code that is not in the table is no kind of any
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
+from hmchain.errors import InputError
 from hmchain.records.consents.consent import Coding
 
 ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -34,6 +36,12 @@ _OF_DUO = {
 """No restriction and general research; health, medical or biomedical; a disease; ancestry; clinical care."""
 
 
+class PurposeError(InputError):
+    """A purpose that records are to be used for is not known."""
+
+    code = "consent_purpose"
+
+
 def is_known(purpose: Coding) -> bool:
     """Whether it is known here what a purpose is a kind of."""
     return purpose.system == ACT_REASON and has(purpose.code)
@@ -42,6 +50,16 @@ def is_known(purpose: Coding) -> bool:
 def has(code: str) -> bool:
     """Whether a code stands in the table."""
     return code in _PARENTS
+
+
+def require_known(codes: Iterable[str]) -> None:
+    """Raise `PurposeError` unless each code is of the table, or `SYSTEM|CODE` of another system."""
+    for code in codes:
+        if "|" not in code and not has(code):
+            near = difflib.get_close_matches(code.upper(), _PARENTS, n=1)
+            research = ", ".join(each for each, parent in _PARENTS.items() if RESEARCH in (each, parent))
+            hint = f"did you mean {near[0]}?" if near else f"of research: {research}; of another system: SYSTEM|CODE"
+            raise PurposeError(f"{code} is no purpose of use that is known here", hint)
 
 
 def is_kind_of(code: str, other: str) -> bool:

@@ -14,15 +14,15 @@ def in_words(rule: Provision, depth: int = 0) -> Iterator[str]:
     if depth:
         kind = "but permits" if rule.permits else "but denies"
     parts = [
-        _codes("for", rule.purposes, "any purpose"),
+        _codes("for", rule.purposes, "" if depth else "any purpose"),
         _named("to", [each.identifier or each.name for each in rule.actors]),
-        _codes("to", rule.actions),
+        _codes("by the action", rule.actions),
         _named("of type", [each.code for each in rule.classes]),
         _codes("with the code", rule.codes),
         _codes("labelled", rule.labels),
-        _span("of", rule.data_period),
+        _span("of data", rule.data_period),
         _named("of", [f"{each.name} ({each.meaning})" for each in rule.data]),
-        _span("as long as it is", rule.period),
+        _span("", rule.period),
     ]
     yield f"{'  ' * depth}{kind} use {' '.join(filter(None, parts))}".rstrip()
     for each in rule.exceptions:
@@ -40,8 +40,9 @@ def _named(before: str, names: Sequence[str]) -> str:
 def _span(before: str, span: Span | None) -> str:
     if span is None:
         return ""
-    return f"{before} {_day(span.first_ms)} to {_day(span.last_ms)}"
+    first, last = _day("from", span.first_ms), _day("until", span.last_ms)
+    return " ".join(filter(None, (before, first, last))) if first or last else ""
 
 
-def _day(time_ms: int | None) -> str:
-    return "any day" if time_ms is None else datetime.fromtimestamp(time_ms / 1000, UTC).date().isoformat()
+def _day(before: str, time_ms: int | None) -> str:
+    return "" if time_ms is None else f"{before} {datetime.fromtimestamp(time_ms / 1000, UTC).date().isoformat()}"

@@ -28,7 +28,8 @@ from hmchain.application.data.rows import prepare_rows
 from hmchain.application.site import hospital
 from hmchain.application.site.activity import What, read_lines
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.records.consents.optout_lists import OlderListError
+from hmchain.records.consents.optout_lists import OlderListError, OtherIssuerError
+from hmchain.records.consents.purposes import PurposeError
 from hmchain.records.consents.reading import ConsentFileError
 from hmchain.records.consents.register import Basis, DatasetBasis
 from hmchain.records.deidentification.patients import Patient
@@ -215,6 +216,16 @@ def test_a_dataset_that_goes_by_consent_gives_nothing_while_nobody_consents(reco
     assert not (tmp_path / "nothing").exists()
 
 
+def test_a_purpose_that_is_mistyped_is_no_purpose(records: Records) -> None:
+    for code, hint in (("HRESHC", "did you mean HRESCH"), ("xyz", "SYSTEM|CODE")):
+        with pytest.raises(PurposeError) as raised:
+            consents.set_basis(records, DATASET, DatasetBasis(Basis.CONSENT, (code,)))
+        assert hint in raised.value.hint
+        with pytest.raises(PurposeError):
+            consents.check(records, DATASET, None, Use(UseKind.TRAIN, (code,)))
+    consents.set_basis(records, DATASET, DatasetBasis(Basis.CONSENT, ("http://example.org|trial-7",)))
+
+
 def test_consents_come_from_files_and_tell_what_is_not_understood(records: Records, tmp_path: Path) -> None:
     odd = consent("b", YES | {"modifierExtension": [{"url": "http://example.org/x"}]})
     file = tmp_path / "consents.ndjson"
@@ -261,6 +272,8 @@ def test_a_list_that_others_keep_is_reconciled_whole_and_never_by_an_older_one(
     with pytest.raises(OlderListError, match="known of a later day"):
         consents.reconcile(records, "national", file, "", "2026-02-02")
     assert consents.check(records, DATASET, None, use).patients == PATIENTS - 2
+    with pytest.raises(OtherIssuerError, match="no patient would be on it"):
+        consents.reconcile(records, "national", file, "NHS", "2026-02-04")
     consents.reconcile(records, "national", file, "", "2026-02-04")
     assert consents.check(records, DATASET, None, use).patients == PATIENTS - 1
     for name, day in (("", "2026-02-05"), ("national", "soon"), ("national", "2999-01-01")):

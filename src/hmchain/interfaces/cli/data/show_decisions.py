@@ -108,10 +108,14 @@ def show_withdrawn(versions: Sequence[tuple[str, int]]) -> None:
 
 
 def show_opt_out(said: OptOutChange) -> None:
-    """Say what later extractions do."""
+    """Say what is not used from now on, or again."""
     if said.opted_out:
-        output.say("Later extractions pass over it. Kept is a keyed digest, no identifier.")
+        output.say(
+            "No use begins with it from now on, and later extractions pass over it. Kept is a keyed digest alone."
+        )
+        if not said.has_records:
+            output.say("There is no record of it here: compare the number, and say --issuer NAME if it is not yours.")
     elif said.lifted:
-        output.say("Later extractions take it again; what an open version had of it comes with the next version.")
+        output.say("It may be used from now on, and later extractions take it again.")
     else:
         output.say("Nothing of the kind had opted out.")

@@ -29,7 +29,7 @@ def show_releases(found: Sequence[ReleaseView], organisation: str) -> None:
 def _row(each: ReleaseView) -> tuple[object, ...]:
     waits = output.listed(each.waits_for) if each.is_asked else ""
     result = each.what
-    return each.release, result, each.audience, output.listed(each.regions) or "anywhere", each.status, waits
+    return each.release, result, each.audience, output.listed(each.regions, "anywhere"), each.status, waits
 
 
 def show_planned(found: PlannedRelease) -> None:
@@ -106,7 +106,7 @@ def _said(word: ReleaseWord) -> tuple[object, ...]:
     said = "yes" if word.decision == GRANTED else "no" if word.decision == REFUSED else "nothing yet"
     if word.is_waiting and word.persons:
         said = f"{len(word.persons)} of {word.needed} persons yes"
-    who = output.listed(word.persons) or ("its agent, by its policy" if word.time_ms else "")
+    who = output.listed(word.persons, "its agent, by its policy" if word.time_ms else "")
     return word.organisation, said, word.reason, who, output.short(word.evidence) if word.evidence else ""
 
 
