@@ -1,13 +1,14 @@
 """What rules about data ask of a record, read from the record itself; only where a consent names data.
 
-De-identification moved its dates, so they are moved back; it left out who authored it and how sensitive it is, so that
-is not known.
+De-identification moved its dates, so they are moved back; it left out who authored it and how sensitive it is, and may
+have left out codes that no public system has, so that is not known.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -19,7 +20,9 @@ from hmchain.records.consents.reading import moment
 from hmchain.records.deidentification.fhir.deidentifier import MEDIA_TYPE as FHIR_JSON
 from hmchain.records.deidentification.fhir.resources import decode
 from hmchain.records.deidentification.fhir.rules import objects, target
+from hmchain.records.deidentification.profile import FhirRules
 from hmchain.records.deidentification.pseudonyms import Pseudonyms
+from hmchain.records.deidentification.terminology import fhir_systems, first_name
 
 DICOM_TYPE = "application/dicom"
 _DATES = (
@@ -44,6 +47,7 @@ class FactsOf:
         self._made = made[0] if len(made) == 1 else None
         entry = records.catalogue.dataset(dataset)
         self._are_moved = entry is not None and entry.profile.dates == "shift"
+        self._systems = fhir_systems(entry.profile.fhir if entry is not None else FhirRules())
 
     def of(self, record: str, subject: str) -> Facts:
         """What is known of a record; nothing of what is neither a FHIR resource nor a DICOM object."""
@@ -53,14 +57,23 @@ class FactsOf:
         data = self._records.vault.get(self._dataset, self._version, record)
         back = -self._made.shift(subject) if self._are_moved else timedelta()
         if entry.media_type == FHIR_JSON:
-            return _of_resource(decode(data), back, self._made)
+            return replace(_of_resource(decode(data), back, self._made), coded=self._coded)
         return _of_object(data, back) if entry.media_type == DICOM_TYPE else UNKNOWN
+
+    def _coded(self, named: Coding) -> Coding | None:
+        """A code as records have it; None of one that would have been taken away."""
+        check = self._systems.get(named.system)
+        return _code(named.system, named.code) if check is not None and check(named.code) else None
+
+
+def _code(system: str, code: str) -> Coding:
+    return Coding(first_name(system), code)
 
 
 def _of_resource(resource: dict[str, Any], back: timedelta, made: Pseudonyms) -> Facts:
     kind = str(resource["resourceType"])
     within = list(_within(resource))
-    codes = {Coding(str(each.get("system", "")), each["code"]) for each in within if type(each.get("code")) is str}
+    codes = {_code(str(each.get("system", "")), each["code"]) for each in within if type(each.get("code")) is str}
     names = (target(each, {}) for each in within)
     return Facts(
         classes=frozenset({Coding(RESOURCE_TYPES, kind)}),

@@ -73,7 +73,7 @@ class Fit(IntEnum):
     YES = 2
 
 
-def _same(name: str) -> str:
+def _same(name: T) -> T:
     return name
 
 
@@ -92,6 +92,8 @@ class Facts:
     authors: frozenset[str] | None = None
     called: Callable[[str], str] = _same
     """A resource's name in the hospital's system as `name`, `related` and `authors` have it."""
+    coded: Callable[[Coding], Coding | None] = _same
+    """A code as `codes` have it; None of one that they would be without, though the hospital's record has it."""
 
 
 UNKNOWN = Facts()
@@ -308,7 +310,7 @@ def _action_fit(rule: Provision, use: Use) -> Fit:
 def _data_fit(rule: Provision, facts: Facts) -> Fit:
     return min(
         max((_class(each, facts.classes) for each in rule.classes), default=Fit.YES),
-        _any_of(frozenset(rule.codes), facts.codes),
+        _codes(rule.codes, facts),
         _any_of(frozenset(rule.labels), facts.labels),
         Fit.YES if rule.data_period is None else _within_span(facts.span, rule.data_period),
         max((_datum(each, facts) for each in rule.data), default=Fit.YES),
@@ -325,7 +327,13 @@ def _class(named: Coding, known: frozenset[Coding] | None) -> Fit:
     return Fit.MAYBE
 
 
-def _any_of(named: frozenset[T], known: frozenset[T] | None) -> Fit:
+def _codes(named: Sequence[Coding], facts: Facts) -> Fit:
+    found = [facts.coded(each) for each in named]
+    fit = _any_of(frozenset(found), facts.codes)
+    return Fit.MAYBE if fit is Fit.NO and None in found else fit
+
+
+def _any_of(named: frozenset[T | None], known: frozenset[T] | None) -> Fit:
     if not named:
         return Fit.YES
     if known is None:

@@ -117,6 +117,16 @@ def hl7_systems(rules: CodedRules) -> dict[str, Check]:
     return found | {"UCUM": is_unit} | _own(rules)
 
 
+def first_name(system: str) -> str:
+    """The first of the names that a system has in FHIR: two codes are one whichever of them each source gave."""
+    return _first_names().get(system, system)
+
+
+@cache
+def _first_names() -> dict[str, str]:
+    return {name: system.uri for system in shipped_systems() for name in system.names}
+
+
 def text_of(system: str, code: str) -> str:
     """The terminology's own text for a code, where it is known; else nothing."""
     return _texts().get(system, {}).get(code, "")

@@ -118,6 +118,20 @@ def test_rules_about_data_are_asked_of_each_record_with_its_own_date(records: Re
     assert found.left_out == {LeftOutBy.DENIED: 2 + 1 + 1, LeftOutBy.UNDECIDED: 1}, "a Patient resource has no date"
 
 
+def test_a_code_that_de_identification_took_away_is_not_known_to_be_absent(records: Records) -> None:
+    """A record that is about the code may say so no more; a public system has several names."""
+    own = {"system": "http://hospital.example/codes", "code": "HIV"}
+    found = ask(records)
+    give(records, 0, consent("a", rule("deny", code=[{"coding": [own]}])))
+    assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}
+    give(records, 0, consent("a", rule("deny", code=[{"coding": [own | {"system": "http://loinc.org"}]}]), day="2023"))
+    assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}, "none of LOINC's: no record has kept it"
+    for system in ("http://loinc.org", "urn:oid:2.16.840.1.113883.6.1"):
+        weight = {"system": system, "code": observation(0, 0)["code"]["coding"][0]["code"]}
+        give(records, 0, consent("a", rule("deny", code=[{"coding": [weight]}]), day="2024"))
+        assert ask(records).left_out == {LeftOutBy.DENIED: 1} and ask(records).records < found.records
+
+
 def test_whom_a_consent_names_stands_in_the_hospital_s_own_file(records: Records) -> None:
     named = {"actor": [{"reference": {"reference": "Organization/4711"}}]}
     give(records, 0, consent("a", rule("deny", **named)))
