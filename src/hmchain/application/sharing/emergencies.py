@@ -195,7 +195,7 @@ def cut_short(place: HospitalFolder, local: SecretKey, state: State) -> list[Eme
         begun = [each.name for each in book.entries() if not each.done]
     found = (break_glass.emergency(state, name) for name in begun)
     mine = (each for each in found if each is not None and each.giver == place.organisation)
-    return [each for each in mine if each.status is break_glass.Status.ANSWERED]
+    return [each for each in mine if each.answered_ms and not each.is_misuse]
 
 
 def forget_sought(objects: ObjectStore, state: State, entry: Emergency, time_ms: int) -> bool:
@@ -231,13 +231,13 @@ def _warrant(entry: Emergency, sought: Sought) -> Warrant:
 
 
 def _holds(state: State, entry: Emergency, time_ms: int) -> bool:
-    """Whether it was asked like this, nobody has judged it yet, and neither the policy nor a bar stands against it."""
+    """Whether it was asked like this, nobody found it to be misuse, and neither policy nor bar stands against it."""
     found = break_glass.emergency(state, entry.name)
-    if found is None or found.digest != entry.digest or found.is_reviewed:
+    if found is None or found.digest != entry.digest or found.is_misuse:
         return False
     if break_glass.is_barred(state, found.giver, found.grantee):
         return False
-    in_time = found.status is break_glass.Status.ANSWERED or time_ms <= found.asked_ms + break_glass.ANSWER_MS
+    in_time = found.answered_ms > 0 or break_glass.is_waiting(found, time_ms)
     return in_time and break_glass.allows(state, found.giver, found.dataset, found.person)
 
 

@@ -71,6 +71,16 @@ def datasets_of(records: Records, name: str, chain_id: str) -> list[str]:
     return reached[::-1]
 
 
+def has_keys(records: Records, name: str, chain_id: str) -> bool:
+    """Whether a record can be opened here that came by a transfer, or was made of one."""
+    handing, versions = records.vault.handing, records.catalogue.versions
+    return any(
+        handing.ids(dataset, version.number, "", 1)
+        for dataset in datasets_of(records, name, chain_id)
+        for version in versions(dataset)
+    )
+
+
 def destroy(records: Records, name: str, chain_id: str) -> ErasedTransfer:
     """Destroy the keys of all that came by a transfer and of what was made of it, then its ciphertext; once is enough.
 

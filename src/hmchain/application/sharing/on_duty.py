@@ -14,7 +14,7 @@ from hmchain.application.hospital.node_hospital import NodeHospital
 from hmchain.application.node.agent_log import AgentLog
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.sharing import emergencies, erasing
-from hmchain.application.site.hospital import open_records
+from hmchain.application.site.hospital import open_records, read_records
 from hmchain.application.site.recording import note
 from hmchain.errors import HMChainError
 from hmchain.keys import Redacted
@@ -48,13 +48,14 @@ class OnDuty(Redacted):
         """Do what is new since the last time; what cannot be done now is said, and tried again later."""
         if state.height == self._height and not (self._again and time.monotonic() >= self._again):
             return
-        self._height, self._again = state.height, 0.0
+        begins, self._height, self._again = self._height < 0, state.height, 0.0
         organisation, now_ms = self.at_node.hospital.organisation, self.at_node.ledger.now_ms()
         for entry in break_glass.emergencies(state, organisation):
             self._alert(entry, organisation)
         for entry in (*break_glass.to_answer(state, organisation, now_ms), *self._cut_short(state)):
             self._try(f"emergency {entry.name}", entry)
-        for grant in self._over(state, organisation):
+        back = self._brought_back(state, organisation) if begins else []
+        for grant in (*self._over(state, organisation), *back):
             self._try(f"the erasure of {grant.name}", grant)
         self._clear(state)
         self._forget_sought(state, organisation)
@@ -68,6 +69,16 @@ class OnDuty(Redacted):
         time_ms = standings.time_ms(state)
         given = (each for each in transfers.not_erased(state, organisation) if each.grantee == organisation)
         return [each for each in given if each.name not in self._erased and transfers.is_over(state, each, time_ms)]
+
+    def _brought_back(self, state: State, organisation: str) -> list[Transfer]:
+        """What was erased here and is here again, by a backup; looked for when an agent begins."""
+        chain_id = self.at_node.ledger.genesis.first_chain
+        given = (each for each in transfers.transfers(state, organisation) if each.grantee == organisation)
+        erased = [each for each in given if each.status is transfers.Status.ERASED]
+        if not erased:
+            return []
+        with read_records(self.at_node.hospital.folder, self.passphrase) as records:
+            return [each for each in erased if erasing.has_keys(records, each.name, chain_id)]
 
     def _alert(self, entry: Emergency, organisation: str) -> None:
         if entry.is_reviewed or entry.name in self._told:

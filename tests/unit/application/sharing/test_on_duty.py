@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
@@ -98,6 +99,27 @@ def test_an_agent_that_is_killed_while_it_answers_goes_on(
     Agent(ward, GIVER).look()
     found = ward.taken()
     assert found.received is not None and found.received.version.records == 2
+
+
+def test_who_is_quick_to_justify_it_keeps_nobody_from_the_answer(ward: Ward) -> None:
+    ward.need()
+    emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "night", "justified")
+    assert "night is answered" in Agent(ward, GIVER).look()
+    assert ward.taken().received is not None
+    assert break_glass.require_emergency(ward.bed.state, "night").status is break_glass.Status.JUSTIFIED
+
+
+def test_what_a_backup_brings_back_after_its_receipt_is_erased_again(ward: Ward) -> None:
+    ward.answer(ward.need())
+    ward.taken()
+    place = ward.folder(GRANTEE).path
+    copy = shutil.copytree(place, ward.asking.place / "copy")
+    ward.erase("night")
+    shutil.rmtree(place)
+    shutil.copytree(copy, place)
+    assert ward.contents(GRANTEE, "night")
+    assert "what came by it is erased" in Agent(ward, GRANTEE).look()
+    assert not ward.contents(GRANTEE, "night")
 
 
 def test_nothing_of_an_emergency_stays_in_the_store(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:

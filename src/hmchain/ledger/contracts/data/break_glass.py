@@ -106,6 +106,11 @@ class Emergency(Record, frozen=True):
         """Whether it was judged."""
         return self.status.value in VERDICTS
 
+    @property
+    def is_misuse(self) -> bool:
+        """Whether it was found not to be justified."""
+        return self.status is Status.UNJUSTIFIED
+
 
 class BreakGlass(Record, frozen=True, tag="break_glass"):
     """Transaction (clinician): this patient's records are needed at once, for treatment."""
@@ -211,8 +216,8 @@ def to_review(state: State, giver: str) -> list[Emergency]:
 
 def to_answer(state: State, giver: str, time_ms: int) -> list[Emergency]:
     """What a hospital's agent is to answer now."""
-    waiting = (each for each in to_review(state, giver) if is_waiting(each, time_ms))
-    return [each for each in waiting if not is_barred(state, giver, each.grantee)]
+    asked = (each for each in emergencies(state, giver) if each.giver == giver and is_waiting(each, time_ms))
+    return [each for each in asked if not is_barred(state, giver, each.grantee)]
 
 
 def misused(state: State, person: PersonRef, time_ms: int) -> int:
@@ -235,8 +240,8 @@ def bars(state: State, organisation: str = "") -> list[MisusedAt]:
 
 
 def is_waiting(entry: Emergency, time_ms: int) -> bool:
-    """Whether it is to be answered still."""
-    return entry.status is Status.ASKED and time_ms <= entry.asked_ms + ANSWER_MS
+    """Whether it is to be answered still, also if somebody was quick to say that it is justified."""
+    return not (entry.answered_ms or entry.is_misuse) and time_ms <= entry.asked_ms + ANSWER_MS
 
 
 def allows(state: State, giver: str, dataset: str, person: PersonRef) -> bool:
@@ -304,7 +309,8 @@ def _answer(context: Context, body: AnswerGlass) -> None:
     judging.charge(context, 2)
     if not allows(context.state, entry.giver, entry.dataset, entry.person):
         raise Refusal("no_break_glass", kept=True)
-    _put(context, replace(entry, status=Status.ANSWERED, answered_ms=context.time_ms))
+    status = entry.status if entry.is_reviewed else Status.ANSWERED
+    _put(context, replace(entry, status=status, answered_ms=context.time_ms))
     given = Transfer(
         entry.name, request="", asked=0, content=entry.digest, giver=entry.giver, dataset=entry.dataset,
         version=entry.version, grantee=entry.grantee, purpose=purposes.CLINICAL_CARE, manifest=body.manifest,
@@ -326,7 +332,7 @@ def _review(context: Context, body: ReviewGlass) -> None:
     _put(context, reviewed)
     _OPEN_OF_PERSON.delete(context.state, person.organisation, person.person, entry.name)
     _OPEN_AT.delete(context.state, entry.giver, entry.grantee, entry.name)
-    if reviewed.status is Status.UNJUSTIFIED:
+    if reviewed.is_misuse:
         _note_misuse(context, person)
         _note_misuse_at(context, entry.giver, entry.grantee)
         given = transfers.transfer(context.state, entry.name)
