@@ -12,6 +12,7 @@ from hmchain.application.pages import charts, figures
 from hmchain.application.pages.charts import Axis, Series
 from hmchain.application.pages.markup import asset, definitions, digest, document, section, table
 from hmchain.clock import utc
+from hmchain.ledger import purposes
 from hmchain.plain import RESEARCH_ONLY
 
 LIMITS = (
@@ -107,12 +108,12 @@ def lineage_words(found: Lineage) -> str:
 
 
 def _percent(found: Estimate) -> str:
-    return f"{found.value:.1%} ({found.low:.1%} to {found.high:.1%})"
+    return f"{100 * found.value:.1f} % ({100 * found.low:.1f} to {100 * found.high:.1f})"
 
 
 def _summary(found: Evidence) -> h.Element:
     lead = "Nothing seen is not a promise, and what is not said is never good news."
-    grid = table(("part", "finding", "in figures"), summary_rows(found), caption="All parts")
+    grid = table(("part", "finding", "in figures"), summary_rows(found), caption="All parts", folds=True)
     return section("summary", "In short", lead, grid)
 
 
@@ -135,9 +136,11 @@ def _attacks(found: Evidence) -> h.Element | None:
     chart = charts.line_chart(
         "Training images found, by false alarms", series, x=share, y=Axis("found", (0.0, 1.0)), diagonal=True,
         label=f"ROC curves of {len(drawn)} attacks; the best is {best.name}: {attack_words(best)}",
-        data=table(head, rows, caption="Attacks"),
+        data=table(head, rows, caption="Attacks", folds=True),
     )  # fmt: skip
-    return section("membership", "Membership", lead, chart, table(head, rows, caption="Attacks"), *_references(drawn))
+    return section(
+        "membership", "Membership", lead, chart, table(head, rows, caption="Attacks", folds=True), *_references(drawn)
+    )
 
 
 def _references(drawn: list[Attack]) -> Iterator[h.Element]:
@@ -167,7 +170,7 @@ def _disclosed(found: Disclosure | None) -> h.Element | None:
         for each in found.broken
     ]
     head = ("cell", "rule", "finding", "let pass by")
-    grid = table(head, broken, caption="Findings") if broken else h.p[found.why or "Every rule holds."]
+    grid = table(head, broken, caption="Findings", folds=True) if broken else h.p[found.why or "Every rule holds."]
     return section("disclosure", "Counts and tables", lead, grid, h.ul[[h.li[each] for each in found.rules]])
 
 
@@ -180,9 +183,11 @@ def _lineage(found: Lineage) -> h.Element:
         for each in found.data
     ]  # fmt: skip
     head = ("dataset", "version", "on the ledger", "persons who are gone since", "root")
-    lead = f"Made by {', '.join(found.hospitals)}, for {found.purpose or 'no purpose named'}."
+    term = purposes.terms().get(found.purpose)
+    purpose = f"{term.name} ({found.purpose})" if term else found.purpose or "no purpose named"
+    lead = f"Made by {', '.join(found.hospitals)}, for {purpose}."
     facts = h.p[lineage_words(found)]
-    return section("lineage", "What it was made of", lead, table(head, rows, caption="Our data"), facts)
+    return section("lineage", "What it was made of", lead, table(head, rows, caption="Our data", folds=True), facts)
 
 
 def _limits() -> h.Element:

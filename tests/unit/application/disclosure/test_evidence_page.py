@@ -61,7 +61,7 @@ EVIDENCE = Evidence(
     ),
 )  # fmt: skip
 SAID = (
-    "AUC 0.500 (0.400 to 0.600)", "finds 2.0% (0.0% to 5.0%) at 1 % false alarms", "4 shadow models; 16 are the fewest",
+    "AUC 0.500 (0.400 to 0.600)", "finds 2.0 % (0.0 to 5.0) at 1 % false alarms", "4 shadow models; 16 are the fewest",
     "14, and 4.1 by chance", "5 training images", "3 held-out images", "4 persons", "no persons (let pass)",
     "8 of 9 accepted rounds", "records are withdrawn", "not said", "nothing seen", "seen: weigh it",
 )  # fmt: skip
@@ -69,7 +69,13 @@ SAID = (
 
 def test_the_page_says_all_of_it_and_runs_nothing() -> None:
     read = Page(page.render(EVIDENCE))
-    for words in (*SAID, "north/steward: known to all", "16 reference models, trained by this hospital", "mri"):
+    for words in (
+        *SAID,
+        "north/steward: known to all",
+        "16 reference models, trained by this hospital",
+        "mri",
+        "for health or medical or biomedical research (DUO:0000006)",
+    ):
         assert words in read.text, words
     assert EVIDENCE.digest.hex() in read.text and EVIDENCE.artefact in read.text
     assert not read.all("script") and "<b>count</b>" in read.text, "a name is a text"
