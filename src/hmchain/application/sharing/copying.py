@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from hmchain.records.objects import Buffer, MissingObjectError, ObjectStore, TamperedObjectError
 
@@ -31,8 +32,10 @@ def sizes(store: ObjectStore, addresses: Sequence[bytes]) -> list[int | None]:
         except MissingObjectError:
             return None
 
+    share = -(-len(addresses) // _THREADS) or 1  # a thread: to hand a question over costs more than a disk's answer
+    parts = [addresses[start : start + share] for start in range(0, len(addresses), share)]
     with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(size, addresses))
+        return list(chain.from_iterable(threads.map(lambda part: list(map(size, part)), parts)))
 
 
 def is_whole(store: ObjectStore, address: bytes) -> bool:
@@ -73,12 +76,12 @@ def copy(source: ObjectStore, target: ObjectStore, wanted: Mapping[bytes, int], 
 
 def _copy_some(source: ObjectStore, target: ObjectStore, group: dict[bytes, int], check: Check | None) -> None:
     if len(group) == 1 and next(iter(group.values())) > _ALONE_BYTES:
-        (address,) = group
-        _stream(source, target, address)
+        ((address, size),) = group.items()
+        _stream(source, target, address, size)
         if check is not None:
             check(address, target.get_stream(address, verify=False))
         return
-    found = {address: source.get(address, size=size) for address, size in group.items()}
+    found = source.get_many(group)
     if check is not None:
         for address, data in found.items():
             check(address, (data,))
@@ -100,10 +103,23 @@ def _together(objects: Mapping[bytes, int]) -> Iterator[dict[bytes, int]]:
         yield group
 
 
-def _stream(source: ObjectStore, target: ObjectStore, address: bytes) -> None:
-    """Copy one object in pieces, hashed once: as what it is written."""
-    written = target.put_stream(bytes(piece) for piece in source.get_stream(address, verify=False))
+def _stream(source: ObjectStore, target: ObjectStore, address: bytes, size: int) -> None:
+    """Copy one object in pieces, hashed once: as what it is written. More than its bytes are not taken."""
+
+    def pieces() -> Iterator[bytes]:
+        left = size
+        for piece in source.get_stream(address, verify=False):
+            left -= memoryview(piece).nbytes
+            if left < 0:
+                raise _altered(address)
+            yield bytes(piece)
+
+    written = target.put_stream(pieces())
     if written != address:
         target.delete(written)
-        what = f"object {address.hex()} was altered in the store"
-        raise TamperedObjectError(what, "restore it from a copy; its digest tells a good one")
+        raise _altered(address)
+
+
+def _altered(address: bytes) -> TamperedObjectError:
+    what = f"object {address.hex()} was altered in the store"
+    return TamperedObjectError(what, "restore it from a copy; its digest tells a good one")

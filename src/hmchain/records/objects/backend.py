@@ -39,6 +39,10 @@ class Backend(Protocol):
     """
 
     @property
+    def at_once(self) -> int:
+        """How many small files are best asked for at once: more than one where a network answers."""
+
+    @property
     def place(self) -> str:
         """The name of where they lie, the same for all who reach it there."""
 

@@ -23,6 +23,8 @@ _PARALLEL_PARTS = 4
 class Bucket:
     """A store of obstore."""
 
+    at_once = _THREADS
+
     def __init__(self, store: AnyStore) -> None:
         self.store = store
 

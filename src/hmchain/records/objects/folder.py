@@ -33,6 +33,8 @@ _WRITEBACK_BYTES = 16 << 20
 class Folder:
     """A directory; `durable` syncs what is written before a write returns."""
 
+    at_once = 1
+
     def __init__(self, path: Path, *, durable: bool) -> None:
         self.path = path
         self.durable = durable

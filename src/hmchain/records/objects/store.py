@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -144,6 +145,14 @@ class ObjectStore:
         if address_of(data) != digest:
             raise _tampered(digest)
         return data
+
+    def get_many(self, wanted: Mapping[bytes, int]) -> dict[bytes, bytes]:
+        """Read several objects, by address and size, as `get`; side by side where a network answers."""
+        if self.backend.at_once == 1 or len(wanted) == 1:
+            return {digest: self.get(digest, size=size) for digest, size in wanted.items()}
+        with ThreadPoolExecutor(self.backend.at_once) as threads:
+            found = threads.map(lambda each: self.get(each[0], size=each[1]), wanted.items())
+            return dict(zip(wanted, found, strict=True))
 
     def get_stream(self, digest: bytes, *, verify: bool = True) -> Iterator[Buffer]:
         """Read an object in pieces, in constant memory; a piece is valid until the next is asked for.

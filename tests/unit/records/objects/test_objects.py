@@ -82,8 +82,11 @@ def test_putting_the_same_object_again_changes_nothing(store: ObjectStore) -> No
 def test_several_objects_at_once(store: ObjectStore) -> None:
     objects = [bytes([i]) * i for i in range(20)]
     digests = store.put_many(objects)
-    assert [store.get(digest) for digest in digests] == objects
+    sizes = dict(zip(digests, map(len, objects), strict=True))
+    assert [store.get(digest) for digest in digests] == list(store.get_many(sizes).values()) == objects
     assert sorted(store.list()) == sorted(digests)
+    with pytest.raises(WrongSizeError):
+        store.get_many({**sizes, digests[3]: 4})
 
 
 @pytest.mark.parametrize("size", [0, 1, 3 << 20, 20 << 20])
