@@ -32,7 +32,10 @@ FAMILIES: dict[str, Kind] = {
     "releases": Kind.RELEASE,
 }
 """By the module of `ledger/contracts` in which a body is defined."""
-OTHERWISE: dict[str, Kind] = {"restore_log": Kind.LOG_RESTORED, "review_glass": Kind.BREAK_GLASS_REVIEWED}
+OTHERWISE: dict[str, Kind] = {
+    "restore_log": Kind.LOG_RESTORED,
+    **dict.fromkeys(("review_glass", "lift_bar"), Kind.BREAK_GLASS_REVIEWED),
+}
 """By a body's own tag, where it is of another kind than its family."""
 DENIALS = frozenset(
     (
@@ -40,7 +43,8 @@ DENIALS = frozenset(
         "suspended_person", "takes_two_officers", "unproven_keys", "not_a_member", "not_its_applicant",
         "not_the_applicant", "not_involved", "not_asked", "not_called", "own_request", "own_code", "own_change",
         "same_person", "wrong_role_of_person", "policy_denies", "not_approved", "permit_needed", "not_permitted",
-        "permit_used", "wrong_grantee", "grant_over", "not_the_giver", "not_the_grantee", "not_the_proposer",
+        "permit_used", "wrong_grantee", "grant_over", "no_break_glass", "emergencies_barred",
+        "emergencies_misused", "not_the_giver", "not_the_grantee", "not_the_proposer",
         "not_its_author", "not_invited", "applicant_gone",
     )
 )  # fmt: skip

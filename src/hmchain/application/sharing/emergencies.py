@@ -31,6 +31,7 @@ from hmchain.ledger.context import AGENT, CLINICIAN, STEWARD, is_name
 from hmchain.ledger.contracts.data import break_glass, datasets, transfers
 from hmchain.ledger.contracts.data.break_glass import AnswerGlass, BreakGlass, Emergency, LiftBar, ReviewGlass
 from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.purposes import CLINICAL_CARE
 from hmchain.ledger.readers import emergencies as readers
 from hmchain.ledger.readers.emergencies import Bar
@@ -130,7 +131,11 @@ def ask(
     deed = Deed(What.EMERGENCY, role=CLINICIAN, person=str(person), dataset=dataset, version=version)
     with recorded(place.activity, deed):
         sealed = objects.put(encode(_Sealed(wrapped)))
-        clinician.send(BreakGlass(chosen, giver, dataset, version, reason, sealed))
+        try:
+            clinician.send(BreakGlass(chosen, giver, dataset, version, reason, sealed))
+        except RefusedTransactionError:
+            objects.delete(sealed)  # nobody will
+            raise
     return break_glass.require_emergency(clinician.state, chosen)
 
 

@@ -120,14 +120,30 @@ def erase(
     Raises `NothingErasableError`, `NotInVaultError`, what `destroy` raises, or what the ledger refuses.
     """
     entry = transfers.transfer(steward.state, name)
-    if entry is not None and entry.grantee == steward.organisation:
-        return _at_grantee(place, steward, entry, passphrase, is_lost=is_lost)
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
+    if entry is None or entry.grantee != steward.organisation:
+        return _at_giver(place, steward, objects, name, local)
+    done = _at_grantee(place, steward, entry, passphrase, is_lost=is_lost)
+    if _is_begun(place, local, name):  # here, before its giver gave it this name
+        _at_giver(place, steward, objects, name, local)
+    return done
+
+
+def _is_begun(place: HospitalFolder, local: SecretKey, name: str) -> bool:
+    if not place.giving.exists():
+        return False
+    with closing(GivingBook(place.giving, local)) as book:
+        return book.entry(name) is not None
+
+
+def _at_giver(
+    place: HospitalFolder, steward: LedgerUser, objects: ObjectStore, name: str, local: SecretKey
+) -> ErasedTransfer:
     with alone(place), answering(place), closing(GivingBook(place.giving, local)) as book:
-        known = book.entry(name)
-        if known is None:
+        if book.entry(name) is None:
             hint = "`hmchain share list` shows what was given and received"
             raise NothingErasableError(f"nothing of a transfer {name} is here", hint)
+        entry = transfers.transfer(steward.state, name)
         is_own = entry is not None and entry.giver == steward.organisation
         if entry is not None and is_own and not transfers.is_over(steward.state, entry, steward.ledger.now_ms()):
             hint = f"revoke it first: `hmchain share revoke {name} --reason CODE`"

@@ -9,7 +9,7 @@ import pytest
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
-from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.sharing.sending import NotPermittedError, TransferNameError
 from hmchain.clock import DAY_MS
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
@@ -130,6 +130,25 @@ def test_a_grant_that_lay_for_longer_than_its_days_begins_anew(
     sharing.revoke(given.transfer)
     sharing.erase(given.transfer, GIVER)
     assert set(sharing.objects.list()) == before, "what was sent the first time is cleared as well"
+
+
+def test_another_giver_that_takes_its_name_leaves_no_grant_stuck(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for giver in (GIVER, "north"):
+        sharing.fill("image", giver)
+    sharing.ask()
+    with monkeypatch.context() as cut:
+        kill_after(cut, GivingBook, "keep_page", 1)
+        with pytest.raises(Killed):
+            sharing.give()
+    sharing.ask(name="other", giver="north")
+    sharing.give("other", "north", name="relapse-east")
+    with pytest.raises(TransferNameError, match="names something else"):
+        sharing.give()
+    sharing.erase("relapse-east", GIVER)
+    assert sharing.give().transfer == "relapse-east-2"
+    assert sharing.receive("relapse-east").version.records == 5, "what the other gave is whole"
 
 
 def test_the_key_stays_of_a_grant_whose_patient_withdraws_before_it_is_sent(

@@ -18,6 +18,7 @@ from hmchain.keys import UnwrapError
 from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
 from hmchain.ledger.contracts.data.policies import SetPolicy
+from hmchain.ledger.engines.ledger import RefusedTransactionError
 from support.consent_bed import give_of
 from support.pcf_consents import consent, rule
 from support.policy_bed import ANYTHING, compiled
@@ -150,6 +151,14 @@ def test_nobody_asks_whom_no_policy_lets(ward: Ward) -> None:
     for number in ("", "1" * 65):
         with pytest.raises(InputError, match="no patient's number"):
             ward.need(Sought(number, ""))
+
+
+def test_no_number_stays_in_the_store_of_what_was_refused(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(ward.objects.list())
+    monkeypatch.setattr(break_glass, "OPEN_OF_PERSON_MAX", 0)
+    with pytest.raises(RefusedTransactionError, match="emergencies_not_reviewed"):
+        ward.need()
+    assert set(ward.objects.list()) == before
 
 
 def test_only_the_giver_opens_who_is_sought_and_only_as_it_was_asked(ward: Ward) -> None:
