@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import Records
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
+from hmchain.files import open_regular
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.purposes import require_known
@@ -22,6 +25,8 @@ from hmchain.records.consents.register import DatasetBasis, Entry
 from hmchain.records.consents.words import in_words
 from hmchain.records.deidentification.patients import Patient, PatientRule
 
+_NO_NUMBER = re.compile(r'[,;|<>"\t]')
+"""Stands between columns, or in a page that came in place of a list."""
 ID_LETTERS = 12
 """So many letters of a consent's digest name it to people."""
 
@@ -207,7 +212,8 @@ def reconcile(records: Records, name: str, file: Path, issuer: str, as_of: str) 
     if day is None or day.first_ms is None or day.first_ms > now_ms():
         raise ListFileError(f"{as_of!r} is no day on which a list can have been made", "give it as 2026-11-28")
     patients = records.catalogue.patients
-    persons = (patients.persons_of(Patient(number, issuer))[0] for number in _numbers(file))
+    numbers = _numbers(file)
+    persons = (patients.persons_of(Patient(number, issuer))[0] for number in numbers)
     with recorded(records.folder.activity, Deed(What.CONSENT, kind="list")) as deed:
         done = records.catalogue.optout_lists.reconcile(name, issuer, day.first_ms, persons, now_ms())
         deed.add(records=done.numbers)
@@ -235,14 +241,19 @@ def _read(file: Path, rule: PatientRule) -> Iterator[Given]:
     yield from consents_in(data, rule)
 
 
-def _numbers(file: Path) -> Iterator[str]:
+def _numbers(file: Path) -> list[str]:
+    """The numbers of a list; a line that has more than one says whose they are to nobody, so the list is refused."""
     try:
-        with file.open(encoding="utf-8-sig") as text:
-            for line in text:
-                if number := line.strip().strip('"').strip():
-                    yield number
+        with open_regular(file) as opened:
+            lines = io.TextIOWrapper(opened, "utf-8-sig")
+            found = [number for line in lines if (number := line.strip().strip('"').strip())]
     except (OSError, UnicodeDecodeError) as error:
         raise ListFileError(f"{file} cannot be read as text", "give a file with one number a line, in UTF-8") from error
+    if any(map(_NO_NUMBER.search, found)):
+        raise ListFileError(f"{file} has lines with more than a number", "leave one number a line, and no other column")
+    if not found:
+        raise ListFileError(f"{file} is empty: all who are on the list would be used", "to drop a list: --forget")
+    return found
 
 
 def _entries(records: Records, patient: Patient) -> list[Entry]:

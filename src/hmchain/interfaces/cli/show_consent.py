@@ -111,10 +111,12 @@ def show_lists(found: Sequence[OptOutList]) -> None:
         output.say("No list was reconciled. Take one in: `hmchain consent optouts NAME FILE --as-of DAY`")
         return
     rows = (
-        (each.name, each.issuer or "-", each.numbers, _day(each.as_of_ms), output.when(each.reconciled_ms))
+        (each.name, each.issuer or "-", each.numbers, each.here, _day(each.as_of_ms), output.when(each.reconciled_ms))
         for each in found
     )
-    output.table(("list", "issuer", "numbers", "of", "reconciled (UTC)"), rows)
+    output.table(("list", "issuer", "numbers", "known here", "of", "reconciled (UTC)"), rows)
+    if strange := [each.name for each in found if not each.here]:
+        output.say(f"Nobody on {', '.join(strange)} is known here: compare how its numbers are written, and --issuer.")
 
 
 def _patients(count: int) -> str:

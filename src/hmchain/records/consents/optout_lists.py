@@ -45,6 +45,8 @@ class OptOutList:
     reconciled_ms: int
     numbers: int
     """The numbers on it, whoever's patients they are."""
+    here: int
+    """Those of them that are of this hospital's patients; this stays here."""
 
 
 class OptOutLists:
@@ -70,11 +72,12 @@ class OptOutLists:
             (numbers,) = database.execute("SELECT count(*) FROM listed WHERE list = ?", (name,)).fetchone()
             values = (name, issuer, as_of_ms, now_ms, numbers)
             database.execute("INSERT OR REPLACE INTO optout_lists VALUES (?, ?, ?, ?, ?)", values)
-        return OptOutList(*values)
+        return OptOutList(*values, len(self.persons(name)))
 
     def lists(self) -> list[OptOutList]:
         """All lists, in order of name."""
-        return [OptOutList(*row) for row in self._file.query("SELECT * FROM optout_lists ORDER BY name")]
+        rows = self._file.query("SELECT * FROM optout_lists ORDER BY name")
+        return [OptOutList(*(*row, len(self.persons(row[0])))) for row in rows]
 
     def drop(self, name: str) -> bool:
         """Forget a list; False if there is none of the name."""
@@ -82,13 +85,14 @@ class OptOutLists:
             database.execute("DELETE FROM listed WHERE list = ?", (name,))
             return bool(database.execute("DELETE FROM optout_lists WHERE name = ?", (name,)).rowcount)
 
-    def persons(self) -> list[bytes]:
-        """The digests of the hospital's own patients who are on any list, by that number or by another of theirs."""
-        sql = """SELECT n.person FROM patient_numbers n JOIN listed l ON l.person = n.person
-            UNION SELECT o.person FROM other_numbers o JOIN listed l ON l.person = o.other
-            UNION SELECT m.person FROM merges m JOIN listed l ON l.person = m.person
-            UNION SELECT m.same_as FROM merges m JOIN listed l ON l.person = m.same_as ORDER BY 1"""
-        return [person for (person,) in self._file.query(sql)]
+    def persons(self, name: str = "") -> list[bytes]:
+        """The digests of the hospital's own patients who are on a list, or on any, by one of their numbers."""
+        sql = """WITH l AS (SELECT person FROM listed WHERE ? IN ('', list))
+            SELECT n.person FROM patient_numbers n JOIN l ON l.person = n.person
+            UNION SELECT o.person FROM other_numbers o JOIN l ON l.person = o.other
+            UNION SELECT m.person FROM merges m JOIN l ON l.person = m.person
+            UNION SELECT m.same_as FROM merges m JOIN l ON l.person = m.same_as ORDER BY 1"""
+        return [person for (person,) in self._file.query(sql, (name,))]
 
     def has(self, persons: Collection[bytes]) -> bool:
         """Whether one of some persons is on any list."""

@@ -265,7 +265,7 @@ def test_a_list_that_others_keep_is_reconciled_whole_and_never_by_an_older_one(
     file = tmp_path / "list.txt"
     file.write_text('p0\r\n"p1"\n\np1\nelsewhere\n')
     found = consents.reconcile(records, "national", file, "", "2026-02-03")
-    assert found.numbers == 3
+    assert (found.numbers, found.here) == (3, 2)
     use = Use(UseKind.TRAIN, recipients=("north",))
     assert consents.check(records, DATASET, None, use).patients == PATIENTS - 2
     file.write_text("p1\n")
@@ -283,6 +283,19 @@ def test_a_list_that_others_keep_is_reconciled_whole_and_never_by_an_older_one(
     consents.drop_list(records, "national")
     with pytest.raises(ListFileError, match="none yet"):
         consents.drop_list(records, "national")
+
+
+@pytest.mark.parametrize("text", ["p0;2026-01-01\n", '"p0","Muster"\n', "p0\tyes\n", "<html>\nSign in\n", "", "\n \n"])
+def test_a_file_that_is_no_list_takes_the_place_of_none(records: Records, tmp_path: Path, text: str) -> None:
+    """Columns, the page of a portal, or a transfer that broke off: who opted out would be used again."""
+    file = tmp_path / "list.txt"
+    file.write_text("p0\n")
+    consents.reconcile(records, "national", file, "", "2026-02-03")
+    file.write_text(text)
+    with pytest.raises(ListFileError) as raised:
+        consents.reconcile(records, "national", file, "", "2026-02-04")
+    assert "Muster" not in str(raised.value)
+    assert [(each.numbers, each.here) for each in consents.lists(records)] == [(1, 1)]
 
 
 def test_consents_that_come_with_fhir_data_are_taken_in(tmp_path: Path) -> None:

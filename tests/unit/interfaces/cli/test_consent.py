@@ -75,7 +75,11 @@ def test_a_list_is_taken_in_and_forgotten(desk: Desk, tmp_path: Path) -> None:
     assert "No list was reconciled" in desk.gives("optouts")
     (tmp_path / "list.txt").write_text("p0\np4\n")
     said = desk.gives("optouts", "national", str(tmp_path / "list.txt"), "--as-of", "2026-02-03")
-    assert "2026-02-03" in said and "national" in said
+    assert "2026-02-03" in said and "national" in said and "Nobody" not in said
+    (tmp_path / "other.txt").write_text("P-0\n")
+    said = desk.gives("optouts", "regional", str(tmp_path / "other.txt"), "--as-of", "2026-02-03")
+    assert "Nobody on regional is known here" in said
+    assert "national" in desk.gives("optouts", "regional", "--forget", "--yes")
     assert "is no day" in desk.gives("optouts", "national", str(tmp_path / "list.txt"), status=2)
     assert desk.tells("check", DATASET)["patients"] == PATIENTS - 2
     assert "No list" in desk.gives("optouts", "national", "--forget", "--yes")
