@@ -31,6 +31,9 @@ CREATE TABLE bases (dataset TEXT PRIMARY KEY, basis TEXT NOT NULL, purposes TEXT
 """
 _NONCE_BYTES = 12
 _PAGE = 1000
+_AHEAD_MS = 24 * 60 * 60 * 1000
+"""A clock may be ahead by so much, or a time without a zone be meant in another; what is later is no time."""
+_TO_COME = "it says that it was given, or changed, at a time that is still to come"
 _WHICH = "two editions of it differ, and one does not say when it was made"
 
 
@@ -95,7 +98,7 @@ class Consents:
         """
         done = dict.fromkeys(Added, 0)
         with self._file.transaction() as database:
-            for person, consent in given:
+            for person, consent in ((person, _of_now(consent, now_ms)) for person, consent in given):
                 name = self.name_of(consent.name, person)
                 row = database.execute("SELECT person, sealed FROM consents WHERE name = ?", (name,)).fetchone()
                 known = None if row is None else self._open(name, row[0], row[1])
@@ -168,6 +171,14 @@ class Consents:
         except (InvalidTag, ValueError, msgspec.DecodeError) as error:
             hint = "restore the catalogue from a backup, then add the consents since"
             raise ConsentRegisterError("a consent in the register cannot be opened", hint) from error
+
+
+def _of_now(consent: Consent, now_ms: int) -> Consent:
+    """A consent without times that cannot be: by such a one it would come after all that the patient says later."""
+    if max(consent.at_ms or 0, consent.edition_ms or 0) <= now_ms + _AHEAD_MS:
+        return consent
+    found = replace(consent, doubts=tuple(dict.fromkeys((*consent.doubts, _TO_COME))), edition_ms=None)
+    return found if (consent.at_ms or 0) <= now_ms + _AHEAD_MS else replace(found, at_ms=None, at_last_ms=None)
 
 
 def _merged(known: Consent | None, new: Consent) -> tuple[Added, Consent]:
