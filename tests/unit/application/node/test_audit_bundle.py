@@ -216,6 +216,15 @@ def test_another_genesis_and_another_file_are_refused(made: Path, node: Path, tm
     assert again["error"]["code"] == "bundle_file"
 
 
+def test_a_block_that_an_auditor_noted_is_an_anchor(made: Path, capsys: Captured) -> None:
+    ledger = answer(capsys, "audit", "check", str(made))["ledger"]
+    assert not ledger["anchored"]
+    known = f"{ledger['height']}:{ledger['head']}"
+    assert answer(capsys, "audit", "check", str(made), "--block", known)["ledger"]["anchored"]
+    other = answer(capsys, "audit", "check", str(made), "--block", f"{ledger['height']}:{'00' * 32}", status=7)
+    assert other["error"]["code"] == "anchor_mismatch"
+
+
 # -- a hospital's own log ----------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,16 @@ def test_it_is_answered_by_an_agent_and_judged_by_a_steward(bench: TransferBench
     ]  # fmt: skip
 
 
+def test_the_bounds_are_those_that_members_were_told(bench: TransferBench) -> None:
+    days = (break_glass.KEEP_DAYS, break_glass.REVIEW_DAYS, break_glass.MEMORY_DAYS)
+    assert (*days, break_glass.ANSWER_MS) == (30, 7, 365, DAY_MS)
+    assert (break_glass.OPEN_OF_PERSON_MAX, break_glass.OPEN_OF_ORGANISATION_MAX) == (4, 32)
+    assert (break_glass.UNJUSTIFIED_MAX, break_glass.UNJUSTIFIED_OF_ORGANISATION_MAX) == (2, 4)
+    answered(bench)
+    found = break_glass.require_emergency(bench.state, "night")
+    assert (found.until_ms, found.review_due_ms) == (found.asked_ms + 30 * DAY_MS, found.asked_ms + 7 * DAY_MS)
+
+
 @pytest.mark.parametrize(
     ("by", "changes", "code"),
     [

@@ -24,6 +24,7 @@ from hmchain.ledger.contracts.members.membership import ProposeAction, Remove, V
 from hmchain.ledger.engines.embedded import Behaviour, EmbeddedLedger
 from hmchain.ledger.engines.ledger import RefusedError
 from hmchain.ledger.genesis import Before, Deciders, Genesis, GenesisError
+from hmchain.ledger.protocols import ProtocolError
 from hmchain.ledger.readers import replay
 from hmchain.ledger.refounding import RefoundingError
 from hmchain.ledger.state import SnapshotError, State
@@ -142,6 +143,13 @@ def test_it_goes_on_by_protocol_4_at_least(tmp_path: Path, protocol: int, follow
     assert (upgrades.at(state, 1), upgrades.at(state, again.ledger.height + 1)) == (protocol, follows)
     for each in (network, again):
         each.ledger.close()
+
+
+def test_it_goes_on_by_the_rules_of_the_very_next_block(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those may be of an upgrade that was to begin there; a program that does not know them founds nothing."""
+    monkeypatch.setattr(upgrades, "at", lambda _, height: 9 if height == network.ledger.height + 1 else 4)
+    with pytest.raises(ProtocolError, match="protocol 9"):
+        proposed(network.ledger.state, network.ledger.genesis, LOST, network.send.clock.ms + 1)
 
 
 # -- what is no founding again -----------------------------------------------------------------------------------------
