@@ -40,6 +40,7 @@ class OldViewError(LedgerError):
     code = "old_view"
 
 
+_PROJECT = "transfer:"
 VIEW_MS_MAX = DAY_MS
 """Longer ago the node's last block may not be: an idle network makes one a minute."""
 
@@ -69,15 +70,32 @@ class Bounds:
     received: Received
 
 
+def project_of(transfer: str) -> str:
+    """The project of what came by a transfer, and of what is made of that; none of one's own can be called so."""
+    return f"{_PROJECT}{transfer}"
+
+
 def bounds(records: Records, dataset: str) -> Bounds | None:
-    """The grant that a dataset stands under; None of one's own. What is made of a dataset is bound as that is."""
+    """The grant that a dataset stands under; None of one's own. What is made of a dataset is bound as that is.
+
+    Raises `OthersDataError` where the catalogue has another hospital's records and no more the grant that they came by.
+    """
+    found, entry = _bounds(records, dataset), records.catalogue.dataset(dataset)
+    named = entry.project if entry is not None else ""
+    if named.startswith(_PROJECT) and (found is None or project_of(found.received.transfer) != named):
+        what = f"{dataset} came by {named.removeprefix(_PROJECT)}, and the catalogue does not say any more for what"
+        raise OthersDataError(what, "put the catalogue back from a backup, or ask for the records anew")
+    return found
+
+
+def _bounds(records: Records, dataset: str) -> Bounds | None:
     catalogue, seen = records.catalogue, set[str]()
     while dataset not in seen:
         seen.add(dataset)
         if (found := catalogue.received.get(dataset)) is not None:
             return Bounds(dataset, found)
         made = {made_of(version) for version in catalogue.versions(dataset)} - {None}
-        dataset = next((each for each in sorted(filter(None, made)) if bounds(records, each)), dataset)
+        dataset = next((each for each in sorted(filter(None, made)) if _bounds(records, each)), dataset)
     return None
 
 
@@ -105,10 +123,10 @@ def require_allowed(records: Records, dataset: str, act: Act) -> None:
 
 def is_over(records: Records, dataset: str) -> bool:
     """Whether a dataset came by a grant that is over, or not known to be in force, or was made of such a one."""
-    found = bounds(records, dataset)
     try:
+        found = bounds(records, dataset)
         return found is not None and bool(why_over(records.folder, found.received))
-    except OldViewError:
+    except (OldViewError, OthersDataError):
         return True
 
 
@@ -125,6 +143,8 @@ def why_over(place: HospitalFolder, received: Received) -> str:
         entry = transfers.transfer(found.state, received.transfer)
         if entry is None:
             return "the ledger has no such transfer"
+        if (entry.purpose, entry.is_emergency) != (received.purpose, received.emergency):
+            return "the ledger says that it was given for something else"
         if not transfers.is_usable(found.state, entry, max(standings.time_ms(found.state), now_ms())):
             return "its giver or its permit has ended that"
     if place.node is not None and now_ms() - seen_ms > VIEW_MS_MAX:  # a run has no node that could fall behind

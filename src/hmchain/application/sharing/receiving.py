@@ -18,6 +18,7 @@ import msgspec
 from hmchain import decoding, merkle
 from hmchain.application.data import provenance
 from hmchain.application.data.extraction import require_name
+from hmchain.application.data.received import project_of
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing import copying
 from hmchain.application.sharing.manifest import (
@@ -182,7 +183,7 @@ class _Taking:
         self._records, self._steward, self._opened = records, steward, opened
         self._entry, self._dataset, self._progress = entry, dataset, progress
         self._terms: Terms = opened.terms
-        self._project = f"transfer:{entry.name}"  # which no project of one's own can be called
+        self._project = project_of(entry.name)
         self._done = self.fetched = 0
 
     def run(self) -> Version:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,10 @@ def take_out(records: Records, place: Path) -> None:
 def take_out_what_was_made(records: Records, place: Path) -> None:
     prepared(records)
     export.export(records, records.catalogue.version(MADE), place / "out")
+
+
+def look_at(records: Records, place: Path) -> None:
+    look(records)
 
 
 @pytest.mark.parametrize("attack", [register, register_what_was_made, fill, take_out, take_out_what_was_made])
@@ -129,6 +135,24 @@ def test_what_was_made_of_it_is_erased_with_it(taken: SharingBed) -> None:
     assert erased.datasets == (TAKEN, MADE)
     assert taken.contents(GRANTEE, MADE) == {} == taken.contents(GRANTEE, TAKEN)
     assert taken.transfer("relapse-east").status is Status.ERASED
+
+
+@pytest.mark.parametrize("attack", [register, register_what_was_made, take_out, look_at])
+@pytest.mark.parametrize("edit", [
+    "DELETE FROM received",
+    "UPDATE received SET body = json_set(body, '$.purpose', 'DUO:0000043', '$.transfer', 'other')",
+    "UPDATE received SET body = json_set(body, '$.purpose', 'DUO:0000043')",
+    "UPDATE received SET body = json_set(body, '$.emergency', json('true'))",
+])  # fmt: skip
+def test_who_rewrites_what_the_catalogue_says_of_a_grant_gains_nothing(
+    taken: SharingBed, edit: str, attack: Callable[[Records, Path], None]
+) -> None:
+    """The project says that it came, and by what; the ledger says for what."""
+    with closing(sqlite3.connect(taken.folder(GRANTEE).catalogue)) as database, database:
+        assert database.execute(edit).rowcount == 1
+    with open_records(taken.folder(GRANTEE)) as records, pytest.raises((OthersDataError, GrantOverError)):
+        attack(records, taken.asking.place)
+    assert not (taken.asking.place / "out").exists()
 
 
 def put_back(sharing: SharingBed, former: Path) -> None:
