@@ -118,8 +118,12 @@ class Genesis(Record, frozen=True):
     @property
     def digest(self) -> bytes:
         """32 bytes: printed when the network is made, and given to `audit verify --genesis`."""
-        unsigned = self if self.before is None else replace(self, origin=replace(self.before, signatures=()))
-        return digest("hmchain genesis", encode(unsigned))
+        return digest("hmchain genesis", encode(self.without_signatures))
+
+    @property
+    def without_signatures(self) -> Genesis:
+        """What its digest is of: all but who agreed to it."""
+        return self if self.before is None else replace(self, origin=replace(self.before, signatures=()))
 
     @property
     def chain_id(self) -> str:

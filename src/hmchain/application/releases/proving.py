@@ -54,14 +54,16 @@ def require_released(found: ReleaseView) -> None:
 def prove(directory: Path, ledger: LedgerReader, found: ReleaseView) -> ProofFile:
     """The proof of a release on the ledger in a directory, or on that of a chain before which lies beside it.
 
+    It has what it is checked by, and nothing else.
+
     Raises `NotReleasedError`, `PartialLogError`, and as `reading.prove`.
     """
     require_released(found)
     place = succession.ledger_of(directory, ledger.genesis, found.height)
     if place == directory:
-        return _prove(directory, ledger, found)
+        return proof_files.lean(_prove(directory, ledger, found))
     with open_ledger(place) as before:
-        return _prove(place, before, found)
+        return proof_files.lean(_prove(place, before, found))
 
 
 def _prove(directory: Path, ledger: LedgerReader, found: ReleaseView) -> ProofFile:

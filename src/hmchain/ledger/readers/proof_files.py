@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,15 +97,25 @@ def check(path: Path, genesis: bytes | None, header: bytes | None) -> ProofFile:
 
 def verify(file: ProofFile, named: str, genesis: bytes | None, header: bytes | None) -> None:
     """The same of one that was read; `named` is what carries it. Raises `ProofError`."""
-    if genesis is not None:
-        if file.genesis.digest != genesis:
-            raise ProofError(
-                f"{named} is a proof on the network with genesis {file.genesis.digest.hex()}",
-                f"that is not {genesis.hex()}: it proves nothing there",
-            )
-        _verify(file, file.genesis)
-    if header is not None:
-        _verify(file, header)
+    with _well_formed():
+        if genesis is not None:
+            if file.genesis.digest != genesis:
+                raise ProofError(
+                    f"{named} is a proof on the network with genesis {file.genesis.digest.hex()}",
+                    f"that is not {genesis.hex()}: it proves nothing there",
+                )
+            _verify(file, file.genesis)
+        if header is not None:
+            _verify(file, header)
+
+
+@contextmanager
+def _well_formed() -> Iterator[None]:
+    """Say of numbers that no ledger has that the proof is malformed."""
+    try:
+        yield
+    except (ValueError, OverflowError) as error:
+        raise ProofError("the proof does not hold: it is malformed", "get it from another member") from error
 
 
 def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:
@@ -111,6 +123,24 @@ def _verify(file: ProofFile, anchor: Genesis | bytes) -> None:
         light.verify_outcome(file.proof, anchor)
     else:
         proofs.verify_inclusion(file.proof, anchor)
+
+
+def own_anchor(file: ProofFile) -> bytes:
+    """The digest of a proof's own genesis: what it says itself of its network. Raises `ProofError`."""
+    with _well_formed():
+        return file.genesis.digest
+
+
+def lean(file: ProofFile) -> ProofFile:
+    """A proof with nothing in it that it is not checked by: nothing rides along. It holds as before.
+
+    Raises `ProofError` for one that is malformed.
+    """
+    with _well_formed():
+        genesis = file.genesis.without_signatures
+        if isinstance(file, OutcomeFile):
+            return OutcomeFile(genesis, light.lean(file.proof, genesis))
+        return InclusionFile(genesis, proofs.lean(file.proof, genesis))
 
 
 def proven(file: ProofFile) -> ProvenTransaction:

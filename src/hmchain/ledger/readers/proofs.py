@@ -7,12 +7,13 @@ receipt. The verifier brings the genesis, or the hash of a header it trusts.
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from hmchain import decoding, merkle
 from hmchain.canonical import NotCanonicalError, Record, decode, encode
 from hmchain.errors import AuditError
 from hmchain.keys import ED25519, PublicKey
-from hmchain.ledger.blocks import COMMIT, Commit, Header, Receipt, vote_bytes
+from hmchain.ledger.blocks import COMMIT, Commit, Header, Receipt, Vote, vote_bytes
 from hmchain.ledger.engines.block_store import BlockStore
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.transactions import SignedTransaction, transaction_digest
@@ -83,6 +84,17 @@ def verify_inclusion(proof: InclusionProof, anchor: Genesis | bytes) -> None:
     _check_signature(proof)
 
 
+def lean(proof: InclusionProof, genesis: Genesis) -> InclusionProof:
+    """A proof with the founders' signatures alone: what else stands in a commit is nobody's word, and can say anything.
+
+    It holds as before, against the genesis or a header.
+    """
+    header, signed = proof.header, _founders(proof, genesis)
+    votes = tuple(Vote(name, COMMIT) for name in sorted(signed))
+    signatures = tuple(signed[vote.validator] for vote in votes)
+    return replace(proof, commit=Commit(header.height, header.round, header.hash, votes, signatures))
+
+
 def to_json(proof: InclusionProof) -> bytes:
     """A proof as JSON, to hand on."""
     return msgspec.json.encode(proof)
@@ -101,14 +113,20 @@ def _check_founders(proof: InclusionProof, genesis: Genesis) -> None:
     _require(header.chain_id == genesis.chain_id, f"the header belongs to chain {header.chain_id}")
     _require(commit.block_hash == header.hash, "the commit is for another block")
     _require(len(commit.votes) == len(commit.signatures), "the commit lacks signatures")
+    signed, founders = _founders(proof, genesis), len(genesis.members)
+    _require(3 * len(signed) > 2 * founders, f"only {len(signed)} of {founders} founders signed the block")
+
+
+def _founders(proof: InclusionProof, genesis: Genesis) -> dict[str, bytes]:
+    """The founding members' genuine signatures under a block, by name."""
+    header, commit = proof.header, proof.commit
     founders = {member.organisation: PublicKey(ED25519, member.validator) for member in genesis.members}
     message = vote_bytes(header.chain_id, header.height, header.round, header.hash)
-    signed = {
-        vote.validator
-        for vote, signature in zip(commit.votes, commit.signatures, strict=True)
+    return {
+        vote.validator: signature
+        for vote, signature in zip(commit.votes, commit.signatures, strict=False)
         if vote.flag == COMMIT and vote.validator in founders and founders[vote.validator].verify(signature, message)
     }
-    _require(3 * len(signed) > 2 * len(founders), f"only {len(signed)} of {len(founders)} founders signed the block")
 
 
 def _check_signature(proof: InclusionProof) -> None:

@@ -164,6 +164,7 @@ def test_the_proof_of_something_else_is_no_release(run: Path, released: Path, tm
                 file.check(carrying(released, proof, tmp_path))
 
 
+PARTS = ("header", "commit", "wire", "position", "count", "path", "receipt", "receipt_path")
 TOUCHED: dict[str, Callable[[Any], Any]] = {
     "height": lambda proof: proof["header"].__setitem__(1, proof["header"][1] + 1),
     "audience": lambda proof: proof["receipt"][2][-1][1].__setitem__(3, "public"),
@@ -176,11 +177,43 @@ TOUCHED: dict[str, Callable[[Any], Any]] = {
 def test_a_proof_that_was_touched_does_not_hold(released: Path, tmp_path: Path, part: str) -> None:
     carried = model_file.release_in(released)
     assert carried is not None
-    names = ("header", "commit", "wire", "position", "count", "path", "receipt", "receipt_path")
-    proof = dict(zip(names, carried["proof"], strict=True))
+    proof = dict(zip(PARTS, carried["proof"], strict=True))
     TOUCHED[part](proof)
     with pytest.raises(ProofError):
         file.check(carrying(released, carried | {"proof": list(proof.values())}, tmp_path))
+
+
+SMUGGLED: dict[str, Callable[[list[Any]], Any]] = {  # height, round, hash, votes, signatures of a commit
+    "a stranger's vote": lambda commit: (commit[3].append(["Jane Roe", 2]), commit[4].append("AAAA")),
+    "text for a signature": lambda commit: commit[4].__setitem__(-1, "SmFuZSBSb2U="),
+    "a vote twice": lambda commit: (commit[3].append(commit[3][0]), commit[4].append(commit[4][0])),
+    "another order": lambda commit: (commit[3].reverse(), commit[4].reverse()),
+    "height": lambda commit: commit.__setitem__(0, 19700101),
+    "round": lambda commit: commit.__setitem__(1, 19700101),
+}
+
+
+@pytest.mark.parametrize("part", SMUGGLED)
+def test_nothing_rides_along_in_a_proof(released: Path, tmp_path: Path, part: str) -> None:
+    """Whoever hands on a released file could have put a name where a vote stands that nobody checks."""
+    carried = model_file.release_in(released)
+    assert carried is not None
+    SMUGGLED[part](carried["proof"][1])
+    with pytest.raises(AuditError):
+        file.check(carrying(released, carried, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"origin.round": -1}, {"origin.round": 1 << 80}, {"origin.model_root": ""}, {"release.genesis": 1 << 80}],
+)
+def test_numbers_that_no_ledger_has_are_no_release(released: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    if "release.genesis" in changes:
+        carried = model_file.release_in(released)
+        assert carried is not None
+        changes = {"release.genesis": [*carried["genesis"][:6], 1 << 80]}
+    with pytest.raises(AuditError):
+        file.check(altered(released, tmp_path / "model.safetensors", header=changes))
 
 
 def test_a_release_on_another_network_is_none_here(released: Path) -> None:

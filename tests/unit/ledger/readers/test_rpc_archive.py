@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -277,11 +277,49 @@ def test_whatever_stands_in_a_proof_nothing_but_an_audit_s_error_comes_of_it(kep
             for anchor in (kept.chain.founding, trusted):
                 with suppress(LightProofError):
                     light.verify_outcome(changed, anchor)
+                    light.lean(changed, kept.chain.founding)
         container[key] = was
     assert seen > 100
     proof["decided"]["signed_header"]["header"]["time"] = "x023-01-01T00:00:00Z"
     with pytest.raises(LightProofError, match="malformed"):
         light.verify_outcome(msgspec.convert(proof, OutcomeProof), trusted)
+
+
+SPELT: dict[str, Callable[[Any], Any]] = {
+    "case": lambda proof: _put(proof["following"]["header"], "app_hash", str.lower),
+    "spaces": lambda proof: _put(proof["following"]["header"], "data_hash", lambda text: f"{text[:2]} {text[2:]}"),
+    "time": lambda proof: _put(proof["decided"]["signed_header"]["header"], "time", _in_other_digits),
+    "address": lambda proof: _put(proof["following"]["commit"]["signatures"][0], "validator_address", str.lower),
+    "votes of the block": lambda proof: _put(proof["decided"]["signed_header"]["commit"], "round", lambda _: 19700101),
+    "a stranger's vote": lambda proof: proof["following"]["commit"]["signatures"].append(
+        {"block_id_flag": 2, "validator_address": "Jane Roe", "timestamp": "", "signature": None}
+    ),
+}
+
+
+def _in_other_digits(time: str) -> str:
+    """The same time: a digit of any script is one."""
+    return f"{time[:-2]}{chr(0x660 + int(time[-2]))}Z"
+
+
+def _put(where: Any, key: str, change: Callable[[Any], Any]) -> None:
+    where[key] = change(where[key])
+
+
+@pytest.mark.parametrize("part", SPELT)
+def test_a_lean_proof_holds_and_nothing_rides_along_in_it(kept: Kept, part: str) -> None:
+    """One who hands a proof on could have written a message among what nobody checks."""
+    founding = kept.chain.founding
+    proof = light.lean(proof_of(kept), founding)
+    assert light.lean(proof, founding) == proof and len(proof.following.commit.signatures) == 4
+    light.verify_outcome(proof, founding)
+    light.verify_outcome(proof, light.header_hash(kept.headers[3].header))
+    told = msgspec.json.decode(msgspec.json.encode(proof))
+    SPELT[part](told)
+    other = msgspec.convert(told, OutcomeProof)
+    assert other != proof
+    light.verify_outcome(other, founding)
+    assert light.lean(other, founding) == proof
 
 
 def test_what_is_in_no_block_is_not_proven(kept: Kept) -> None:

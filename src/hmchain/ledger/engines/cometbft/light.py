@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from hashlib import sha256
 
 import msgspec
+from msgspec.structs import replace
 
 from hmchain import merkle
 from hmchain.canonical import encode
@@ -29,6 +30,11 @@ from hmchain.ledger.transactions import transaction_digest
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z")
 _PRECOMMIT = 2
+_DIGESTS = (
+    "last_commit_hash", "data_hash", "validators_hash", "next_validators_hash", "consensus_hash", "app_hash",
+    "last_results_hash", "evidence_hash", "proposer_address",
+)  # fmt: skip
+"""Fields of a header in hexadecimal, in the order in which its hash has them."""
 
 
 class LightProofError(AuditError):
@@ -159,6 +165,61 @@ def _verify_outcome(proof: OutcomeProof, anchor: Genesis | bytes) -> None:
     _require(proof.receipt.transaction == transaction_digest(proof.decided.tx), "the receipt is another transaction's")
 
 
+def lean(proof: OutcomeProof, genesis: Genesis) -> OutcomeProof:
+    """A proof with nothing in it that it is not checked by, in one spelling; it holds as before.
+
+    Of the votes the founders' genuine ones are left, under the header that vouches for all; what else stands among
+    votes is nobody's word, and can say anything. Raises `LightProofError` for one that is malformed.
+    """
+    with _well_formed():
+        decided = _in_one_spelling(proof.decided.signed_header.header)
+        following = _in_one_spelling(proof.following.header)
+        votes = _founders_votes(proof.following.commit, genesis)
+        return replace(
+            proof,
+            decided=replace(proof.decided, signed_header=_voted(decided, ())),
+            following=_voted(following, votes, proof.following.commit),
+        )
+
+
+def _voted(header: Header, votes: Sequence[Signature], commit: Commit | None = None) -> SignedHeader:
+    """A header with these votes of a commit; where there are none, a commit that names it and says nothing else."""
+    number, parts = 0, Parts(0, "")
+    if votes and commit is not None:
+        number, parts = commit.round, Parts(commit.block_id.parts.total, _upper(commit.block_id.parts.hash))
+    return SignedHeader(
+        header, Commit(header.height, number, BlockId(_upper(header_hash(header).hex()), parts), tuple(votes))
+    )
+
+
+def _founders_votes(commit: Commit, genesis: Genesis) -> list[Signature]:
+    """The founders' genuine votes, one each, in order of address."""
+    founders = {member.organisation: member.validator for member in genesis.members}
+    found = {
+        name: replace(vote, validator_address=_upper(vote.validator_address), timestamp=_written(vote.timestamp))
+        for name, vote in _genuine(commit, genesis.chain_id, founders)
+    }
+    return sorted(found.values(), key=lambda vote: vote.validator_address)
+
+
+def _in_one_spelling(header: Header) -> Header:
+    """A header whose digests and time are spelt as CometBFT does: others give the same hash."""
+    digests = {name: _upper(getattr(header, name)) for name in _DIGESTS}
+    last = header.last_block_id
+    block_id = BlockId(_upper(last.hash), Parts(last.parts.total, _upper(last.parts.hash)))
+    return replace(header, time=_written(header.time), last_block_id=block_id, **digests)
+
+
+def _upper(digest: str) -> str:
+    return bytes.fromhex(digest).hex().upper()
+
+
+def _written(text: str) -> str:
+    seconds, nanos = _parsed(text)
+    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"
+
+
 def result_leaf(receipt: Receipt) -> bytes:
     """A leaf under `last_results_hash`: the deterministic fields of a transaction's result, which is a receipt."""
     return wire.number(1, int(receipt.code != OK)) + wire.octets(2, encode(receipt))
@@ -198,7 +259,7 @@ def signers(signed: SignedHeader, chain_id: str, validators: Mapping[str, bytes]
         _require(header_hash(header) == bytes.fromhex(commit.block_id.hash), "the votes are for another block")
         _require(header.height == commit.height, "the votes are of another height")
         _require(header.chain_id == chain_id, f"the header belongs to chain {header.chain_id}")
-        return set(_signers(commit, chain_id, validators))
+        return {name for name, _ in _genuine(commit, chain_id, validators)}
 
 
 @contextmanager
@@ -226,17 +287,6 @@ def double_signers(
 
 def header_hash(header: Header) -> bytes:
     """The block's name: RFC 6962 root over the encoded fields (32 bytes)."""
-    hashes = (
-        header.last_commit_hash,
-        header.data_hash,
-        header.validators_hash,
-        header.next_validators_hash,
-        header.consensus_hash,
-        header.app_hash,
-        header.last_results_hash,
-        header.evidence_hash,
-        header.proposer_address,
-    )
     return merkle.root(
         [
             wire.number(1, header.version.block) + wire.number(2, header.version.app),
@@ -244,7 +294,7 @@ def header_hash(header: Header) -> bytes:
             wire.number(1, header.height),
             _timestamp(header.time),
             _block_id(header.last_block_id),
-            *(wire.octets(1, bytes.fromhex(value)) for value in hashes),
+            *(wire.octets(1, bytes.fromhex(getattr(header, name))) for name in _DIGESTS),
         ]
     )
 
@@ -276,14 +326,14 @@ def vote_bytes(chain_id: str, commit: Commit, vote: Signature) -> bytes:
     return wire.varint(len(body)) + body
 
 
-def _signers(commit: Commit, chain_id: str, validators: Mapping[str, bytes]) -> Iterator[str]:
+def _genuine(commit: Commit, chain_id: str, validators: Mapping[str, bytes]) -> Iterator[tuple[str, Signature]]:
     by_address = {proposer.address(key).hex().upper(): (name, key) for name, key in validators.items()}
     for vote in commit.signatures:
         name, key = by_address.get(vote.validator_address.upper(), ("", b""))
         if vote.block_id_flag == COMMIT and key:
             message = vote_bytes(chain_id, commit, vote)
             if PublicKey(ED25519, key).verify(vote.signature or b"", message):
-                yield name
+                yield name, vote
 
 
 def _block_id(block: BlockId) -> bytes:
