@@ -229,6 +229,20 @@ def test_the_bounds_are_those_that_members_were_told() -> None:
     assert bounds == (8, 64, 32, 366 * DAY_MS, 30 * DAY_MS)
 
 
+def test_a_thief_s_own_incidents_and_notes_leave_room_for_those_whose_key_it_was(bed: OneMachine) -> None:
+    """A thief filled the hospital's share, and it could not tell members of the theft until others contained them."""
+    opened(bed, "b")
+    note = NoteIncident(NAME, ("other",), (), (), b"")
+    for number in range(OPEN_MAX):
+        flood = report(bed, incident=f"i{number}", affected=("b", "c", "d"), keys=())
+        assert bed.person("a", "s1", flood) == "ok"
+    assert [bed.person("a", "s1", note) for _ in range(NOTES_MAX)] == ["ok"] * NOTES_MAX
+    theft = report(bed, incident="theft")
+    assert (bed.office("a", theft), bed.office("a", note)) == ("too_many_incidents", "too_many_notes")
+    cut_off(bed)
+    assert (bed.office("a", theft), bed.office("a", note)) == ("ok", "ok")
+
+
 def test_what_is_kept_is_bounded(bed: OneMachine) -> None:
     for number in range(OPEN_MAX):
         assert bed.office("a", report(bed, incident=f"i{number}")) == "ok"

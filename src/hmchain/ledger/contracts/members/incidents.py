@@ -36,7 +36,7 @@ ANSWERING = (STEWARD, OFFICER, OPERATOR, PROTECTION)
 NOTICING = (*ANSWERING, AUDITOR)
 """The roles in which people may open one, and say more of it."""
 OPEN_MAX = 8
-"""Incidents of one organisation that are open at a time."""
+"""Incidents of one organisation that are open at a time; what a key opened before it was cut off takes no room."""
 NOTES_MAX = 64
 """Of one organisation about one incident."""
 KEYS_MAX = 32
@@ -275,7 +275,9 @@ def _open(context: Context, body: OpenIncident) -> None:
     require(incident(state, body.incident) is None, "name_taken")
     require(body.kind in list(Kind) and body.severity in list(Severity) and bool(body.affected), "bad_incident")
     require(now_ms - DETECTED_MS_MAX <= body.detected_ms, "bad_incident")
-    require(len(open_incidents(state, opener.organisation)) < OPEN_MAX, "too_many_incidents")
+    own = open_incidents(state, opener.organisation)
+    of_its_own = [each for each in own if people.stands(state, each.opener, each.opened_ms)]
+    require(len(of_its_own) < OPEN_MAX, "too_many_incidents")
     _require_known(state, body.affected, body.keys, body.affected)
     severity = Severity(body.severity)
     made = Incident(
@@ -300,8 +302,8 @@ def _note(context: Context, body: NoteIncident) -> None:
     context.require_role(*NOTICING)
     state, organisation = context.state, context.sender.organisation
     entry, measures = _require_open(context, body.incident), _measures(body.measures)
-    notes = sum(word.by.organisation == organisation and word.deed is Deed.NOTE for word in words(state, body.incident))
-    require(notes < NOTES_MAX, "too_many_notes")
+    notes = [word for word in _standing(state, entry, Deed.NOTE) if word.by.organisation == organisation]
+    require(len(notes) < NOTES_MAX, "too_many_notes")
     affected = tuple(sorted({*entry.affected, *body.affected}))
     keys = tuple(sorted({*entry.keys, *body.keys}))
     require(bool(body.evidence or measures) or (affected, keys) != (entry.affected, entry.keys), "bad_incident")
