@@ -9,20 +9,24 @@ brings nothing new, as for somebody who is known, and what lies there already of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, repeat
 
 from hmchain.application.sharing import copying
 from hmchain.application.sharing.giving_book import GivingBook
+from hmchain.application.sharing.manifest import OpenManifest, PageRef
 from hmchain.application.site.hospital import Records
 from hmchain.canonical import digest
 from hmchain.keys import SecretKey
 from hmchain.records.catalogue import Version
 from hmchain.records.envelope import CHUNK_BYTES, opened_size, seal_stream
-from hmchain.records.objects import ObjectStore, address_of_pieces
+from hmchain.records.objects import MissingObjectError, ObjectStore, address_of_pieces
+
+Refs = tuple[PageRef, ...]
 
 
-def send(records: Records, version: Version, objects: ObjectStore, book: GivingBook, name: str, sought: bytes) -> int:
-    """Put the decoys of an emergency into the store, each written down before; returns their bytes.
+def send(records: Records, version: Version, objects: ObjectStore, book: GivingBook, name: str, sought: bytes) -> Refs:
+    """Put the decoys of an emergency into the store, each written down before; returns where they are.
 
     `sought` tells one who is sought from another. Raises an error of a store or the vault.
     """
@@ -30,11 +34,21 @@ def send(records: Records, version: Version, objects: ObjectStore, book: GivingB
     like = _patient(records, version, seed)
     addresses = records.vault.handing.addresses(version.dataset, version.number, like) if like else []
     lacking = copying.lacking(objects, {address: store.size(address) for address in addresses})
+    found = []
     for address, size in lacking.items():
         decoy = address_of_pieces(_envelope(seed, address, size))
         book.send(name, [decoy], [decoy])
         objects.put_stream(_envelope(seed, address, size))
-    return sum(lacking.values())
+        found.append(PageRef(decoy, size))
+    return tuple(found)
+
+
+def read(opened: OpenManifest) -> None:
+    """Fetch what a manifest names as decoys, and keep nothing: whoever keeps the store sees what is fetched."""
+    for each in opened.head.decoys:
+        with suppress(MissingObjectError):
+            for _ in opened.store.get_stream(each.address, verify=False):
+                pass
 
 
 def _patient(records: Records, version: Version, seed: SecretKey) -> str:

@@ -81,7 +81,7 @@ class Page(Redacted, Record, frozen=True, tag="manifest page"):
 
 
 class PageRef(Record, frozen=True):
-    """A page in the store."""
+    """A page in the store, or a decoy."""
 
     address: bytes
     size: int
@@ -111,6 +111,8 @@ class Head(Redacted, Record, frozen=True, tag="manifest head"):
     ciphertext: int
     """Bytes of it, a record's each time."""
     pages: tuple[PageRef, ...]
+    decoys: tuple[PageRef, ...]
+    """What lies in the store where an emergency gives nothing, for the grantee to fetch as if it were something."""
     padding: bytes = b""
 
 

@@ -20,7 +20,7 @@ from hmchain.application.data import provenance
 from hmchain.application.data.extraction import require_name
 from hmchain.application.data.received import project_of
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.sharing import copying
+from hmchain.application.sharing import copying, decoys
 from hmchain.application.sharing.manifest import (
     Given,
     ManifestError,
@@ -116,6 +116,7 @@ def receive(
     terms = terms_of(steward.ledger.genesis.first_chain, entry)
     opened = open_manifest(objects, terms, entry, OpeningKeys(place.keys, lambda: passphrase))
     withheld = check_root(opened, steward.state, entry)
+    decoys.read(opened)
     deed = Deed(What.RECEIVE, role=STEWARD, dataset=dataset, version=NUMBER)
     with open_records(place, passphrase) as records, recorded(place.activity, deed) as recording:
         taking = _Taking(records, steward, opened, entry, dataset, progress)

@@ -274,19 +274,22 @@ class _Sending:
             hint = "see which kinds of records are asked for, and who consents"
             raise NothingToGiveError(what, hint)
         root = self._records.vault.handing.root_key(warrant.dataset, warrant.version)
+        self._require_permit()
+        likened = self._send_decoys() if not given else ()
         head = Head(
             self._terms.digest, self._origin(), root, given, sum(page.bytes for page in pages),
-            tuple(page.ref for page in pages),
+            tuple(page.ref for page in pages), likened,
         )  # fmt: skip
-        self._require_permit()
-        if not given:
-            decoys.send(self._records, self._version, self._objects, self._book, self._terms.name, warrant.sought)
         sealed = seal_head(head, self._terms, key, self._unit)
         self._put(sealed)
         if self._entry.manifest == sealed.address and self._is_for_the_grantee_s_key():
             return  # its envelope may be on its way to a block
         envelope = wrap(sealed, self._terms, key, self._grantee_s_key())
         self._book.keep_envelope(self._terms.name, sealed, envelope)
+
+    def _send_decoys(self) -> decoys.Refs:
+        sought = self._warrant.sought
+        return decoys.send(self._records, self._version, self._objects, self._book, self._terms.name, sought)
 
     def _grantee_s_key(self) -> WrappingPublicKey:
         grantee = membership.membership(self._sender.state, self._terms.grantee)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import BreakGlass, Status
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from hmchain.ledger.engines.ledger import RefusedTransactionError
+from hmchain.records.objects import Buffer
+from hmchain.records.objects.folder import Folder
 from support.consent_bed import give_of
 from support.pcf_consents import consent, rule
 from support.policy_bed import ANYTHING, compiled
@@ -92,6 +95,30 @@ def test_in_the_store_it_looks_the_same_where_nobody_is_known(ward: Ward) -> Non
     emergencies.review(ward.folder(GIVER), ward.steward(GIVER), "unknown", "justified")
     assert brought(ward, "MRN-1", "known-again") == frame
     assert brought(ward, "MRN-2", "opted-out") in [*likely, frame], "the patient that it is like may be there already"
+
+
+def test_what_is_fetched_looks_the_same_where_nobody_is_known(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever keeps the store may log that, too."""
+    opened: set[Path] = set()
+    read, stream = Folder.read, Folder.stream
+
+    def one(self: Folder, name: str, limit: int | None = None) -> bytes:
+        opened.add(self.path / name)
+        return read(self, name, limit)
+
+    def pieces(self: Folder, name: str) -> Iterator[Buffer]:
+        opened.add(self.path / name)
+        return stream(self, name)
+
+    monkeypatch.setattr(Folder, "read", one)
+    monkeypatch.setattr(Folder, "stream", pieces)
+    counts = []
+    for name, number in (("unknown", "MRN-77"), ("known", "MRN-1")):
+        ward.answer(ward.need(Sought(number, ""), name))
+        opened.clear()
+        ward.taken(name)
+        counts.append(len([path for path in opened if path.is_relative_to(ward.bed.directory / "objects")]))
+    assert counts[0] == counts[1] >= 5
 
 
 def test_it_looks_the_same_where_all_records_were_given_before(ward: Ward) -> None:
