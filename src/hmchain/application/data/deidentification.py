@@ -64,8 +64,9 @@ def deidentify(
     """Write clean files into a folder, with a report and a Provenance; goes on in a folder where it stopped.
 
     Of a record that comes twice the latest edition is written. Raises as `trial.project_dataset`,
-    `clean_files.filled`, `Extraction.run` and the source.
+    `require_apart`, `clean_files.filled`, `Extraction.run` and the source.
     """
+    records.folder.require_apart(folder)
     dataset = trial.project_dataset(project, profile, schema)
     used = dataset.profile
     items = get_acquainted(records, source, used)

@@ -50,10 +50,12 @@ def export(
     """Write the records of a version into a folder, decrypted, with a list of what they are.
 
     The same call goes on where one was cut short. Raises `FolderInUseError` unless the folder is empty or new,
-    `ExportFormError` if records have another form, `DiskFullError`, `ChangedDatasetError` if it is not what it was
-    registered as, `ConsentsChangedError` if fewer may be exported when it is done, or an error of the vault.
+    `SharedPlaceError` in the members' store, `ExportFormError` if records have another form, `DiskFullError`,
+    `ChangedDatasetError` if it is not what it was registered as, `ConsentsChangedError` if fewer may be exported when
+    it is done, or an error of the vault.
     """
     require_allowed(records, version.dataset, Act.EXPORT)
+    records.folder.require_apart(folder)
     require_as_registered(records, version)
     what = f"export of {records.folder.organisation}/{version.dataset} version {version.number}"
     what += "" if form == "files" else f" as {form}"

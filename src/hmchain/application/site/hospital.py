@@ -48,7 +48,7 @@ class AgentRunningError(InputError):
 
 
 class SharedPlaceError(InputError):
-    """A hospital's ciphertext is to lie where members exchange objects."""
+    """Records of a hospital, or their ciphertext, are to lie where members exchange objects."""
 
     code = "records_in_members_store"
 
@@ -292,15 +292,26 @@ class HospitalFolder:
 
         One object would be several hospitals' there, and whoever erases a record deletes it.
         """
-        members: ObjectStore | None = None
-        with suppress(InputError, StorageError, KeyMaterialError):  # one that does not open here is another
-            if self.node is not None:
-                members = exchanged_objects(self.node)
-            elif self.run is not None:
-                members = ObjectStore.directory(self.run.objects)
+        members = self._members_store()
         if members is not None and store.is_place_of(members):
             what = f"the members' store is no place for records or a replica of {self.organisation}"
             raise SharedPlaceError(what, "copy its objects to a place of the hospital's own, and name that instead")
+
+    def require_apart(self, folder: Path) -> None:
+        """Raise `SharedPlaceError` if a folder that records are written into, in clear, lies in the members' store."""
+        members, place = self._members_store(), folder.resolve()
+        if members is not None and Path(members.backend.place) in (place, *place.parents):
+            what = f"{folder} lies in the members' store, where every member could read these records"
+            raise SharedPlaceError(what, "write them into a folder of the hospital's own")
+
+    def _members_store(self) -> ObjectStore | None:
+        """Where members exchange objects; None without a network, and of a store that does not open here."""
+        with suppress(InputError, StorageError, KeyMaterialError):
+            if self.node is not None:
+                return exchanged_objects(self.node)
+            if self.run is not None:
+                return ObjectStore.directory(self.run.objects)
+        return None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fhir.resources.R4B.provenance import Provenance
 
-from hmchain.application.data import upkeep
+from hmchain.application.data import export, upkeep
 from hmchain.application.sharing.receiving import NotOfferedError, OtherDatasetError
 from hmchain.application.sharing.sending import NothingToGiveError, NotPermittedError, TransferNameError
 from hmchain.application.site.activity import What, read_lines
@@ -90,6 +90,20 @@ def test_no_hospital_keeps_its_records_where_members_exchange_objects(sharing: S
     with read_records(sharing.folder(GIVER)) as records, pytest.raises(SharedPlaceError, match="replica"):
         upkeep.mirror(records, str(sharing.bed.directory / "objects"))
     assert sharing.contents(GIVER, "head")
+
+
+def test_nothing_is_written_in_clear_where_members_exchange_objects(sharing: SharingBed) -> None:
+    """All of them read there, and so does whoever keeps the store."""
+    sharing.fill("image")
+    shared, link = sharing.bed.directory / "objects" / "out", sharing.asking.place / "link"
+    link.symlink_to(shared.parent)
+    with read_records(sharing.folder(GIVER)) as records:
+        version = records.catalogue.version("head")
+        for place in (shared, link / "out"):
+            with pytest.raises(SharedPlaceError, match="every member could read"):
+                export.export(records, version, place)
+        assert not shared.exists()
+        assert export.export(records, version, sharing.asking.place / "out").records == 5
 
 
 def test_nothing_is_put_back_for_a_transfer_that_is_over(sharing: SharingBed) -> None:
