@@ -162,6 +162,14 @@ def test_the_chain_that_can_go_on_is_not_founded_again(network: Network) -> None
         proposed(network.ledger.state, network.ledger.genesis, "", network.send.clock.ms + 1)
 
 
+def test_two_thirds_are_not_more_than_two_thirds(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "three", "abc")
+    state, now_ms = network.ledger.state, network.send.clock.ms + 1
+    assert len({entry.power for entry in standings.validators_at(state, 1)}) == 1
+    assert before_of(proposed(state, network.ledger.genesis, "c", now_ms)).left_out == ("c",)
+    network.ledger.close()
+
+
 def test_fewer_than_may_all_be_dishonest_found_nothing(network: Network) -> None:
     with pytest.raises(RefoundingError, match="1 of 4 members are left, and 2 are needed"):
         proposed(network.ledger.state, network.ledger.genesis, "bcd", network.send.clock.ms + 1)
