@@ -11,6 +11,7 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.sending import NotPermittedError, TransferNameError
 from hmchain.clock import DAY_MS
+from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.objects import ObjectStore
 from hmchain.records.vault import Handing
@@ -183,3 +184,32 @@ def test_what_the_store_lost_is_mended(sharing: SharingBed, monkeypatch: pytest.
     assert 0 < again.sent < given.bytes
     received = sharing.receive(given.transfer)
     assert sharing.contents(GRANTEE, received.version.dataset) == sharing.contents(GIVER, "head")
+
+
+@pytest.mark.parametrize(
+    ("by", "owner", "name"),
+    [
+        (GRANTEE, Handing, "erase"),
+        (GRANTEE, LedgerUser, "send"),
+        (GIVER, ObjectStore, "delete_many"),
+    ],
+)
+def test_a_killed_erasure_goes_on(
+    sharing: SharingBed, monkeypatch: pytest.MonkeyPatch, by: str, owner: type, name: str
+) -> None:
+    sharing.fill("image")
+    sharing.ask()
+    before = set(sharing.objects.list())
+    given = sharing.give().transfer
+    sharing.receive(given, into="from-east")
+    sharing.revoke(given)
+    with monkeypatch.context() as cut:
+        kill_after(cut, owner, name, 1)
+        with pytest.raises(Killed):
+            sharing.erase(given, by)
+    sharing.erase(given, by)
+    if by == GIVER:
+        assert set(sharing.objects.list()) == before
+    else:
+        assert not sharing.contents(GRANTEE, "from-east") and not list(sharing.folder(GRANTEE).store().list())
+        assert sharing.transfer(given).statement == KEYS_DESTROYED
