@@ -5,25 +5,29 @@ two models of which one was trained without somebody. Nobody sees that from a si
 see it for this one: each compares the cohorts of its own people, over all that it let leave.
 
 A cohort is refused if, beside one that left before, those whom only one of the two has are some but fewer than the
-threshold; the same of two that left before, added up or taken from each other (`_PAIRS`). The empty cohort counts as
-one that left, so a cohort that is itself too small is refused too. Equal cohorts tell nothing more of anybody. More
-than two that left before are not combined: what that leaves open is in the threat model.
+threshold; the same of several that left before, added up or taken from each other so that all but a few people drop
+out. The empty cohort counts as one that left, so a cohort that is itself too small is refused too. Equal cohorts tell
+nothing more of anybody. So many are taken together as give at most `COMBINATIONS_MAX` ways, and two in any case: all of
+twelve, four of thirty. What that leaves open is in the threat model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
 
-_PAIRS = ((-1, -1), (1, -1), (-1, 1))
-"""How two earlier cohorts may be taken together with a new one, so that what they have in common drops out."""
+COMBINATIONS_MAX = 1_000_000
+_LOOKED_AT_FIRST = 32
 
-Members = npt.NDArray[np.int8]
-"""Of everybody in any cohort, 1 who is in one; (n,)."""
+Patterns = npt.NDArray[np.int8]
+"""In which cohorts people are, the new one first: a row for all who are in the same, 1 who is in one; (rows, n + 1)."""
+Sizes = npt.NDArray[np.int64]
+"""How many people each row is of."""
 
 
 @dataclass(frozen=True)
@@ -52,32 +56,56 @@ def differences(cohort: Cohort, earlier: Sequence[Cohort], least: int) -> tuple[
     """All that tells of fewer than `least` people once a cohort leaves too; nothing is what lets it leave."""
     known = {each.persons: each.release for each in earlier}
     known.pop(frozenset(), None)
-    everybody = sorted(cohort.persons.union(*known))
-    place = {person: at for at, person in enumerate(everybody)}
-    new = _members(cohort.persons, place)
-    others = [(name, _members(persons, place)) for persons, name in known.items()]
-    found = (*_alone(new), *_beside_one(new, others), *_beside_two(new, others))
+    names = list(known.values())
+    patterns, sizes = _patterns([cohort.persons, *known])
+    found = (
+        *_alone(patterns, sizes),
+        *_beside_one(patterns, sizes, names),
+        *_beside_several(patterns, sizes, names, least),
+    )
     return tuple(dict.fromkeys(each for each in found if 0 < each.persons < least))
 
 
-def _alone(new: Members) -> Iterator[Difference]:
-    yield Difference((), int(new.sum()))
+def _alone(patterns: Patterns, sizes: Sizes) -> Iterator[Difference]:
+    yield Difference((), int(sizes[patterns[:, 0] > 0].sum()))
 
 
-def _beside_one(new: Members, others: Sequence[tuple[str, Members]]) -> Iterator[Difference]:
-    for name, other in others:
-        for less in (new - other, other - new):
-            yield Difference((name,), int((less > 0).sum()))
+def _beside_one(patterns: Patterns, sizes: Sizes, names: Sequence[str]) -> Iterator[Difference]:
+    new = patterns[:, 0]
+    for at, name in enumerate(names, 1):
+        for less in (new - patterns[:, at], patterns[:, at] - new):
+            yield Difference((name,), int(sizes[less > 0].sum()))
 
 
-def _beside_two(new: Members, others: Sequence[tuple[str, Members]]) -> Iterator[Difference]:
-    for (first, one), (second, two) in combinations(others, 2):
-        for sign_one, sign_two in _PAIRS:
-            left = new + sign_one * one + sign_two * two
-            yield Difference((first, second), int(np.count_nonzero(left)))
+def _beside_several(patterns: Patterns, sizes: Sizes, names: Sequence[str], least: int) -> Iterator[Difference]:
+    """What is left of a cohort when earlier ones are added to it or taken from it, each once."""
+    first = np.argsort(sizes)[::-1][:_LOOKED_AT_FIRST]  # mostly enough people of these alone are left
+    largest, many = patterns[first], sizes[first]
+    for together in range(2, _together(len(names)) + 1):
+        signs = np.array(list(product((-1, 1), repeat=together)), np.int8)[:-1]  # added all together they hide nobody
+        for chosen in combinations(range(1, len(names) + 1), together):
+            at = list(chosen)
+            left = largest[:, :1] + largest[:, at] @ signs.T
+            for way in np.flatnonzero(many @ (left != 0) < least):
+                rest = patterns[:, 0] + patterns[:, at] @ signs[way]
+                yield Difference(tuple(names[each - 1] for each in at), int(sizes[rest != 0].sum()))
 
 
-def _members(persons: frozenset[bytes], place: dict[bytes, int]) -> Members:
-    found = np.zeros(len(place), np.int8)
-    found[[place[person] for person in persons]] = 1
-    return found
+def _together(earlier: int) -> int:
+    """How many earlier cohorts are taken together."""
+    ways, most = 0, 0
+    for most in range(1, earlier + 1):
+        ways += comb(earlier, most) << most
+        if ways > COMBINATIONS_MAX and most > 2:
+            return most - 1
+    return most
+
+
+def _patterns(cohorts: Sequence[frozenset[bytes]]) -> tuple[Patterns, Sizes]:
+    everybody = sorted(frozenset[bytes]().union(*cohorts))
+    place = {person: at for at, person in enumerate(everybody)}
+    members = np.zeros((len(everybody), len(cohorts)), np.int8)
+    for at, persons in enumerate(cohorts):
+        members[[place[person] for person in persons], at] = 1
+    rows, sizes = np.unique(np.packbits(members, axis=1), axis=0, return_counts=True)
+    return np.unpackbits(rows, axis=1, count=len(cohorts)).astype(np.int8), sizes

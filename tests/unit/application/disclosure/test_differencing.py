@@ -1,9 +1,9 @@
-"""The guard against differences: what two or three releases together tell of a few people is found, in any order."""
+"""The guard against differences: what several releases together tell of a few people is found, in any order."""
 
 from __future__ import annotations
 
 import random
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 
@@ -56,6 +56,35 @@ def test_what_two_have_in_common_is_found_where_their_union_left() -> None:
     assert not found(two, one)
 
 
+@pytest.mark.parametrize("parts", [3, 5, 8])
+def test_many_parts_that_add_up_but_for_one_are_refused(parts: int) -> None:
+    whole = cohort("whole", (0, parts * 50 + 1))
+    each = [cohort(f"part{number}", (number * 50, number * 50 + 50)) for number in range(parts)]
+    assert found(whole, *each) == [(tuple(part.release for part in each), 1)]
+    assert not found(cohort("enough", (0, parts * 50 + LEAST)), *each)
+
+
+def test_questions_of_their_own_do_not_block_each_other() -> None:
+    """Ten that nobody made to fit: by sex, age and the like."""
+    chance = random.Random(3)
+    shares = [chance.uniform(0.1, 0.7) for _ in range(11)]
+    cohorts = [
+        Cohort(str(at), frozenset(number.to_bytes(4, "big") for number in range(600) if chance.random() < share))
+        for at, share in enumerate(shares)
+    ]
+    assert not differences(cohorts[0], cohorts[1:], LEAST)
+
+
+def test_hundreds_that_left_are_compared_in_moments() -> None:
+    """Of so many two at a time are taken."""
+    chance = random.Random(5)
+    cohorts = [
+        Cohort(str(at), frozenset(number.to_bytes(4, "big") for number in range(300) if chance.random() < 0.5))
+        for at in range(201)
+    ]
+    assert not differences(cohorts[0], cohorts[1:], LEAST)
+
+
 def test_it_agrees_with_a_twin_that_looks_at_every_person() -> None:
     chance = random.Random(7)
     for _ in range(60):
@@ -74,12 +103,15 @@ def twin(new: Cohort, earlier: list[Cohort]) -> list[Difference]:
         said += [Difference((each.release,), len(more)) for more in (new.persons - each.persons,
                                                                      each.persons - new.persons)]  # fmt: skip
     everybody = new.persons.union(*(each.persons for each in earlier))
-    for one, two in combinations(earlier, 2):
-        for signs in ((-1, -1), (1, -1), (-1, 1)):
-            left = [
-                p
-                for p in everybody
-                if (p in new.persons) + signs[0] * (p in one.persons) + signs[1] * (p in two.persons)
-            ]
-            said.append(Difference((one.release, two.release), len(left)))
+    for together in range(2, len(earlier) + 1):
+        for chosen in combinations(earlier, together):
+            for signs in product((-1, 1), repeat=together):
+                if -1 in signs:
+                    left = [
+                        p
+                        for p in everybody
+                        if (p in new.persons)
+                        + sum(sign * (p in each.persons) for sign, each in zip(signs, chosen, strict=True))
+                    ]
+                    said.append(Difference(tuple(each.release for each in chosen), len(left)))
     return [each for each in said if 0 < each.persons < LEAST]
