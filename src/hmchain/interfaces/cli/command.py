@@ -43,6 +43,7 @@ class WriteCommand(TyperCommand):
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         super().__init__(name, **settings)
+        self.help = _joined(self.help or "")
         if not any("--json" in option.opts for option in self.params):
             self.params += _options_of_all()
         if any(getattr(option, "envvar", None) == _OF_A_HOSPITAL for option in self.params):
@@ -78,6 +79,11 @@ class ResumedCommand(WriteCommand):
     """A command that goes on where it stopped."""
 
     interrupted = "the same command goes on where it stopped"
+
+
+def _joined(text: str) -> str:
+    """Help without the line breaks of its source: a narrow terminal would break its lines once more."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _take_folder(ctx: Any, argument: str) -> None:

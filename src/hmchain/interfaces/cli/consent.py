@@ -30,7 +30,7 @@ from hmchain.records.deidentification.patients import Patient
 app = typer.Typer(no_args_is_help=True, help="What patients permit, and what that means for the use of a dataset.")
 
 OneConsentArgument = Annotated[
-    str, typer.Argument(metavar="[CONSENT]", help="One alone, by the first letters of its id.")
+    str, typer.Argument(metavar="CONSENT", help="One alone, by the first letters of its id.")
 ]
 ForgetOption = Annotated[bool, typer.Option("--forget", help="Forget the list: who is on no other may be used again.")]
 ConsentArgument = Annotated[str, typer.Argument(metavar="CONSENT", help="The first letters of its id.")]
@@ -42,7 +42,7 @@ PurposesOption = Annotated[
 @app.command(cls=WriteCommand, epilog=example("hmchain consent add consents.ndjson"))
 def add(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="FHIR R4 in JSON: a Consent, a bundle, or NDJSON.")
+        list[Path], typer.Argument(metavar="FILE", help="FHIR R4 in JSON: a Consent, a bundle, or NDJSON.")
     ],
     directory: HospitalOption = DEFAULT_FOLDER,
 ) -> None:
@@ -54,9 +54,7 @@ def add(
 
 @app.command(cls=WriteCommand, epilog=example("hmchain consent withdraw --patient -"))
 def withdraw(
-    consent: Annotated[
-        str, typer.Argument(metavar="[CONSENT]", help="One alone, by the first letters of its id.")
-    ] = "",
+    consent: OneConsentArgument = "",
     directory: HospitalOption = DEFAULT_FOLDER,
     patient: PatientOption = "-",
     issuer: IssuerOption = "",
@@ -97,7 +95,7 @@ def check(
     dataset: DatasetArgument,
     use: Annotated[
         Literal["train", "count", "prepare", "register", "export", "transfer", "evidence"],
-        typer.Argument(metavar="[USE]", help="train, count, prepare, register, export, transfer or evidence."),
+        typer.Argument(metavar="USE", help="train, count, prepare, register, export, transfer or evidence."),
     ] = "train",
     directory: HospitalOption = DEFAULT_FOLDER,
     version: VersionOption = None,
@@ -120,7 +118,7 @@ def basis(
     goes_by: Annotated[
         Literal["opt-out", "consent"] | None,
         typer.Argument(
-            metavar="[BASIS]",
+            metavar="BASIS",
             help="opt-out: all but who objects; consent: those alone who permit it. Without it, what holds is shown.",
         ),
     ] = None,
@@ -143,16 +141,14 @@ def basis(
 
 @app.command(cls=WriteCommand, epilog=example("hmchain consent optouts national list.txt --as-of 2026-11-01"))
 def optouts(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Of a list; without it all are shown.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a list; without it all are shown.")] = "",
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="The whole list as its keeper has it: a number a line.")
+        Path | None, typer.Argument(metavar="FILE", help="The whole list as its keeper has it: a number a line.")
     ] = None,
     directory: HospitalOption = DEFAULT_FOLDER,
     issuer: IssuerOption = "",
     as_of: Annotated[str, typer.Option("--as-of", metavar="DAY", help="The day that the list is of.")] = "",
-    forget: Annotated[
-        bool, typer.Option("--forget", help="Forget the list: who is on no other may be used again.")
-    ] = False,
+    forget: ForgetOption = False,
     yes: YesOption = False,
 ) -> None:
     """Reconcile a list of patients who opted out, as a nation keeps it, or show when each was reconciled last.

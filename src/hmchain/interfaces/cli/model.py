@@ -121,9 +121,7 @@ def export(
 
 @app.command(cls=ReadCommand, epilog=example("hmchain model predict scan.jpg"))
 def predict(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, DICOM objects, or folders of them.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, DICOM objects, or folders of them.")],
     run: RunOption = None,
     study: StudyOption = None,
     model: ModelOption = None,

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -381,6 +382,12 @@ def test_every_command_has_json_an_example_and_a_sentence(command: tuple[str, ..
     text = capsys.readouterr().out
     assert "--json" in text
     assert f"Example: hmchain {' '.join(command)}" in text
+    assert not set(re.findall(r"\[\[|\.\.\.[\]}]", text)), "what is optional, or many, is said once"
+
+
+def test_help_has_no_line_breaks_but_those_of_paragraphs() -> None:
+    """The terminal breaks its lines: at 80 columns those of the source were broken twice."""
+    assert not [" ".join(words) for words, command in commands() if re.search(r"[^\n]\n[^\n]", command.help)]
 
 
 def test_help_names_all_groups_by_role(capsys: Captured) -> None:

@@ -42,7 +42,7 @@ PatientOption = Annotated[
 @app.command(cls=WriteCommand, epilog=example("hmchain data erase --patient -"))
 def erase(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="Of a record: its dataset. A patient goes from all.")
+        str | None, typer.Argument(metavar="DATASET", help="Of a record: its dataset. A patient goes from all.")
     ] = None,
     directory: HospitalOption = DEFAULT_FOLDER,
     record: RecordOption = None,

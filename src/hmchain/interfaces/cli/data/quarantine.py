@@ -30,9 +30,7 @@ app = typer.Typer(
     no_args_is_help=True, help="Items that were held back: look at them, let them through or reject them."
 )
 
-ItemsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="[ITEM]...", help="The first letters of the items' ids.")
-]
+ItemsArgument = Annotated[list[str] | None, typer.Argument(metavar="ITEM", help="The first letters of the items' ids.")]
 ReviewerOption = Annotated[
     str,
     typer.Option(
@@ -56,7 +54,7 @@ AllOption = Annotated[bool, typer.Option("--all", help="All that wait, where not
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain data quarantine list --reason burned_in_text"))
 def list_items(
-    named: Annotated[str, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = "",
+    named: Annotated[str, typer.Argument(metavar="DATASET", help="Only of this dataset.")] = "",
     directory: HospitalOption = DEFAULT_FOLDER,
     dataset: DatasetOption = "",
     reason: ReasonOption = "",
@@ -178,7 +176,7 @@ def reject(
 
 @app.command("review", cls=WriteCommand, epilog=example("hmchain data quarantine review --reviewer 'M. Curie'"))
 def review_page(
-    named: Annotated[str, typer.Argument(metavar="[DATASET]", help="Only of this dataset.")] = "",
+    named: Annotated[str, typer.Argument(metavar="DATASET", help="Only of this dataset.")] = "",
     reviewer: ReviewerOption = "",
     person: SignersOption = [],  # noqa: B006
     directory: HospitalOption = DEFAULT_FOLDER,

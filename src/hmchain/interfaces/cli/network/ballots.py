@@ -102,7 +102,7 @@ def show_parameters(directory: MembersOption = DEFAULT_FOLDER) -> None:
 
 @app.command("set", cls=PersonCommand, epilog=example("hmchain network set round_trip_ms=160"))
 def set_parameters(
-    settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE...", help="What is to change, and to what.")],
+    settings: Annotated[list[str], typer.Argument(metavar="NAME=VALUE", help="What is to change, and to what.")],
     directory: NodeOption = DEFAULT_FOLDER,
     yes: YesOption = False,
 ) -> None:

@@ -33,7 +33,7 @@ app = typer.Typer()
 
 @app.command(cls=WriteCommand, epilog=example("hmchain network init north.json south.json west.json --chain brain-net"))
 def init(
-    members: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The member files of all founders.")],
+    members: Annotated[list[Path], typer.Argument(metavar="FILE", help="The member files of all founders.")],
     chain: Annotated[
         str, typer.Option(metavar="NAME", help="The network's name: up to 28 of a-z, 0-9, '.', '_' and '-'.")
     ],

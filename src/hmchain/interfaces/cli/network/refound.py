@@ -77,7 +77,7 @@ def sign(
 @app.command(cls=WriteCommand, epilog=example("hmchain network refound join refound.json"))
 def join(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="What all have signed: one file, or each one's own.")
+        list[Path], typer.Argument(metavar="FILE", help="What all have signed: one file, or each one's own.")
     ],
     directory: NodeOption = DEFAULT_FOLDER,
 ) -> None:

@@ -27,7 +27,7 @@ ABSENCE = (
 def trainers(
     source: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE.py:CLASS]", help="A trainer, or MODULE:CLASS; without it, those accepted."),
+        typer.Argument(metavar="FILE.py:CLASS", help="A trainer, or MODULE:CLASS; without it, those accepted."),
     ] = None,
     accept: Annotated[
         bool,

@@ -225,7 +225,7 @@ def comment(
 @app.command(cls=PersonCommand, epilog=example("hmchain request licences relapse terms.pdf"))
 def licences(
     request: RequestName,
-    terms: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of terms, or their digests (BLAKE3).")],
+    terms: Annotated[list[str], typer.Argument(metavar="FILE", help="Files of terms, or their digests (BLAKE3).")],
     of: OneDataset = "",
     node: PersonOption = DEFAULT_FOLDER,
     yes: YesOption = False,

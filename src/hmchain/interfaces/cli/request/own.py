@@ -175,7 +175,7 @@ def accept(
     request: RequestName,
     own: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE...", help="Files of them that hospitals gave you: held against the digests."),
+        typer.Argument(metavar="FILE", help="Files of them that hospitals gave you: held against the digests."),
     ] = None,
     unread: UnreadOption = False,
     node: PersonOption = DEFAULT_FOLDER,
