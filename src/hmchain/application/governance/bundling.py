@@ -128,27 +128,15 @@ def _write(folder: NodeFolder, file: Path, signer: Signer, last: Anchor | None, 
         exported = ledger_export.export(folder, ledger, progress)
         with events.open("wb") as sink:
             sink.writelines(map(bundle.row, takewhile(lambda line: line.number <= size, log.read(log_file))))
-        manifest = msgspec.json.encode(
-            Manifest(
-                FORMAT, exported.chain_id, exported.genesis.hex(), organisation, now_ms(), size, head.hex(),
-                _sha256(ledger), _sha256(events), signer.public.raw.hex(),
-            )
+        manifest = Manifest(
+            FORMAT, exported.chain_id, exported.genesis.hex(), organisation, now_ms(), size, head.hex(),
+            _sha256(ledger), _sha256(events), signer.public.raw.hex(),
         )  # fmt: skip
-        words = _WORDS.format(name=organisation, file=file.name, genesis=exported.genesis.hex())
-        bundle.write(file, ledger, events, manifest, signer.sign(bundle.signed_bytes(manifest)), words)
+        signature = signer.sign(bundle.signed_bytes(msgspec.json.encode(manifest)))
+        bundle.write(file, ledger, events, manifest, signature)
     return Bundle(file, file.stat().st_size, organisation, size, exported.genesis, exported.height)
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-_WORDS = """\
-The security events of {name}, and the ledger that they are anchored on. They name no patient, no record and no file. To
-check both, anywhere, without a network and without a key:
-
-    `hmchain audit check {file} --genesis {genesis}`
-
-Take the digest of the genesis from somebody else than whoever gave you this file.
-"""

@@ -16,14 +16,13 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import decoding
+from hmchain import decoding, files
 from hmchain.application.node.ledger_file import BROKEN, is_ours, unpacked
 from hmchain.application.security.account import Account, account
 from hmchain.application.security.events import Kind
 from hmchain.application.security.log import Written
 from hmchain.canonical import digest
 from hmchain.errors import AuditError, InputError
-from hmchain.files import replacing
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import people
@@ -47,6 +46,14 @@ _WAY_OUT = "give the file that `hmchain audit bundle --output FILE` wrote"
 _ASK = "ask the hospital for it again, and compare it with copies that others have"
 ROLES = frozenset((people.AUDITOR, people.OFFICER, people.OPERATOR, "steward", "validator"))
 """Whose signature stands for a hospital under a bundle."""
+_WORDS_TEXT = """\
+The security events of {name}, and the ledger that they are anchored on. They name no patient, no record and no file. To
+check both, anywhere, without a network and without a key:
+
+    `hmchain audit check FILE --genesis {genesis}`
+
+Take the digest of the genesis from somebody else than whoever gave you this file.
+"""
 
 
 class BundleFileError(InputError):
@@ -110,13 +117,23 @@ def signed_bytes(manifest: bytes) -> bytes:
     return digest(FORMAT, manifest)
 
 
-def write(file: Path, ledger: Path, events: Path, manifest: bytes, signature: bytes, words: str) -> None:
+def words(manifest: Manifest) -> bytes:
+    """What stands in a bundle for people: it follows from the manifest, so nobody can tell them anything else."""
+    return _WORDS_TEXT.format(name=manifest.organisation, genesis=manifest.genesis).encode()
+
+
+def write(file: Path, ledger: Path, events: Path, manifest: Manifest, signature: bytes) -> None:
     """Pack a bundle. Raises `BundleFileError` if there is such a file."""
     try:
-        with replacing(file, durable=True, new=True) as partial, zipfile.ZipFile(partial, "w") as packed:
+        with files.replacing(file, durable=True, new=True) as partial, zipfile.ZipFile(partial, "w") as packed:
             packed.write(ledger, LEDGER)
             packed.write(events, EVENTS, compress_type=zipfile.ZIP_DEFLATED)
-            for name, text in ((MANIFEST, manifest), (SIGNATURE, signature.hex().encode()), (WORDS, words.encode())):
+            told = {
+                MANIFEST: msgspec.json.encode(manifest),
+                SIGNATURE: signature.hex().encode(),
+                WORDS: words(manifest),
+            }
+            for name, text in told.items():
                 packed.writestr(zipfile.ZipInfo(name, _NEVER), text)
     except FileExistsError as error:
         raise exists(file) from error
@@ -147,11 +164,13 @@ def check(
         place = Path(scratch) / LEDGER
         _require(_copied(packed, LEDGER, place, file) == manifest.ledger, f"the ledger in {file} is not the one signed")
         _require_signed(manifest, manifest_bytes, signature, file)
+        _require(_small(packed, WORDS, file) == words(manifest), f"{WORDS} in {file} says something else than we write")
         with (
             unpacked(place) as directory,
             audit.replayed(directory, anchor, trusted=trusted, progress=progress, partial=True) as (report, state),
         ):
-            _require(report.genesis.hex() == manifest.genesis, f"{file} holds the ledger of another network")
+            is_its = (report.genesis.hex(), report.chain_id) == (manifest.genesis, manifest.chain_id)
+            _require(is_its, f"{file} holds the ledger of another network")
             signer = _signer(state, manifest, file)
             oldest = genesis_file.load(ledgers(directory)[0] / genesis_file.FILE)
             events = _Events(file)
@@ -192,6 +211,7 @@ def row(line: Written) -> bytes:
 
 
 def _opened(file: Path) -> zipfile.ZipFile:
+    files.open_regular(file).close()  # a pipe would never end
     try:
         packed = zipfile.ZipFile(file)
     except BROKEN as error:

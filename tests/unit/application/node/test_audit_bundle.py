@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -18,6 +19,7 @@ from unittest.mock import Mock
 import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 
+from hmchain import files
 from hmchain.application.governance import bundling
 from hmchain.application.node import bundle
 from hmchain.application.security import fhir, log
@@ -110,6 +112,21 @@ def forged(made: Path, target: Path, name: str, change: Callable[[bytes], bytes]
             data = source.read(each)
             sink.writestr(each, change(data) if each == name else data)
     return target
+
+
+def test_words_for_people_and_the_chain_s_name_are_held_against_the_rest_too(made: Path, tmp_path: Path) -> None:
+    """A carrier could have written there which digest to give, or whom to ask."""
+    told = forged(made, tmp_path / "words.zip", "README.txt", lambda text: text.replace(GENESIS.encode(), b"0" * 64))
+    other = signed_anew(made, tmp_path / "named.zip", "steward", chain_id="another")
+    for file in (told, other):
+        with pytest.raises(bundle.BundleDefectError):
+            bundle.check(file)
+
+
+def test_a_pipe_is_no_bundle(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.zip")
+    with pytest.raises(files.NoRegularFileError):
+        bundle.check(tmp_path / "a.zip")
 
 
 def signed_anew(made: Path, target: Path, role: str, **changes: Any) -> Path:

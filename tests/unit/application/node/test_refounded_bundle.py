@@ -58,7 +58,6 @@ def bundle_of(place: Path, path: Path, genesis: genesis_file.Genesis) -> Path:
     told = bundle.Manifest(
         bundle.FORMAT, genesis.chain_id, genesis.digest.hex(), "a", 1, size, head.hex(), *digests, key.public.raw.hex()
     )
-    manifest = msgspec.json.encode(told)
     file = place / "bundle.zip"
-    bundle.write(file, ledger, events, manifest, key.sign(bundle.signed_bytes(manifest)), "")
+    bundle.write(file, ledger, events, told, key.sign(bundle.signed_bytes(msgspec.json.encode(told))))
     return file
