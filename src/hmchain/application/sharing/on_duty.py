@@ -6,8 +6,10 @@ People are told of both: of an emergency at once, at the hospital that gives and
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.node_hospital import NodeHospital
@@ -23,6 +25,8 @@ from hmchain.ledger.contracts.data.break_glass import Emergency
 from hmchain.ledger.contracts.data.transfers import Transfer
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.state import State
+
+T = TypeVar("T")
 
 _AGAIN_SECONDS = 10.0
 """Until what failed is tried again."""
@@ -40,6 +44,7 @@ class OnDuty(Redacted):
     _erased: set[str] = field(default_factory=set)
     _forgotten: set[str] = field(default_factory=set)
     """Emergencies of which nobody needs the patient's number any more."""
+    _looked_back: bool = False
     _height: int = -1
     _again: float = 0.0
     """When what failed is tried again; 0 where nothing did."""
@@ -48,17 +53,29 @@ class OnDuty(Redacted):
         """Do what is new since the last time; what cannot be done now is said, and tried again later."""
         if state.height == self._height and not (self._again and time.monotonic() >= self._again):
             return
-        begins, self._height, self._again = self._height < 0, state.height, 0.0
+        self._height, self._again = state.height, 0.0
         organisation, now_ms = self.at_node.hospital.organisation, self.at_node.ledger.now_ms()
         for entry in break_glass.emergencies(state, organisation):
             self._alert(entry, organisation)
-        for entry in (*break_glass.to_answer(state, organisation, now_ms), *self._cut_short(state)):
+        cut_short = self._found("what was given before", lambda: self._cut_short(state))
+        for entry in (*break_glass.to_answer(state, organisation, now_ms), *cut_short):
             self._try(f"emergency {entry.name}", entry)
-        back = self._brought_back(state, organisation) if begins else []
+        back = self._found("what was received before", lambda: self._brought_back(state, organisation))
         for grant in (*self._over(state, organisation), *back):
             self._try(f"the erasure of {grant.name}", grant)
         self._clear(state)
         self._forget_sought(state, organisation)
+
+    def _found(self, what: str, look: Callable[[], list[T]]) -> list[T]:
+        """What is found in this hospital's files; nothing while they cannot be read."""
+        try:
+            found = look()
+        except (HMChainError, OSError) as error:
+            self._again = time.monotonic() + _AGAIN_SECONDS
+            self.log.lasts(what, f"{what} cannot be looked through: {error}")
+            return []
+        self.log.ended(what, f"{what} is looked through")
+        return found
 
     def _cut_short(self, state: State) -> list[Emergency]:
         hospital = self.at_node.hospital
@@ -71,14 +88,18 @@ class OnDuty(Redacted):
         return [each for each in given if each.name not in self._erased and transfers.is_over(state, each, time_ms)]
 
     def _brought_back(self, state: State, organisation: str) -> list[Transfer]:
-        """What was erased here and is here again, by a backup; looked for when an agent begins."""
+        """What was erased here and is here again, by a backup; looked for once, when an agent begins."""
+        if self._looked_back:
+            return []
         chain_id = self.at_node.ledger.genesis.first_chain
         given = (each for each in transfers.transfers(state, organisation) if each.grantee == organisation)
         erased = [each for each in given if each.status is transfers.Status.ERASED]
-        if not erased:
-            return []
-        with read_records(self.at_node.hospital.folder, self.passphrase) as records:
-            return [each for each in erased if erasing.has_keys(records, each.name, chain_id)]
+        found: list[Transfer] = []
+        if erased:
+            with read_records(self.at_node.hospital.folder, self.passphrase) as records:
+                found = [each for each in erased if erasing.has_keys(records, each.name, chain_id)]
+        self._looked_back = True
+        return found
 
     def _alert(self, entry: Emergency, organisation: str) -> None:
         if entry.is_reviewed or entry.name in self._told:

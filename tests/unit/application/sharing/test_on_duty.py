@@ -142,6 +142,16 @@ def test_nothing_of_an_emergency_stays_in_the_store(ward: Ward, monkeypatch: pyt
     assert set(ward.objects.list()) == before
 
 
+def test_an_agent_whose_files_cannot_be_read_says_so_and_goes_on(ward: Ward) -> None:
+    book = ward.folder(GIVER).giving
+    book.write_bytes(b"no database" * 100)
+    ward.need()
+    said = Agent(ward, GIVER).look()
+    assert "what was given before cannot be looked through" in said and "emergency night waits" in said
+    book.unlink()
+    assert "night is answered" in Agent(ward, GIVER).look()
+
+
 def test_no_name_that_the_ledger_names_deletes_another_s_object(ward: Ward) -> None:
     address = ward.objects.put(b"another's")
     ward.asking.user(DOCTOR).send(BreakGlass("amiss", GIVER, "head", 1, "danger-to-life", address))
