@@ -111,12 +111,16 @@ class Consents:
 
     def withdraw(self, entries: Sequence[Entry], now_ms: int) -> int:
         """Note that consents are withdrawn from now on; returns how many were not yet."""
-        left = [each for each in entries if each.consent.withdrawn_ms is None]
+        count = 0
         with self._file.transaction() as database:
-            for each in left:
-                sealed = self._sealed(each.name, each.person, replace(each.consent, withdrawn_ms=now_ms))
-                database.execute("UPDATE consents SET sealed = ? WHERE name = ?", (sealed, each.name))
-        return len(left)
+            for each in entries:
+                row = database.execute("SELECT sealed FROM consents WHERE name = ?", (each.name,)).fetchone()
+                known = self._open(each.name, each.person, row[0]) if row else None  # another edition may have come
+                if known is not None and known.withdrawn_ms is None:
+                    sealed = self._sealed(each.name, each.person, replace(known, withdrawn_ms=now_ms))
+                    database.execute("UPDATE consents SET sealed = ? WHERE name = ?", (sealed, each.name))
+                    count += 1
+        return count
 
     def of(self, persons: Iterable[bytes]) -> list[Entry]:
         """The consents of a patient, by all digests that stand for the person, in order of their names."""

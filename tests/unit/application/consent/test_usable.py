@@ -89,6 +89,16 @@ def test_an_earlier_edition_takes_no_objection_back_and_one_of_unknown_age_leave
     assert not ask(records).left_out
 
 
+def test_a_withdrawal_takes_back_no_edition_that_came_meanwhile(records: Records) -> None:
+    give(records, 0, consent("a", YES))
+    (seen,) = records.catalogue.consents.entries()
+    give(records, 0, consent("a", rule("deny"), day="2026-05-01"))
+    assert records.catalogue.consents.withdraw([seen], 1_790_000_000_000) == 1
+    (kept,) = records.catalogue.consents.entries()
+    assert kept.consent.rule is not None and kept.consent.rule.permits is False
+    assert kept.consent.withdrawn_ms is not None and not records.catalogue.consents.withdraw([seen], NOW)
+
+
 @pytest.mark.parametrize("late", [{"day": "2099-01-01"}, {"meta": {"lastUpdated": "2099-01-01T00:00:00Z"}}])
 def test_no_edition_comes_after_all_that_a_patient_says_by_a_time_that_is_to_come(
     records: Records, late: dict[str, Any]
