@@ -38,8 +38,9 @@ def show_withdrawn(done: Withdrawn) -> None:
         return
     output.say(
         f"{done.withdrawn} withdrawn. The next round of each study, and each count, export, transfer and version from "
-        "now on, is without these records. A finished model keeps what it learnt from all patients together."
+        "now on, is without what it permitted. A finished model keeps what it learnt from all patients together."
     )
+    output.say("If the patient objects to what no consent spoke of, too: `hmchain data opt-out --patient -`")
     for dataset, command in done.next.items():
         output.say(
             f"{dataset} was published with them; put a version without them in its place when you can: {command}"

@@ -168,9 +168,12 @@ def ruled(consent: Consent, asked: Asked) -> Ruling:
     if not consent.is_of_data:
         return found if found.answer is Answer.DENY and found.why is not Why.BEYOND and not is_ended else SILENCE
     if is_ended:
-        is_objection = consent.rule.permits is False  # as a whole, and taken back
-        if not _may_permit(consent.rule, asked) and (found.answer is not Answer.DENY or is_objection):
-            return SILENCE
+        if not _may_permit(consent.rule, asked):
+            is_objection = found.answer is Answer.DENY and consent.rule.permits is False
+            if is_objection and consent.status is Status.ACTIVE:
+                return found  # a patient who withdraws takes no objection back: that the consent's own system says
+            if is_objection or found.answer is not Answer.DENY:
+                return SILENCE
         why = Why.REJECTED if consent.status is Status.REJECTED else Why.WITHDRAWN
         return Ruling(Answer.DENY, why, consent.name)
     if found.answer is Answer.PERMIT and (consent.at_ms or 0) > asked.at_ms:

@@ -244,6 +244,17 @@ def test_consents_come_from_files_and_tell_what_is_not_understood(records: Recor
     assert kinds == ["added", "added", "withdrawn", "withdrawn"]
 
 
+def test_who_withdraws_takes_no_objection_back(records: Records) -> None:
+    """Else the one who objects and then says so again would be used from then on."""
+    use = Use(UseKind.TRAIN, recipients=("north",))
+    give(records, 0, consent("a", NO))
+    assert consents.withdraw(records, Patient("p0")).withdrawn == 1
+    assert consents.check(records, DATASET, None, use).left_out == {"a consent denies it": RECORDS_EACH}
+    ended = {"status": "inactive", "meta": {"lastUpdated": "2026-05-02T00:00:00Z"}}
+    give(records, 0, consent("a", NO, **ended))
+    assert not consents.check(records, DATASET, None, use).left_out, "its own system says that it ended"
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [("{", ConsentFileError), (json.dumps(patient(1)), NoConsentError), ("", ConsentFileError),
