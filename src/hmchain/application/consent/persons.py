@@ -25,6 +25,11 @@ Whom = Callable[[Iterable[bytes]], frozenset[bytes]]
 """The persons that some digests stand for, each once."""
 
 
+_SHARED_MAX = 3
+"""So many persons may have a number beside their own for it to be one person's: a family's, or that of whoever has no
+number, is many."""
+
+
 @dataclass(frozen=True)
 class Known:
     """What a hospital knows today of who is one person."""
@@ -48,8 +53,8 @@ def known(place: HospitalFolder, passphrase: str | None = None) -> Known:
         return Known()
     local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
     with Catalogue(place.catalogue, local, read_rule(place.path)) as catalogue:
-        others = catalogue.patients.others()
-        shared = frozenset((other, person) for other, persons in others.items() for person in persons)
+        few = ((other, each) for other, each in catalogue.patients.others().items() if len(each) <= _SHARED_MAX)
+        shared = frozenset((other, person) for other, persons in few for person in persons)
         return Known(catalogue.patients.people().merged, shared)
 
 

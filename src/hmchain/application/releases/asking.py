@@ -12,6 +12,7 @@ from hmchain.application.releases import table_file
 from hmchain.application.releases.table_file import Table
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import InputError, StudyError
+from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.learning import releases, studies
 from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, Status, TableOf, WithdrawRelease
@@ -77,11 +78,12 @@ def plan(user: LedgerUser, wanted: ReleaseQuestion) -> PlannedRelease:
 
 
 def plan_table(
-    user: LedgerUser, path: Path, dataset: str, version: int | None, wanted: ReleaseQuestion
+    user: LedgerUser, place: HospitalFolder, path: Path, dataset: str, version: int | None, wanted: ReleaseQuestion
 ) -> PlannedRelease:
     """What asking for a table of the organisation's own people would put on the ledger; nothing is sent.
 
-    Without a version the newest of the dataset is meant. Raises `TableFileError`, `ReleaseArgumentError`, or
+    Without a version the newest of the dataset is meant. Where the very table is kept under that name, as by a command
+    that was cut short, its nonce is the one that it has. Raises `TableFileError`, `ReleaseArgumentError`, or
     `OldRulesError`.
     """
     state, own = user.state, user.organisation
@@ -91,9 +93,11 @@ def plan_table(
     if datasets.version(state, own, dataset, number) is None:
         what = f"{own} has not published {f'version {number}' if number else 'a version'} of a dataset {dataset}"
         raise ReleaseArgumentError(what, "a table is of one: `hmchain data list` shows all")
-    table = table_file.read(path, own, dataset, number)
     regions = tuple(sorted(set(wanted.regions)))
     name = wanted.name or _free_name(state, f"{dataset[:_NAME_ROOM]}-table")
+    if not is_name(name):
+        raise ReleaseArgumentError(f"{name!r} cannot name a release", "use up to 48 of a-z, 0-9, '.', '_' and '-'")
+    table = table_file.as_kept(table_file.read(path, own, dataset, number), place.table(name).table)
     asked = AskRelease(name, "", TableOf(dataset, number), table.artefact, _audience(wanted.audience), regions)
     return PlannedRelease(asked, TABLE, (own,), table=table)
 

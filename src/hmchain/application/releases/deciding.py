@@ -70,6 +70,8 @@ class Case:
     """The fewest people of whom something that leaves may tell."""
     page: Path
     """Where the evidence is told at length."""
+    table: Path | None = None
+    """The table that would leave, if it is one."""
 
     @property
     def is_clear(self) -> bool:
@@ -123,7 +125,9 @@ def case(
     with register.opened(place.released_cohorts) as cohorts:
         differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
     fewest = guard.least(state, view, place.organisation)
-    return Case(view, found, differences, fewest, folder_of(place, view).evidence_page)
+    folder = folder_of(place, view)
+    table = folder.table if view.kind == TABLE else None
+    return Case(view, found, differences, fewest, folder.evidence_page, table)
 
 
 def folder_of(place: HospitalFolder, view: ReleaseView) -> StudyFolder:

@@ -13,6 +13,7 @@ import io
 import math
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def load(path: Path) -> Table:
     except (msgspec.DecodeError, RecursionError) as error:
         raise TableFileError(f"{path} is no table that was kept or released", _ANOTHER) from error
     return _table(head, list(_lines(path, rest)), path)
+
+
+def as_kept(table: Table, path: Path) -> Table:
+    """The table as it is kept, with the nonce that it has there, if the very same one is; else as it was given."""
+    with suppress(TableFileError):
+        kept = load(path)
+        if replace(table.head, nonce=kept.head.nonce) == kept.head and table == _with(kept, table.head):
+            return kept
+    return table
+
+
+def _with(table: Table, head: Head) -> Table:
+    return Table(head, table.columns, table.rows, table.has_values)
 
 
 def is_one(path: Path) -> bool:

@@ -106,6 +106,14 @@ def test_a_patient_under_another_number_is_the_same(records: Records) -> None:
     assert told(records, before, People("after", (Cohort("after", fewer),))) == {1}
 
 
+def test_a_number_that_many_have_beside_their_own_joins_nobody(records: Records) -> None:
+    before = people(records, "before")
+    (cohort,) = before.cohorts
+    notes = tuple(PatientNote(person, b"", (bytes(32),)) for person in cohort.persons)
+    records.catalogue.add_items(DATASET, 1, [ItemDone(bytes(32), patients=notes)])
+    assert told(records, before, before) == set()
+
+
 def pictures(records: Records, folder: Path, project: str, count: int) -> People:
     """Pictures of nobody who is known, in a project of their own."""
     for each in range(count):

@@ -45,7 +45,7 @@ class Desk:
         path.write_text(text)
         wanted = ReleaseQuestion("", "public", (), name)
         return asking.ask_table(
-            self.scientist, self.place, asking.plan_table(self.scientist, path, DATASET, version, wanted)
+            self.scientist, self.place, asking.plan_table(self.scientist, self.place, path, DATASET, version, wanted)
         )
 
     def case(self, name: str = "stages", **how: object) -> Case:
@@ -223,3 +223,25 @@ def test_a_table_is_of_a_version_that_was_published_and_a_name_is_given_once(des
     with pytest.raises(ReleaseArgumentError, match="there is a release stages already"):
         desk.ask(GOOD.replace("40", "50"))
     assert desk.case().view.artefact == table_file.load(desk.place.table("stages").table).artefact
+
+
+@pytest.mark.parametrize("name", ["../out", "/out", "A b", ""])
+def test_a_name_is_no_way_out_of_the_folder(desk: Desk, name: str) -> None:
+    if name:
+        with pytest.raises(ReleaseArgumentError, match="cannot name a release"):
+            desk.ask(name=name)
+    else:
+        assert desk.ask(name=name).release == "scans-table"
+    assert not list(desk.run.rglob("out/table.csv"))
+
+
+def test_asking_again_after_a_command_was_cut_short_asks_for_the_very_same(desk: Desk) -> None:
+    path = desk.run / "given.csv"
+    path.write_text(GOOD)
+    wanted = ReleaseQuestion("", "public", (), "stages")
+    first = asking.plan_table(desk.scientist, desk.place, path, DATASET, None, wanted)
+    assert first.table is not None
+    table_file.save(desk.place.table("stages").table, first.table)
+    assert desk.ask().artefact == first.asked.artefact
+    other = desk.ask(GOOD.replace("40", "60"), "other")
+    assert other.artefact != first.asked.artefact and desk.case().view.artefact == first.asked.artefact

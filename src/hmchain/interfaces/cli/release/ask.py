@@ -75,10 +75,11 @@ def table(
     """
     wanted = ReleaseQuestion("", audience, tuple(region or ()), name)
     with open_scientist(node, yes=yes) as scientist:
-        planned = asking.plan_table(scientist, file, dataset, version, wanted)
+        place = export.locate(node).hospital
+        planned = asking.plan_table(scientist, place, file, dataset, version, wanted)
         confirm("Put it before this hospital's stewards? All members read its name and digest, for ever.", yes=yes,
                 about=lambda: views.show_planned(planned))  # fmt: skip
-        done = asking.ask_table(scientist, export.locate(node).hospital, planned)
+        done = asking.ask_table(scientist, place, planned)
     output.tell(done, _before(done))
 
 

@@ -69,6 +69,8 @@ def show_case(found: Case) -> None:
         ("for", _whom(view.audience, view.regions)),
         ("asked by", view.by),
     ))  # fmt: skip
+    if found.table is not None:
+        output.say(f"The table is {found.table}: read it first.")
     output.heading("Evidence of this hospital, from its own records")
     output.say(f"Computed on {dates(found.evidence)}.")
     output.table(("looked for", "says", "figures"), summary_rows(found.evidence))
