@@ -1,12 +1,12 @@
 """What does a transfer of records cost over encrypting and copying the same bytes?
 
-East has slices of half a megabyte in its vault, and gives them to West by way of a store that both reach, as their
-stewards do: `share grant`, then `share receive`, with ledger, permit, manifest, root and every check. Beside it the
-same plaintext is encrypted by bare AES-256-GCM into a folder, and what came of that is copied into another: the least
-that anybody does who brings these bytes there in secret. Both read and write the same disk, a file a record. The raw
-side hashes and checks nothing and is spared the syncs of single files: the disk is synced once, at the end of each
-half. It is measured before the transfer and after it; what was measured is emptied and not removed, since ext4 without
-a journal passes over the numbers of files that were removed a short while ago, one by one.
+East has slices of half a megabyte in its vault (others by `--records` and `--kb`), and gives them to West by way of a
+store that both reach, as their stewards do: `share grant`, then `share receive`, with ledger, permit, manifest, root
+and every check. Beside it the same plaintext is encrypted by bare AES-256-GCM into a folder, and what came of that is
+copied into another: the least that anybody does who brings these bytes there in secret. Both read and write the same
+disk, a file a record. The raw side hashes and checks nothing and is spared the syncs of single files: the disk is
+synced once, at the end of each half. It is measured before the transfer and after it. Where room is short, what was
+measured is emptied and not removed: ext4 without a journal passes over the numbers of files that were removed lately.
 
 The grant is killed (SIGKILL) in the middle and goes on. *Sent twice* are objects that lay whole in the store when it
 was killed and were written again. Memory is what each step holds at most above what it held before it began.
@@ -51,16 +51,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less data")
     parser.add_argument("--json", action="store_true", help="print one object")
+    parser.add_argument("--records", type=int, help="how many of them; 20 480, or 1024 with --quick")
+    parser.add_argument("--kb", type=int, default=SLICE_BYTES >> 10, help="KiB of each; 512")
     parser.add_argument("--dir", type=Path, default=Path.cwd(), help="where four times the data have room")
     parser.add_argument("--step", choices=("give", "receive"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
         print(json.dumps(step(options.dir, options.step)))
         return
-    slices = 1024 if options.quick else 20_480
+    slices = options.records or (1024 if options.quick else 20_480)
     place = Path(tempfile.mkdtemp(prefix=".transfer-benchmark-", dir=options.dir))
     try:
-        result = measure(place, slices)
+        result = measure(place, slices, options.kb << 10)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     if options.json:
@@ -69,12 +71,12 @@ def main() -> None:
         show(result)
 
 
-def measure(place: Path, slices: int) -> dict[str, Any]:
+def measure(place: Path, slices: int, slice_bytes: int = SLICE_BYTES) -> dict[str, Any]:
     """All figures."""
     plain = place / "plain"
     plain.mkdir()
     for number in range(slices):
-        (plain / f"{number:06d}").write_bytes(_slice(number))
+        (plain / f"{number:06d}").write_bytes(_slice(number, slice_bytes))
     bed = SharingBed.found(place)
     _fill(bed, plain, slices)
     bed.ask()
@@ -85,9 +87,9 @@ def measure(place: Path, slices: int) -> dict[str, Any]:
     given = _child(place / "run", "give")
     again = _written_again(place / "run", killed)
     received = _child(place / "run", "receive")
-    _empty(place / "run")
+    _make_room(place / "run", plain)
     raw.append(_raw(place / "after", plain))
-    total = slices * SLICE_BYTES
+    total = slices * slice_bytes
     give, receive = killed["seconds"] + given["seconds"], received["seconds"]
     encrypt, copy, worked = (sum(each[part] for each in raw) / len(raw) for part in range(3))
     return {
@@ -112,8 +114,8 @@ def measure(place: Path, slices: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _slice(number: int) -> bytes:
-    return np.random.Generator(np.random.PCG64(number)).bytes(SLICE_BYTES)
+def _slice(number: int, size: int) -> bytes:
+    return np.random.Generator(np.random.PCG64(number)).bytes(size)
 
 
 def _fill(bed: SharingBed, plain: Path, slices: int) -> None:
@@ -127,7 +129,10 @@ def _fill(bed: SharingBed, plain: Path, slices: int) -> None:
             with records.vault.writer("head", 1) as writer:
                 for name in names:
                     writer.put(name, (plain / name).read_bytes(), f"p{name[:-1]}")
-            entries = (RecordEntry(name, f"p{name[:-1]}", "dicom", "application/dicom", SLICE_BYTES) for name in names)
+            entries = (
+                RecordEntry(name, f"p{name[:-1]}", "dicom", "application/dicom", (plain / name).stat().st_size)
+                for name in names
+            )
             catalogue.add_items("head", 1, [ItemDone(names[0].encode(), tuple(entries))])
         bed.publish(records, "head")
 
@@ -149,12 +154,14 @@ def _raw(place: Path, plain: Path) -> tuple[float, float, float]:
 
     before = time.process_time()
     found = _timed(encrypt), _timed(copy), time.process_time() - before
-    _empty(place)
+    _make_room(place, plain)
     return found
 
 
-def _empty(folder: Path) -> None:
-    """Give back the room that files take, and leave them."""
+def _make_room(folder: Path, plain: Path) -> None:
+    """Empty files that were measured, where six times the data would have no room; they stay."""
+    if shutil.disk_usage(folder).free > 6 * sum(path.stat().st_size for path in plain.iterdir()):
+        return
     for path in folder.rglob("*"):
         if path.is_file():
             os.truncate(path, 0)

@@ -135,7 +135,8 @@ class Folder:
         if self._passed is not None:
             self._passed.update(names)
         elif names:
-            self._sync([*sorted({(self.path / name).parent for name in names}), self.path])
+            folders = sorted({name.rpartition("/")[0] for name in names})
+            self._sync([*(self.path / folder for folder in folders), self.path])
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[io.BufferedIOBase]:
