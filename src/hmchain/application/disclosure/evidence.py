@@ -2,23 +2,25 @@
 
 It stays there as a file for those who decide; the ledger has its digest. It draws no conclusion: each part says what
 was found, or that nothing could be, and why. A file is read only if it has the one form in which it was written, so
-its digest is that of what people see. A random nonce keeps the digest from being searched for the numbers.
+its digest is that of what people see. A nonce keeps the digest from being searched for the numbers: a keyed digest of
+all else, which nobody makes without the hospital's key, so that what somebody else wrote is not taken for evidence.
 """
 
 from __future__ import annotations
 
-import secrets
+import hmac
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from hmchain import canonical, decoding, files
 from hmchain.errors import InputError
+from hmchain.keys import SecretKey
 
 SCHEMA = 1
 RECORDS = "records that may be used"
-_NONCE_BYTES = 16
 
 
 class EvidenceFileError(InputError):
@@ -202,8 +204,8 @@ class Evidence(_Part, frozen=True, kw_only=True):
     """When that one was computed; 0 if there was none."""
     seconds: float
     software: str
-    nonce: str
-    """Random (hex): without the file nobody finds the numbers by their digest."""
+    nonce: str = ""
+    """Keyed digest of all else (hex): without the file nobody finds the numbers by their digest."""
     attacks: tuple[Attack, ...] = ()
     memorisation: Memorisation | None = None
     disclosure: Disclosure | None = None
@@ -234,9 +236,18 @@ class Evidence(_Part, frozen=True, kw_only=True):
         return f"evidence of {self.organisation} on {self.kind} {self.study}: {said}"
 
 
-def new_nonce() -> str:
-    """A nonce for evidence that is being made."""
-    return secrets.token_hex(_NONCE_BYTES)
+def sealed(evidence: Evidence, key: SecretKey) -> Evidence:
+    """Evidence with its nonce, by the hospital's key for its own use."""
+    return replace(evidence, nonce=_nonce(evidence, key))
+
+
+def is_sealed(evidence: Evidence, key: SecretKey) -> bool:
+    """Whether it is as it was made with that key: somebody may have written another file of the same form."""
+    return hmac.compare_digest(evidence.nonce.encode(), _nonce(evidence, key).encode())
+
+
+def _nonce(evidence: Evidence, key: SecretKey) -> str:
+    return key.derive("hmchain evidence", msgspec.json.encode(replace(evidence, nonce=""))).raw.hex()
 
 
 def written(evidence: Evidence) -> bytes:

@@ -27,9 +27,11 @@ from hmchain.application.hospital.study_records import use_of
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, StudyFolder, read_records
+from hmchain.application.site.keyring import key_file
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
+from hmchain.keys import SecretKey, load_key
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import counting, studies
 from hmchain.ledger.contracts.learning.studies import Study
@@ -104,13 +106,12 @@ def gather(
         measured_ms=same.measured_ms if same is not None else now_ms(),
         seconds=round(time.perf_counter() - started, 1),
         software=software(),
-        nonce=evidence.new_nonce(),
         **vars(parts),
         disclosure=table,
         lineage=lineage(state, entry, name, gone),
     )
     tell(progress, PARTS, PARTS)
-    return leave(place.study(study), found, kept, anew=anew)
+    return leave(place.study(study), found, kept, local_key(place, passphrase), anew=anew)
 
 
 def _is_of(kept: Evidence, artefact: bytes, allowed: Usable) -> bool:
@@ -124,17 +125,31 @@ def software() -> str:
     return f"hmchain {installed('hmchain')}"
 
 
-def leave(where: StudyFolder, found: Evidence, kept: Evidence | None, *, anew: bool) -> Evidence:
-    """Leave evidence in the study's folder, unless what was kept says the very same; says what became other."""
+def local_key(place: HospitalFolder, passphrase: str | None) -> SecretKey:
+    """The key by which a hospital knows its own evidence. Raises what keys complain of."""
+    return load_key(SecretKey, key_file(place.keys, "local"), passphrase)
+
+
+def leave(
+    where: StudyFolder, found: Evidence, kept: Evidence | None, key: SecretKey, *, anew: bool = False
+) -> Evidence:
+    """Leave evidence in the study's folder, unless what was kept says the very same; says what became other.
+
+    The page is written in any case: what somebody wrote there since is not read again.
+    """
+    changed: list[str] = []
     if kept is not None:
-        changed = [evidence.RECORDS] if kept.cohort != found.cohort else []
+        changed += [evidence.RECORDS] if kept.cohort != found.cohort else []
         parts = ("attacks", "memorisation", "disclosure", "lineage")
         changed += [name for name in parts if getattr(kept, name) != getattr(found, name)]
-        if not changed and not anew:
-            return kept
-        found = replace(found, changed=tuple(changed), before_ms=kept.computed_ms)
-        evidence.put_aside(where.evidence, kept)
-    evidence.save(where.evidence, found)
+    if kept is not None and not changed and not anew:
+        found = kept
+    else:
+        before_ms = kept.computed_ms if kept is not None else 0
+        found = evidence.sealed(replace(found, changed=tuple(changed), before_ms=before_ms), key)
+        if kept is not None:
+            evidence.put_aside(where.evidence, kept)
+        evidence.save(where.evidence, found)
     files.write_whole(where.evidence_page, page.render(found).encode(), durable=False, mode=files.PRIVATE)
     return found
 

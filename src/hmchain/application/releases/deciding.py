@@ -26,9 +26,12 @@ from hmchain.application.releases import guard, register
 from hmchain.application.releases.asking import ReleaseArgumentError
 from hmchain.application.releases.guard import Guard
 from hmchain.application.releases.table_evidence import gather_table
+from hmchain.application.security.events import Event, Kind
+from hmchain.application.security.log import record
 from hmchain.application.site.hospital import HospitalFolder, StudyFolder
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, StudyError
+from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision
 from hmchain.ledger.engines.ledger import RefusedTransactionError
@@ -114,14 +117,14 @@ def case(
     """
     view = ledger.release(name)
     _require_asked(view, place.organisation)
-    state, kept = ledger.verified.state, kept_evidence(place, view)
+    state, kept = ledger.verified.state, kept_evidence(place, view, passphrase)
     if view.kind == TABLE:
         found = gather_table(place, ledger, view, how.contributions, kept, passphrase)
     else:
         _have_model(place, state, view, passphrase)
         found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=how.anew)
     if how.exemptions:
-        found = _let_pass(place, view, found, how.exemptions)
+        found = _let_pass(place, view, found, how.exemptions, gathering.local_key(place, passphrase))
     with register.opened(place.released_cohorts) as cohorts:
         differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
     fewest = guard.least(state, view, place.organisation)
@@ -135,14 +138,16 @@ def folder_of(place: HospitalFolder, view: ReleaseView) -> StudyFolder:
     return place.table(view.release) if view.kind == TABLE else place.study(view.study)
 
 
-def _let_pass(place: HospitalFolder, view: ReleaseView, found: Evidence, exemptions: Sequence[Exemption]) -> Evidence:
+def _let_pass(
+    place: HospitalFolder, view: ReleaseView, found: Evidence, exemptions: Sequence[Exemption], key: SecretKey
+) -> Evidence:
     """The evidence with what somebody lets pass, by name and reason. Raises `ExemptionError`."""
     unknown = next((each.reason for each in exemptions if each.reason not in EXEMPT), None)
     if unknown is not None or found.disclosure is None:
         what = f"{unknown!r} is no reason to let a finding pass" if unknown else f"{view.what} has no table"
         raise ExemptionError(what, f"of a count or a table, one of: {', '.join(EXEMPT)}")
-    passed = replace(found, disclosure=let_pass(found.disclosure, exemptions), nonce=evidence_files.new_nonce())
-    return gathering.leave(folder_of(place, view), passed, found, anew=False)
+    passed = replace(found, disclosure=let_pass(found.disclosure, exemptions))
+    return gathering.leave(folder_of(place, view), passed, found, key)
 
 
 def guard_of(place: HospitalFolder, passphrase: str | None) -> Guard:
@@ -158,13 +163,19 @@ def _have_model(place: HospitalFolder, state: State, view: ReleaseView, passphra
         export.export(export.locate(directory), state, view.study, target, passphrase)
 
 
-def kept_evidence(place: HospitalFolder, view: ReleaseView) -> Evidence | None:
-    """The evidence on this very thing that lies in the hospital's folder, or None."""
+def kept_evidence(place: HospitalFolder, view: ReleaseView, passphrase: str | None = None) -> Evidence | None:
+    """The evidence on this very thing that lies in the hospital's folder, or None.
+
+    What somebody else wrote there is put aside, with an alarm in the log of security events.
+    """
     path = folder_of(place, view).evidence
     if path.exists():
         with suppress(EvidenceFileError):
             found = evidence_files.load(path)
-            if (found.artefact, found.organisation) == (view.artefact.hex(), place.organisation):
+            if not evidence_files.is_sealed(found, gathering.local_key(place, passphrase)):
+                evidence_files.put_aside(path, found)
+                record(place.activity, Event(Kind.ALARM, "evidence", view.release), place.organisation)
+            elif (found.artefact, found.organisation) == (view.artefact.hex(), place.organisation):
                 return found
     return None
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from hmchain.application.consent.usable import UseKind, usable_now
-from hmchain.application.disclosure import evidence as evidence_files
 from hmchain.application.disclosure import gathering, thresholds
 from hmchain.application.disclosure.evidence import Disclosure, Evidence, Kind
 from hmchain.application.disclosure.lineage import lineage_of_table
@@ -56,10 +55,10 @@ def gather_table(
         kind=Kind.TABLE, study=view.release, artefact=view.artefact.hex(), chain_id=ledger.genesis.chain_id,
         organisation=name, height=state.height, computed_ms=now_ms(), cohort=allowed.stamp.hex(), measured_ms=now_ms(),
         seconds=round(time.perf_counter() - started, 1), software=gathering.software(),
-        nonce=evidence_files.new_nonce(), disclosure=disclosure,
+        disclosure=disclosure,
         lineage=lineage_of_table(state, name, view.dataset, view.version, gone),
     )  # fmt: skip
-    return gathering.leave(place.table(view.release), found, kept, anew=False)
+    return gathering.leave(place.table(view.release), found, kept, gathering.local_key(place, passphrase))
 
 
 def _disclosure(

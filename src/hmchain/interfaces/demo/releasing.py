@@ -55,7 +55,7 @@ def measure(
         view = ledger.release(name)
         for hospital in prepared.names:
             place, others = locate(prepared.folder.hospitals / hospital), _others(prepared, compared, hospital)
-            if deciding.kept_evidence(place, view) is None:
+            if deciding.kept_evidence(place, view, passphrase) is None:
                 gathering.gather(place, ledger, name, view.artefact, passphrase, progress(hospital), others=others)
             found[hospital] = deciding.case(place, ledger, name, passphrase)
     return found

@@ -17,6 +17,9 @@ from hmchain.application.disclosure.evidence import (
     Kind,
     Lineage,
 )
+from hmchain.keys import SecretKey
+
+KEY = SecretKey(bytes([7]) * 32)
 
 
 def an_evidence() -> Evidence:
@@ -24,11 +27,12 @@ def an_evidence() -> Evidence:
         name="RMIA", source="Zarifzadeh, Liu, Shokri (ICML 2024)", found=Found.SEEN, members=400, non_members=600,
         auc=Estimate(value=1.0, low=0.5, high=1.0), curve=((0.0, 0.0), (1.0, 1.0)),
     )  # fmt: skip
-    return Evidence(
+    found = Evidence(
         kind=Kind.MODEL, study="tumours", artefact="ab" * 32, chain_id="net-1", organisation="north", height=7,
-        computed_ms=1, seconds=2.0, software="hmchain", nonce=evidence.new_nonce(), attacks=(attack,),
+        computed_ms=1, seconds=2.0, software="hmchain", attacks=(attack,),
         lineage=Lineage(found=Found.NOTHING_SEEN),
     )  # fmt: skip
+    return evidence.sealed(found, KEY)
 
 
 def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -40,9 +44,12 @@ def test_a_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (tmp_path / "study" / "evidence.json").stat().st_mode & 0o077 == 0
 
 
-def test_equal_numbers_have_another_digest_by_their_nonce() -> None:
+def test_a_nonce_is_of_the_hospital_s_key_and_of_all_else() -> None:
     found = an_evidence()
-    assert found.digest != replace(found, nonce=evidence.new_nonce()).digest
+    other = evidence.sealed(found, SecretKey(bytes(32)))
+    assert found.digest != other.digest and evidence.sealed(other, KEY) == found
+    assert evidence.is_sealed(found, KEY) and not evidence.is_sealed(other, KEY)
+    assert not evidence.is_sealed(replace(found, attacks=()), KEY)
 
 
 @pytest.mark.parametrize(

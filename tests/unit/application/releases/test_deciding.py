@@ -24,6 +24,8 @@ from hmchain.application.releases.asking import ReleaseArgumentError, ReleaseQue
 from hmchain.application.releases.deciding import Case, DisclosureError, WeighEvidenceError
 from hmchain.application.releases.guard import CohortsLostError, NoCohortError
 from hmchain.application.releases.register import HeldAgainst, People
+from hmchain.application.security import log
+from hmchain.application.security.events import Kind
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
@@ -65,6 +67,7 @@ class Desk:
         with open_ledger(self.run / "ledger") as ledger:
             made = gathering.gather(self.place, ledger, STUDY, view.artefact)
         made = replace(made, attacks=(Attack(name="loss", source="a test", found=found),), memorisation=None)
+        made = evidence_files.sealed(made, gathering.local_key(self.place, None))
         evidence_files.save(self.place.study(STUDY).evidence, made)
         return made
 
@@ -110,6 +113,22 @@ def test_what_was_seen_or_could_not_be_is_weighed_by_a_person(desk: Desk, found:
 def test_what_nothing_changed_stays_the_evidence_that_was_read(desk: Desk) -> None:
     assert desk.case().evidence.digest == desk.case().evidence.digest
     assert desk.case().evidence.attacks[0].source == "a test"
+
+
+def test_evidence_that_somebody_else_wrote_is_measured_anew_with_an_alarm(desk: Desk) -> None:
+    """Who may write into the folder could have made "seen" to "nothing seen" before the steward said yes."""
+    where = desk.place.study(STUDY)
+    seen = desk.evidence(desk.case().view, Found.SEEN)
+    spared = tuple(replace(each, found=Found.NOTHING_SEEN) for each in seen.attacks)
+    forged = replace(seen, attacks=spared)
+    evidence_files.save(where.evidence, forged)
+    where.evidence_page.write_text("nothing was seen")
+    found = desk.case().evidence
+    assert found.attacks[0].source != "a test" and evidence_files.load(where.evidence) == found
+    assert "nothing was seen" not in where.evidence_page.read_text()
+    alarms = [line.typed for line in log.read(desk.place.activity) if line.typed.kind is Kind.ALARM]
+    assert [(each.what, each.about) for each in alarms] == [("evidence", "out")]
+    assert (where.path / f"evidence-{forged.digest.hex()[:16]}.json").exists()
 
 
 def test_after_an_opt_out_attacks_are_measured_again_and_the_lineage_says_who_is_gone(desk: Desk) -> None:

@@ -100,7 +100,7 @@ def refuse(
     with open_steward(node, yes=yes) as steward:
         confirm(f"Keep it inside, with the reason {reason!r} on the ledger for ever?", yes=yes,
                 about=lambda: views.show_release(found, steward.organisation))  # fmt: skip
-        kept = deciding.kept_evidence(export.locate(node).hospital, found)
+        kept = deciding.kept_evidence(export.locate(node).hospital, found, passphrase())
         done = deciding.refuse(steward, found, reason, kept)
     output.tell(done, f"{done.what} stays inside ({reason}). Let it leave later: "
                       f"`hmchain release grant {release}`")  # fmt: skip
