@@ -26,11 +26,14 @@ class AddedConsents:
     """What that is, each once; nothing of a patient is in it."""
     unread: int = 0
     """Consents among other resources that cannot be read, or do not say whose they are."""
+    strangers: int = 0
+    """Of a file: consents of patients by whose numbers nobody is known here."""
 
     def __add__(self, other: AddedConsents) -> AddedConsents:
         return AddedConsents(
             self.new + other.new, self.changed + other.changed, self.same + other.same, self.older + other.older,
             self.undecided + other.undecided, tuple(sorted({*self.doubts, *other.doubts})), self.unread + other.unread,
+            self.strangers + other.strangers,
         )  # fmt: skip
 
 

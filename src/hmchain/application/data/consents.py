@@ -109,7 +109,14 @@ def add(records: Records, files: Iterable[Path]) -> AddedConsents:
     with recorded(records.folder.activity, Deed(What.CONSENT, kind="added")) as deed:
         done = take(records.catalogue, given)
         deed.add(records=done.new + done.changed)
-    return done
+    return replace(done, strangers=_strangers(records, given))
+
+
+def _strangers(records: Records, given: Iterable[Given]) -> int:
+    """How many of some consents are of patients by whose numbers nobody is known here."""
+    patients = records.catalogue.patients
+    known = frozenset(patients.persons())
+    return sum(known.isdisjoint(patients.persons_of(each.patient)) for each in given) if known else 0
 
 
 def of_patient(records: Records, patient: Patient) -> tuple[ConsentLine, ...]:

@@ -28,6 +28,11 @@ def show_added(done: AddedConsents) -> None:
         output.say(f"{done.undecided} cannot be decided, so these patients' records are not used:")
         for doubt in done.doubts:
             output.say(f"  {doubt}")
+    if done.strangers:
+        output.say(
+            f"{done.strangers} of patients of whom no record is known here: if there is one, compare how consents "
+            "name a patient, and whose numbers `patients.toml` calls the hospital's own."
+        )
     output.say("What it means for a dataset: `hmchain consent check DATASET`")
 
 

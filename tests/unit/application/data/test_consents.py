@@ -244,6 +244,15 @@ def test_consents_come_from_files_and_tell_what_is_not_understood(records: Recor
     assert kinds == ["added", "added", "withdrawn", "withdrawn"]
 
 
+@pytest.mark.parametrize("named", [{"reference": "Patient/P0"}, {"identifier": {"system": "urn:x", "value": "p0"}}])
+def test_a_consent_that_meets_no_patient_is_said(records: Records, tmp_path: Path, named: dict[str, Any]) -> None:
+    """Its denial keeps nothing back, and nobody would learn of it."""
+    file = tmp_path / "consents.ndjson"
+    file.write_text(f"{mine(consent('a', NO), 1)}\n{json.dumps(consent('b', NO, patient=named))}")
+    done = consents.add(records, [file])
+    assert (done.new, done.strangers) == (2, 1)
+
+
 def test_who_withdraws_takes_no_objection_back(records: Records) -> None:
     """Else the one who objects and then says so again would be used from then on."""
     use = Use(UseKind.TRAIN, recipients=("north",))
