@@ -124,9 +124,10 @@ def _with(table: Table, head: Head) -> Table:
 
 
 def is_one(path: Path) -> bool:
-    """Whether a file says that it is a table, and not a count."""
-    with files.open_regular(path) as file:
+    """Whether a file says that it is a table, and not a count; what cannot be read says nothing."""
+    with suppress(OSError), files.open_regular(path) as file:
         return f'"{_TAG}"'.encode() in file.read(len(_COMMENT) + len(_TAG) + len('{"type":""'))
+    return False
 
 
 def save(path: Path, table: Table) -> None:

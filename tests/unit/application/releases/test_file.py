@@ -98,6 +98,13 @@ def test_a_model_that_is_inside_is_no_released_one(run: Path) -> None:
         file.check(run / "model.safetensors")
 
 
+@pytest.mark.parametrize("name", ["missing.csv", "missing.json", "folder.csv"])
+def test_what_is_no_file_is_no_released_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ReleasedFileError, match="is no count that was released"):
+        file.check(tmp_path / name)
+
+
 def altered(released: Path, place: Path, **changes: Any) -> Path:
     """The released file with another header, or other tensors beside or in the place of its own."""
     with safe_open(released, "numpy") as opened:
