@@ -53,10 +53,10 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
         raise ExportFormError(what, f"write it into a folder: `hmchain data export {version.dataset} --output DIR`")
     about = Deed(What.SEND, dataset=version.dataset, version=version.number, where="server")
     sent, refused, size = 0, Counter[str](), 0
+    hint = "send it again, without them; what went before stays at the destination, which may delete it"
     with recorded(records.folder.activity, about) as deed:
         for done, entry in enumerate(entries, 1):
             if done % ASKED_EVERY == 0:
-                hint = "send it again, without them; what went before stays at the destination, which may delete it"
                 require_still_usable(records, of, UseKind.EXPORT, hint)
             data = b"".join(records.vault.get_stream(version.dataset, version.number, entry.record))
             try:
@@ -66,4 +66,5 @@ def send(records: Records, version: Version, to: Destination, progress: Progress
                 refused[error.what] += 1
             deed.add(records=sent, bytes=size)
             tell(progress, done, len(entries))
+        require_still_usable(records, of, UseKind.EXPORT, hint)
     return SentRecords(version.dataset, version.number, sent, dict(refused), of.sentences)

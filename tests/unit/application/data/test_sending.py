@@ -58,3 +58,8 @@ def test_who_withdraws_while_objects_are_sent_is_in_no_later_page(
         sending.send(records, version, pacs)
     assert pacs.taken == 2
     assert sending.send(records, version, pacs).sent == 1
+
+
+def test_who_withdraws_after_the_last_page_is_asked_about_is_told_of(records: Records) -> None:
+    with pytest.raises(ConsentsChangedError, match="said otherwise"):
+        sending.send(records, records.catalogue.version("scans"), Pacs(records))
