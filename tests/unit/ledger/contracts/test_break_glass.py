@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.break_glass import AnswerGlass, LiftBar, ReviewGlass, Status
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
-from hmchain.ledger.contracts.data.transfers import ConfirmErasure, ReceiveRecords
+from hmchain.ledger.contracts.data.transfers import ConfirmErasure, ReceiveRecords, RevokeGrant
 from hmchain.ledger.contracts.members import people
 from hmchain.ledger.reputation import DAY_MS
 from support.policy_bed import ANYTHING, compiled
@@ -48,6 +48,14 @@ def test_it_is_answered_by_an_agent_and_judged_by_a_steward(bench: TransferBench
     assert told == [
         "emergency.asked", "transfer.granted", "emergency.answered", "transfer.received", "emergency.reviewed",
     ]  # fmt: skip
+
+
+def test_what_was_taken_back_before_it_was_judged_is_not_taken_back_again(bench: TransferBench) -> None:
+    answered(bench)
+    bench.must("b", RevokeGrant("night", "error"))
+    revoked = bench.found("night")
+    bench.must("b", ReviewGlass("night", "unjustified"))
+    assert bench.found("night") == revoked and list(bench.kinds()).count("transfer.revoked") == 1
 
 
 def test_the_bounds_are_those_that_members_were_told(bench: TransferBench) -> None:
