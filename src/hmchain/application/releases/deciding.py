@@ -229,4 +229,5 @@ def _require_asked(view: ReleaseView, organisation: str) -> None:
         what = f"no record of {organisation} is in {view.what}"
         raise NotInReleaseError(what, f"its hospitals decide: `hmchain release show {view.release}`")
     if not view.is_asked:
-        raise NotInReleaseError(f"{view.release} is {view.status} already", "nothing is left to decide")
+        page = f"; what was measured then is in studies/{view.study} of the hospital's folder" if view.study else ""
+        raise NotInReleaseError(f"{view.release} is {view.status} already", f"nothing is left to decide{page}")

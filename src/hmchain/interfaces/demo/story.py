@@ -54,6 +54,7 @@ class Story:
             TimeElapsedColumn(),
             console=self._console,
             transient=True,
+            disable=not self._console.is_terminal,  # else it leaves an empty line
         ) as bar:
             task = bar.add_task(text, total=total)
             yield lambda done, of: bar.update(task, completed=done, total=of)
