@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from urllib.parse import urlsplit
 
 from obstore import Bytes, exceptions
 from obstore.store import ObjectStore as AnyStore
@@ -18,6 +19,18 @@ _THREADS = 16  # requests under way at once for many small objects: each waits f
 _PART_BYTES = 8 << 20
 _PARTS_MAX = 9_000  # S3 allows 10,000
 _PARALLEL_PARTS = 4
+
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PORTS = {"http": "80", "https": "443"}
+
+
+def _server(endpoint: str) -> str:
+    """The server that an endpoint names, however it is written; of two names that one server has nobody can tell."""
+    found = urlsplit(endpoint)
+    name = found.hostname or ""
+    port = found.netloc.casefold().rpartition(name)[2].strip("]:") or _PORTS.get(found.scheme, "")
+    return f"{LOOPBACK[0] if name in LOOPBACK else name}:{port}"
 
 
 class Bucket:
@@ -34,7 +47,7 @@ class Bucket:
         if not isinstance(self.store, S3Store):
             return f"here {id(self.store)}"
         config = self.store.config
-        return f"{config.get('endpoint', '')} {config.get('bucket', '')} {self.store.prefix or ''}"
+        return f"{_server(str(config.get('endpoint', '')))} {config.get('bucket', '')} {self.store.prefix or ''}"
 
     def passing(self) -> AbstractContextManager[Bucket]:
         """As `Backend.passing`: nothing of them is kept here."""

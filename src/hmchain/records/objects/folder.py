@@ -112,7 +112,7 @@ class Folder:
         for shard, inside in groupby(sorted(names), lambda name: (self.path / name).parent):
             with suppress(FileNotFoundError), entered(shard) as handle:
                 for name in inside:
-                    with suppress(FileNotFoundError):
+                    with suppress(FileNotFoundError, IsADirectoryError):  # a folder is no object, and stops nothing
                         os.unlink(Path(name).name, dir_fd=handle)
                         touched.add(shard)
         self._sync(sorted(touched))

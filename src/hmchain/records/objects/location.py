@@ -17,14 +17,13 @@ from obstore.store import MemoryStore, S3Store
 
 from hmchain import decoding
 from hmchain.files import read
-from hmchain.records.objects.bucket import Bucket
+from hmchain.records.objects.bucket import LOOPBACK, Bucket
 from hmchain.records.objects.errors import LocationError, StoreCredentialsError, StoreUnavailableError
 from hmchain.records.objects.folder import Folder
 
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REGION = "us-east-1"  # what servers other than Amazon's expect where none is set
 _RETRIES = 5  # 100 ms, doubled each time: about three seconds until a server counts as down
 _RETRY_SECONDS = 60
@@ -115,7 +114,7 @@ def open_folder(path: Path, *, durable: bool) -> Folder:
 
 def _s3(bucket: str, prefix: str, access: S3Access) -> S3Store:
     endpoint = urlsplit(access.endpoint or "")
-    local = endpoint.hostname in _LOOPBACK
+    local = endpoint.hostname in LOOPBACK
     if endpoint.scheme == "http" and not (local or access.allow_http):
         raise LocationError(
             f"{access.endpoint} is not encrypted", "use https, or allow it with AWS_ALLOW_HTTP=true (allow_http)"

@@ -69,6 +69,13 @@ def test_what_a_member_laid_under_a_name_holds_nobody_up(tmp_path: Path, monkeyp
     with pytest.raises(TamperedObjectError):
         list(store.get_stream(digest))
     assert store.put(b"ciphertext") == digest and store.get(digest) == b"ciphertext"
+    path.unlink()
+    path.mkdir()
+    other = store.put(b"other")
+    store.delete_many([digest, other])
+    assert not store.exists(other)
+    path.rmdir()
+    assert store.put(b"ciphertext") == digest
     os.truncate(path, 1 << 40)
     monkeypatch.setattr(Folder, "read", bounded)
     assert store.put(b"ciphertext") == digest and store.get(digest, size=10) == b"ciphertext"

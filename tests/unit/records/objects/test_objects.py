@@ -160,3 +160,19 @@ def test_an_address_is_a_digest_and_nothing_else(store: ObjectStore) -> None:
 def pieces(data: bytes, step: int) -> Iterator[bytes]:
     for start in range(0, len(data), step):
         yield data[start : start + step]
+
+
+def test_one_bucket_is_one_place_however_its_server_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a hospital could keep its records where members exchange objects, and lose them to who erases there."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+
+    def at(endpoint: str, location: str = "s3://hospitals/p") -> ObjectStore:
+        return ObjectStore.open(location, endpoint=endpoint)
+
+    store = at("http://127.0.0.1:9000")
+    assert all(store.is_place_of(at(each)) for each in ("http://127.0.0.1:9000/", "http://localhost:9000"))
+    assert store.is_place_of(at("http://127.0.0.1:9000", "s3://hospitals/p/"))
+    assert not any(store.is_place_of(at(each)) for each in ("http://127.0.0.1:9001", "https://elsewhere.example:9000"))
+    assert not store.is_place_of(at("http://127.0.0.1:9000", "s3://hospitals/q"))
+    assert at("https://s3.example").is_place_of(at("https://S3.example:443/"))
