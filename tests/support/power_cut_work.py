@@ -144,7 +144,10 @@ def transfer(folder: Path) -> None:
     files.make_folder(folder / "hospital")
     ObjectStore.directory(place, durable=False).put(b"0" * 100)
     sizes = {source.put(f"{number}".encode() * 100): 100 for number in range(3)}
-    copying.copy(source, ObjectStore.directory(place), sizes)
+    target = ObjectStore.directory(place)
+    lacking = copying.lacking(target, sizes)
+    target.settle(sizes.keys() - lacking.keys())
+    copying.copy(source, target, lacking)
     for address in sizes:
         tell(address.hex())
 

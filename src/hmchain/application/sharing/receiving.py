@@ -259,7 +259,9 @@ class _Taking:
 
         lacking = copying.lacking(store, {address: each.sealed for address, each in by_address.items()})
         self.fetched += copying.copy(self._opened.store, store, lacking, check)
-        for address in by_address.keys() - lacking.keys():
+        there = by_address.keys() - lacking.keys()
+        store.settle(there)
+        for address in there:
             check(address, store.get_stream(address))
 
     def _close(self) -> None:

@@ -324,6 +324,7 @@ class _Sending:
         sizes = dict(zip(addresses, map(store.size, addresses), strict=True))
         lacking = copying.lacking(self._objects, sizes)
         self._book.send(name, sizes, lacking)
+        self._objects.settle(sizes.keys() - lacking.keys())
         self._sent += copying.copy(store, self._objects, lacking)
         places = tuple(self._place(seat, sizes) for seat in seats)
         sealed = seal_page(Page(places), number, self._terms, key, self._unit)
@@ -364,6 +365,8 @@ class _Sending:
         self._book.send(self._terms.name, [sealed.address], [sealed.address])
         if copying.lacking(self._objects, {sealed.address: len(sealed.data)}):
             self._objects.put(sealed.data, address=sealed.address)
+        else:
+            self._objects.settle((sealed.address,))
 
     def _origin(self) -> Origin:
         catalogue, warrant = self._records.catalogue, self._warrant

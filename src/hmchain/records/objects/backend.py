@@ -55,6 +55,9 @@ class Backend(Protocol):
     def write_many(self, files: Sequence[tuple[str, Buffer]]) -> None:
         """Write files, all durable when it returns; one that is there keeps its bytes only if they are these."""
 
+    def settle(self, names: Sequence[str]) -> None:
+        """Make files durable that lie there: who wrote them may have been killed before it could."""
+
     def stage(self) -> StagedWrite:
         """Begin a file whose name is known only when it is finished."""
 

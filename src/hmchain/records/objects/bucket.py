@@ -61,6 +61,9 @@ class Bucket:
         with ThreadPoolExecutor(_THREADS) as threads:
             list(threads.map(self._create, files))
 
+    def settle(self, names: Sequence[str]) -> None:
+        """As `Backend.settle`: what a bucket shows is durable."""
+
     def stage(self) -> SpooledFile:
         """As `Backend.stage`."""
         return SpooledFile(self)

@@ -82,6 +82,11 @@ class Folder:
                 file.discard()
         self.sync_names([name for name, _ in files])
 
+    def settle(self, names: Sequence[str]) -> None:
+        """As `Backend.settle`."""
+        self._sync([self.path / name for name in names])
+        self.sync_names(names)
+
     def stage(self) -> StagedFile:
         """As `Backend.stage`."""
         return StagedFile(self, self._incoming / secrets.token_hex(16))

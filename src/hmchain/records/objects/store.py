@@ -105,6 +105,13 @@ class ObjectStore:
             self.backend.write_many([(_name(digest), data) for digest, data in zip(digests, held, strict=True)])
         return digests
 
+    def settle(self, digests: Iterable[bytes]) -> None:
+        """Make objects durable that lie there: who put them may have been killed before it could. As `put`."""
+        names = [_name(digest) for digest in digests]
+        if names:
+            with missing("an object"):
+                self.backend.settle(names)
+
     def put_stream(self, pieces: Iterable[Buffer]) -> bytes:
         """Write one object from pieces, in constant memory. As `put`.
 
