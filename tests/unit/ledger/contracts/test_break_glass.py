@@ -212,7 +212,9 @@ def test_a_bar_is_gone_once_both_have_looked_into_it(bench: TransferBench) -> No
     bar = LiftBar("b", "a")
     assert bench.do("b", bar) == "not_barred"
     bench.must(CLINICIAN, replace(GLASS, name="waits"))
-    misuse(bench, "a/d1", "a/d1", "a/d2", "a/d3")
+    misuse(bench, "a/d0")
+    assert bench.do("b", bar) == "not_barred", "once is not too often"
+    misuse(bench, "a/d1", "a/d2", "a/d3")
     assert bench.do("c", bar) == "not_giver_or_grantee"
     assert bench.do("a/d2", bar) == "wrong_role"
     bench.must("a", bar)

@@ -150,6 +150,18 @@ def test_no_grant_outlives_a_member_at_either_end(bench: TransferBench, who: str
     assert not bench.usable() and bench.over()
 
 
+def test_one_request_is_given_so_much_of_a_dataset_and_no_more(bench: TransferBench) -> None:
+    """Revoked grants among them: nobody floods the ledger."""
+    bench.must("b", *(bench.grant(name=f"given-{number}") for number in range(transfers.GRANTS_MAX)))
+    bench.must("b", RevokeGrant("given-0", "other"))
+    assert bench.do("b", bench.grant(name="more")) == "too_many_grants"
+
+
+def test_nothing_is_given_to_who_is_no_member_any_more(bench: TransferBench) -> None:
+    membership.remove(bench.state, "a", bench.height)
+    assert bench.do("b", bench.grant()) == "not_permitted"
+
+
 def test_the_bounds_are_those_that_members_were_told() -> None:
     assert (transfers.DAYS_MAX, transfers.GRANTS_MAX, transfers.ERASE_DAYS) == (3660, 64, 7)
 
