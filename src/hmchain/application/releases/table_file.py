@@ -12,9 +12,11 @@ import csv
 import io
 import math
 import secrets
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, combinations
 from pathlib import Path
 
 import msgspec
@@ -29,6 +31,10 @@ from hmchain.ledger.readers.proof_files import ProofFile
 
 PERSONS, VALUE = "persons", "value"
 CELLS_MAX = 10_000
+COLUMNS_MAX = 6
+"""Columns that name cells: every sum over some of them is compared with what left before."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings by which a spreadsheet takes a text for a formula, and runs it."""
 _FILE_BYTES_MAX = 16 << 20
 _NONCE_BYTES = 16
 _COMMENT = "# "
@@ -81,12 +87,27 @@ class Table:
 
     @property
     def cells(self) -> dict[str, int]:
-        """Persons by the name of the cell; of all of them under an empty name."""
-        found = {name_of(self.columns, row.names): row.persons for row in self.rows}
-        return {**found, "": sum(found.values())}
+        """Persons by the name of the cell, and of each sum over columns; of all of them under an empty name.
+
+        A name has one spelling and its columns in order, so that the same cell of another table has the same one.
+        """
+        found: dict[str, int] = {}
+        for row in self.rows:
+            parts = sorted(
+                f"{_spelt(column)}={_spelt(name)}" for column, name in zip(self.columns, row.names, strict=True)
+            )
+            for some in chain.from_iterable(combinations(parts, size) for size in range(len(parts) + 1)):
+                key = ", ".join(some)
+                found[key] = found.get(key, 0) + row.persons
+        return found
 
     def __str__(self) -> str:
-        return f"{len(self.rows):,} cells by {', '.join(self.columns)}, of {self.cells['']:,} persons"
+        persons = sum(row.persons for row in self.rows)
+        return f"{len(self.rows):,} cells by {', '.join(self.columns)}, of {persons:,} persons"
+
+
+def _spelt(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def name_of(columns: Sequence[str], names: Sequence[str]) -> str:
@@ -206,9 +227,15 @@ def _table(head: Head, lines: list[list[str]], path: Path) -> Table:
     if columns != [*names, PERSONS, *([VALUE] if has_values else [])] or not names or len(set(names)) != len(names):
         what = f"{path} has not the columns of a table of counts"
         raise TableFileError(what, f"columns that name cells, then {PERSONS}, and {VALUE} if it has sums or means")
+    if len(names) > COLUMNS_MAX:
+        raise TableFileError(f"{path} names its cells by more than {COLUMNS_MAX} columns", "make several tables of it")
     rows = tuple(_row(line, len(names), len(columns), path, number) for number, line in enumerate(lines[1:], 2))
     if not rows or len(rows) > CELLS_MAX or len({row.names for row in rows}) != len(rows):
         raise TableFileError(f"{path} has no cell, one twice, or more than {CELLS_MAX:,}", "one line a cell")
+    for text in chain(names, *(row.names for row in rows)):
+        if text.startswith(_FORMULA) and len(text) > 1:
+            what = f"{path} has the name {text!r}, which a spreadsheet would compute"
+            raise TableFileError(what, "let it begin with a letter or a digit")
     return Table(head, tuple(names), rows, has_values)
 
 

@@ -190,6 +190,25 @@ def test_a_table_after_one_with_a_few_people_more_or_less_is_refused(desk: Desk)
     assert desk.grant("later").is_released
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stage,sex,persons\nI,female,41\n",
+        "Sex, STAGE,persons\nFemale,i,41\n",
+        "sex,persons\nmale,76\n",
+        "stage,sex,age,persons\nI,female,40-49,20\nI,female,50-59,21\n",
+    ],
+)
+def test_another_shape_or_spelling_of_a_table_hides_no_difference(desk: Desk, text: str) -> None:
+    """Whoever asks could have swapped columns, or asked for a sum that the first table gives but for one person."""
+    desk.ask()
+    desk.grant()
+    desk.ask(text, "after")
+    assert [(each.earlier, each.persons) for each in desk.case("after").differences] == [(("stages",), 1)]
+    with pytest.raises(DisclosureError):
+        desk.grant("after", weighed=True)
+
+
 def test_a_table_that_left_and_is_gone_is_noticed(desk: Desk) -> None:
     desk.ask()
     desk.grant()
@@ -209,7 +228,8 @@ def test_a_table_that_left_and_is_gone_is_noticed(desk: Desk) -> None:
      "sex,persons\nfemale,4\nfemale,5\n", "sex,sex,persons\na,b,4\n", "sex,persons\nfemale\n",
      "sex,persons\nfemale,4,5\n",
      "sex,persons,value\nfemale,4,nan\n", "sex,persons,value\nfemale,4\n", 'sex,persons\n"female,4\n',
-     "sex,persons\nfemale,٤٠\n"],
+     "sex,persons\nfemale,٤٠\n", "sex,persons\n=1+1,40\n", "@sex,persons\nfemale,40\n",
+     "a,b,c,d,e,f,g,persons\n1,1,1,1,1,1,1,40\n"],
 )  # fmt: skip
 def test_what_is_no_table_of_counts_is_refused(desk: Desk, text: str) -> None:
     with pytest.raises(TableFileError):
