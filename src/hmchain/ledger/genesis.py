@@ -212,7 +212,14 @@ def require_protocol_of(content: object) -> None:
 
 
 def require_form(genesis: Genesis) -> None:
-    """Raise `GenesisError` if what a chain goes on from does not fit its members; whether it is true others tell."""
+    """Raise `GenesisError` if what a chain goes on from does not fit its members, or a number fits into no genesis.
+
+    Whether it is true others tell.
+    """
+    try:
+        encode(genesis)
+    except OverflowError as error:
+        raise GenesisError("the genesis has a number that no chain has", _RESTORE) from error
     before, members = genesis.before, len(genesis.members)
     if before is not None and (len(before.powers), len(before.deciders)) != (members, members):
         raise GenesisError("the genesis names other powers or signers than members", _RESTORE)

@@ -173,6 +173,15 @@ def test_what_is_too_large_for_a_genesis_is_told_as_that_and_not_as_a_matter_of_
     assert refused.value.code == "genesis"
 
 
+def test_a_number_that_fits_into_no_genesis_is_refused(tmp_path: Path) -> None:
+    """It decoded, and the first digest of it ended as unexpected."""
+    fields = json.loads(genesis_file.to_json(genesis()))
+    fields[4][0] = 1 << 80
+    (tmp_path / "genesis.json").write_text(json.dumps(fields))
+    with pytest.raises(GenesisError, match="a number that no chain has"):
+        genesis_file.load(tmp_path / "genesis.json")
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"[2]", b'[true, "test"]', b'[2, "test", 5]', b"\xff"])
 def test_what_is_no_genesis_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "genesis.json"
