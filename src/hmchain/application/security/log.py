@@ -36,6 +36,9 @@ EARLIER = "earlier-lines"
 _SALT_BYTES = 16
 _EARLIER = "SELECT number, at_ms, ends, body FROM lines ORDER BY number"
 _LAST = "SELECT number, link FROM events ORDER BY number DESC LIMIT 1"
+_EVENTS = "SELECT number, at_ms, event, link, salt, own FROM events WHERE number >= ? ORDER BY number"
+_LEAST = -(1 << 63)
+"""No line that a file holds has a lower number: one that somebody put in front is read, and found."""
 _SCHEMA = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS events (
@@ -170,9 +173,9 @@ def record(path: Path, event: Event, whose: str = "") -> int:
         return log.write(event)
 
 
-def read(path: Path, since: int = 0) -> Iterator[Written]:
+def read(path: Path, since: int = _LEAST) -> Iterator[Written]:
     """All lines from a number on, in their order, while others may add some. Raises `ActivityLogError`."""
-    for rows in _rows(path, "events", "SELECT * FROM events WHERE number >= ? ORDER BY number", (since,)):
+    for rows in _rows(path, "events", _EVENTS, (since,)):
         yield Written(*rows)
 
 
@@ -224,7 +227,8 @@ def _rows(path: Path, table: str, statement: str, values: tuple[int, ...]) -> It
 
 
 def _has(file: Connection, table: str) -> bool:
-    return bool(file.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())
+    """Whether there is such a table; a view in its place could give lines without end."""
+    return bool(file.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,)).fetchall())
 
 
 def this_user() -> str:

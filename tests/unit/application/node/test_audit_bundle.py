@@ -325,6 +325,9 @@ def require_disclosure(made: dict[str, Any], *, arrives: bool) -> None:
         "UPDATE events SET event = x'00' WHERE number = 2",
         "UPDATE events SET link = 'x' WHERE number = 2",
         "UPDATE events SET number = -number",
+        "INSERT INTO events VALUES (-5, 1, '{}', x'00', x'', '')",
+        "ALTER TABLE events RENAME TO e; CREATE VIEW events AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+        "FROM n) SELECT i AS number, 1 AS at_ms, '{}' AS event, x'00' AS link, x'' AS salt, '' AS own FROM n",
     ],
 )
 def test_a_log_that_was_cut_reordered_or_rewritten_ends_with_7(statement: str, own: Path, capsys: Captured) -> None:

@@ -183,6 +183,14 @@ def test_a_last_line_that_is_none_is_named_and_not_built_upon(tmp_path: Path) ->
                 read_or_write(damaged)
 
 
+def test_a_column_that_somebody_added_is_no_part_of_a_line(tmp_path: Path) -> None:
+    """It ended as unexpected."""
+    lines = filled(tmp_path / "log")
+    with closing(sqlite3.connect(tmp_path / "log")) as file:
+        file.execute("ALTER TABLE events ADD COLUMN more TEXT DEFAULT 'M. Curie'")
+    assert list(read(tmp_path / "log")) == lines
+
+
 def test_a_clock_that_goes_back_breaks_no_chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for now_ms in (9000, 4000, 7000):
         monkeypatch.setattr(security, "now_ms", lambda now_ms=now_ms: now_ms)
