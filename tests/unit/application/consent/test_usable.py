@@ -64,36 +64,36 @@ def test_withdrawn_is_withdrawn_until_the_patient_consents_anew(records: Records
     give(records, 0, consent("a", YES))
     before = ask(records)
     (entry,) = records.catalogue.consents.entries()
-    assert records.catalogue.consents.withdraw([entry], 1_770_000_000_000) == 1
+    assert records.catalogue.consents.withdraw([entry], 1_740_000_000_000) == 1
     assert ask(records).left_out == {LeftOutBy.WITHDRAWN: 3} and ask(records).stamp != before.stamp
     give(records, 0, consent("a", YES, meta={"lastUpdated": "2022-07-01T00:00:00Z"}))
     assert ask(records).left_out == {LeftOutBy.WITHDRAWN: 3}, "an export from before says nothing new"
-    give(records, 0, consent("b", YES, day="2026-03-01", policy="newer"))
+    give(records, 0, consent("b", YES, day="2025-03-01", policy="newer"))
     assert ask(records).stamp == before.stamp
 
 
 def test_an_earlier_edition_takes_no_objection_back_and_one_of_unknown_age_leaves_it_in_doubt(records: Records) -> None:
-    dated = {"meta": {"lastUpdated": "2026-05-02T00:00:00Z"}}
-    no = consent("a", NO, day="2026-05-01")
+    dated = {"meta": {"lastUpdated": "2025-05-02T00:00:00Z"}}
+    no = consent("a", NO, day="2025-05-01")
     give(records, 0, no)
-    give(records, 0, consent("a", YES, day="2026-01-01"))
+    give(records, 0, consent("a", YES, day="2025-01-01"))
     assert ask(records).left_out == {LeftOutBy.DENIED: 3}, "given earlier"
     give(records, 0, no | dated)
     give(records, 0, no)
     assert ask(records).left_out == {LeftOutBy.DENIED: 3}, "the same"
-    for other in (consent("a", YES, day="2026-05-01"), consent("a", NO, day="2026-05-01", status="entered-in-error")):
+    for other in (consent("a", YES, day="2025-05-01"), consent("a", NO, day="2025-05-01", status="entered-in-error")):
         for _ in range(2):
             give(records, 0, other)
             assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}
-    give(records, 0, consent("a", YES, day="2026-05-01", meta={"lastUpdated": "2026-06-02T00:00:00Z"}))
+    give(records, 0, consent("a", YES, day="2025-05-01", meta={"lastUpdated": "2025-06-02T00:00:00Z"}))
     assert not ask(records).left_out
 
 
 def test_a_withdrawal_takes_back_no_edition_that_came_meanwhile(records: Records) -> None:
     give(records, 0, consent("a", YES))
     (seen,) = records.catalogue.consents.entries()
-    give(records, 0, consent("a", rule("deny"), day="2026-05-01"))
-    assert records.catalogue.consents.withdraw([seen], 1_790_000_000_000) == 1
+    give(records, 0, consent("a", rule("deny"), day="2025-05-01"))
+    assert records.catalogue.consents.withdraw([seen], 1_750_000_000_000) == 1
     (kept,) = records.catalogue.consents.entries()
     assert kept.consent.rule is not None and kept.consent.rule.permits is False
     assert kept.consent.withdrawn_ms is not None and not records.catalogue.consents.withdraw([seen], NOW)
@@ -106,12 +106,12 @@ def test_no_edition_comes_after_all_that_a_patient_says_by_a_time_that_is_to_com
     """A mistyped year, or a server whose clock is wrong, made every later withdrawal an earlier edition."""
     give(records, 0, consent("a", YES, **late))
     assert ask(records).left_out == {LeftOutBy.UNDECIDED: 3}
-    ended = consent("a", YES, day="2026-05-01", status="inactive", meta={"lastUpdated": "2026-05-02T00:00:00Z"})
+    ended = consent("a", YES, day="2025-05-01", status="inactive", meta={"lastUpdated": "2025-05-02T00:00:00Z"})
     give(records, 0, ended)
     assert ask(records).left_out == {LeftOutBy.WITHDRAWN: 3}
     give(records, 0, consent("a", YES, **late))
     assert ask(records).left_out.keys() <= {LeftOutBy.WITHDRAWN, LeftOutBy.UNDECIDED}, "it takes no withdrawal back"
-    give(records, 0, consent("a", YES, day="2026-05-03", meta={"lastUpdated": "2026-05-03T00:00:00Z"}))
+    give(records, 0, consent("a", YES, day="2025-05-03", meta={"lastUpdated": "2025-05-03T00:00:00Z"}))
     assert not ask(records).left_out
 
 
