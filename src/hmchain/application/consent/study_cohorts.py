@@ -88,11 +88,6 @@ class StudyCohorts:
             values = (study, round_, stamp, dataset, version, at_ms)
             database.execute("INSERT OR IGNORE INTO rounds VALUES (?, ?, ?, ?, ?, ?)", values)
 
-    def persons(self, study: str) -> frozenset[bytes]:
-        """All whose records were used in any round of a study."""
-        sql = "SELECT DISTINCT c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp WHERE r.study = ?"
-        return frozenset(person for (person,) in self._file.query(sql, (study,)))
-
     def cohorts(self, study: str) -> frozenset[frozenset[bytes]]:
         """The cohorts of a study's rounds and attempts, each once."""
         sql = """SELECT DISTINCT r.stamp, c.person FROM rounds r JOIN cohorts c ON c.stamp = r.stamp
@@ -134,17 +129,6 @@ class StudyCohorts:
         self._file.close()
 
 
-def persons_used(place: HospitalFolder, study: str) -> frozenset[bytes]:
-    """All whose records a study used at a hospital: 32 bytes each that name nobody; nobody of a study that used none.
-
-    Raises `StudyCohortsError`.
-    """
-    if not place.study_cohorts.exists():
-        return frozenset()
-    with closing(StudyCohorts(place.study_cohorts)) as found:
-        return found.persons(study)
-
-
 @dataclass(frozen=True)
 class CohortsUsed:
     """Whom a study used at a hospital, by what each round and attempt used: who withdrew meanwhile is in some alone."""
@@ -156,7 +140,7 @@ class CohortsUsed:
 
 
 def cohorts_used(place: HospitalFolder, study: str) -> CohortsUsed:
-    """As `persons_used`, by round."""
+    """All that was written down of a study; nothing of one that used no record. Raises `StudyCohortsError`."""
     if not place.study_cohorts.exists():
         return CohortsUsed()
     with closing(StudyCohorts(place.study_cohorts)) as found:

@@ -16,7 +16,6 @@ from hmchain.application.agent.answers import Noised
 from hmchain.application.agent.kept import MaskedUpdate
 from hmchain.application.agent.pins import NotApprovedError, UnpinnedError
 from hmchain.application.cohort.noise import noise
-from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.hospital import people_counter
 from hmchain.application.hospital.people_counter import PeopleCounter
 from hmchain.application.learning.trainers.worker import StillAtWorkError
@@ -40,6 +39,7 @@ from support import cohort_bed
 from support.cohort_bed import DATASET, FIRST, WOMEN
 from support.study_bed import SCHEMA as PICTURES
 from support.study_bed import Bed, make_spec
+from support.used import persons_used
 
 LARGE = ("east", "north", "west")
 """Those with women enough; south has four."""
@@ -259,11 +259,9 @@ def test_who_objects_is_in_no_later_count(bed: Bed) -> None:
         assert counter.data == before, "this attempt was begun with them"
         counter.renew((0, 1))
         assert counter.class_counts.tolist() == [WOMEN["east"] - 2] and counter.data != before
-        cohorts = StudyCohorts(east.folder.study_cohorts)
         whose = [catalogue.opt_outs.of_subject(f"subject {number:04}").digest for number in (0, 2, 40)]
-        counted = cohorts.persons(FIRST)
+        counted = persons_used(east.folder, FIRST)
         assert [each in counted for each in whose] == [True, True, False], "the last one is a man"
-        cohorts.close()
         catalogue.opt_outs.lift(gone)
 
 

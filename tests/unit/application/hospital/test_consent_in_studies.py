@@ -12,7 +12,7 @@ import pytest
 
 from hmchain.application.agent.protocols import Learner
 from hmchain.application.consent.at_work import ConsentsGoneError
-from hmchain.application.consent.study_cohorts import StudyCohorts, persons_used
+from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.hospital import Hospital
@@ -35,6 +35,7 @@ from hmchain.records.pictures.prepared import TRAIN, VALIDATION, encode_image
 from support.own_trainers import SCHEMA as ROWS
 from support.own_trainers import TITLES, logistic, rows
 from support.study_bed import Bed
+from support.used import persons_used
 
 SCHEMA = Schema("mri", 1, 16, 16, ("no", "yes"))
 IMAGES_EACH = 3

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.consent.study_cohorts import persons_used
 from hmchain.application.governance.policies.rules import RULES
 from hmchain.application.models import export
 from hmchain.application.node.reading import open_ledger
@@ -28,6 +27,7 @@ from support import cohort_bed
 from support.cohort_bed import DATASET
 from support.policy_bed import TERMS
 from support.study_bed import Bed
+from support.used import persons_used
 
 COUNT = "women"
 WAIT_SECONDS = 60

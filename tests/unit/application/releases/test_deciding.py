@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from msgspec.structs import replace
 
-from hmchain.application.consent.study_cohorts import StudyCohorts, persons_used
+from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.disclosure import evidence as evidence_files
 from hmchain.application.disclosure import gathering
 from hmchain.application.disclosure.evidence import RECORDS, Attack, Evidence, Found
@@ -34,6 +34,7 @@ from hmchain.records.catalogue import Catalogue
 from support import released_run
 from support.finished_run import DATASET, STUDY
 from support.finished_run import run_directory as run_directory
+from support.used import persons_used
 
 OTHER = "others"
 """A study that never was, but for whose records it used."""
@@ -286,8 +287,4 @@ def test_what_left_of_a_study_before_adds_nothing_to_itself(desk: Desk) -> None:
 
 
 def test_rounds_of_a_study_are_one_cohort(desk: Desk) -> None:
-    cohorts = StudyCohorts(desk.place.study_cohorts)
-    try:
-        assert len(cohorts.persons(STUDY)) == 32  # those of the validation images too
-    finally:
-        cohorts.close()
+    assert len(persons_used(desk.place, STUDY)) == 32  # those of the validation images too
