@@ -1,1 +1,1 @@
-"""Disclosure: how much of a hospital's people a model or a count would tell those who get it."""
+"""Disclosure: how much of a hospital's people a model, a count or a table would tell those who get it."""

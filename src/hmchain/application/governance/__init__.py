@@ -1,1 +1,1 @@
-"""Decisions of a hospital's people at its node: members, studies, keys."""
+"""Decisions of a hospital's people at its node: members, keys, policies, requests, studies, transfers, incidents."""

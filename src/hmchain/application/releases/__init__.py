@@ -1,1 +1,1 @@
-"""Releases: what a study made leaves its hospitals by their decisions, as a file that proves them."""
+"""Releases: what a study made, or a table of a hospital's own, leaves by decisions, as a file that proves them."""

@@ -1,1 +1,1 @@
-"""Contracts about data: datasets and their published versions."""
+"""Contracts about data: datasets, policies, requests, permits, counts, and records given under permits."""

@@ -1,1 +1,1 @@
-"""Contracts about learning: studies, their opening and closing, rounds, disputes, models."""
+"""Contracts about learning: studies, their opening and closing, rounds, disputes, models, releases."""

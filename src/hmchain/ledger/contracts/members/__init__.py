@@ -1,1 +1,1 @@
-"""Contracts about members: parameters, membership, attendance, maintenance, standings, rotation, upgrades."""
+"""Contracts about members: parameters, membership, people, keys, standings, upgrades, anchored logs, incidents."""
