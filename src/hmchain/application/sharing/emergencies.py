@@ -20,7 +20,8 @@ from hmchain.application.sharing import receiving
 from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.manifest import Terms
 from hmchain.application.sharing.receiving import ReceivedRecords
-from hmchain.application.sharing.sending import GivenRecords, Warrant, send
+from hmchain.application.sharing.sending import GivenRecords, send
+from hmchain.application.sharing.warrant import Warrant
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.canonical import NotCanonicalError, Record, decode, digest, encode, padded

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hmchain.application.consent.usable import Use, UseKind, usable
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.manifest import Terms
-from hmchain.application.sharing.sending import GivenRecords, NotPermittedError, Warrant, send
+from hmchain.application.sharing.sending import GivenRecords, send
+from hmchain.application.sharing.warrant import NotPermittedError, Warrant
 from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import HOUR_MS, now_ms
 from hmchain.ledger.context import STEWARD

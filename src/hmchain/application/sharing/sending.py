@@ -8,7 +8,7 @@ with all that it gives is not made again, and an object that lies there is not s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -37,29 +37,22 @@ from hmchain.application.sharing.manifest import (
     seal_page,
     wrap,
 )
+from hmchain.application.sharing.warrant import NotPermittedError, Warrant
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.application.site.keyring import key_file
 from hmchain.canonical import PADDED_BYTES, digest
 from hmchain.errors import InputError
 from hmchain.keys import SecretKey, WrappingPublicKey, load_key
-from hmchain.ledger import contracts
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import datasets, transfers
 from hmchain.ledger.contracts.members import membership
-from hmchain.ledger.state import State
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.objects import ObjectStore, address_of
 from hmchain.records.vault import Seat
 
 _NAME_MAX = 48
-
-
-class NotPermittedError(InputError):
-    """Nothing that is in force lets these records go."""
-
-    code = "no_permit"
 
 
 class NothingToGiveError(InputError):
@@ -72,36 +65,6 @@ class TransferNameError(InputError):
     """A transfer cannot have this name."""
 
     code = "transfer_name"
-
-
-@dataclass(frozen=True)
-class Warrant:
-    """What lets records of a version go: to whom, for what, until when; a request's permit, or an emergency."""
-
-    cause: str
-    """The request, or the emergency."""
-    permit: bytes
-    """Digest of what the hospital said yes to."""
-    grantee: str
-    dataset: str
-    version: int
-    purpose: str
-    """The use by DUO's code."""
-    until_ms: int
-    holds: Callable[[State, int], bool]
-    """Whether it is in force, by a state of the hospital's own node and a block time."""
-    chosen: Callable[[Records, Version], Collection[str]]
-    """The records that may go now."""
-    announce: Callable[[Terms, bytes, bytes], contracts.Body]
-    """The transaction that tells the ledger of manifest and envelope."""
-    sought: bytes = b""
-    """Of an emergency, which goes beside whatever else is sent, and says so, sealed, where no record is to go: what
-    tells one who is sought from another."""
-
-    @property
-    def in_emergency(self) -> bool:
-        """Whether an emergency lets them go, and no permit."""
-        return bool(self.sought)
 
 
 @dataclass(frozen=True)

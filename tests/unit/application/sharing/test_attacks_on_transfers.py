@@ -24,7 +24,7 @@ from hmchain.application.sharing.manifest import (
     wrap,
 )
 from hmchain.application.sharing.receiving import NotOfferedError, check_root
-from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.application.site.hospital import open_records
 from hmchain.errors import HMChainError
 from hmchain.keys import UnwrapError, WrappingKey

@@ -15,7 +15,7 @@ from hmchain.application.data.preparation import OtherFormError
 from hmchain.application.data.received import GrantOverError, OldViewError, OthersDataError
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.application.sharing.erasing import NotInVaultError
-from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import DAY_MS, now_ms

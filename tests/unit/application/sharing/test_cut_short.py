@@ -9,7 +9,8 @@ import pytest
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.sharing.giving_book import GivingBook
-from hmchain.application.sharing.sending import NotPermittedError, TransferNameError
+from hmchain.application.sharing.sending import TransferNameError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.clock import DAY_MS
 from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED
 from hmchain.records.catalogue import Catalogue

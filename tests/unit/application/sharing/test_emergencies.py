@@ -12,7 +12,7 @@ from hmchain.application.data.erasure import Target
 from hmchain.application.data.received import Act, GrantOverError, OthersDataError
 from hmchain.application.sharing import emergencies
 from hmchain.application.sharing.emergencies import NotAnsweredError, NotLetInError, Sought
-from hmchain.application.sharing.sending import NotPermittedError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.application.site.hospital import open_records
 from hmchain.errors import InputError
 from hmchain.keys import UnwrapError

@@ -16,7 +16,8 @@ from hmchain.application.sharing import copying, emergencies
 from hmchain.application.sharing.giving_book import GivingBook
 from hmchain.application.sharing.locks import GivingError
 from hmchain.application.sharing.on_duty import OnDuty
-from hmchain.application.sharing.sending import NotPermittedError, TransferNameError
+from hmchain.application.sharing.sending import TransferNameError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.application.site.hospital import read_records
 from hmchain.ledger.contracts.data import break_glass
 from hmchain.ledger.contracts.data.break_glass import BreakGlass

@@ -10,7 +10,8 @@ from fhir.resources.R4B.provenance import Provenance
 
 from hmchain.application.data import export, upkeep
 from hmchain.application.sharing.receiving import NotOfferedError, OtherDatasetError
-from hmchain.application.sharing.sending import NothingToGiveError, NotPermittedError, TransferNameError
+from hmchain.application.sharing.sending import NothingToGiveError, TransferNameError
+from hmchain.application.sharing.warrant import NotPermittedError
 from hmchain.application.site.activity import What, read_lines
 from hmchain.application.site.hospital import SharedPlaceError, read_records
 from hmchain.ledger.contracts.data.transfers import KEYS_DESTROYED, Status
