@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import hmchain
-from hmchain.application.site.hospital import HospitalFolder, StudyFolder
+from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
+from hmchain.application.site.study_folder import StudyFolder
 
 ROOT = Path(hmchain.__file__).parent
 MODULES = [

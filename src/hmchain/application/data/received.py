@@ -131,10 +131,13 @@ def is_over(records: Records, dataset: str) -> bool:
 
 
 def why_over(place: HospitalFolder, received: Received) -> str:
-    """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger. Raises as above."""
+    """Why a grant is over; empty while it is in force, as the hospital's own node has the ledger.
+
+    Raises `OldViewError`, and what `current_state` raises while the ledger cannot be read.
+    """
     if now_ms() > received.until_ms:
         return f"that ended {utc(received.until_ms)[:16]} UTC"
-    ledger = place.node.ledger if place.node is not None else place.run.ledger if place.run is not None else None
+    ledger = place.ledger
     if ledger is None:
         return "no ledger is beside these records that could say whether that is in force"
     if genesis_file.load(ledger / genesis_file.FILE).first_chain != received.chain_id:

@@ -127,6 +127,5 @@ def uses_of(place: HospitalFolder, versions: Collection[tuple[str, int]], *, ref
 
 def ledger_beside(place: HospitalFolder) -> Path | None:
     """The directory of the ledger that a hospital's records are published on; None for a hospital by itself."""
-    if place.node is not None:
-        return place.node.ledger if place.node.network.exists() else None
-    return place.run.ledger if place.run else None
+    is_alone = place.node is not None and not place.node.network.exists()
+    return None if is_alone else place.ledger

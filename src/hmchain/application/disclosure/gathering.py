@@ -26,8 +26,9 @@ from hmchain.application.governance import trainers
 from hmchain.application.hospital.study_records import use_of
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.application.site.activity import Deed, What, recorded
-from hmchain.application.site.hospital import HospitalFolder, Records, StudyFolder, read_records
+from hmchain.application.site.hospital import HospitalFolder, Records, read_records
 from hmchain.application.site.keyring import key_file
+from hmchain.application.site.study_folder import StudyFolder
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError

@@ -8,7 +8,8 @@ from hmchain.application.agent.kept import Score, scores_prefix
 from hmchain.application.models import scores
 from hmchain.application.models.export import opened_store
 from hmchain.application.models.scores import StudyScores
-from hmchain.application.site.hospital import HospitalFolder, StudyFolder, locate
+from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.site.study_folder import StudyFolder
 from hmchain.errors import InputError, StudyError
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.readers.ledger import LedgerReader

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from pathlib import Path
 
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.security import log
@@ -28,20 +27,12 @@ def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind]
 
 
 def _known(place: HospitalFolder) -> tuple[AnchoredLog, str]:
-    """What the ledger knows of the log."""
+    """What the ledger knows of the log; with it why that is nothing, where it could not be asked."""
     nothing = AnchoredLog(place.organisation, (), ())
-    ledger = ledger_of(place)
-    if ledger is None:
+    if place.ledger is None:
         return nothing, "there is no ledger beside it"
     try:
-        with open_ledger(ledger) as found:
+        with open_ledger(place.ledger) as found:
             return found.anchored_log(place.organisation), ""
     except LedgerError as error:  # no block yet, or its state is made anew: nothing is said of the log
         return nothing, f"the ledger cannot be read: {error.what}"
-
-
-def ledger_of(place: HospitalFolder) -> Path | None:
-    """The directory of the ledger that a hospital's log is anchored on."""
-    if place.node is not None:
-        return place.node.ledger
-    return place.run.ledger if place.run is not None else None

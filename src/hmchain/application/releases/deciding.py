@@ -28,7 +28,8 @@ from hmchain.application.releases.guard import Guard
 from hmchain.application.releases.table_evidence import gather_table
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.security.log import record
-from hmchain.application.site.hospital import HospitalFolder, StudyFolder
+from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.study_folder import StudyFolder
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, StudyError
 from hmchain.keys import SecretKey

@@ -17,6 +17,7 @@ from hmchain.application.site.keyring import Keyring, key_file
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.record_store import choose_record_store
 from hmchain.application.site.run import RunFolder
+from hmchain.application.site.study_folder import StudyFolder
 from hmchain.errors import InputError, KeyMaterialError, LedgerError, StorageError
 from hmchain.keys import SecretKey, WrappingKey, load_key
 from hmchain.ledger import genesis as genesis_file
@@ -60,58 +61,6 @@ class RecordsInUseError(InputError):
 
 
 @dataclass(frozen=True)
-class StudyFolder:
-    """Names of what a study gave at one hospital."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        """The study's."""
-        return self.path.name
-
-    @property
-    def model(self) -> Path:
-        """The model that it made."""
-        return self.path / "model.safetensors"
-
-    @property
-    def scores(self) -> Path:
-        """The hospital's own scores by round."""
-        return self.path / "scores.json"
-
-    @property
-    def used(self) -> Path:
-        """What it took of the hospital's machine."""
-        return self.path / "used.json"
-
-    @property
-    def count(self) -> Path:
-        """The sum of a count."""
-        return self.path / "count.json"
-
-    @property
-    def table(self) -> Path:
-        """A table of the hospital's own that was asked to leave."""
-        return self.path / "table.csv"
-
-    @property
-    def evidence(self) -> Path:
-        """The evidence on what it made, for who decides on a release."""
-        return self.path / "evidence.json"
-
-    @property
-    def evidence_page(self) -> Path:
-        """The same as a page."""
-        return self.path / "evidence.html"
-
-    @property
-    def report(self) -> Path:
-        """The report page."""
-        return self.path / "report.html"
-
-
-@dataclass(frozen=True)
 class HospitalFolder:
     """Names of what one hospital keeps; of a node's hospital, which has its keys where the node has its own."""
 
@@ -132,12 +81,17 @@ class HospitalFolder:
         run = RunFolder(folder.parent)
         return run if folder == run.hospitals and run.ledger.is_dir() else None
 
+    @property
+    def ledger(self) -> Path | None:
+        """The directory of the ledger beside it: its node's, or its run's; None if it is in no network."""
+        return self.node.ledger if self.node else self.run.ledger if self.run else None
+
     def first_chain(self, chain_id: str) -> str:
         """The id of the first chain of a chain's network: another one only where that was founded again since.
 
         What is sealed for the network's people is sealed under this one, so that it is read on whatever chain follows.
         """
-        ledger = self.node.ledger if self.node else self.run.ledger if self.run else None
+        ledger = self.ledger
         if ledger is None:
             return chain_id
         with suppress(LedgerError):

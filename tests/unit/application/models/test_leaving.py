@@ -14,7 +14,7 @@ from hmchain.application.learning.pinned import pin_training
 from hmchain.application.models import scores
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.models.scores import ScoresFileError, StudyScores
-from hmchain.application.site.hospital import StudyFolder
+from hmchain.application.site.study_folder import StudyFolder
 from hmchain.ledger.contracts.learning.studies import Status
 from support.study_bed import STUDY, Bed
 
