@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from hmchain.application.site.hospital import Records
+from hmchain.clock import DAY_MS
 from hmchain.records.consents.consent import Coding, Span
 from hmchain.records.consents.deciding import RESOURCE_TYPES, UNKNOWN, Facts
 from hmchain.records.consents.reading import moment
@@ -36,7 +37,6 @@ _CODED_ELSEWHERE = "medicationReference"
 _UIDS = "urn:ietf:rfc:3986"
 """The system by which FHIR names classes of DICOM objects."""
 _DICOM_DATES = ("AcquisitionDate", "SeriesDate", "StudyDate", "ContentDate")
-_DAY_MS = 24 * 60 * 60 * 1000
 
 
 class FactsOf:
@@ -112,8 +112,8 @@ def _moved(span: Span | None, back: timedelta) -> Span | None:
     """A time as it was before the dates were moved; what is known to the month or year alone moved as its middle."""
     if span is None or span.first_ms is None or span.last_ms is None or not back:
         return span
-    days_ms = back.days * _DAY_MS
-    wider_ms = 0 if span.last_ms - span.first_ms <= _DAY_MS else span.last_ms - span.first_ms
+    days_ms = back.days * DAY_MS
+    wider_ms = 0 if span.last_ms - span.first_ms <= DAY_MS else span.last_ms - span.first_ms
     return Span(span.first_ms + days_ms - wider_ms, span.last_ms + days_ms + wider_ms)
 
 
@@ -126,7 +126,7 @@ def _of_object(data: bytes, back: timedelta) -> Facts:
     if len(text) == len("YYYYMMDD") and text.isdigit():
         try:
             first_ms = int(datetime(int(text[:4]), int(text[4:6]), int(text[6:]), tzinfo=UTC).timestamp() * 1000)
-            span = Span(first_ms, first_ms + _DAY_MS - 1)
+            span = Span(first_ms, first_ms + DAY_MS - 1)
         except ValueError:
             pass
     kind = str(found.get("SOPClassUID", ""))

@@ -85,8 +85,10 @@ def locate(directory: Path) -> ExportPlace:
 
 
 def require_inside(hospital: HospitalFolder, state: State, study: str, target: Path) -> None:
-    """Raise `InsideError` for a place outside the hospital's own folder; on chains of before protocol 4 there is no
-    other way to hand a model on."""
+    """Raise `InsideError` for a place outside the hospital's own folder.
+
+    On chains of before protocol 4 there is no other way to hand a model on, so any place will do.
+    """
     whole = (hospital.node or hospital).path.resolve()
     places = whole, hospital.studies.resolve()  # an operator may keep these on another disk
     if any(map(target.resolve().is_relative_to, places)) or not upgrades.has_sharing(state):

@@ -41,7 +41,6 @@ def ask(prepared: Prepared, consortium: Consortium) -> str:
 
 def measure(
     prepared: Prepared,
-    consortium: Consortium,
     compared: Baselines,
     passphrase: str | None,
     progress: Callable[[str], Progress],

@@ -278,7 +278,7 @@ def _release(
     _seal(stage, story)  # what hospitals measure is held against signed headers
     with stages("measure what the model tells"), story.progress("measuring what the model tells") as report:
         part = joined(report, releasing.PARTS * len(prepared.names))
-        measured = releasing.measure(prepared, consortium, compared, passphrase, part)
+        measured = releasing.measure(prepared, compared, passphrase, part)
     releasing.grant(prepared, consortium, measured, passphrase)
     consortium.anchor_logs()
     _seal(stage, story)

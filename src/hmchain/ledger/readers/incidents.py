@@ -123,10 +123,10 @@ def todos(state: State, organisation: str) -> Iterator[Todo]:
     named = {ref.person for role in ANSWERING for ref in people.with_role(state, organisation, role)}
     who = tuple(sorted(named))
     for entry in sorted(incidents.open_incidents(state), key=lambda each: each.opened_ms):
-        yield from _todos(state, _view(state, entry), organisation, who)
+        yield from _todos(_view(state, entry), organisation, who)
 
 
-def _todos(state: State, found: IncidentView, organisation: str, who: tuple[str, ...]) -> Iterator[Todo]:
+def _todos(found: IncidentView, organisation: str, who: tuple[str, ...]) -> Iterator[Todo]:
     name, about = found.incident, f"incident {found.incident} ({found.kind}, {found.severity})"
     own = next((each for each in found.answers if each.organisation == organisation), None)
     if own is not None and not own.acknowledged_ms and own.owes:

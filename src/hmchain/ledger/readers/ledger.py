@@ -213,7 +213,7 @@ class LedgerReader:
     def _require_before(self, cannot: str) -> None:
         """See that the chains before this one lie beside it, and hold. Raises `PartialLogError`, `AuditError`."""
         if self.genesis.before is not None:
-            require_before(self._directory, self.genesis, cannot)
+            require_before(self._directory, cannot)
             audit_before(self._directory, self.genesis, progress=self._progress)
 
     def anchored_log(self, organisation: str) -> AnchoredLog:
@@ -234,7 +234,7 @@ class LedgerReader:
             if begins := self.begins_after:
                 raise partial_log(begins, f"does not show what {happened} before: {error.what} in it") from error
             if self.genesis.before is not None:
-                require_before(self._directory, self.genesis, f"does not show what {happened} before: {error.what}")
+                require_before(self._directory, f"does not show what {happened} before: {error.what}")
             raise
 
     def require_whole(self) -> WholeLog:

@@ -116,7 +116,7 @@ def audit_before(
     return Succession((*earlier.checked, found), (*earlier.not_proven, later))
 
 
-def require_before(directory: Path, genesis: Genesis, cannot: str) -> None:
+def require_before(directory: Path, cannot: str) -> None:
     """See that what happened before a chain was founded again can be read too. Raises `PartialLogError`."""
     oldest = genesis_file.load(ledgers(directory)[0] / genesis_file.FILE)
     if oldest.before is not None:

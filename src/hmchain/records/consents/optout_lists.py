@@ -56,8 +56,9 @@ class OptOutLists:
         self._file = file
 
     def reconcile(self, name: str, issuer: str, as_of_ms: int, persons: Iterable[bytes], now_ms: int) -> OptOutList:
-        """Put a list in the place of the one of its name. Raises `OlderListError` or `OtherIssuerError`: nothing
-        is changed then.
+        """Put a list in the place of the one of its name.
+
+        Raises `OlderListError` or `OtherIssuerError`: nothing is changed then.
         """
         with self._file.transaction() as database:
             known = database.execute("SELECT as_of_ms, issuer FROM optout_lists WHERE name = ?", (name,)).fetchone()

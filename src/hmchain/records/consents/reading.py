@@ -273,8 +273,10 @@ class _Reader:
         return tuple(found)
 
     def _objects(self, element: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-        """An element's objects; one that is there and has none, or something else beside them, restricts nobody knows
-        what."""
+        """An element's objects.
+
+        One that is there and has none, or something else beside them, restricts nobody knows what: that is a doubt.
+        """
         given = element.get(name)
         found = objects(given)
         if given is not None and (not found or len(found) != (len(given) if type(given) is list else 1)):

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from hmchain import decoding
 from hmchain.canonical import digest
+from hmchain.clock import DAY_MS
 from hmchain.errors import StorageError
 from hmchain.keys import SecretKey
 from hmchain.records.consents.consent import Consent, Status
@@ -31,7 +32,7 @@ CREATE TABLE bases (dataset TEXT PRIMARY KEY, basis TEXT NOT NULL, purposes TEXT
 """
 _NONCE_BYTES = 12
 _PAGE = 1000
-_AHEAD_MS = 24 * 60 * 60 * 1000
+_AHEAD_MS = DAY_MS
 """A clock may be ahead by so much, or a time without a zone be meant in another; what is later is no time."""
 _TO_COME = "it says that it was given, or changed, at a time that is still to come"
 _WHICH = "two editions of it differ, and one does not say when it was made"

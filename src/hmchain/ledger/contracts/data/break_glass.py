@@ -209,11 +209,6 @@ def emergencies(state: State, organisation: str = "") -> list[Emergency]:
     return [require_emergency(state, each.emergency) for each in _OF_ORGANISATION.all(state, organisation)]
 
 
-def to_review(state: State, giver: str) -> list[Emergency]:
-    """What a hospital's stewards have not judged yet, in order of grantee and name."""
-    return [require_emergency(state, each.emergency) for each in _OPEN_AT.all(state, giver)]
-
-
 def to_answer(state: State, giver: str, time_ms: int) -> list[Emergency]:
     """What a hospital's agent is to answer now."""
     asked = (each for each in emergencies(state, giver) if each.giver == giver and is_waiting(each, time_ms))
