@@ -114,7 +114,6 @@ class Release(Record, frozen=True):
     """Whose records are in it, in order: each decides."""
     by: PersonRef
     status: Status
-    asked_height: int
     height: int
     """Of its last change: once it is released, of the block that proves it."""
     time_ms: int

@@ -61,8 +61,8 @@ def _ask(context: Context, body: AskRelease) -> None:
     hospitals = _made_by(context, body) if body.table is None else _of_own(context, body, body.table)
     waiting = OPEN.all(state, person.organisation)
     require(len(waiting) < OPEN_MAX, "too_many_releases")
-    height, time_ms = context.height, context.time_ms
-    RELEASES.put(state, Release(body, hospitals, person, Status.ASKED, height, height, time_ms), body.name)
+    made = Release(body, hospitals, person, Status.ASKED, context.height, context.time_ms)
+    RELEASES.put(state, made, body.name)
     OPEN.put(state, Entry(body.name), person.organisation, body.name)
     if body.study:
         OF_STUDY.put(state, Entry(body.name), body.study, body.name)
