@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -11,13 +12,23 @@ from hmchain.application.site.contents import Kind, kind_of
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
+from hmchain.application.site.study_folder import StudyFolder
 from support.paths import REPOSITORY
 
 PAGES = REPOSITORY / "docs" / "reference"
 NODE, RECORDS = (PAGES / "hospital-folder.md").read_text().split("\n## Records\n")
 RUN = (PAGES / "run-folder.md").read_text().split("\n## Settings")[0]
+Folder: TypeAlias = RunFolder | NodeFolder | HospitalFolder | StudyFolder
 IN_A_RUN = "hospitals/NAME/"
-EXAMPLES = {"NAME": "north", "DATASET": "head", "STUDY": "first", "ROLE": "agent", "-N": "-1"}
+EXAMPLES = {
+    "NAME": "north",
+    "DATASET": "head",
+    "STUDY": "first",
+    "ROLE": "agent",
+    "-N": "-1",
+    "RELEASE": "people",
+    "DIGEST": 16 * "a",
+}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -32,7 +43,7 @@ def documented(text: str) -> set[str]:
     return {path.as_posix() for each in found for path in (each, *each.parents)}
 
 
-def mapped(folder: RunFolder | NodeFolder | HospitalFolder) -> set[str]:
+def mapped(folder: Folder) -> set[str]:
     """What the properties of the map lead to."""
     members = [name for name, member in vars(type(folder)).items() if isinstance(member, property)]
     paths = [path for name in members if isinstance(path := getattr(folder, name), Path)]
@@ -45,16 +56,21 @@ def mapped(folder: RunFolder | NodeFolder | HospitalFolder) -> set[str]:
         (NodeFolder(Path("/x")), NODE.replace("-N/", "/")),
         (HospitalFolder("north", Path("/x")), NODE + RECORDS),
         (RunFolder(Path("/x")), RUN),
+        (StudyFolder(Path("/x")), NODE.replace("studies/STUDY/", "").replace("tables/RELEASE/", "")),
     ],
-    ids=["node", "hospital", "run"],
+    ids=["node", "hospital", "run", "study"],
 )
-def test_every_file_of_the_map_is_documented(folder: RunFolder | NodeFolder | HospitalFolder, text: str) -> None:
+def test_every_file_of_the_map_is_documented(folder: Folder, text: str) -> None:
     missing = mapped(folder) - documented(text)
     assert not missing, f"say in docs/reference what {sorted(missing)} hold"
 
 
 @pytest.mark.parametrize(
-    "path", [*(each[0] for each in rows(NODE) + rows(RUN)), *(IN_A_RUN + each[0] for each in rows(RECORDS))]
+    "path",
+    [
+        *(path for each in rows(NODE) + rows(RUN) for path in each if "/" in path or path == each[0]),
+        *(IN_A_RUN + each[0] for each in rows(RECORDS)),
+    ],
 )
 def test_no_file_is_documented_that_an_audit_does_not_know(path: str) -> None:
     for name, example in EXAMPLES.items():

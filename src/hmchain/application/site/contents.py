@@ -23,7 +23,7 @@ class Kind(Enum):
     SETTINGS = "a node's settings"
     INTRODUCTION = "what introduces a node to others"
     NETWORK = "the network that a node has joined"
-    SCORES = "a hospital's own figures of a study, and the page that shows them: no ledger holds them"
+    SCORES = "a hospital's own figures of studies and tables, and the pages that show them: no ledger holds them"
     STORY = "settings and scores of this machine; no ledger holds them, and the summary's figures rest on them"
     RECORDS = (
         "a hospital's records and what they are found by: `hmchain data vault verify`, `hmchain data verify DATASET`"
@@ -66,7 +66,9 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"(?:.*\.safetensors)", Kind.MODEL),
     (r"summary\.json", Kind.SUMMARY),
     (r"report\.html", Kind.REPORT),
-    (r"(?:.*/)?studies/[^/]+/(?:(?:scores|count|used|evidence)\.json|(?:report|evidence)\.html)", Kind.SCORES),
+    (r"(?:.*/)?studies/[^/]+/(?:(?:scores|count|used)\.json|report\.html)", Kind.SCORES),
+    (r"(?:.*/)?(?:studies|tables)/[^/]+/evidence(?:(?:-[0-9a-f]{16})?\.json|\.html)", Kind.SCORES),
+    (r"(?:.*/)?tables/[^/]+/table\.csv", Kind.SCORES),
     (r"(?:.*/)?(?:cohorts|released)\.db", Kind.SCORES),
     (r"run\.json|curve\.json|exposure\.json|baselines\.npz", Kind.STORY),
     (r"node\.toml", Kind.SETTINGS),

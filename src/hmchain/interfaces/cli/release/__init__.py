@@ -1,4 +1,4 @@
-"""`hmchain release`: what studies made leaves their hospitals by these hospitals' decisions, and only so."""
+"""`hmchain release`: what studies made, and tables of hospitals' own, leave by their decisions, and only so."""
 
 from __future__ import annotations
 

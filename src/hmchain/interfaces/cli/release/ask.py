@@ -1,4 +1,4 @@
-"""`hmchain release ask|withdraw`: whoever wants outside what a study made."""
+"""`hmchain release ask|table|withdraw`: whoever wants outside what a study, or a hospital by itself, made."""
 
 from __future__ import annotations
 
