@@ -1,9 +1,10 @@
 """Backups of a hospital's keys and catalogue: one encrypted file that, with a replica, gives back all records.
 
 It holds the vault's file, the catalogue with the keys of the projects and the consents in it, the log of what was done
-with the records, whose records studies used, the two keys that open them, and former wrapping keys, which open what
-others sealed to the hospital. All of it is sealed under a backup key of its own, a key file that is kept apart. A
-backup begins with a list of its parts; their bytes follow, in that order. Keys are in clear in memory alone.
+with the records, whose records studies used and what left has, the two keys that open them, and former wrapping keys,
+which open what others sealed to the hospital. All of it is sealed under a backup key of its own, a key file that is
+kept apart. A backup begins with a list of its parts; their bytes follow, in that order. Keys are in clear in memory
+alone.
 """
 
 from __future__ import annotations
