@@ -7,7 +7,6 @@ images, and forgotten.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 
@@ -17,7 +16,7 @@ from hmchain import files
 from hmchain.application.cohort.counting import count_people
 from hmchain.application.consent.usable import Usable, UseKind, usable
 from hmchain.application.disclosure import evidence, model_parts, page, thresholds
-from hmchain.application.disclosure.evidence import Disclosure, Evidence, Exemption, Kind
+from hmchain.application.disclosure.evidence import Disclosure, Evidence, Kind
 from hmchain.application.disclosure.lineage import lineage
 from hmchain.application.disclosure.model_parts import ModelParts, Others
 from hmchain.application.disclosure.own_images import own_images, require_own
@@ -64,18 +63,16 @@ def gather(
     *,
     models: int = REFERENCES,
     others: Others | None = None,
-    exemptions: Sequence[Exemption] = (),
     kept: Evidence | None = None,
     anew: bool = False,
 ) -> Evidence:
     """Compute what this hospital can say of a study's model, or of a count; it is left in the study's folder.
 
     `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
-    `others` gives some. What is found in a count passes by `exemptions`, which stay. Of evidence that was `kept` on the
-    same artefact attacks are taken over where the same records may still be used, unless wanted `anew`, and exemptions
-    of what is found again; where nothing says otherwise it stands. `progress` is told of thousandths. Raises
-    `NothingGivenError`, `ReferencesError`, `ExemptionError`, `UnpublishedDataError`, `ModelFileError` where the model
-    is not here, and what keys and vault complain of.
+    `others` gives some. Of evidence that was `kept` on the same artefact attacks are taken over where the same records
+    may still be used, unless wanted `anew`, and exemptions of what is found again; where nothing says otherwise it
+    stands. `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`, `UnpublishedDataError`,
+    `ModelFileError` where the model is not here, and what keys and vault complain of.
     """
     started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
@@ -90,7 +87,7 @@ def gather(
         same = kept if kept is not None and not anew and _is_of(kept, artefact, allowed) else None
         parts, table = ModelParts((), None), None
         if entry.spec.is_count:
-            table = _count(records, state, name, entry, allowed, exemptions, kept, progress)
+            table = _count(records, state, name, entry, allowed, kept, progress)
         elif same is not None:
             parts = ModelParts(same.attacks, same.memorisation)
         else:
@@ -188,7 +185,6 @@ def _count(
     organisation: str,
     study: Study,
     allowed: Usable,
-    exemptions: Sequence[Exemption],
     kept: Evidence | None,
     progress: Progress | None,
 ) -> Disclosure:
@@ -199,7 +195,7 @@ def _count(
     query = queries.plan_of(study.spec.training).query
     persons = count_people(records.vault, allowed, query, _part(progress, 0, _TRAINED))
     rules = thresholds.stricter(thresholds.DEFAULT, counting.people_min(state, organisation, allowed.dataset))
-    found = thresholds.check_count(persons, len(allowed.subjects), rules, exemptions)
+    found = thresholds.check_count(persons, len(allowed.subjects), rules)
     before = kept.disclosure.broken if kept is not None and kept.disclosure is not None else ()
     return thresholds.let_pass(found, thresholds.still_passing(before, found.broken))
 

@@ -111,44 +111,38 @@ class _Findings:
             self.broken.append(Broken(cell=cell, check=check.value, words=words))
 
 
-def check_count(
-    persons: int, of: int | None, rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = ()
-) -> Disclosure:
+def check_count(persons: int, of: int | None, rules: Rules = DEFAULT) -> Disclosure:
     """A count of one hospital's persons, of all in the version: a table of one cell and what is outside of it."""
-    return check_table([Cell("count", persons, of=of)], rules, exemptions)
+    return check_table([Cell("count", persons, of=of)], rules)
 
 
-def check_table(
-    cells: Iterable[Cell], rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = (), unsaid: str = ""
-) -> Disclosure:
-    """A table's cells, each by itself; `unsaid` is why more of it cannot be told. Raises `ExemptionError`."""
+def check_table(cells: Iterable[Cell], rules: Rules = DEFAULT, unsaid: str = "") -> Disclosure:
+    """A table's cells, each by itself; `unsaid` is why more of it cannot be told."""
     found, counted = _Findings(rules), 0
     for cell in cells:
         counted += 1
         _check_persons(found, cell)
         if cell.values is not None:
             _check_values(found, cell.name, cell.values)
-    return _said(found, counted, exemptions, unsaid)
+    return _said(found, counted, unsaid)
 
 
-def check_fit(
-    name: str, persons: int, parameters: int, rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = ()
-) -> Disclosure:
-    """A regression: its residual degrees of freedom. Raises `ExemptionError`."""
+def check_fit(name: str, persons: int, parameters: int, rules: Rules = DEFAULT) -> Disclosure:
+    """A regression: its residual degrees of freedom."""
     found = _Findings(rules)
     left = persons - parameters
     found.ask(Check.DEGREES, name, left >= rules.degrees_min, f"{left} residual degrees of freedom")
-    return _said(found, 1, exemptions)
+    return _said(found, 1)
 
 
-def check_survival(at_risk: Sequence[int], rules: Rules = DEFAULT, exemptions: Sequence[Exemption] = ()) -> Disclosure:
-    """A survival curve by the persons at risk at each of its steps, in time. Raises `ExemptionError`."""
+def check_survival(at_risk: Sequence[int], rules: Rules = DEFAULT) -> Disclosure:
+    """A survival curve by the persons at risk at each of its steps, in time."""
     found, least = _Findings(rules), rules.survival_min
     for place, persons in enumerate(at_risk):
         found.ask(Check.SURVIVAL, f"step {place}", persons >= least, f"{persons} persons at risk")
         left = at_risk[place - 1] - persons if place else least
         found.ask(Check.SURVIVAL, f"step {place}", not 0 < left < least, f"{left} persons left in it")
-    return _said(found, len(at_risk), exemptions)
+    return _said(found, len(at_risk))
 
 
 def rounded(value: int, rules: Rules = DEFAULT) -> int:
@@ -187,7 +181,7 @@ def _check_values(found: _Findings, name: str, values: Sequence[float]) -> None:
     )
 
 
-def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption], unsaid: str = "") -> Disclosure:
+def _said(found: _Findings, cells: int, unsaid: str = "") -> Disclosure:
     words = found.rules.words
     said = Disclosure(
         found=Found.NOT_SAID,
@@ -196,7 +190,7 @@ def _said(found: _Findings, cells: int, exemptions: Sequence[Exemption], unsaid:
         cells=cells,
         broken=tuple(found.broken),
     )
-    return let_pass(said, exemptions)
+    return let_pass(said, ())
 
 
 def let_pass(found: Disclosure, exemptions: Sequence[Exemption]) -> Disclosure:
