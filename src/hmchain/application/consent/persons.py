@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from hmchain.application.consent.usable import Usable, pseudonyms_of
 from hmchain.application.site.hospital import HospitalFolder, Records
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import local_key
 from hmchain.canonical import digest
-from hmchain.keys import SecretKey, load_key
 from hmchain.records.catalogue import Catalogue
 from hmchain.records.deidentification.patients import read_rule
 from hmchain.records.sources.item import IMAGE
@@ -51,7 +50,7 @@ def known(place: HospitalFolder, passphrase: str | None = None) -> Known:
     """What a hospital's catalogue says of who is one person. Raises `CatalogueError`, and what keys complain of."""
     if not place.catalogue.exists():
         return Known()
-    local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
+    local = local_key(place.keys, passphrase)
     with Catalogue(place.catalogue, local, read_rule(place.path)) as catalogue:
         few = ((other, each) for other, each in catalogue.patients.others().items() if len(each) <= _SHARED_MAX)
         shared = frozenset((other, person) for other, persons in few for person in persons)

@@ -26,12 +26,12 @@ from hmchain.application.hospital.study_records import use_of
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import local_key
 from hmchain.application.site.study_folder import StudyFolder
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import StudyError
-from hmchain.keys import SecretKey, load_key
+from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import counting, studies
 from hmchain.ledger.contracts.learning.studies import Study
@@ -109,7 +109,7 @@ def gather(
         lineage=lineage(state, entry, name, gone),
     )
     tell(progress, PARTS, PARTS)
-    return leave(place.study(study), found, kept, local_key(place, passphrase), anew=anew)
+    return leave(place.study(study), found, kept, local_key(place.keys, passphrase), anew=anew)
 
 
 def _is_of(kept: Evidence, artefact: bytes, allowed: Usable) -> bool:
@@ -121,11 +121,6 @@ def _is_of(kept: Evidence, artefact: bytes, allowed: Usable) -> bool:
 def software() -> str:
     """This program, as evidence names it."""
     return f"hmchain {installed('hmchain')}"
-
-
-def local_key(place: HospitalFolder, passphrase: str | None) -> SecretKey:
-    """The key by which a hospital knows its own evidence. Raises what keys complain of."""
-    return load_key(SecretKey, key_file(place.keys, "local"), passphrase)
 
 
 def leave(

@@ -17,11 +17,11 @@ from hmchain.application.models import inference
 from hmchain.application.site import hospital as hospital_folder
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import local_key
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import HMChainError, InputError, StudyError
-from hmchain.keys import SecretKey, load_key
+from hmchain.keys import SecretKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.members import upgrades
@@ -175,7 +175,7 @@ def _write(
 @contextmanager
 def opened_store(hospital: HospitalFolder, passphrase: str | None) -> Iterator[AgentStore | None]:
     """What a hospital's agent keeps, which may run meanwhile; None if it never did. Raises what keys complain of."""
-    local = load_key(SecretKey, key_file(hospital.keys, "local"), passphrase)
+    local = local_key(hospital.keys, passphrase)
     if not hospital.agent_store.exists():
         yield None
         return

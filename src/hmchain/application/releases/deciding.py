@@ -29,6 +29,7 @@ from hmchain.application.releases.table_evidence import gather_table
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.security.log import record
 from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.keyring import local_key
 from hmchain.application.site.study_folder import StudyFolder
 from hmchain.clock import now_ms
 from hmchain.errors import DataError, StudyError
@@ -125,7 +126,7 @@ def case(
         _have_model(place, state, view, passphrase)
         found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=how.anew)
     if how.exemptions:
-        found = _let_pass(place, view, found, how.exemptions, gathering.local_key(place, passphrase))
+        found = _let_pass(place, view, found, how.exemptions, local_key(place.keys, passphrase))
     with register.opened(place.released_cohorts) as cohorts:
         differences = guard_of(place, passphrase).differences(cohorts, state, view, now_ms())
     fewest = guard.least(state, view, place.organisation)
@@ -173,7 +174,7 @@ def kept_evidence(place: HospitalFolder, view: ReleaseView, passphrase: str | No
     if path.exists():
         with suppress(EvidenceFileError):
             found = evidence_files.load(path)
-            if not evidence_files.is_sealed(found, gathering.local_key(place, passphrase)):
+            if not evidence_files.is_sealed(found, local_key(place.keys, passphrase)):
                 evidence_files.put_aside(path, found)
                 record(place.activity, Event(Kind.ALARM, "evidence", view.release), place.organisation)
             elif (found.artefact, found.organisation) == (view.artefact.hex(), place.organisation):

@@ -13,6 +13,7 @@ from hmchain.application.releases import table_file
 from hmchain.application.releases.table_file import Table, TableFileError
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, read_records
+from hmchain.application.site.keyring import local_key
 from hmchain.clock import now_ms
 from hmchain.ledger.contracts.learning import counting
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -58,7 +59,7 @@ def gather_table(
         disclosure=disclosure,
         lineage=lineage_of_table(state, name, view.dataset, view.version, gone),
     )  # fmt: skip
-    return gathering.leave(place.table(view.release), found, kept, gathering.local_key(place, passphrase))
+    return gathering.leave(place.table(view.release), found, kept, local_key(place.keys, passphrase))
 
 
 def _disclosure(

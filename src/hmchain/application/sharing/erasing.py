@@ -15,11 +15,11 @@ from hmchain.application.sharing.giving_book import Entry, GivingBook
 from hmchain.application.sharing.locks import alone, answering
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import local_key
 from hmchain.canonical import digest
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
-from hmchain.keys import SecretKey, load_key
+from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.transfers import (
     KEYS_DESTROYED,
@@ -120,7 +120,7 @@ def erase(
     Raises `NothingErasableError`, `NotInVaultError`, what `destroy` raises, or what the ledger refuses.
     """
     entry = transfers.transfer(steward.state, name)
-    local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
+    local = local_key(place.keys, passphrase)
     if entry is None or entry.grantee != steward.organisation:
         return _at_giver(place, steward, objects, name, local)
     done = _at_grantee(place, steward, entry, passphrase, is_lost=is_lost)

@@ -40,10 +40,10 @@ from hmchain.application.sharing.manifest import (
 from hmchain.application.sharing.warrant import NotPermittedError, Warrant
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
-from hmchain.application.site.keyring import key_file
+from hmchain.application.site.keyring import local_key
 from hmchain.canonical import PADDED_BYTES, digest
 from hmchain.errors import InputError
-from hmchain.keys import SecretKey, WrappingPublicKey, load_key
+from hmchain.keys import SecretKey, WrappingPublicKey
 from hmchain.ledger.context import is_name
 from hmchain.ledger.contracts.data import datasets, transfers
 from hmchain.ledger.contracts.members import membership
@@ -102,7 +102,7 @@ def send(
     `NothingToGiveError`, `GivingError` while another process gives, `ChangedDatasetError`, `ErasedVersionError`, what
     the ledger refuses, or an error of a store or the vault.
     """
-    local = load_key(SecretKey, key_file(place.keys, "local"), passphrase)
+    local = local_key(place.keys, passphrase)
     what = What.BREAK_GLASS if warrant.in_emergency else What.GRANT
     deed = Deed(what, role=role, dataset=warrant.dataset, version=warrant.version, where="members")
     with (

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hmchain import files
 from hmchain.application.site import record_store
-from hmchain.application.site.keyring import Keyring, key_file
+from hmchain.application.site.keyring import Keyring, key_file, local_key
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.record_store import choose_record_store
 from hmchain.application.site.run import RunFolder
@@ -386,7 +386,7 @@ def only_agent(folder: HospitalFolder) -> Iterator[None]:
 def _opened(folder: HospitalFolder, passphrase: str | None) -> tuple[WrappingKey, SecretKey, ObjectStore]:
     """The keys of the vault and of the catalogue, and the store."""
     wrapping = load_key(WrappingKey, key_file(folder.keys, "wrapping"), passphrase)
-    local = load_key(SecretKey, key_file(folder.keys, "local"), passphrase)
+    local = local_key(folder.keys, passphrase)
     return wrapping, local, folder.store()
 
 

@@ -53,7 +53,7 @@ class Keyring:
         """Read the keys from their folder. Raises `KeyFileError` or `WrongPassphraseError`."""
         signing = [load_key(SigningKey, key_file(folder, role), passphrase) for role in _SIGNING_ROLES]
         wrapping = load_key(WrappingKey, key_file(folder, "wrapping"), passphrase)
-        local = load_key(SecretKey, key_file(folder, "local"), passphrase)
+        local = local_key(folder, passphrase)
         opening = OpeningKeys(folder, lambda: passphrase)
         return cls(signing[0], signing[1], signing[2], signing[3], wrapping, local, opening)
 
@@ -124,6 +124,11 @@ ROTATED_ROLES = (*_SIGNING_ROLES, "wrapping")
 def key_file(folder: Path, role: str) -> Path:
     """Where the key of a role lies."""
     return folder / f"{role}.key"
+
+
+def local_key(folder: Path, passphrase: str | None = None) -> SecretKey:
+    """The key for what a hospital keeps to itself, from its folder of keys. Raises as `Keyring.load`."""
+    return load_key(SecretKey, key_file(folder, "local"), passphrase)
 
 
 def person_key_file(folder: Path, handle: str) -> Path:

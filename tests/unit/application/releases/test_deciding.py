@@ -28,6 +28,7 @@ from hmchain.application.security import log
 from hmchain.application.security.events import Kind
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder
+from hmchain.application.site.keyring import local_key
 from hmchain.ledger.contracts.data.datasets import WithdrawVersion
 from hmchain.ledger.readers.releases import ReleaseView
 from hmchain.records.catalogue import Catalogue
@@ -68,7 +69,7 @@ class Desk:
         with open_ledger(self.run / "ledger") as ledger:
             made = gathering.gather(self.place, ledger, STUDY, view.artefact)
         made = replace(made, attacks=(Attack(name="loss", source="a test", found=found),), memorisation=None)
-        made = evidence_files.sealed(made, gathering.local_key(self.place, None))
+        made = evidence_files.sealed(made, local_key(self.place.keys))
         evidence_files.save(self.place.study(STUDY).evidence, made)
         return made
 
