@@ -71,6 +71,14 @@ def read_unseen(prompt: str) -> str:
     return typed.strip()
 
 
+def patient_number(given: str | None = None, prompt: str = "Patient's number: ") -> str:
+    """A patient's number; without one, and for `-`, it is asked for, unseen. Raises `InputError` for an empty one."""
+    number = read_unseen(prompt) if given is None or given == "-" else given.strip()
+    if not number:
+        raise InputError("no patient's number was given", "type it, or pipe it in as a first line; nothing was changed")
+    return number
+
+
 def at_terminal() -> bool:
     """Tell whether a person can read a question here and answer it."""
     return sys.stdin.isatty() and sys.stderr.isatty()

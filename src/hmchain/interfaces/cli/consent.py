@@ -10,7 +10,7 @@ import typer
 from hmchain.application.data import consents
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli import show_consent as views
-from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
+from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data.erase import PatientOption
 from hmchain.interfaces.cli.data.sources import noting, reading
@@ -64,7 +64,7 @@ def withdraw(
 
     A round that has begun goes on as it was bound; the next one is without them. A finished model does not forget.
     """
-    who = _patient(patient, issuer)
+    who = Patient(patient_number(patient), issuer)
     question = "Note that the patient withdraws? It holds from the next use on, until the patient consents anew"
     confirm(question, yes=yes)
     with noting(directory) as records:
@@ -78,7 +78,8 @@ def list_consents(
 ) -> None:
     """List the consents that the hospital keeps, of all patients or of one; nobody is named."""
     with reading(directory) as records:
-        found = consents.all_of(records) if patient is None else consents.of_patient(records, _patient(patient, issuer))
+        who = None if patient is None else Patient(patient_number(patient), issuer)
+        found = consents.all_of(records) if who is None else consents.of_patient(records, who)
     output.show(found, views.show_list)
 
 
@@ -169,7 +170,3 @@ def optouts(
 
 def _codes(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (each.strip() for each in text.split(","))))
-
-
-def _patient(given: str | None, issuer: str) -> Patient:
-    return Patient(read_unseen("Patient's number: ") if given in (None, "-") else str(given), issuer)

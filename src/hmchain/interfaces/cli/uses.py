@@ -13,7 +13,7 @@ from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli import show_uses as views
-from hmchain.interfaces.cli.asking import read_unseen
+from hmchain.interfaces.cli.asking import patient_number
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
@@ -118,7 +118,7 @@ def patient(
 
     The answer names nobody. It says what it does not prove, and that a finished model does not forget.
     """
-    target = patient_report.named(read_unseen("Patient's number: ") if who == "-" else who, issuer)
+    target = patient_report.named(patient_number(who), issuer)
     found = patient_report.report(hospital.locate(directory), target, reason, person, passphrase())
     if page is not None:
         patient_report.write_page(found, page)

@@ -7,6 +7,7 @@ import io
 import pytest
 import typer
 
+from hmchain.errors import InputError
 from hmchain.interfaces.cli import asking, output
 from hmchain.interfaces.cli.asking import NotConfirmedError, confirm
 
@@ -62,6 +63,21 @@ def test_a_script_that_does_not_say_yes_is_told_how(monkeypatch: pytest.MonkeyPa
 def test_what_is_typed_unseen_may_be_piped(monkeypatch: pytest.MonkeyPatch) -> None:
     typing(monkeypatch, " MRN-7 ")
     assert asking.read_unseen("Patient's identifier: ") == "MRN-7"
+
+
+@pytest.mark.parametrize(("given", "typed"), [(None, ""), ("-", " "), ("", "MRN-7"), (" ", "MRN-7")])
+def test_no_patient_is_meant_by_an_empty_number(given: str | None, typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    typing(monkeypatch, typed)
+    with pytest.raises(InputError, match="no patient's number was given"):
+        asking.patient_number(given)
+
+
+@pytest.mark.parametrize(("given", "number"), [(None, "MRN-7"), ("-", "MRN-7"), ("MRN-8", "MRN-8")])
+def test_a_patient_s_number_is_given_or_asked_for(
+    given: str | None, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typing(monkeypatch, "MRN-7")
+    assert asking.patient_number(given) == number
 
 
 def test_an_end_of_what_is_typed_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

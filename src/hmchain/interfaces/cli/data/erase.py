@@ -10,7 +10,7 @@ from hmchain.application.data import erasure, registration
 from hmchain.application.data.erasure import Target
 from hmchain.application.site import hospital
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
+from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.data import show_decisions as views
 from hmchain.interfaces.cli.data.sources import noting
@@ -108,4 +108,4 @@ def opt_out(
 
 def _target(record: str | None, subject: str | None, patient: str | None, issuer: str) -> Target:
     """The patient or record; an identifier that is asked for stands in no list of processes and no shell's history."""
-    return Target(read_unseen("Patient's identifier: ") if patient == "-" else patient, subject, record, issuer)
+    return Target(None if patient is None else patient_number(patient), subject, record, issuer)

@@ -11,7 +11,7 @@ from hmchain.application.data import patients, reidentification
 from hmchain.application.data.patients import PatientsKnown
 from hmchain.application.data.reidentification import Reidentified
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
+from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.data.sources import changing, reading
 from hmchain.interfaces.cli.options import (
@@ -51,7 +51,7 @@ def merge(
     What HL7 (A40 and its like) and FHIR (Patient.link) say is heard by itself.
     """
     confirm("Let the two numbers be one patient? `hmchain data patients part NUMBER` undoes it", yes=yes)
-    prior, lasting = _number(number), _number(other)
+    prior, lasting = patient_number(number), patient_number(other)
     with changing(directory) as records:
         patients.merge(records, Patient(prior), Patient(lasting))
     output.show(True, lambda _: output.say("One patient, from the next extraction on."), json=lambda _: {"merged": 1})
@@ -67,7 +67,7 @@ def part(
     """Undo what was said of a number, if it was wrong: it is no other patient's from the next extraction on."""
     confirm("Forget that this number and others are one patient?", yes=yes)
     with changing(directory) as records:
-        count = patients.part(records, Patient(_number(number), issuer))
+        count = patients.part(records, Patient(patient_number(number), issuer))
     output.show(count, lambda n: output.say(f"{n} forgotten."), json=lambda n: {"parted": n})
 
 
@@ -90,10 +90,6 @@ def reidentify(
     with reading(directory) as records:
         found = reidentification.reidentify(records, pseudonym, reason, person, passphrase())
     output.show(found, _show_patient)
-
-
-def _number(given: str) -> str:
-    return read_unseen("Patient's number: ") if given == "-" else given
 
 
 def _show(known: PatientsKnown, rule: Path) -> None:

@@ -17,7 +17,7 @@ from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.interfaces.cli import acting, output
 from hmchain.interfaces.cli.acting import PersonCommand
-from hmchain.interfaces.cli.asking import YesOption, confirm, read_unseen
+from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, IssuerOption, PersonOption, example, passphrase
 from hmchain.interfaces.cli.people import open_clinician, open_steward
@@ -50,7 +50,7 @@ def break_glass(
     What comes is de-identified, and becomes a dataset of the emergency's name.
     """
     with _clinician(node, yes=yes) as user:
-        sought = Sought(read_unseen("Patient's number there: "), issuer)
+        sought = Sought(patient_number(prompt="Patient's number there: "), issuer)
         question = f"Ask {where.partition('/')[0]} at once, by your name and for all members to see?"
         confirm(question, yes=yes)
         place, objects = locate(node), exchanged_objects(NodeFolder(node))
