@@ -68,6 +68,11 @@ def test_records_are_asked_for_given_received_taken_back_and_erased(consortium: 
     assert "4 records of east" in hmchain("share", "receive", "relapse-east", "--into", "from-east", *north)
     with current_state(consortium.sites["north"].folder.ledger) as (found, seen_ms):
         assert standings.time_ms(found.state) <= seen_ms <= now_ms()
+    file = str(tmp_path / "ledger.zip")
+    hmchain("node", "export-ledger", file, *north)
+    assert [each["standing"] for each in answer("share", "list", file)] == ["received"], "an auditor has no node"
+    assert answer("share", "show", "relapse-east", "--dir", file)["grantee"] == "north"
+    assert answer("share", "emergencies", "--dir", file)["listed"] == []
     shown = answer("data", "show", "from-east", *north)
     assert shown["entries"] == answer("data", "show", "head", *east)["entries"]
     assert answer("data", "register", "from-east", "--yes", *north, status=2)["error"]["code"] == "granted_for_less"

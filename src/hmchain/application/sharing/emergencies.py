@@ -295,7 +295,8 @@ def review(place: HospitalFolder, steward: LedgerUser, name: str, verdict: str) 
     found = break_glass.emergency(steward.state, name)
     if found is None or found.giver != steward.organisation:
         raise NoSuchEmergencyError(
-            f"{steward.organisation} was asked nothing as {name}", "`hmchain share list` has all"
+            f"{steward.organisation} was asked for nothing under the name {name!r}",
+            "`hmchain share emergencies` has all",
         )
     deed = Deed(
         What.EMERGENCY_REVIEW, role=STEWARD, person=str(me(steward)), dataset=found.dataset, version=found.version

@@ -62,6 +62,7 @@ _OTHERS = {
     **dict.fromkeys(("network status", "network ballots", "network parameters", "network upgrade show"), Takes.RUN),
     **dict.fromkeys(("release list", "release show"), Takes.RUN),
     **dict.fromkeys(("incident list", "incident show"), Takes.RUN),
+    **dict.fromkeys(("share list", "share show", "share emergencies"), Takes.RUN),
     **dict.fromkeys(("cohort datasets", "cohort list", "cohort budget"), Takes.RUN),
     **dict.fromkeys(("audit anchor", "audit bundle"), Takes.NODE),
     **dict.fromkeys(
@@ -88,6 +89,7 @@ ABOUT_ONE = (
     "request show",
     "request terms",
     "release show",
+    "share show",
     "uses why",
     "ledger tx",
     "ledger proof",

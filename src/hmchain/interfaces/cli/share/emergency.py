@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance.delegate import LedgerUser, NoSuchPersonError
-from hmchain.application.node.reading import open_ledger
 from hmchain.application.sharing import emergencies as services
 from hmchain.application.sharing.emergencies import Answered, Sought
 from hmchain.application.site.hospital import locate
@@ -19,9 +18,16 @@ from hmchain.interfaces.cli import acting, output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, IssuerOption, PersonOption, example, passphrase
+from hmchain.interfaces.cli.options import (
+    DEFAULT_FOLDER,
+    IssuerOption,
+    MembersOption,
+    PersonOption,
+    example,
+    passphrase,
+)
 from hmchain.interfaces.cli.people import open_clinician, open_steward
-from hmchain.interfaces.cli.share.look import TransferName
+from hmchain.interfaces.cli.share.look import TransferName, opened
 from hmchain.ledger.readers import emergencies as reader
 from hmchain.ledger.readers.emergencies import Emergencies, EmergencyView
 
@@ -71,15 +77,12 @@ def answer(name: TransferName, node: PersonOption = DEFAULT_FOLDER, yes: YesOpti
 
 
 @app.command("emergencies", cls=ReadCommand, epilog=example("hmchain share emergencies"))
-def list_emergencies(node: PersonOption = DEFAULT_FOLDER) -> None:
+def list_emergencies(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """List emergencies that this hospital's people asked in, or was asked in: what nobody has judged yet first.
 
-    And how often each clinician asked, and how often that was not justified.
+    And how often each clinician asked, and how often that was not justified. Of a ledger alone those of all members.
     """
-    folder = NodeFolder(node)
-    organisation = folder.settings().organisation
-    with open_ledger(folder.ledger) as ledger:
-        output.vouch(ledger.verified)
+    with opened(directory) as (ledger, organisation):
         found = reader.emergencies(ledger.verified.state, organisation)
     output.show(found, _show_all)
 

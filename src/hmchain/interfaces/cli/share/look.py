@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,15 +12,17 @@ import typer
 from hmchain.application.governance import transfers as services
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import transfer_words
+from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand
-from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, example
+from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, PersonOption, example
 from hmchain.interfaces.cli.people import open_steward
 from hmchain.ledger.readers import transfers as reader
+from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.transfers import Standing, TransferView
 
 app = typer.Typer()
@@ -29,21 +33,20 @@ DROP = ("request", "of")
 
 
 @app.command("list", cls=ReadCommand, epilog=example("hmchain share list"))
-def list_transfers(node: PersonOption = DEFAULT_FOLDER) -> None:
-    """List what this hospital gave and was given: what is overdue first, then what is to be erased or received."""
-    folder = NodeFolder(node)
-    organisation = folder.settings().organisation
-    with open_ledger(folder.ledger) as ledger:
-        output.vouch(ledger.verified)
+def list_transfers(directory: MembersOption = DEFAULT_FOLDER) -> None:
+    """List what this hospital gave and was given: what is overdue first, then what is to be erased or received.
+
+    Of a ledger alone what all of its members gave.
+    """
+    with opened(directory) as (ledger, organisation):
         found = reader.listed(ledger.verified.state, organisation)
     output.show(found, _show_list)
 
 
 @app.command(cls=ReadCommand, epilog=example("hmchain share show relapse-east"))
-def show(name: TransferName, node: PersonOption = DEFAULT_FOLDER) -> None:
+def show(name: TransferName, directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show one transfer: who gave what to whom, under which permit, until when, and the receipt of its erasure."""
-    with open_ledger(NodeFolder(node).ledger) as ledger:
-        output.vouch(ledger.verified)
+    with opened(directory) as (ledger, _):
         found = reader.transfer(ledger.verified.state, name)
     output.show(found, show_transfer)
 
@@ -64,6 +67,16 @@ def revoke(
     output.tell(
         done, f"{name} is taken back. {done.grantee} erases it by {output.when(done.due_ms)[:10]}, and signs it."
     )
+
+
+@contextmanager
+def opened(place: Path) -> Iterator[tuple[LedgerReader, str]]:
+    """A ledger, and whose node it is at; nobody's of a ledger by itself."""
+    node = NodeFolder(place)
+    own = node.settings().organisation if node.toml.is_file() else ""
+    with ledger_at(place) as folder, open_ledger(folder) as ledger:
+        output.vouch(ledger.verified)
+        yield ledger, own
 
 
 def _show_list(found: Sequence[TransferView]) -> None:
