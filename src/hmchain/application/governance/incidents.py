@@ -118,6 +118,8 @@ def note(
 ) -> IncidentView:
     """Say what was done or became known since. Raises `UnknownIncidentError`, and as `opened`."""
     reader.incident(user.state, name)
+    if not (measures or affected or stolen or paper):
+        raise IncidentCodeError("the note says nothing", "give --measure, --affects, --stolen, --letter or --paper")
     keys = _keys(user, stolen)
     owners = {_owner(user.state, key) for key in keys} - set(reader.incident(user.state, name).affected)
     named = tuple(sorted({*affected, *owners}))
@@ -130,6 +132,8 @@ def contain(
 ) -> IncidentView:
     """Say what the hospital did, after which it goes on no more there. Raises as `note`."""
     reader.incident(user.state, name)
+    if not measures:
+        raise IncidentCodeError("nothing says what this hospital did", f"give --measure, one of {', '.join(MEASURES)}")
     user.send(ContainIncident(name, _measures(measures), _evidence(user, papers, name, paper)))
     return reader.incident(user.state, name)
 

@@ -39,6 +39,8 @@ def test_each_hospital_is_shown_what_it_has_to_do_until_it_is_over(desk: DeskAtN
     assert "STILL SIGNS" in desk.gives("b", "incident", "show", NAME)
     assert "first cut a/s1 off" in desk.gives("a", "incident", "show", NAME)
     assert "key_still_signs" in desk.gives("a", "incident", "contain", NAME, "--measure", "other", "--yes", status=8)
+    assert "give --measure" in desk.gives("a", "incident", "contain", NAME, "--yes", status=2)
+    assert "give --measure" in desk.gives("a", "incident", "note", NAME, "--yes", status=2)
     desk.gives("a", "people", "suspend", "s1")
     waiting = desk.gives("b", "request", "inbox")
     assert "say that this hospital knows of it" in waiting and f"hmchain incident acknowledge {NAME}" in waiting
