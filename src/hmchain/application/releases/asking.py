@@ -92,7 +92,7 @@ def plan_table(
     number = version or (known.version if known is not None else 0)
     if datasets.version(state, own, dataset, number) is None:
         what = f"{own} has not published {f'version {number}' if number else 'a version'} of a dataset {dataset}"
-        raise ReleaseArgumentError(what, "a table is of one: `hmchain data list` shows all")
+        raise ReleaseArgumentError(what, "`hmchain data list` shows all; `hmchain data register DATASET` publishes one")
     regions = tuple(sorted(set(wanted.regions)))
     name = wanted.name or _free_name(state, f"{dataset[:_NAME_ROOM]}-table")
     if not is_name(name):

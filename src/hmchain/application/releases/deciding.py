@@ -192,7 +192,8 @@ def grant(
     view, own = found.view, place.organisation
     if not weighed and not found.is_clear:
         what = f"the evidence on {view.release} wants to be weighed: {', '.join(found.weighed)}"
-        raise WeighEvidenceError(what, f"read it: `hmchain release evidence {view.release}`")
+        read = f"read it: `hmchain release evidence {view.release}`, where a cell of a table may pass (--let-pass)"
+        raise WeighEvidenceError(what, f"{read}; or say --weighed beside --yes")
     with register.opened(place.released_cohorts) as cohorts:
         if differences := guard_of(place, passphrase).admit(cohorts, user.state, view, user.ledger.now_ms()):
             raise refused(view, differences)

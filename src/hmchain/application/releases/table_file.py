@@ -226,7 +226,9 @@ def _table(head: Head, lines: list[list[str]], path: Path) -> Table:
     names = columns[: -2 if has_values else -1]
     if columns != [*names, PERSONS, *([VALUE] if has_values else [])] or not names or len(set(names)) != len(names):
         what = f"{path} has not the columns of a table of counts"
-        raise TableFileError(what, f"columns that name cells, then {PERSONS}, and {VALUE} if it has sums or means")
+        raise TableFileError(
+            what, f"with commas between: columns that name cells, then {PERSONS}, and {VALUE} if it has sums or means"
+        )
     if len(names) > COLUMNS_MAX:
         raise TableFileError(f"{path} names its cells by more than {COLUMNS_MAX} columns", "make several tables of it")
     rows = tuple(_row(line, len(names), len(columns), path, number) for number, line in enumerate(lines[1:], 2))

@@ -107,8 +107,9 @@ def test_a_yes_binds_the_evidence_and_is_written_down_before_it_is_sent(desk: De
 @pytest.mark.parametrize("found", [Found.SEEN, Found.NOT_SAID])
 def test_what_was_seen_or_could_not_be_is_weighed_by_a_person(desk: Desk, found: Found) -> None:
     desk.evidence(desk.case().view, found)
-    with pytest.raises(WeighEvidenceError, match="membership, loss"):
+    with pytest.raises(WeighEvidenceError, match="membership, loss") as refused:
         desk.grant()
+    assert "--weighed beside --yes" in refused.value.hint
     assert desk.grant(weighed=True).of("north").decision == "granted"  # type: ignore[union-attr]
 
 
