@@ -257,9 +257,9 @@ def test_a_data_scientist_trains_a_model_of_her_own_with_four_hospitals(
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=120) == 0
-    scores = [each["auc"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]]
-    assert len(scores) == 6 and scores[-1] > 0.7, "the trainer's own score"
     at(monkeypatch, north, places["north"])
+    scores = [each["auc"] for each in json.loads((left / "scores.json").read_bytes())["rounds"]]
+    assert len(scores) == 6 and scores[-1] > 0.7, f"{scores}; {hmchain('study', 'status', '--study', 'relapse')}"
     said = follow("any hospital")
     assert "finished" in said and "of the trainer Logistic: slopes 5 x 2, offsets 2" in said
     shown = answer("model", "show", "--study", "relapse")

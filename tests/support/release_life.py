@@ -19,6 +19,6 @@ def ask_for_releases(network: Network) -> None:
     decided = DecideRelease("first", asked.digest, Decision.REFUSED, "disclosure", bytes(32))
     network.block(network.send("a", asked, "scientist"), network.send("b", decided))
     network.block(network.send("a", WithdrawRelease("first"), "scientist"))
-    table = AskRelease("table", "", TableOf("d0", 1), bytes(32), Audience.PUBLIC, ())
+    table = AskRelease("table", "", TableOf("brain", 1), bytes(32), Audience.PUBLIC, ())
     network.block(network.send("a", table, "scientist"))
     network.block(network.send("a", DecideRelease("table", table.digest, Decision.GRANTED, "", bytes(32))))

@@ -114,7 +114,7 @@ def basis(found: DatasetBasis) -> dict[str, object]:
 def show_lists(found: Sequence[OptOutList]) -> None:
     """List the lists that others keep."""
     if not found:
-        output.say("No list was reconciled. Take one in: `hmchain consent optouts NAME FILE --as-of DAY`")
+        output.say("No list is kept here. Take one in: `hmchain consent optouts NAME FILE --as-of DAY`")
         return
     rows = (
         (each.name, each.issuer or "-", each.numbers, each.here, _day(each.as_of_ms), output.when(each.reconciled_ms))

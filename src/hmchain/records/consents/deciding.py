@@ -194,7 +194,7 @@ def _base(rule: Provision, asked: Asked) -> Ruling:
         return found
     fits, of_data = _use_fit(rule, asked), _data_fit(rule, asked.facts)
     if rule.permits is None:
-        return Ruling(Answer.DENY, Why.UNDECIDED, doubts=("its first rule says not whether it permits",))
+        return Ruling(Answer.DENY, Why.UNDECIDED, doubts=("its first rule does not say whether it permits",))
     if not rule.permits:
         return _denied(min(fits, of_data))
     if fits is not Fit.YES:

@@ -187,7 +187,7 @@ class _Reader:
                 self._doubt("its verification does not say that it was verified")
 
     def _base(self, resource: Mapping[str, Any]) -> Provision | None:
-        """The first rule; where it says not whether it permits, its policy may, and one that denies comes before it."""
+        """The first rule; if it does not say whether it permits its policy may; one that denies comes before it."""
         policy = [each for each in self._codings(resource.get("policyRule"), "") if each.system == _ACT_CODE]
         bases = {_BASES[each.code] for each in policy if each.code in _BASES}
         said = bases.pop() if len(bases) == 1 else None
@@ -210,7 +210,7 @@ class _Reader:
         kind = element.get("type")
         permits = _TYPES.get(kind) if type(kind) is str else None
         if permits is None and (kind is not None or depth):
-            self._doubt("a rule says not whether it permits or denies")
+            self._doubt("a rule does not say whether it permits or denies")
         inner = self._objects(element, "provision")
         if inner and depth == DEEP_MAX:
             self._doubt("its rules are nested too deep")

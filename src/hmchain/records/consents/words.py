@@ -10,7 +10,7 @@ from hmchain.records.consents.consent import Coding, Provision, Span
 
 def in_words(rule: Provision, depth: int = 0) -> Iterator[str]:
     """A sentence for the rule, then one for each exception, indented below it."""
-    kind = {True: "It permits", False: "It denies", None: "It says not whether it permits"}[rule.permits]
+    kind = {True: "It permits", False: "It denies", None: "It does not say whether it permits"}[rule.permits]
     if depth:
         kind = "but permits" if rule.permits else "but denies"
     parts = [

@@ -72,7 +72,7 @@ def test_a_dataset_s_basis_is_shown_and_set(desk: Desk) -> None:
 
 
 def test_a_list_is_taken_in_and_forgotten(desk: Desk, tmp_path: Path) -> None:
-    assert "No list was reconciled" in desk.gives("optouts")
+    assert "No list is kept here" in desk.gives("optouts")
     (tmp_path / "list.txt").write_text("p0\np4\n")
     said = desk.gives("optouts", "national", str(tmp_path / "list.txt"), "--as-of", "2026-02-03")
     assert "2026-02-03" in said and "national" in said and "Nobody" not in said

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,15 @@ from hmchain.canonical import decode, digest, encode
 from hmchain.keys import SigningKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.blocks import BlockInput
+from hmchain.ledger.contracts.data import break_glass, transfers
 from hmchain.ledger.contracts.data.applying import CloseRequest, CreateRequest, SaveDraft, SubmitRequest
 from hmchain.ledger.contracts.data.datasets import PublishVersion, RegisterDataset, WithdrawVersion
 from hmchain.ledger.contracts.data.deciding import ApproveRequest, RevokeRequest
+from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.learning.opening import JoinStudy
 from hmchain.ledger.contracts.learning.participation import Tick
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
-from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.contracts.members import anchors, incidents, membership
 from hmchain.ledger.contracts.members.membership import Admit, ProposeAction, VoteAction
 from hmchain.ledger.contracts.members.rotation import RotateKey, rotation_bytes
 from hmchain.ledger.contracts.members.standings import Unjail
@@ -116,20 +119,31 @@ def _write(path: Path, network: Network, founded: genesis_file.Genesis) -> None:
     path.write_text(json.dumps(content, indent=0) + "\n")
 
 
-def replayed(path: Path) -> list[str]:
-    """State commitments after each block of the vector, executed here and now."""
+def executed(path: Path) -> Iterator[State]:
+    """The state after each block of the vector, executed here and now."""
     vector = json.loads(path.read_text())
     state, founded = State(), decode(bytes.fromhex(vector["genesis"]), genesis_file.Genesis)
     genesis_file.initialise(state, founded)
     machine = Machine(state, founded.chain_id)
     machine.commit(0)
-    found = []
     for block in vector["blocks"]:
         inputs = decode(bytes.fromhex(block["input"]), BlockInput)
         machine.execute(inputs)
-        found.append(state.commitment().hex())
+        yield state
         machine.commit(inputs.height)
-    return found
+
+
+def replayed(path: Path) -> list[str]:
+    """State commitments after each block of the vector."""
+    return [state.commitment().hex() for state in executed(path)]
+
+
+def test_the_vector_of_protocol_4_has_records_of_each_family() -> None:
+    """What was refused alone would leave nothing whose form the vector holds."""
+    *_, state = executed(VECTOR_4)
+    assert {each.status for each in transfers.transfers(state)} == {transfers.Status.OFFERED, transfers.Status.ERASED}
+    assert [each.status for each in releases.releases(state)] == [releases.Status.RELEASED]
+    assert incidents.incidents(state) and break_glass.emergencies(state) and anchors.anchor(state, "a")
 
 
 @EACH
