@@ -10,10 +10,13 @@ yardstick is the file's rows read and unsealed alone. Target: 10 000 patients/s,
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from msgspec.structs import replace
 from rich.console import Console
@@ -80,12 +83,8 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     return best
 
 
-def main() -> None:
-    """Measure, print, and fail below the target."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20 000 patients, once")
-    quick = parser.parse_args().quick
-    patients, repeats = (20_000, 1) if quick else (100_000, 3)
+def measure(patients: int, repeats: int) -> dict[str, Any]:
+    """Processor time of reading and unsealing all consents, and of the whole question by opt-out and by consent."""
     with tempfile.TemporaryDirectory() as folder, hospital.open_records(hospital.create(Path(folder) / "n")) as records:
         filled(records, patients)
         found: list[Usable] = []
@@ -97,15 +96,44 @@ def main() -> None:
         by_optout = seconds(ask, repeats)
         records.catalogue.consents.set_basis(DATASET, DatasetBasis(Basis.CONSENT))
         by_consent = seconds(ask, repeats)
+    slowest = max(by_optout, by_consent)
+    return {
+        "name": "consent_decisions",
+        "ratio": read / slowest,
+        "unit": "time to read and unseal the consents alone, over the time to decide by them",
+        "target_patients_per_s": TARGET,
+        "patients_per_s": patients / slowest,
+        "patients": patients,
+        "seconds": {"read and unsealed": read, "by opt-out": by_optout, "by consent": by_consent},
+        "may_be_used": {"by opt-out": len(found[0].records), "by consent": len(found[-1].records)},
+        "cores": os.cpu_count(),
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """The same as a table."""
+    patients, read = result["patients"], result["seconds"]["read and unsealed"]
     table = Table("", "patients/s", "of unsealing alone", title=f"{patients:,} patients, a consent each")
-    for name, taken in (("rows read and unsealed", read), ("by opt-out", by_optout), ("by consent", by_consent)):
+    for name, taken in result["seconds"].items():
         table.add_row(name, f"{patients / taken:,.0f}", f"{read / taken:.2f}")
     console = Console()
     console.print(table)
-    console.print(f"may be used: {len(found[0].records):,} by opt-out, {len(found[-1].records):,} by consent")
-    slowest = patients / max(by_optout, by_consent)
-    if slowest < TARGET:
-        raise SystemExit(f"{slowest:,.0f} patients/s, and {TARGET:,} are the target")
+    console.print("may be used: " + ", ".join(f"{count:,} {way}" for way, count in result["may_be_used"].items()))
+
+
+def main() -> None:
+    """Measure, print, and fail below the target."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="20 000 patients, once")
+    parser.add_argument("--json", action="store_true", help="print one object")
+    options = parser.parse_args()
+    result = measure(20_000, 1) if options.quick else measure(100_000, 3)
+    if options.json:
+        print(json.dumps(result))
+    else:
+        show(result)
+    if result["patients_per_s"] < TARGET:
+        raise SystemExit(f"{result['patients_per_s']:,.0f} patients/s, and {TARGET:,} are the target")
 
 
 if __name__ == "__main__":
