@@ -21,7 +21,7 @@ from hmchain.application.site.keyring import local_key
 from hmchain.application.site.node import shared_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import HMChainError, InputError, StudyError
-from hmchain.keys import SecretKey
+from hmchain.keys import Redacted, SecretKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import releases
 from hmchain.ledger.contracts.members import upgrades
@@ -59,6 +59,19 @@ class ExportPlace:
     ledger: Path
     objects: Path
     """Of a store in a folder; a node's settings may name another one."""
+
+
+@dataclass(frozen=True, repr=False)
+class StudyModel(Redacted):
+    """A finished study's model, as a hospital that took part can open it."""
+
+    study: str
+    state: State
+    """Of the hospital's own ledger, which says what the model is."""
+    genesis: Genesis
+    exchange: Exchange
+    key: SecretKey
+    """Of the study's objects."""
 
 
 @dataclass(frozen=True)
@@ -120,56 +133,38 @@ def export(place: ExportPlace, state: State, study: str, target: Path, passphras
     Raises `InsideError`, `NoModelError`, `NoStudyKeyError` at a hospital that took no part, `StorageError` if the
     object is nowhere, and what keys complain of.
     """
-    hospital = place.hospital
-    key = study_key(hospital, study, passphrase)
-    genesis = genesis_file.load(place.ledger / genesis_file.FILE)
+    hospital, made = place.hospital, study_model(place, state, study, passphrase)
     with recorded(hospital.activity, Deed(What.MODEL_EXPORT, study=study, where="file")) as deed:
-        model = write_inside(hospital, state, objects_of(place, study), key, study, target, genesis)
+        model = write_inside(hospital, made, target)
         deed.add(bytes=target.stat().st_size)
     return model
 
 
-def write_inside(
-    hospital: HospitalFolder,
-    state: State,
-    exchange: Exchange,
-    key: SecretKey,
-    study: str,
-    target: Path,
-    genesis: Genesis,
-) -> Model:
-    """Write a finished study's model, of objects as its agent gets them, where it stays inside. Raises as `export`."""
-    require_inside(hospital, state, study, target)
-    return _write(state, exchange, key, study, target, genesis, None)
+def study_model(place: ExportPlace, state: State, study: str, passphrase: str | None = None) -> StudyModel:
+    """A study's model from a hospital's folder. Raises `NoStudyKeyError`, and what keys and genesis complain of."""
+    key = study_key(place.hospital, study, passphrase)
+    genesis = genesis_file.load(place.ledger / genesis_file.FILE)
+    return StudyModel(study, state, genesis, objects_of(place, study), key)
 
 
-def write_released(
-    state: State,
-    exchange: Exchange,
-    key: SecretKey,
-    study: str,
-    target: Path,
-    genesis: Genesis,
-    release: dict[str, Any],
-) -> Model:
-    """Write a finished study's model anywhere, with the proof that it was released. Raises as `export`."""
-    return _write(state, exchange, key, study, target, genesis, release)
+def write_inside(hospital: HospitalFolder, made: StudyModel, target: Path) -> Model:
+    """Write a model where it stays inside. Raises as `export`."""
+    require_inside(hospital, made.state, made.study, target)
+    return _write(made, target, None)
 
 
-def _write(
-    state: State,
-    exchange: Exchange,
-    key: SecretKey,
-    study: str,
-    target: Path,
-    genesis: Genesis,
-    release: dict[str, Any] | None,
-) -> Model:
+def write_released(made: StudyModel, target: Path, release: dict[str, Any]) -> Model:
+    """Write a model anywhere, with the proof that it was released. Raises as `export`."""
+    return _write(made, target, release)
+
+
+def _write(made: StudyModel, target: Path, release: dict[str, Any] | None) -> Model:
     tune_allocator()
     from hmchain.application.models import registry  # torch takes seconds
 
     files.make_folder(target.parent, mode=0o700)
-    return registry.export(state, _CachedObjects(exchange), key, study, target, genesis, release)
+    objects = _CachedObjects(made.exchange)
+    return registry.export(made.state, objects, made.key, made.study, target, made.genesis, release)
 
 
 @contextmanager

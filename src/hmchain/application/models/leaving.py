@@ -111,7 +111,8 @@ class Leaver:
             return
         if made is None or made.round == 0 or key is None or place.model.exists():
             return
-        export.write_inside(self.folder, state, self.agent.exchange(name), key, name, place.model, self.genesis)
+        model = export.StudyModel(name, state, self.genesis, self.agent.exchange(name), key)
+        export.write_inside(self.folder, model, place.model)
         self.say(f"study {name} is over: its model, and this hospital's own scores by round, are in {place.path}")
 
     def _has_last_scores(self, state: State, study: Study) -> bool:

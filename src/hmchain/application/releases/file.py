@@ -23,7 +23,6 @@ from hmchain.application.releases.table_evidence import kept_table
 from hmchain.application.releases.table_file import Table
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.errors import HMChainError, InputError
-from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.readers import proof_files
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -99,10 +98,8 @@ def _is_there(target: Path, found: ReleaseView) -> bool:
 def _write_model(
     place: ExportPlace, ledger: LedgerReader, found: ReleaseView, target: Path, proof: ProofFile, passphrase: str | None
 ) -> None:
-    key = export.study_key(place.hospital, found.study, passphrase)
-    genesis = genesis_file.load(place.ledger / genesis_file.FILE)
-    exchange = export.objects_of(place, found.study)
-    export.write_released(ledger.verified.state, exchange, key, found.study, target, genesis, _as_fields(proof))
+    made = export.study_model(place, ledger.verified.state, found.study, passphrase)
+    export.write_released(made, target, _as_fields(proof))
 
 
 def _write_count(

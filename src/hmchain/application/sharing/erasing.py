@@ -209,8 +209,9 @@ def _is_over(state: State, giver: str, begun: Entry, time_ms: int) -> bool:
     found, asked = transfers.transfer(state, begun.name), break_glass.emergency(state, begun.name)
     if found is not None and found.giver == giver:
         return transfers.is_over(state, found, time_ms)
-    is_answer = asked is not None and asked.giver == giver and begun.request == asked.name
-    return is_answer and asked is not None and not break_glass.is_waiting(asked, time_ms)
+    if asked is None or asked.giver != giver or begun.request != asked.name:
+        return False
+    return not break_glass.is_waiting(asked, time_ms)
 
 
 def _clear(place: HospitalFolder, book: GivingBook, objects: ObjectStore, name: str) -> ErasedTransfer:

@@ -6,8 +6,8 @@ People are told of both: of an emergency at once, at the hospital that gives and
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -55,7 +55,8 @@ class OnDuty(Redacted):
             return
         self._height, self._again = state.height, 0.0
         organisation, now_ms = self.at_node.hospital.organisation, self.at_node.ledger.now_ms()
-        for entry in break_glass.emergencies(state, organisation):
+        asked = break_glass.emergencies(state, organisation)
+        for entry in asked:
             self._alert(entry, organisation)
         cut_short = self._found("what was given before", lambda: self._cut_short(state))
         for entry in (*break_glass.to_answer(state, organisation, now_ms), *cut_short):
@@ -64,18 +65,24 @@ class OnDuty(Redacted):
         for grant in (*self._over(state, organisation), *back):
             self._try(f"the erasure of {grant.name}", grant)
         self._clear(state)
-        self._forget_sought(state, organisation)
+        self._forget_sought(state, [entry for entry in asked if entry.grantee == organisation])
+
+    @contextmanager
+    def _trying(self, what: str, failed: str, done: str) -> Iterator[None]:
+        """Say that something could not be done now, which is tried again later, and when it is done after all."""
+        try:
+            yield
+        except (HMChainError, OSError) as error:
+            self._again = time.monotonic() + _AGAIN_SECONDS
+            self.log.lasts(what, f"{what} {failed}: {error}")
+        else:
+            self.log.ended(what, f"{what} {done}")
 
     def _found(self, what: str, look: Callable[[], list[T]]) -> list[T]:
         """What is found in this hospital's files; nothing while they cannot be read."""
-        try:
-            found = look()
-        except (HMChainError, OSError) as error:
-            self._again = time.monotonic() + _AGAIN_SECONDS
-            self.log.lasts(what, f"{what} cannot be looked through: {error}")
-            return []
-        self.log.ended(what, f"{what} is looked through")
-        return found
+        with self._trying(what, "cannot be looked through", "is looked through"):
+            return look()
+        return []
 
     def _cut_short(self, state: State) -> list[Emergency]:
         hospital = self.at_node.hospital
@@ -116,32 +123,22 @@ class OnDuty(Redacted):
         note(self.at_node.hospital.folder, alarm)
 
     def _try(self, what: str, entry: Emergency | Transfer) -> None:
-        try:
+        with self._trying(what, "waits", "is done"):
             self._answer(entry) if isinstance(entry, Emergency) else self._erase(entry)
-        except (HMChainError, OSError) as error:
-            self._again = time.monotonic() + _AGAIN_SECONDS
-            self.log.lasts(what, f"{what} waits: {error}")
-        else:
-            self.log.ended(what, f"{what} is done")
 
     def _clear(self, state: State) -> None:
         """Take from the members' store what this hospital gave and is over, once nobody gives."""
-        hospital, what = self.at_node.hospital, "the members' store"
-        place, local, time_ms = hospital.folder, hospital.keys.local, standings.time_ms(state)
-        try:
-            for done in erasing.clear_over(place, local, hospital.agent.objects, state, time_ms):
+        hospital, time_ms = self.at_node.hospital, standings.time_ms(state)
+        place, local, objects = hospital.folder, hospital.keys.local, hospital.agent.objects
+        with self._trying("the members' store", "keeps what is over", "is cleared"):
+            for done in erasing.clear_over(place, local, objects, state, time_ms):
                 self.log.tell(f"{done.transfer} is over: what lay in the members' store for it is gone")
-        except (HMChainError, OSError) as error:
-            self._again = time.monotonic() + _AGAIN_SECONDS
-            self.log.lasts(what, f"{what} keeps what is over: {error}")
-        else:
-            self.log.ended(what, f"{what} is cleared")
 
-    def _forget_sought(self, state: State, organisation: str) -> None:
+    def _forget_sought(self, state: State, asked: list[Emergency]) -> None:
         """Take the numbers of patients from the members' store that this hospital's people sealed, once they served."""
         time_ms, objects = standings.time_ms(state), self.at_node.hospital.agent.objects
-        for entry in break_glass.emergencies(state, organisation):
-            if entry.grantee == organisation and entry.name not in self._forgotten:
+        for entry in asked:
+            if entry.name not in self._forgotten:
                 with suppress(HMChainError, OSError):  # it is looked at again
                     if emergencies.forget_sought(objects, state, entry, time_ms):
                         self._forgotten.add(entry.name)
