@@ -81,10 +81,10 @@ check_room
   "uv, which installs the rest, could not be installed." "Check the network, then run the same again."
 
 case $part in
-  demo) extras=learning ;;
+  demo) extras=learning,portal ;;
   data) extras=learning,data ;;
-  network) extras=learning,data,cometbft ;;
-  test) extras=learning,data,cometbft,dev ;;
+  network) extras=learning,data,cometbft,portal ;;
+  test) extras=learning,data,cometbft,portal,dev ;;
   docs) extras=docs ;;
   *) fail "there is no part '$part'." "Give demo, data, network, test or docs." ;;
 esac
