@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 
 from hmchain.application.site import hospital
-from hmchain.interfaces.portal import server
-from hmchain.interfaces.portal.exchange import Response
-from hmchain.interfaces.portal.neighbours import is_own
-from hmchain.interfaces.portal.opening import OpenPage, quarantine_review
+from hmchain.interfaces.portal.review import server
+from hmchain.interfaces.portal.review.exchange import Response
+from hmchain.interfaces.portal.review.neighbours import is_own
+from hmchain.interfaces.portal.review.opening import OpenPage, quarantine_review
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
 from support.browser import browser, needs_browser

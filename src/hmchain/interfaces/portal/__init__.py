@@ -1,5 +1,1 @@
-"""The portal: pages of a hospital's own, in the browser. Its first page is the review of what waits in quarantine.
-
-`exchange` says what a page is asked and answers; `gate` who may ask; `quarantine` what the pages do, and `gallery` and
-`item` how they look; `server` listens. All but `server` know no socket, so that another server can carry them.
-"""
+"""The portal: pages of a hospital's own, in the browser."""

@@ -20,7 +20,7 @@ from hmchain.interfaces.cli.data import show_quarantine as views
 from hmchain.interfaces.cli.data.erase import SubjectOption
 from hmchain.interfaces.cli.data.sources import changing, reading
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, HospitalOption, SignersOption, example, passphrase
-from hmchain.interfaces.portal.opening import quarantine_review
+from hmchain.interfaces.portal.review.opening import quarantine_review
 from hmchain.processes import ended_by_signals
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter

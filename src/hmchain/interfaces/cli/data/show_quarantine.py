@@ -17,7 +17,7 @@ from hmchain.application.data.quarantine import (
 )
 from hmchain.application.pages.figures import plural
 from hmchain.interfaces.cli import output
-from hmchain.interfaces.portal.opening import Ended
+from hmchain.interfaces.portal.review.opening import Ended
 from hmchain.plain import plain
 from hmchain.records.catalogue import HeldItem
 from hmchain.records.catalogue.entries import PENDING

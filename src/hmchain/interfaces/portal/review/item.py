@@ -9,8 +9,8 @@ import htpy as h
 
 from hmchain.application.data.reviewing import Entry
 from hmchain.application.pages.markup import definitions
-from hmchain.interfaces.portal.gallery import Setting
-from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
+from hmchain.interfaces.portal.review.gallery import Setting
+from hmchain.interfaces.portal.review.layout import WORDS, document, help_box, tray
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline.review import is_conflict
 from hmchain.records.pipeline.rivals import Rival

@@ -9,7 +9,7 @@ import htpy as h
 
 from hmchain.application.data.reviewing import PAGE_ITEMS, DeskPage, Entry
 from hmchain.canonical import digest
-from hmchain.interfaces.portal.layout import WORDS, document, help_box, tray
+from hmchain.interfaces.portal.review.layout import WORDS, document, help_box, tray
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import is_conflict
 

@@ -7,8 +7,8 @@ import htpy as h
 from hmchain.application.data.lasting import Lasting
 from hmchain.application.pages.markup import table
 from hmchain.clock import utc
-from hmchain.interfaces.portal.gallery import Setting
-from hmchain.interfaces.portal.layout import document, help_box, tray
+from hmchain.interfaces.portal.review.gallery import Setting
+from hmchain.interfaces.portal.review.layout import document, help_box, tray
 from hmchain.records.catalogue.decisions import LastingDecision
 from hmchain.records.pipeline.devices import DeviceRule
 

@@ -15,10 +15,10 @@ from hmchain.application.security.events import Event, Kind
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.recording import note
 from hmchain.errors import InputError
-from hmchain.interfaces.portal.gate import Gate
-from hmchain.interfaces.portal.layout import decisions
-from hmchain.interfaces.portal.quarantine import QuarantinePages
-from hmchain.interfaces.portal.server import PortalServer
+from hmchain.interfaces.portal.review.gate import Gate
+from hmchain.interfaces.portal.review.layout import decisions
+from hmchain.interfaces.portal.review.quarantine import QuarantinePages
+from hmchain.interfaces.portal.review.server import PortalServer
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
 

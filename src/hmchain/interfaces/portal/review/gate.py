@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 
-from hmchain.interfaces.portal.exchange import Request, Response, go_to
+from hmchain.interfaces.portal.review.exchange import Request, Response, go_to
 from hmchain.keys import Redacted
 
 COOKIE = "hmchain_portal"

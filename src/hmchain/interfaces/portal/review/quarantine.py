@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hmchain.application.data.reviewing import SCOPES, Desk, RectanglesError
-from hmchain.interfaces.portal import gallery, layout
-from hmchain.interfaces.portal.exchange import CSS, JS, PNG, SVG, Request, Response, go_to, page, values
-from hmchain.interfaces.portal.gallery import FILTERS, Setting
-from hmchain.interfaces.portal.gate import Gate
-from hmchain.interfaces.portal.item import item
-from hmchain.interfaces.portal.lasting import lasting
+from hmchain.interfaces.portal.review import gallery, layout
+from hmchain.interfaces.portal.review.exchange import CSS, JS, PNG, SVG, Request, Response, go_to, page, values
+from hmchain.interfaces.portal.review.gallery import FILTERS, Setting
+from hmchain.interfaces.portal.review.gate import Gate
+from hmchain.interfaces.portal.review.item import item
+from hmchain.interfaces.portal.review.lasting import lasting
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.sources.item import Rectangles

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from hmchain.interfaces.portal.exchange import Request
-from hmchain.interfaces.portal.gate import Gate
+from hmchain.interfaces.portal.review.exchange import Request
+from hmchain.interfaces.portal.review.gate import Gate
 
 HERE = "127.0.0.1:4711"
 

@@ -16,8 +16,8 @@ from socket import SHUT_RDWR, socket
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from hmchain.interfaces.portal.exchange import Request, Response
-from hmchain.interfaces.portal.neighbours import is_own
+from hmchain.interfaces.portal.review.exchange import Request, Response
+from hmchain.interfaces.portal.review.neighbours import is_own
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 256 << 10
