@@ -10,6 +10,7 @@ from pathlib import Path
 from hmchain.application.governance import signing
 from hmchain.application.governance.outbox import SILENT, Included, Outbox, Talk
 from hmchain.application.governance.signing import FileSigner, Prepare
+from hmchain.application.node.meaning import Meaning
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.security.transactions import told
 from hmchain.application.site import exchanged
@@ -128,6 +129,11 @@ def open_user(
         ledger.close()
 
 
+def user_with(folder: NodeFolder, organisation: str, signer: Signer, ledger: Ledger, talk: Talk = SILENT) -> LedgerUser:
+    """A person of a node's hospital whose key may be anywhere, through a ledger that is open already."""
+    return LedgerUser(organisation, signer, ledger, Outbox(folder, talk))
+
+
 def open_key(folder: NodeFolder, handle: str, passphrase: str | None, file: Path | None = None) -> SigningKey:
     """The key of an office or a person; the hospital's log says that it was opened.
 
@@ -176,11 +182,18 @@ def send_signed(folder: NodeFolder, path: Path, talk: Talk = SILENT) -> Prepare:
     ledger = _opened(folder, talk)
     try:
         exchanged.require_chain(path, found.meaning.chain_id, ledger.chain_id)
-        sender = PublicKey(ED25519, found.meaning.sender)
-        Outbox(folder, talk).send(ledger, found.meaning.body, sender, lambda: wire)
+        send_wire(folder, ledger, found.meaning, wire, talk)
     finally:
         ledger.close()
     return found
+
+
+def send_wire(folder: NodeFolder, ledger: Ledger, found: Meaning, wire: bytes, talk: Talk = SILENT) -> None:
+    """Send a transaction that was signed elsewhere, of a meaning that was read from it, and wait for its block.
+
+    Raises as `LedgerUser.send`.
+    """
+    Outbox(folder, talk).send(ledger, found.body, PublicKey(ED25519, found.sender), lambda: wire)
 
 
 def open_steward(

@@ -1,0 +1,27 @@
+"""A ledger that stays open for questions as long as a process lives, as faces see it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from hmchain.ledger.engines.ledger import Ledger
+from hmchain.ledger.readers.ledger import LedgerReader
+
+
+class Live(Protocol):
+    """A node's ledger, followed; or that of a finished run, which stands still."""
+
+    @property
+    def height(self) -> int:
+        """The last block that was verified."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger to send through. Raises an error of ours where nothing can be sent."""
+
+    def reader(self) -> AbstractContextManager[LedgerReader]:
+        """The ledger for some questions; one asks at a time."""
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""

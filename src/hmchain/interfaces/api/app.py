@@ -1,0 +1,84 @@
+"""The API as one application: all routes, errors as problems, and its own description."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from hmchain.errors import HMChainError
+from hmchain.interfaces.api import openapi, problems, routing
+from hmchain.interfaces.api.routes import ALL
+from hmchain.interfaces.api.site import Site
+from hmchain.plain import RESEARCH_ONLY
+
+PREFIX = "/v1"
+ROUTES = routing.merged(ALL)
+"""Every route of the API."""
+_ABOUT = f"""\
+All that a hospital's people do at its node, as the command line does it. {RESEARCH_ONLY}
+
+What goes on the ledger is signed by the person: such a route answers 202 with what is to be signed, and
+`POST /v1/transactions` sends it."""
+
+
+def create(site: Site) -> FastAPI:
+    """The API of a site."""
+    app = FastAPI(
+        title="FL-HMChain", version=version("hmchain"), description=_ABOUT, openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.site = site
+    for routes in ALL:
+        app.include_router(routes.router, prefix=PREFIX)
+    app.add_exception_handler(HMChainError, _failed)
+    app.add_exception_handler(RequestValidationError, _malformed)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _unexpected)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return app
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        base = get_openapi(
+            title=app.title,
+            version=app.version,
+            openapi_version="3.1.0",
+            description=app.description,
+            routes=app.routes,
+        )
+        app.openapi_schema = openapi.describe(app, ROUTES, base)
+    return app.openapi_schema
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HMChainError)
+    return problems.response(problems.problem(error))
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    """A parameter that is none; its value is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    said = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in error.errors()[:5])
+    return problems.response(problems.of(400, "bad_parameter", said or "a parameter cannot be used", _SEE))
+
+
+_SEE = "`/v1/openapi.json` describes every route"
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "no_route", 405: "no_such_method"}.get(error.status_code, "http")
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return problems.response(problems.of(error.status_code, code, "there is nothing here", _SEE), **headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    """Something that nobody thought of: its words may quote what was asked, and stay here."""
+    return problems.response(problems.of(500, "unexpected", "that went wrong", "see the portal's log"))

@@ -1,0 +1,102 @@
+"""One request, as a route is given it: who asks, and the hospital's services at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from hmchain.application.access.permissions import NotSignedInError
+from hmchain.application.access.principal import Principal
+from hmchain.application.governance import delegate
+from hmchain.application.governance.delegate import LedgerUser
+from hmchain.application.governance.requests.documents import Documents, documents_at
+from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.run import RunFolder
+from hmchain.errors import InputError
+from hmchain.interfaces.api.signing import KeyElsewhere
+from hmchain.interfaces.api.site import ReadOnlyError, Site
+from hmchain.ledger.readers.ledger import LedgerReader
+
+HOSPITAL = "hospital"
+"""The query parameter, or cookie, that names a hospital of a run."""
+
+
+class UnknownHospitalError(InputError):
+    """There is no such hospital here."""
+
+    code = "unknown_hospital"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request whose rule was seen to."""
+
+    site: Site
+    request: Request
+    who: Principal | None
+    """None where a route is for anybody."""
+
+    @property
+    def person(self) -> Principal:
+        """Whoever asks. Raises `NotSignedInError`."""
+        if self.who is None:
+            raise NotSignedInError("nobody is signed in", "sign in with your key or a passkey")
+        return self.who
+
+    @property
+    def organisation(self) -> str:
+        """The hospital whose portal this is; of a run that which was chosen. Raises `UnknownHospitalError`."""
+        wanted = self.request.query_params.get(HOSPITAL) or self.request.cookies.get(HOSPITAL)
+        if not self.site.is_read_only or not wanted:
+            return self.site.hospitals[0]
+        if wanted not in self.site.hospitals:
+            raise UnknownHospitalError("there is no such hospital here", f"one of {', '.join(self.site.hospitals)}")
+        return wanted
+
+    @property
+    def folder(self) -> HospitalFolder:
+        """The hospital's own folder."""
+        if self.site.is_read_only:
+            return locate(RunFolder(self.site.place).hospital(self.organisation))
+        return locate(self.site.place)
+
+    @property
+    def node(self) -> NodeFolder:
+        """The node's folder. Raises `ReadOnlyError` where there is none."""
+        if self.site.is_read_only:
+            raise ReadOnlyError("this is a finished run, which one only looks at", "sign in at a hospital's own portal")
+        return self.site.node
+
+    @property
+    def passphrase(self) -> str | None:
+        """What opens the hospital's key files."""
+        return self.site.passphrase()
+
+    @property
+    def papers(self) -> Documents:
+        """The documents that this hospital makes and reads."""
+        return documents_at(self.node, self.site.passphrase)
+
+    @contextmanager
+    def ledger(self) -> Iterator[LedgerReader]:
+        """The ledger, verified, for some questions: other requests wait meanwhile."""
+        with self.site.live.reader() as found:
+            yield found
+
+    def now_ms(self) -> int:
+        """The time the next block would have."""
+        return self.site.live.now_ms()
+
+    @contextmanager
+    def user(self) -> Iterator[LedgerUser]:
+        """Whoever asks, acting on the ledger: what is to be signed goes back to that person (`signing`)."""
+        node, who = self.node, self.person
+        if not who.public:
+            raise ReadOnlyError("whoever is signed in has no key on the ledger", "sign in as a person with a key")
+        here = self.site.signs_here
+        signer = delegate.open_key(node, who.person, self.passphrase) if here else KeyElsewhere(who.key)
+        yield delegate.user_with(node, who.organisation, signer, self.site.live.ledger)

@@ -1,0 +1,80 @@
+"""The API as OpenAPI 3.1: paths and parameters as FastAPI has them, bodies and answers from our own types."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+
+from hmchain.application.access.permissions import Scope
+from hmchain.interfaces.api import paging, problems
+from hmchain.interfaces.api.routing import Route, is_page_of
+from hmchain.interfaces.api.schemas import Schemas
+from hmchain.interfaces.api.signing import ToSign
+from hmchain.plain import plain
+
+_REFERENCE = "#/components/schemas/{name}"
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
+_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `POST /v1/tokens` makes one."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "hmchain_session", "description": "A browser's session."},
+}
+
+
+def describe(app: FastAPI, routes: Sequence[Route], base: dict[str, Any]) -> dict[str, Any]:
+    """The document of an app, from what FastAPI made of it (`base`) and its routes."""
+    schemas = Schemas()
+    document = base
+    for route in routes:
+        operation = document["paths"][route.path][route.method.lower()]
+        operation |= _operation(route, schemas)
+    taken = [route.takes for route in routes if route.takes is not None]
+    _, bodies = msgspec.json.schema_components(list(dict.fromkeys(taken)), ref_template=_REFERENCE)
+    document["components"] = {
+        "schemas": {**bodies, **schemas.components, "Problem": problems.described()},
+        "securitySchemes": _SCHEMES,
+    }
+    return document
+
+
+def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
+    rule = route.rule
+    found: dict[str, Any] = {
+        "x-operation": rule.operation, "x-scope": rule.scope, "x-roles": list(rule.roles),
+        "security": [] if rule.scope is Scope.PUBLIC else _SECURITY,
+        "responses": _responses(route, schemas),
+    }  # fmt: skip
+    if route.commands:
+        found["x-commands"] = list(route.commands)
+    if route.takes is not None:
+        content: dict[str, Any] = {"schema": {"$ref": _REFERENCE.format(name=route.takes.__name__)}}
+        if route.example is not None:
+            content["example"] = msgspec.to_builtins(route.example)
+        found["requestBody"] = {"required": True, "content": {"application/json": content}}
+    return found
+
+
+def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    if route.answer == "application/json":
+        entry = is_page_of(route.gives)
+        schema = schemas.of(route.gives) if entry is None else paging.schema(schemas.of(entry))
+        content = {"application/json": {"schema": schema}}
+    else:
+        content = {route.answer: {"schema": {"type": "string"}}}
+    words = (inspect.cleandoc(route.rule.operation)).capitalize()
+    found = {"200": {"description": words, "content": content}}
+    if route.signs:
+        signed = {"application/json": {"schema": schemas.of(ToSign)}}
+        found["202"] = {"description": "To be signed; nothing was sent", "content": signed}
+    problem = {problems.KIND: {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
+    found["default"] = {"description": "A problem (RFC 9457)", "content": problem}
+    return found
+
+
+def example(view: Any) -> Any:
+    """A view as an example."""
+    return plain(view)

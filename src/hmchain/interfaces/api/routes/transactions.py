@@ -1,0 +1,73 @@
+"""Sending what a person signed: the second step of everything that goes on the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+
+from hmchain.application.access.permissions import NotAllowedError, Operation, Rule, Scope
+from hmchain.application.governance import delegate, signing
+from hmchain.application.governance.signing import NotItsKeyError
+from hmchain.application.node.meaning import meaning
+from hmchain.application.site.exchanged import OtherChainError
+from hmchain.canonical import decode
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routing import Routes
+from hmchain.interfaces.api.signing import ToSign, to_sign
+from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger.transactions import Prepared, Transaction, transaction_digest
+
+SEND = Rule(Operation.ASK, Scope.NETWORK)
+READ = Rule(Operation.VIEW, Scope.NETWORK)
+
+routes = Routes("transactions")
+
+Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$", max_length=400_000)]
+Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+
+
+class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was to be signed, and the person's signature of it."""
+
+    message: Hex
+    signature: Signature
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be signed."""
+
+    message: Hex
+
+
+@dataclass(frozen=True)
+class SentTransaction:
+    """What is in the ledger now."""
+
+    digest: bytes
+    words: str
+    """What it asked for."""
+
+
+@routes.post("/transactions/meaning", READ, commands=("sign show",), example=Message("90"))
+def read_meaning(call: Call, body: Message) -> ToSign:
+    """What a signature of these bytes would ask for, read from the bytes alone."""
+    return to_sign(bytes.fromhex(body.message))
+
+
+@routes.post("/transactions", SEND, commands=("sign send",), example=Signed("90", "0" * 128))
+def send_transaction(call: Call, body: Signed) -> SentTransaction:
+    """Send what whoever is signed in has signed, and wait for its block."""
+    message, signature = bytes.fromhex(body.message), signing.parse_signature(body.signature)
+    found, ledger = meaning(message), call.site.live.ledger if call.node else None
+    assert ledger is not None
+    if found.sender != call.person.public:
+        raise NotAllowedError("this waits for another person's key", "sign in as the person who signs")
+    if not PublicKey(ED25519, found.sender).verify(signature, message):
+        raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
+    if found.chain_id != ledger.chain_id:
+        raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
+    wire = Prepared(decode(message, Transaction)).attach(signature)
+    delegate.send_wire(call.node, ledger, found, wire)
+    return SentTransaction(transaction_digest(wire), found.words)

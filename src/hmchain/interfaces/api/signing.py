@@ -1,0 +1,59 @@
+"""Two steps to the ledger: a route says what is to be signed, and who has the key signs it elsewhere.
+
+A route runs the very service that a command runs. Where that comes to the signature, this signer has none to give: what
+is to be signed goes back to the person, with its meaning, and nothing was sent. Asking again gives another transaction;
+only what is signed counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hmchain.application.governance.policies.words import in_full
+from hmchain.application.node.meaning import meaning
+from hmchain.keys import PublicKey
+
+
+class SignatureNeeded(Exception):
+    """A service came to the signature of somebody whose key is elsewhere."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__("a signature is needed")
+        self.message = message
+
+
+@dataclass(frozen=True)
+class KeyElsewhere:
+    """Holder of no key: what is to be signed goes back to the person."""
+
+    public: PublicKey
+
+    def sign(self, message: bytes) -> bytes:
+        """Raise `SignatureNeeded`."""
+        raise SignatureNeeded(message)
+
+
+@dataclass(frozen=True)
+class ToSign:
+    """What whoever signs these bytes asks for; `POST /v1/transactions` sends them once they are signed."""
+
+    message: bytes
+    words: str
+    """In a line."""
+    fields: tuple[tuple[str, str], ...]
+    """Every field of it."""
+    sentences: tuple[str, ...]
+    """What a policy in it says."""
+    chain_id: str
+    sender: bytes
+    """The key that it waits for."""
+    expires_ms: int
+    """It counts for nothing afterwards."""
+
+
+def to_sign(message: bytes) -> ToSign:
+    """The meaning of what is to be signed, read from its bytes. Raises `UnreadableTransactionError`."""
+    found = meaning(message)
+    return ToSign(
+        message, found.words, found.fields, in_full(found.body), found.chain_id, found.sender, found.expires_ms
+    )  # fmt: skip

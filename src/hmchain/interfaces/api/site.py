@@ -1,0 +1,59 @@
+"""What an API is the face of: a node with its hospital, or a finished run that one can only look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import Request
+
+from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
+from hmchain.application.access.principal import Principal
+from hmchain.application.node.live_protocol import Live
+from hmchain.application.site.node import NodeFolder
+from hmchain.errors import InputError
+
+
+class ReadOnlyError(InputError):
+    """A finished run, or a ledger alone, is only looked at."""
+
+    code = "read_only"
+
+
+Authenticate = Callable[[Request], Principal | None]
+"""Whoever a request is of, by its cookie or token; None of nobody. Raises an error of ours for what is forged."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hospital's folder and its ledger, open; and who may come in."""
+
+    place: Path
+    """The folder of a node, or of a finished run."""
+    live: Live
+    hospitals: tuple[str, ...]
+    """Those whose folders lie here: a node's own, or all of a run; the first where nobody says which."""
+    authenticate: Authenticate
+    passphrase: Callable[[], str | None] = lambda: None
+    """Opens the hospital's key files."""
+    second_factor: frozenset[str] = frozenset()
+    """Operations that take two factors."""
+    signs_here: bool = False
+    """The hospital chose that people's keys lie here, and sign here."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """True where there is no node to send anything through."""
+        return not self.node.toml.is_file()
+
+    @property
+    def node(self) -> NodeFolder:
+        """The folder, as a node's."""
+        return NodeFolder(self.place)
+
+
+def anybody(organisation: str) -> Authenticate:
+    """Everybody who looks at a finished run: in every role, and none of the network's."""
+    visitor = Principal(organisation, "visitor", frozenset(HOSPITAL_ROLES), scopes=frozenset({Operation.VIEW}))
+    return lambda request: visitor
