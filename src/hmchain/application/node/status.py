@@ -34,7 +34,7 @@ from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError
 from hmchain.plain import Progress
 
-__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "network_at", "node_status", "with_pace"]
+__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "damage_of", "network_at", "node_status", "with_pace"]
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -128,8 +128,8 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), tuple(sorted(others)),
                 known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
                 trouble=last_error(_words_of_this_run(folder)), log_after=begins_after(folder.ledger),
-                damage=_damage(folder) or known.damage, rules=known.rules, notices=known.notices, machine=known.machine,
-                incidents=known.incidents,
+                damage=damage_of(folder) or known.damage, rules=known.rules, notices=known.notices,
+                machine=known.machine, incidents=known.incidents,
             )  # fmt: skip
         require_own(folder, answer)
         known = _state_summary(folder, own, client)
@@ -206,7 +206,8 @@ def _words_of_this_run(folder: NodeFolder) -> str:
     return last_words(folder.log).rpartition(RUN_BEGINS)[2]
 
 
-def _damage(folder: NodeFolder) -> str:
+def damage_of(folder: NodeFolder) -> str:
+    """The damage that keeps a node from starting, with the way out; empty if nothing tells of one."""
     if restoration.is_unfinished(folder):
         return "`hmchain node restore FILE` was stopped in the middle (the way out: `hmchain node start` finishes it)"
     if not config_file(folder.engine).is_file():

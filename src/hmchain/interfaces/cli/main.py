@@ -51,6 +51,7 @@ class Commands(LazyGroup):
             ("incident", "incident", "What went wrong at a member: told to all, followed until it is over."),
             ("sign", "sign", "Read, sign elsewhere, and send what a command prepared."),
             ("node", "node", "One hospital's node: make it, run it, look at it."),
+            ("doctor", "doctor", "Look at a hospital's machine, say what is wrong with it and what mends it."),
         )),
     )  # fmt: skip
 

@@ -112,8 +112,9 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
     assert kinds[ResumedPersonCommand] == {"cohort count", "share grant", "share receive"}
     assert kinds[ReadCommand] == {
-        "version", "completion", "data inspect", "data log", "data selftest", "data list", "data show", "data verify",
-        "data patients show", "data person list", "data quarantine list", "data vault verify", "cohort datasets",
+        "version", "completion", "doctor", "data inspect", "data log", "data selftest", "data list", "data show",
+        "data verify", "data patients show", "data person list", "data quarantine list", "data vault verify",
+        "cohort datasets",
         "cohort list", "cohort result", "cohort check", "cohort budget", "request check", "request inbox",
         "request list", "request show", "share list", "share show", "share emergencies",
         "policy codes", "policy diff", "policy history", "policy show", "policy test",
