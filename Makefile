@@ -12,7 +12,7 @@ STAMPS := $(VENV)/stamps
 export PYTHON VENV TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-network test test-network lint format bench docs clean distclean
+.PHONY: help demo demo-network test test-network lint format texts bench docs clean distclean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ lint: $(STAMPS)/test  ## Check style, format, types and which way imports point
 format: $(STAMPS)/test  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+texts: $(STAMPS)/test  ## Collect what the pages of the portal say, for translation
+	$(BIN)/python scripts/texts.py
 
 bench: $(STAMPS)/test cometbft  ## Measure the figures that the documentation claims, quickly
 	@for benchmark in benchmarks/*.py; do \

@@ -96,8 +96,9 @@ def badge(good: bool, yes: str, no: str) -> h.Element:
 
 def bar(share: float, shade: str = "k0") -> h.Element:
     """Return a bar whose length is `share` (0..1); the number stands beside it in the table."""
-    width = f"width:{100 * min(max(share, 0.0), 1.0):.1f}%"
-    return h.span(".bar", aria_hidden="true")[h.span(class_=shade, style=width)]
+    width = f"{100 * min(max(share, 0.0), 1.0):.1f}"
+    drawn = h.rect(class_="fill", width=width, height="6")
+    return h.svg(class_=f"bar {shade}", viewBox="0 0 100 6", preserveAspectRatio="none", aria_hidden="true")[drawn]
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

@@ -104,14 +104,14 @@ class Routes:
             self.all.append(found)
             self.router.add_api_route(
                 path, _endpoint(handler, hints, found), methods=[method], name=found.name,
-                operation_id=found.name, dependencies=[Depends(_guard(rule))], response_model=None,
+                operation_id=found.name, dependencies=[Depends(guard(rule))], response_model=None,
             )  # fmt: skip
             return handler
 
         return add
 
 
-def _guard(rule: Rule) -> Callable[..., None]:
+def guard(rule: Rule) -> Callable[..., None]:
     """The dependency that sees to a rule; what a route is given of it stands in the request's own scope."""
 
     def see_to(request: Request) -> None:

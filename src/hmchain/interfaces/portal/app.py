@@ -1,0 +1,90 @@
+"""The portal as one application: the API, and the pages beside it on the same origin."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+
+from hmchain.application.access.permissions import NotSignedInError
+from hmchain.errors import HMChainError
+from hmchain.interfaces.api import app as api
+from hmchain.interfaces.api import problems
+from hmchain.interfaces.api.problems import Problem
+from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.portal import static
+from hmchain.interfaces.portal.components import problem
+from hmchain.interfaces.portal.framing import look_of
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import ALL
+from hmchain.interfaces.portal.protection import Protected
+from hmchain.interfaces.portal.registry import Pages, answer
+from hmchain.interfaces.portal.texts import ENGLISH, say, speaking, theirs
+
+
+def create(site: Site, rooms: Sequence[Pages] = ALL, language: str = ENGLISH) -> FastAPI:
+    """The API and the pages of a site; `language` is for those who choose none and whose browser asks for none."""
+    app = api.create(site)
+    app.state.language = language
+    app.state.pages = tuple(shown for room in rooms for shown in room.all)
+    for room in rooms:
+        app.include_router(room.router)
+    app.add_route(f"{static.PATH}{{name}}", _static, methods=["GET"])
+    for kind in (HMChainError, RequestValidationError, HTTPException, Exception):
+        _show_in_pages(app, kind)
+    app.add_middleware(Protected)
+    return app
+
+
+async def _static(request: Request) -> Response:
+    found = static.find(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    headers = {**static.FOR_GOOD, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(found.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=found.kind)
+    return Response(found.body, headers=headers, media_type=found.kind)
+
+
+def _show_in_pages(app: FastAPI, kind: type[Exception]) -> None:
+    """Where a page was asked for, show what went wrong as a page; the API goes on to answer in its own form."""
+    as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[kind])
+
+    async def handle(request: Request, error: Exception) -> Response:
+        if request.url.path.startswith(f"{api.PREFIX}/"):
+            return await as_problem(request, error)
+        if isinstance(error, NotSignedInError) and request.method == "GET":
+            return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303)
+        with speaking(look_of(request).language):
+            return answer(failure(_problem(error)), request)
+
+    app.add_exception_handler(kind, handle)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, HMChainError):
+        return problems.problem(error)
+    if isinstance(error, RequestValidationError):
+        return problems.of(400, "bad_parameter", "something in the address cannot be used", "follow a link of a page")
+    if isinstance(error, HTTPException):
+        code = {404: "no_route", 405: "no_such_method"}.get(error.status_code, "http")
+        return problems.of(error.status_code, code, "there is nothing here", "start from the first page")
+    return problems.of(500, "unexpected", "that went wrong", "try again; the portal's log says more")
+
+
+def failure(found: Problem) -> Page:
+    """The page that says what went wrong, and the way out."""
+    titles = {
+        403: say("Not allowed"),
+        404: say("There is no such page"),
+        429: say("Too many requests at once"),
+        500: say("That went wrong"),
+    }
+    title = titles.get(found.status) or str(theirs(found.title))
+    content = [problem(found.code, found.detail, found.hint, title=title + ":")]
+    return Page(title, content, status=found.status)

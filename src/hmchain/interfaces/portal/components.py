@@ -1,0 +1,183 @@
+"""The pieces that the portal's pages are made of, beside those of all pages (`application.pages`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import urlencode
+
+import htpy as h
+
+from hmchain.interfaces.portal.layout import token_field
+from hmchain.interfaces.portal.texts import amount, say, say_n, theirs
+
+GOOD, BAD, WARN, PLAIN = "good", "bad", "warn", "plain"
+"""How a badge is meant; its words say it too."""
+_SIGNS = {GOOD: "✓", BAD: "✕", WARN: "!", PLAIN: ""}
+
+
+def badge(words: h.Node, kind: str = PLAIN) -> h.Element:
+    """A standing in a word or two, told by a sign as well as by colour."""
+    sign = h.span(aria_hidden="true")[_SIGNS[kind]] if _SIGNS[kind] else None
+    return h.span(class_=f"badge {kind}")[sign, words]
+
+
+def section(title: str, *content: h.Node, anchor: str = "", actions: h.Node = None) -> h.Element:
+    """A part of a page with a heading that can be linked to."""
+    name = anchor or "-".join("".join(letter if letter.isalnum() else " " for letter in title.lower()).split())
+    heading = h.h2(id=f"{name}-title")[title, permalink(name)]
+    return h.section(id=name, aria_labelledby=f"{name}-title")[
+        h.div(".heading")[heading, h.div(".actions")[actions]] if actions else heading, content
+    ]
+
+
+def permalink(anchor: str) -> h.Element:
+    """A link to a heading, for handing on."""
+    return h.a(".permalink", href=f"#{anchor}", aria_label=say("Link to this part"))["#"]
+
+
+def empty(words: str, *more: h.Node) -> h.Element:
+    """What stands where nothing is: why, and what to do."""
+    return h.div(".empty")[h.p[words], more]
+
+
+def progress(title: str, done: int, of: int | None) -> h.Element:
+    """How far long work is; it is read out as it moves."""
+    written = say("{done} of {of}", done=amount(done), of=amount(of)) if of else amount(done)
+    return h.div(".progress", role="group", aria_label=title)[
+        h.span[title], h.progress(value=str(done) if of else None, max=str(of) if of else None, aria_label=title),
+        h.span(".quiet")[written],
+    ]  # fmt: skip
+
+
+def problem(code: str, what: str, hint: str, title: str = "") -> h.Element:
+    """What went wrong, and the way out; `what` and `hint` are a service's words, of an error or of problem+json."""
+    return h.div(".problem", role="alert")[
+        h.p[h.b[title or say("That did not work.")], " ", theirs(what), "." if not what.endswith((".", "?")) else ""],
+        h.p[say("What to do:"), " ", theirs(hint)] if hint else None,
+        h.p(".quiet")[say("Error code"), " ", h.code[code]],
+    ]
+
+
+# --- forms --------------------------------------------------------------------------------------------------------
+
+
+def form(action: str, csrf: str, *content: h.Node, label: str = "", sends: str = "") -> h.Element:
+    """A form that changes something; `sends` are the words on its button."""
+    return h.form(".entry", method="post", action=action, aria_label=label or None)[
+        token_field(csrf), content, h.p(".send")[h.button(".main", type="submit")[sends]] if sends else None
+    ]
+
+
+def text_field(
+    name: str,
+    title: str,
+    value: str = "",
+    *,
+    help: str = "",
+    error: str = "",
+    kind: str = "text",
+    lines: int = 0,
+    required: bool = False,
+    **more: str,
+) -> h.Element:
+    """A field for a text (of several `lines`), with its help and with what is wrong with it."""
+    shared = _told(name, help, error) | {"required": required} | more
+    box = (
+        h.textarea(id=name, name=name, rows=str(lines), **shared)[value]
+        if lines
+        else h.input(id=name, name=name, type=kind, value=value or None, **shared)
+    )
+    return _field(name, title, box, help, error)
+
+
+def choice_field(
+    name: str, title: str, choices: Mapping[str, str], chosen: str = "", *, help: str = "", error: str = ""
+) -> h.Element:
+    """A field for one of several (value, words)."""
+    options = [h.option(value=value, selected=value == chosen)[words] for value, words in choices.items()]
+    return _field(name, title, h.select(id=name, name=name, **_told(name, help, error))[options], help, error)
+
+
+def check_field(name: str, title: h.Node, *, value: str = "yes", checked: bool = False, help: str = "") -> h.Element:
+    """A box to tick."""
+    box = h.input(id=name, name=name, type="checkbox", value=value, checked=checked, **_told(name, help, ""))
+    return h.div(".field.check")[box, h.label(for_=name)[title], h.small(id=f"{name}-help")[help] if help else None]
+
+
+def radio_fields(name: str, title: str, choices: Mapping[str, h.Node], chosen: str = "") -> h.Element:
+    """One of several, each with its words to read."""
+    boxes = [
+        h.label(".radio")[h.input(type="radio", name=name, value=value, checked=value == chosen, required=True), words]
+        for value, words in choices.items()
+    ]
+    return h.fieldset(".field")[h.legend[title], boxes]
+
+
+def _field(name: str, title: str, box: h.Node, help: str, error: str) -> h.Element:
+    return h.div(".field.wrong" if error else ".field")[
+        h.label(for_=name)[title],
+        box,
+        h.small(id=f"{name}-help")[help] if help else None,
+        h.p(".error", id=f"{name}-error")[h.span(aria_hidden="true")["✕ "], theirs(error)] if error else None,
+    ]
+
+
+def _told(name: str, help: str, error: str) -> dict[str, str | None]:
+    about = [f"{name}-error"] * bool(error) + [f"{name}-help"] * bool(help)
+    return {"aria_describedby": " ".join(about) or None, "aria_invalid": "true" if error else None}
+
+
+def confirmed(words: str, question: h.Node, action: str, csrf: str, yes: str, *content: h.Node) -> h.Element:
+    """A step that asks once more before it is taken: it unfolds, so it takes no script."""
+    return h.details(".confirm")[
+        h.summary[words],
+        h.div(role="group", aria_label=words)[
+            h.p[question],
+            h.form(method="post", action=action)[
+                token_field(csrf), content, h.button(".danger", type="submit")[yes]
+            ],
+        ],
+    ]  # fmt: skip
+
+
+# --- finding one's way --------------------------------------------------------------------------------------------
+
+
+def tabs(label: str, entries: Sequence[tuple[str, str]], active: str) -> h.Element:
+    """Several views of one thing as links (title, path), one of which is this page."""
+    links = [h.a(href=path, aria_current="page" if path == active else None)[title] for title, path in entries]
+    return h.nav(".tabs", aria_label=label)[links]
+
+
+def pages(path: str, asked: Mapping[str, str], offset: int, limit: int, total: int) -> h.Element | None:
+    """The way through a list that is longer than a page."""
+    if total <= limit and not offset:
+        return None
+    shown = say(
+        "{first} to {last} of {total}",
+        first=amount(min(offset + 1, total)), last=amount(min(offset + limit, total)), total=amount(total),
+    )  # fmt: skip
+
+    def link(words: str, rel: str, start: int) -> h.Element:
+        query = urlencode({**asked, "offset": str(start), "limit": str(limit)})
+        return h.a(href=f"{path}?{query}", rel=rel)[words]
+
+    return h.nav(".paging", aria_label=say("Pages of this list"))[
+        link(say("Before"), "prev", max(0, offset - limit)) if offset else None,
+        h.span(".quiet")[shown],
+        link(say("After"), "next", offset + limit) if offset + limit < total else None,
+    ]
+
+
+def fresh(id: str, here: str, kinds: Iterable[str], *content: h.Node) -> h.Element:
+    """A part of a page that is fetched anew when the ledger has an event of these kinds, or of any where none is named.
+
+    It is the same page that is fetched, and this part taken of it.
+    """
+    wanted = {"hx_get": here, "hx_select": f"#{id}", "hx_swap": "outerHTML", "hx_trigger": "ledger"}
+    return h.div(id=id, data_kinds=" ".join(kinds), **wanted)[content]
+
+
+def waiting(count: int) -> h.Element:
+    """How much waits, as a badge."""
+    return badge(say_n("{count} waits", "{count} wait", count), WARN if count else PLAIN)

@@ -1,0 +1,8 @@
+"""The pages, a room a role; each says at its head who may see it."""
+
+from __future__ import annotations
+
+from hmchain.interfaces.portal.pages import frame
+
+ALL = (frame.pages,)
+"""The order in which the navigation lists them."""

@@ -1,0 +1,164 @@
+"""Pages as they are declared: a path, a rule, a place in the navigation, and a function from a call to a page.
+
+There is no page without a rule. A page that does something is a form's: it takes fields, and gives the next page to
+see. What it does goes through the services that commands and routes use; where those come to a person's signature, the
+person is shown what is to be signed.
+"""
+
+from __future__ import annotations
+
+import hmac
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, get_type_hints
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import HTMLResponse, Response
+
+from hmchain.application.access.permissions import Rule
+from hmchain.errors import InputError
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routing import guard
+from hmchain.interfaces.api.signing import SignatureNeeded, to_sign
+from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, say_next
+from hmchain.interfaces.portal.layout import CSRF, render
+from hmchain.interfaces.portal.page import Entry, Page
+from hmchain.interfaces.portal.signing import signing
+from hmchain.interfaces.portal.texts import Later, speaking
+
+Handler = Callable[..., Any]
+FILES_MAX, FIELDS_MAX, FIELD_BYTES_MAX = 8, 500, 256 << 10
+"""Of a form; larger files come on ways of their own."""
+
+
+@dataclass(frozen=True)
+class Next:
+    """Done: the page to see next, with a sentence for whoever did it."""
+
+    path: str
+    said: str = ""
+
+
+class ForeignFormError(InputError):
+    """A form was sent that is not one of this session's pages."""
+
+    code = "foreign_form"
+
+
+class Fields:
+    """What a form was sent with."""
+
+    def __init__(self, data: FormData) -> None:
+        self._data = data
+
+    def text(self, name: str, default: str = "") -> str:
+        """The last text of a field."""
+        found = [each for each in self._data.getlist(name) if isinstance(each, str)]
+        return found[-1] if found else default
+
+    def texts(self, name: str) -> list[str]:
+        """All texts of a field."""
+        return [each for each in self._data.getlist(name) if isinstance(each, str)]
+
+    def file(self, name: str) -> UploadFile | None:
+        """A file that was sent."""
+        found = self._data.get(name)
+        return found if isinstance(found, UploadFile) else None
+
+
+class Pages:
+    """The pages of a room of the portal."""
+
+    def __init__(self, role: str = "") -> None:
+        """`role` is in whose navigation they stand; everybody's if it is empty."""
+        self.role = role
+        self.router = APIRouter(include_in_schema=False)
+        self.all: list[Shown] = []
+
+    def show(
+        self, path: str, rule: Rule, title: Later | None = None, count: Callable[[Call], int] | None = None
+    ) -> Callable[[Handler], Handler]:
+        """A page to look at; with a `title` it stands in the navigation, with how much waits there."""
+        entry = Entry(title, path, self.role) if title else None
+        return self._add("GET", path, rule, entry, count)
+
+    def do(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
+        """What a form does: a function of a call, of what the path names, and of `Fields`; it gives a `Next` or a page.
+
+        A field `after` names the page to see once what it asks for is signed and in a block.
+        """
+        return self._add("POST", path, rule, None, None)
+
+    def _add(
+        self, method: str, path: str, rule: Rule, entry: Entry | None, count: Callable[[Call], int] | None
+    ) -> Callable[[Handler], Handler]:
+        def add(handler: Handler) -> Handler:
+            self.all.append(Shown(method, path, rule, handler.__name__, entry, count))
+            self.router.add_api_route(
+                path, _endpoint(handler), methods=[method], name=f"page_{handler.__name__}",
+                dependencies=[Depends(guard(rule))], response_model=None,
+            )  # fmt: skip
+            return handler
+
+        return add
+
+
+def _endpoint(handler: Handler) -> Handler:
+    """The function that FastAPI calls: with the call and the fields of the form in their places."""
+    signature, hints = inspect.signature(handler), get_type_hints(handler, include_extras=True)
+    parameters = []
+    for name, parameter in signature.parameters.items():
+        kind = hints[name]
+        if kind is Call:
+            kind = Annotated[Call, Depends(_call)]
+        elif kind is Fields:
+            kind = Annotated[Fields, Depends(_fields)]
+        parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+    parameters.append(inspect.Parameter("http_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request))
+
+    def endpoint(http_request: Request, **given: Any) -> Response:
+        with speaking(look_of(http_request).language):
+            try:
+                found = handler(**given)
+            except SignatureNeeded as needed:
+                fields = next((each for each in given.values() if isinstance(each, Fields)), None)
+                found = signing(to_sign(needed.message), fields.text("after") if fields else "")
+            return answer(found, http_request)
+
+    endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=Response
+    )
+    endpoint.__name__ = handler.__name__
+    return endpoint
+
+
+def _call(request: Request) -> Call:
+    return request.state.call  # type: ignore[no-any-return]
+
+
+async def _fields(request: Request) -> Fields:
+    """The fields of a form that one of this session's pages sent. Raises `ForeignFormError`."""
+    fields = Fields(await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX))
+    if not is_own(request, fields.text(CSRF)):
+        raise ForeignFormError("this form was sent by no page of yours", "open the page again, and send it from there")
+    return fields
+
+
+def is_own(request: Request, given: str = "") -> bool:
+    """Whether a request comes from a page of this session: by its origin, and by what only such pages know."""
+    fetched, origin = request.headers.get("sec-fetch-site", "same-origin"), request.headers.get("origin")
+    if fetched != "same-origin" or origin not in (None, f"{request.url.scheme}://{request.headers.get('host', '')}"):
+        return False
+    known = csrf_of(request)
+    return not known or hmac.compare_digest((given or request.headers.get(f"x-{CSRF}", "")).encode(), known.encode())
+
+
+def answer(found: Page | Next | Response, request: Request) -> Response:
+    """A page or what comes next, as a response."""
+    if isinstance(found, Response):
+        return found
+    if isinstance(found, Next):
+        return say_next(found.path, found.said)
+    return HTMLResponse(render(found, frame_of(request)), found.status)
