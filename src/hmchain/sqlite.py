@@ -30,6 +30,7 @@ CHANGE_SECONDS = 1.0
 LOG_SUFFIXES = ("-wal", "-shm", "-journal")
 
 _PAUSE_SECONDS = 0.02
+_ASIDE_KILOBYTES = 16 << 10
 _COPIED_PAGES = 4096  # at a time, so that writers get their turn
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CODE_BITS = 0xFF  # an extended result code's low byte is the code that it refines
@@ -96,6 +97,17 @@ def open_file(
             "PRAGMA fullfsync = ON",  # macOS: its fsync leaves the data in the disk's own cache
             "PRAGMA checkpoint_fullfsync = ON",
             f"PRAGMA secure_delete = {'ON' if shreds else 'OFF'}",
+        )
+
+
+def open_aside(named: Named) -> sqlite3.Connection:
+    """Open a new file that nobody else can open: it has no name, holds what memory need not, and goes when closed."""
+    with failures(named):
+        return _prepared(
+            _connect(""),
+            "PRAGMA journal_mode = MEMORY",
+            "PRAGMA synchronous = OFF",
+            f"PRAGMA cache_size = -{_ASIDE_KILOBYTES}",
         )
 
 

@@ -77,17 +77,20 @@ class Writes:
 
 
 class State:
-    """Key-value state of one validator, over SQLite (`None` as path: in memory).
+    """Key-value state of one validator, over SQLite (`None` as path: in memory, or `aside` in a file without a name).
 
     `durable=False` is for a scratch file that nobody opens again; `open_read_only` reads one that another process
     may be writing.
     """
 
-    def __init__(self, path: Path | None = None, *, durable: bool = True) -> None:
+    def __init__(self, path: Path | None = None, *, durable: bool = True, aside: bool = False) -> None:
         self._path = path
         # Agents read from their own threads, only between blocks.
         # Blocks are made durable by the block store; a state that lags behind it is replayed.
-        self._db = sqlite.open_file(path, self._unsound, synchronous="NORMAL" if durable else "OFF")
+        if aside:
+            self._db = sqlite.open_aside(self._unsound)
+        else:
+            self._db = sqlite.open_file(path, self._unsound, synchronous="NORMAL" if durable else "OFF")
         self._load(_SCHEMA)
 
     @classmethod
@@ -309,9 +312,9 @@ class State:
                 "SELECT key, value FROM state WHERE key > ? ORDER BY key LIMIT ?", (after, count)
             ).fetchall()
 
-    def copied(self) -> State:
-        """An own copy of the committed state, in memory. Raises `StateError` if it cannot be read."""
-        copy = State()
+    def copied(self, copy: State | None = None) -> State:
+        """An own copy of the committed state: in memory, or `copy`, which is new. Raises `StateError` if it cannot."""
+        copy = copy or State()
         with sqlite.failures(self._unsound):
             self._db.backup(copy._db)
         copy._load("")

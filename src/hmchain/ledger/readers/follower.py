@@ -24,7 +24,7 @@ from hmchain.ledger.engines.cometbft.archive import Archive, check_inputs, check
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.logs import DamagedBlockError
-from hmchain.ledger.readers.signers import Headers
+from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
 from hmchain.ledger.readers.states import STATE, damaged, open_state
 from hmchain.ledger.state import State, StateError
 from hmchain.ledger.transition import Machine
@@ -63,17 +63,34 @@ class Follower:
     that its validator votes by a changed state.
     """
 
-    def __init__(self, directory: Path, genesis: Genesis, copy: State, headers: RunningHeaders) -> None:
+    def __init__(
+        self, directory: Path, genesis: Genesis, copy: State, headers: RunningHeaders, signed: Endorsement
+    ) -> None:
         """Of a node's directory; `copy` is its state, verified, and belongs to the follower from now on."""
         self.state = copy
         self._directory, self._chain_id, self._headers = directory, genesis.chain_id, headers
-        self._machine = Machine(copy, genesis.chain_id)
+        self._genesis, self._machine = genesis, Machine(copy, genesis.chain_id)
+        self._signed: Endorsement | SignedHeader = signed
         self._node_height = copy.height
         self._compared, self._compared_at = b"", copy.height
+
+    @property
+    def signed(self) -> Endorsement:
+        """The signers of the last block, which gave the state; of the state itself, as long as no block followed."""
+        if isinstance(self._signed, SignedHeader):
+            height = self._signed.header.height
+            self._signed = Witnesses(self._genesis, self.state).of_header(self._signed, height) or Endorsement(0)
+        return self._signed
 
     def state_of(self, _organisation: str) -> State:
         """The copy: whose node it is of acts on it."""
         return self.state
+
+    def is_behind(self) -> bool:
+        """True if the node has another block. Raises `DamagedStateError` and `BehindError`, as `next` does."""
+        if self._node_height <= self.state.height:
+            self._look()
+        return self._node_height > self.state.height
 
     def next(self) -> StoredBlock | None:
         """The next block that is not empty, executed; None if the node has no more for now.
@@ -83,16 +100,15 @@ class Follower:
         `UnsignedError` where its headers cannot be had, and `BehindError` where a node that was restored, recovered or
         repaired is not as far as the copy yet.
         """
-        if self._node_height <= self.state.height:
-            self._look()
-        if self._node_height <= self.state.height:
+        if not self.is_behind():
             return None
         stored = self._logged()
         if stored is not None:
             self._execute(stored)
         else:
-            self._require_decided(self._node_height, None)
+            here = self._require_decided(self._node_height, None)
             self._machine.commit(self._node_height)
+            self._signed = here
         return stored
 
     def close(self) -> None:
@@ -129,15 +145,16 @@ class Follower:
         self._compared_at = theirs.height
 
     def _execute(self, stored: StoredBlock) -> None:
-        self._require_decided(stored.height, stored)
+        here = self._require_decided(stored.height, stored)
         result = self._machine.execute(stored.block.input)
         same = self.state.commitment() == stored.block.header.state_commitment
         if not same or encode(result) != stored.result_bytes:
             self._machine.rollback()
             raise DamagedBlockError(f"executing block {stored.height} does not give what the log says", _MEND)
         self._machine.commit(stored.height)
+        self._signed = here
 
-    def _require_decided(self, height: int, stored: StoredBlock | None) -> None:
+    def _require_decided(self, height: int, stored: StoredBlock | None) -> SignedHeader:
         """Compare a block, None for an empty one, and the state before it with the header that was decided."""
         before, here = self._headers_of(height, with_last=stored is not None)
         try:
@@ -151,6 +168,7 @@ class Follower:
             raise DamagedBlockError(error.what, _MEND) from error
         if here.header.app_hash.upper() != self.state.commitment().hex().upper():
             raise DamagedBlockError(f"the state before block {height} is not the one that its members signed", _MEND)
+        return here
 
     def _require_signed(self, here: SignedHeader) -> None:
         height = here.header.height
@@ -170,8 +188,8 @@ class Follower:
         return (found[0] if last else None), found[-1]
 
 
-def follow(directory: Path, headers: RunningHeaders) -> Follower:
-    """Verify the state in a node's directory whole, and follow its ledger from there.
+def follow(directory: Path, headers: RunningHeaders, copy: State | None = None) -> Follower:
+    """Verify the state in a node's directory whole, and follow its ledger from there, on a copy (`State.copied`).
 
     Raises what `open_state` raises, and `UnsignedError` if no header signs that state yet.
     """
@@ -180,7 +198,7 @@ def follow(directory: Path, headers: RunningHeaders) -> Follower:
         if not found.is_signed and not found.state.is_new:
             what = f"no header signs the state of block {found.state.height} yet"
             raise UnsignedError(what, "wait for the next block; `hmchain node status` shows how the node is")
-        copy = found.state.copied()
+        copy, signed = found.state.copied(copy), found.signed
     if copy.is_new:  # the node makes its first block yet
         beginning.begin(copy, genesis, directory)
-    return Follower(directory, genesis, copy, headers)
+    return Follower(directory, genesis, copy, headers, signed)

@@ -98,9 +98,20 @@ class LedgerReader:
     """A ledger as it was when the reader was opened. Whatever it tells is what members signed, or says so."""
 
     def __init__(
-        self, directory: Path, store: BlockStore, headers: Headers | None, held: ExitStack, progress: Progress | None
+        self,
+        directory: Path,
+        store: BlockStore,
+        headers: Headers | None,
+        held: ExitStack,
+        progress: Progress | None = None,
+        verified: VerifiedState | None = None,
     ) -> None:
-        """`held` closes what is opened on the way; `progress` is told of blocks that are executed."""
+        """`held` closes what is opened on the way; `progress` is told of blocks that are executed.
+
+        `verified` is the state where somebody follows the ledger; else the directory's is verified when it is asked.
+        """
+        if verified is not None:
+            self.verified = verified
         self.genesis: Genesis = genesis_file.load(directory / genesis_file.FILE)
         self._directory, self._store, self._headers = directory, store, headers
         self._held, self._progress = held, progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from hmchain.ledger.engines.cometbft.events import BlockEvents
+from hmchain.ledger.engines.cometbft.events import BlockEvents, BlockNotices
 from hmchain.ledger.engines.cometbft.rpc import RpcClient, RpcError
 
 
@@ -157,3 +157,21 @@ def test_where_nobody_answers_attempts_become_rarer() -> None:
     with suppress(Enough):
         heights(BlockEvents(RpcClient(["http://127.0.0.1:1"]), 1, sleep=sleep), 1)
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
+
+
+def test_notices_wake_and_a_broken_connection_is_made_anew() -> None:
+    def script(socket: ServerConnection, number: int) -> None:
+        socket.send(notice(number))
+        if number == 2:
+            socket.recv()  # until the test is over
+
+    with node(Chain(), script) as client, closing(BlockNotices(client)) as notices:
+        assert [notices.wait(5) for _ in range(2)] == [True, True], "the answer to the subscription, and a notice"
+        assert not notices.wait(5), "the connection broke"
+        assert [notices.wait(5) for _ in range(2)] == [True, True]
+        assert not notices.wait(0.01), "nothing came"
+
+
+def test_a_node_that_grants_no_subscription_is_not_waited_for() -> None:
+    with closing(BlockNotices(RpcClient(["http://127.0.0.1:1"], transport=Chain()))) as notices:
+        assert not notices.wait(600)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import msgspec
 from websockets.exceptions import InvalidURI, WebSocketException
@@ -72,7 +72,7 @@ class BlockEvents:
         backoff = Backoff(*_PAUSE_SECONDS)
         while True:
             try:
-                with self._subscribed() as socket:
+                with _subscribed(self._client) as socket:
                     backoff.succeeded()
                     yield from self._caught_up()
                     while True:
@@ -109,22 +109,50 @@ class BlockEvents:
             if _height(message) >= self._next:
                 return
 
-    @contextmanager
-    def _subscribed(self) -> Iterator[ClientConnection]:
-        """A subscription at the first node that grants one. Raises `NoEndpointError`."""
-        for url in self._client.endpoints:
-            try:
-                socket = connect(
-                    f"ws{url.removeprefix('http')}/websocket", max_size=_MESSAGE_BYTES_MAX, open_timeout=5, proxy=None
-                )
-            except (OSError, WebSocketException, InvalidURI, TimeoutError):
-                self._client.shun(url)
-                continue
-            with socket:
-                socket.send(_SUBSCRIPTION.decode())
-                yield socket
-                return
-        raise NoEndpointError("no node grants a subscription", "start one with `hmchain node start`")
+
+class BlockNotices:
+    """Notices that a node has decided another block; whoever is woken sees for itself what there is."""
+
+    def __init__(self, client: RpcClient) -> None:
+        self._client, self._held = client, ExitStack()
+        self._socket: ClientConnection | None = None
+
+    def wait(self, seconds: float) -> bool:
+        """Return True with the next notice, or False after so long; at once where the node grants no subscription."""
+        try:
+            if self._socket is None:
+                self._socket = self._held.enter_context(_subscribed(self._client))
+            self._socket.recv(timeout=seconds)
+        except TimeoutError:
+            return False
+        except (NoEndpointError, WebSocketException, OSError):
+            self.close()
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._socket = None
+        with suppress(WebSocketException, OSError):
+            self._held.close()
+
+
+@contextmanager
+def _subscribed(client: RpcClient) -> Iterator[ClientConnection]:
+    """A subscription at the first node that grants one. Raises `NoEndpointError`."""
+    for url in client.endpoints:
+        try:
+            socket = connect(
+                f"ws{url.removeprefix('http')}/websocket", max_size=_MESSAGE_BYTES_MAX, open_timeout=5, proxy=None
+            )
+        except (OSError, WebSocketException, InvalidURI, TimeoutError):
+            client.shun(url)
+            continue
+        with socket:
+            socket.send(_SUBSCRIPTION.decode())
+            yield socket
+            return
+    raise NoEndpointError("no node grants a subscription", "start one with `hmchain node start`")
 
 
 def _height(message: str | bytes) -> int:
