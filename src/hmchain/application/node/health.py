@@ -153,12 +153,18 @@ def network_health(folder: NodeFolder, state: State) -> NetworkHealth | None:
 
 def measure(folder: NodeFolder, client: RpcClient, state: State) -> Facts:
     """What a running node can tell of its network. Raises `NoEndpointError` if it stops meanwhile."""
+    founders = {member.organisation: 1 for member in folder.joined().genesis.members}
+    return measured(folder, client, powers(state) if state.height else founders)
+
+
+def measured(folder: NodeFolder, client: RpcClient, powers: Mapping[str, int]) -> Facts:
+    """As `measure`, for who knows the voting powers from a state that was verified."""
     network, sync = folder.joined(), client.status().sync_info
     own, peers = folder.settings().organisation, client.peers()
     consensus = client.call("dump_consensus_state", ConsensusState).round_state
     last = client.signed_header() if sync.latest_block_height else None
     return Facts(
-        powers(state) if state.height else {member.organisation: 1 for member in network.genesis.members},
+        powers,
         members_of(peers, network, own) | {own},
         max(0, now_ms() - milliseconds(consensus.start_time)),
         int(median(_vote_times(last).values())) if last else 0,

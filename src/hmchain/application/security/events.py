@@ -166,5 +166,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of a file that left or came, of what was decided on, or of lines that were there before; hexadecimal."""
     ends: int = 0
     """The number of the event whose deed ended."""
+    request: str = ""
+    """The correlation id of the request to the portal that it was done for, as the portal's log has it."""
     detail: str = ""
     """The salted digest of what the hospital's own log of activities says beside it, hexadecimal; the log adds it."""

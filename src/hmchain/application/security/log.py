@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from hmchain import canonical, decoding, files, sqlite
+from hmchain import canonical, correlation, decoding, files, sqlite
 from hmchain.application.security.events import Event, Kind
 from hmchain.clock import now_ms
 from hmchain.errors import StorageError
@@ -130,7 +130,7 @@ class SecurityLog:
         with self._turn, sqlite.failures(self._trouble), sqlite.transaction(self._file):
             last = self._file.execute(_LAST).fetchone()
             number, before = _sound(self._path, last) if last else self._begin()
-            written = self._add(number + 1, before, replace(event, user=event.user or this_user()), own)
+            written = self._add(number + 1, before, _by(event), own)
         if (seen := _watched.get()) is not None:
             seen.append(event)
         return written
@@ -165,6 +165,11 @@ class SecurityLog:
 
     def _trouble(self, trouble: sqlite.Trouble) -> ActivityLogError:
         return trouble_with(self._path, trouble)
+
+
+def _by(event: Event) -> Event:
+    """An event with the user that this process acts for, and the request that it is done for."""
+    return replace(event, user=event.user or this_user(), request=event.request or correlation.current())
 
 
 def record(path: Path, event: Event, whose: str = "") -> int:

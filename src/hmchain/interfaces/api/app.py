@@ -11,15 +11,17 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import openapi, problems, routing
-from hmchain.interfaces.api.routes import ALL
+from hmchain.interfaces.api.routes import ALL, AT_ROOT
 from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.api.watch import Watch, install
 from hmchain.plain import RESEARCH_ONLY
 
 PREFIX = "/v1"
-ROUTES = routing.merged(ALL)
-"""Every route of the API."""
+ROUTES = [*routing.merged(ALL), *(route for routes in AT_ROOT for route in routes.all)]
+"""Every route of the API, and those that programs look for outside of it."""
 _ABOUT = f"""\
 All that a hospital's people do at its node, as the command line does it. {RESEARCH_ONLY}
 
@@ -27,8 +29,8 @@ What goes on the ledger is signed by the person: such a route answers 202 with w
 `POST /v1/transactions` sends it."""
 
 
-def create(site: Site) -> FastAPI:
-    """The API of a site."""
+def create(site: Site, watch: Watch | None = None) -> FastAPI:
+    """The API of a site; with a `watch` that has a log, every request is in that."""
     app = FastAPI(
         title="FL-HMChain", version=version("hmchain"), description=_ABOUT, openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None, redoc_url=None, redirect_slashes=False,
@@ -36,11 +38,14 @@ def create(site: Site) -> FastAPI:
     app.state.site = site
     for routes in ALL:
         app.include_router(routes.router, prefix=PREFIX)
+    for routes in AT_ROOT:
+        app.include_router(routes.router)
     app.add_exception_handler(HMChainError, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    install(app, watch or Watch(site, LineLog(None)))
     return app
 
 

@@ -1,0 +1,50 @@
+"""A portal that is watched: its metrics, its log, and whether it can answer; one of each a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from fastapi import FastAPI
+
+from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.site.run import RunFolder
+from hmchain.application.watching.lines import LineLog
+from hmchain.application.watching.metrics import Jobs, Metrics, Watched
+from hmchain.application.watching.readiness import Readiness
+from hmchain.interfaces.api.logs import Logged
+from hmchain.interfaces.api.site import Site
+from hmchain.keys import SecretKey
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is seen of a site while it is served."""
+
+    site: Site
+    log: LineLog
+    local: SecretKey | None = None
+    """The hospital's key for what it keeps to itself: with it metrics tell of the quarantine."""
+    jobs: Jobs = dict
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Its metrics."""
+        return Metrics(Watched(self.site.live, self.site.hospitals[0], self._place, self.local, self.jobs))
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """Whether it can answer."""
+        return Readiness(self.site.live, self._place)
+
+    @cached_property
+    def _place(self) -> HospitalFolder:
+        if self.site.is_read_only:
+            return locate(RunFolder(self.site.place).hospital(self.site.hospitals[0]))
+        return locate(self.site.place)
+
+
+def install(app: FastAPI, watch: Watch) -> None:
+    """Watch an application: outside of all other middleware that was added before."""
+    app.state.watch = watch
+    app.add_middleware(Logged, log=watch.log, metrics=watch.metrics)
