@@ -12,15 +12,18 @@ from hmchain.application.security.events import Kind
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import LedgerError
 from hmchain.ledger.readers.anchored import AnchoredLog
+from hmchain.ledger.readers.ledger import LedgerReader
 
 
-def examine(place: HospitalFolder, *, since_ms: int = 0, kinds: Collection[Kind] = ()) -> Account:
-    """Check all of a hospital's log, and give the events that are asked for.
+def examine(
+    place: HospitalFolder, ledger: LedgerReader | None = None, *, since_ms: int = 0, kinds: Collection[Kind] = ()
+) -> Account:
+    """Check all of a hospital's log, and give the events that are asked for; `ledger` where one is open already.
 
     Without a ledger it is held against itself alone, and says so. Raises `LogDefectError`, `ActivityLogError`, and what
     reading a ledger raises that is not what its members decided.
     """
-    known, why_not = _known(place)
+    known, why_not = _known(place) if ledger is None else (ledger.anchored_log(place.organisation), "")
     require_earlier(place.activity, place.organisation)
     lines = log.Lines(place.activity)
     return account(lines, known, since_ms=since_ms, kinds=kinds, own=True, why_not=why_not)

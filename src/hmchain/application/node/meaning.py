@@ -43,13 +43,13 @@ def meaning(message: bytes) -> Meaning:
         body = contracts.decode_body(transaction.body)
     except (NotCanonicalError, Refusal) as error:
         raise UnreadableTransactionError("this is no transaction", "sign nothing that cannot be read") from error
-    fields = (("kind", str(body.__struct_config__.tag)), *_fields(body))
+    fields = (("kind", str(body.__struct_config__.tag)), *fields_of(body))
     return Meaning(
         printable(sent.words(body)), fields, transaction.chain_id, transaction.sender, transaction.expires_ms, body
     )  # fmt: skip
 
 
-def _fields(value: Record, prefix: str = "") -> tuple[tuple[str, str], ...]:
+def fields_of(value: Record, prefix: str = "") -> tuple[tuple[str, str], ...]:
     """Every field by its name, those of records in it behind a dot."""
     found: list[tuple[str, str]] = []
     for name in value.__struct_fields__:
@@ -57,7 +57,7 @@ def _fields(value: Record, prefix: str = "") -> tuple[tuple[str, str], ...]:
         if isinstance(inner, Record):
             tag = inner.__struct_config__.tag
             found += [(prefix + name, str(tag))] if tag else []
-            found += _fields(inner, f"{prefix}{name}.")
+            found += fields_of(inner, f"{prefix}{name}.")
         else:
             found.append((prefix + name, _text(inner)))
     return tuple(found)

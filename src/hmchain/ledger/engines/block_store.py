@@ -16,6 +16,7 @@ from hmchain.ledger.transactions import transaction_digest
 from hmchain.ledger.unreadable import UnreadableError
 
 _R = TypeVar("_R", bound=Record)
+_HEIGHT_MAX = (1 << 63) - 1
 
 BLOCKS = "blocks.db"
 """What the file is called in a ledger's directory, on every engine."""
@@ -199,10 +200,10 @@ class BlockStore:
                 return
             yield StoredBlock(*row)
 
-    def newest(self, count: int) -> list[StoredBlock]:
-        """The last `count` blocks at most, the last one first."""
-        rows = self._query("SELECT * FROM blocks ORDER BY height DESC LIMIT ?", count).fetchall()
-        return [StoredBlock(*row) for row in rows]
+    def newest(self, count: int, last: int = _HEIGHT_MAX) -> list[StoredBlock]:
+        """The `count` blocks at most that end with height `last`, the last one first."""
+        rows = self._query("SELECT * FROM blocks WHERE height <= ? ORDER BY height DESC LIMIT ?", last, count)
+        return [StoredBlock(*row) for row in rows.fetchall()]
 
     def find(self, digest: bytes) -> tuple[int, int] | None:
         """Height and position of a transaction, or None."""

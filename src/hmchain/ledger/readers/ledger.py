@@ -165,6 +165,17 @@ class LedgerReader:
             for stored in self._stored(first, limit)
         ]
 
+    def blocks_up_to(self, last: int, limit: int = 20) -> list[BlockView]:
+        """The `limit` blocks at most that end with height `last`, the last one first: to page back. Raises as `blocks`.
+
+        A log on CometBFT has no empty blocks, so heights alone do not tell where the page before begins.
+        """
+        self._require_uncut()
+        return [
+            block_view(stored, self._decision(stored), self._names, self._vouched(stored))
+            for stored in self._store.newest(limit, last)
+        ]
+
     def _stored(self, first: int | None, limit: int) -> Iterator[StoredBlock]:
         start = max(1, self._store.height - limit + 1) if first is None else max(1, first)
         return islice(self._store.blocks(start), limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages import frame
+from hmchain.interfaces.portal.pages import auditor, frame
 
-ALL = (frame.pages,)
+ALL = (frame.pages, *auditor.ROOM)
 """The order in which the navigation lists them."""

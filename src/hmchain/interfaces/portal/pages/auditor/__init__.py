@@ -1,0 +1,8 @@
+"""The auditor's pages: what is in the ledger, on whose word, and how to check it oneself."""
+
+from __future__ import annotations
+
+from hmchain.interfaces.portal.pages.auditor import blocks, decisions, events, incidents, transactions
+
+ROOM = (blocks.pages, transactions.pages, decisions.pages, events.pages, incidents.pages)
+"""In the order of the navigation."""

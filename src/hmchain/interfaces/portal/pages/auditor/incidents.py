@@ -1,0 +1,147 @@
+"""Incidents: what went wrong at a member, how far each member is, and what was done and said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import htpy as h
+from fastapi import Path
+
+from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.governance import incidents
+from hmchain.application.governance.incidents import IncidentInWords
+from hmchain.application.pages.markup import definitions, digest, table
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.registry import Pages
+from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
+from hmchain.ledger.readers import incidents as reader
+from hmchain.ledger.readers.incidents import Answer, IncidentView, SaidWord, Stage
+
+VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+PATH = "/auditor/incidents"
+_STAGES = {Stage.OPEN: BAD, Stage.ACKNOWLEDGED: WARN, Stage.CONTAINED: PLAIN, Stage.CLOSED: GOOD}
+
+pages = Pages("auditor")
+
+Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,47}$")]
+
+
+def open_count(call: Call) -> int:
+    """So many incidents are open."""
+    with call.ledger() as ledger:
+        return len(reader.all_incidents(ledger.verified.state, over=False))
+
+
+@pages.show(PATH, VIEW, later("Incidents"), open_count)
+def incidents_page(call: Call) -> Page:
+    """All incidents, those that are open first."""
+    with call.ledger() as ledger:
+        return listed(reader.all_incidents(ledger.verified.state))
+
+
+@pages.show(PATH + "/{incident}", VIEW)
+def incident_page(call: Call, incident: Name) -> Page:
+    """One incident."""
+    with call.ledger() as ledger:
+        return shown(incidents.shown(ledger, incident, None))
+
+
+def listed(found: Sequence[IncidentView]) -> Page:
+    """All incidents in a list."""
+    lead = say("What a member told all others: a stolen key, records in wrong hands, a machine that was broken into.")
+    if not found:
+        return Page(say("Incidents"), empty(say("No member has opened an incident.")), lead)
+    head = [
+        say("Incident"),
+        say("Kind"),
+        say("How grave"),
+        say("Stage"),
+        say("Affected"),
+        say("Opened by"),
+        say("Opened"),
+    ]
+    rows = [
+        (
+            h.a(href=f"{PATH}/{each.incident}")[each.incident], theirs(each.kind), theirs(each.severity),
+            stage(each.stage),
+            ", ".join(each.affected), each.opener, moment(each.opened_ms),
+        )
+        for each in found
+    ]  # fmt: skip
+    return Page(say("Incidents"), table(head, rows, caption=say("Incidents"), folds=True), lead)
+
+
+def stage(found: Stage) -> h.Element:
+    """How far all members together are, as a badge."""
+    return badge(theirs(found.value), _STAGES[found])
+
+
+def shown(found: IncidentInWords) -> Page:
+    """One incident, with how far each member is."""
+    view = found.view
+    facts = definitions((
+        (say("stage"), stage(view.stage)),
+        (say("kind"), theirs(view.kind)),
+        (say("how grave"), theirs(view.severity)),
+        (say("opened by"), f"{view.opener}, {moment(view.opened_ms)}"),
+        (say("noticed"), moment(view.detected_ms)),
+        (say("affected"), ", ".join(view.affected)),
+        (say("closed"), moment(view.closed_ms) if view.closed_ms else ""),
+    ))  # fmt: skip
+    content = [h.div(".panel")[facts], _keys(view), _answers(view.answers), _words(view.said)]
+    title = say("Incident {name}", name=view.incident)
+    return Page(title, content, crumbs=((say("Incidents"), PATH),), active=PATH)
+
+
+def _keys(view: IncidentView) -> h.Element | None:
+    if not view.keys:
+        return None
+    title = say("Stolen keys")
+    rows = [
+        (
+            each.of or say("nobody here"), digest(each.key.hex()),
+            badge(say("it signs still"), BAD) if each.signs else badge(say("cut off"), GOOD),
+        )
+        for each in view.keys
+    ]  # fmt: skip
+    return section(
+        title, table([say("Whose"), say("Key"), say("Stands")], rows, caption=title, folds=True), anchor="keys"
+    )
+
+
+def _answers(found: Sequence[Answer]) -> h.Element:
+    title = say("How far each member is")
+    head = [say("Member"), say("Affected"), say("Knows of it"), say("Contained"), say("To do")]
+    rows = [
+        (
+            each.organisation, say("yes") if each.affected else say("no"),
+            moment(each.acknowledged_ms) if each.acknowledged_ms else "–",
+            moment(each.contained_ms) if each.contained_ms else "–", _owed(each),
+        )
+        for each in found
+    ]  # fmt: skip
+    return section(title, table(head, rows, caption=title, folds=True), anchor="answers")
+
+
+def _owed(each: Answer) -> h.Node:
+    if not each.owes:
+        return badge(say("nothing"), GOOD)
+    words = say("contain it") if each.owes == "contain" else say("say that it knows of it")
+    return [words, " ", badge(say("overdue"), BAD) if each.overdue else None]
+
+
+def _words(found: Sequence[SaidWord]) -> h.Element:
+    title = say("What was done and said")
+    head = [say("When"), say("Who"), say("What"), say("Measures"), say("Block")]
+    rows = [
+        (
+            moment(each.time_ms), [each.by, None if each.stands else badge(say("the key was cut off since"), WARN)],
+            theirs(each.deed), ", ".join(each.measures) or "–",
+            h.a(href=f"/auditor/blocks/{each.height}")[amount(each.height)],
+        )
+        for each in found
+    ]  # fmt: skip
+    return section(title, table(head, rows, caption=title, folds=True), anchor="said")
