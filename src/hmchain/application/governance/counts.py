@@ -145,10 +145,9 @@ def ask(user: LedgerUser, question: CountQuestion) -> CountStanding:
     planned = plan(user, question)
     if planned.standing is not None:
         return planned.standing
-    if requests.request(user.state, planned.count) is None:
-        user.send(CreateRequest(planned.count))
-    user.send(SaveDraft(planned.count, planned.content))
-    user.send(SubmitRequest(planned.count, planned.content.digest))
+    created = () if requests.request(user.state, planned.count) else (CreateRequest(planned.count),)
+    submitted = SubmitRequest(planned.count, planned.content.digest)
+    user.send(*created, SaveDraft(planned.count, planned.content), submitted)
     return standing(user.state, planned.count)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hmchain.application.governance import signing
 from hmchain.application.governance.outbox import SILENT, Included, Outbox, Talk
-from hmchain.application.governance.signing import FileSigner, Prepare
+from hmchain.application.governance.signing import FileSigner, Prepare, SignatureElsewhere
 from hmchain.application.node.meaning import Meaning
 from hmchain.application.security.events import Event, Kind
 from hmchain.application.security.transactions import told
@@ -25,6 +25,7 @@ from hmchain.ledger.contracts.members import membership, parameters, people
 from hmchain.ledger.contracts.members.people import OFFICES
 from hmchain.ledger.engines.ledger import EXPIRY_MS, Ledger, OwnNode, Signer, prepare, require
 from hmchain.ledger.state import State
+from hmchain.ledger.transactions import Prepared
 
 _MARGIN_MS = 60_000
 """For the clocks of members, in what is signed elsewhere and may wait as long as the ledger lets it."""
@@ -61,15 +62,26 @@ class LedgerUser:
         """The state of the hospital's node."""
         return self.node.state
 
-    def send(self, body: contracts.Body) -> None:
-        """Send a transaction and wait for its block; one that asks for the same and is undecided is waited for instead.
+    def send(self, *bodies: contracts.Body) -> None:
+        """Send transactions, each once the one before has its block.
 
-        Raises `RefusedTransactionError`, `NotIncludedError` if it is not decided in time, `ContraryError` if what is
-        undecided contradicts it and nobody said yes, and what the signer raises.
+        One that asks for the same and is undecided is waited for instead. Where the key is elsewhere, all that is left
+        is handed over to be signed together. Raises `RefusedTransactionError`, `NotIncludedError` if one is not decided
+        in time, `ContraryError` if what is undecided contradicts it and nobody said yes, and what the signer raises.
         """
+        for place, body in enumerate(bodies, start=1):
+            try:
+                self._send(body)
+            except SignatureElsewhere as needed:
+                needed.messages += tuple(self._prepared(each).message for each in bodies[place:])
+                raise
 
+    def _prepared(self, body: contracts.Body) -> Prepared:
+        return prepare(self.signer.public, self.node, body, life_ms=self.life_ms)
+
+    def _send(self, body: contracts.Body) -> None:
         def sign() -> bytes:
-            prepared = prepare(self.signer.public, self.node, body, life_ms=self.life_ms)
+            prepared = self._prepared(body)
             return prepared.attach(self.signer.sign(prepared.message))
 
         if self.outbox is None:
@@ -82,8 +94,11 @@ class LedgerUser:
 
     def ensure(self, body: contracts.Body, *, is_so: bool) -> None:
         """Send what is not so yet; what became so after its command had ended is said to be. Raises as `send`."""
-        if not is_so or self.included(body) is not None:
-            self.send(body)
+        self.send(*self.due(body, is_so=is_so))
+
+    def due(self, body: contracts.Body, *, is_so: bool) -> tuple[contracts.Body, ...]:
+        """What `ensure` sends, for whoever sends more after it."""
+        return (body,) if not is_so or self.included(body) is not None else ()
 
     def included(self, body: contracts.Body) -> Included | None:
         """What was undecided when its command ended, asks for the same, came into a block, and is so still.

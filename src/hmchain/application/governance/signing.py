@@ -36,6 +36,15 @@ class FileExistsAlreadyError(InputError):
     code = "file_exists"
 
 
+class SignatureElsewhere(Exception):
+    """A signer has no key here: what is to be signed goes to whoever has it, and nothing is sent."""
+
+    def __init__(self, message: bytes) -> None:
+        super().__init__("a signature is needed")
+        self.messages = (message,)
+        """What is to be signed, and what is to be sent after it."""
+
+
 class PreparedOnly(Exception):
     """The transaction lies in a file now, and nothing is sent."""
 

@@ -320,8 +320,7 @@ def lift(steward: LedgerUser, other: str) -> tuple[Bar, ...]:
     if not open_:
         hint = "`hmchain share emergencies` shows who is barred"
         raise NoBarError(f"there is no bar between {steward.organisation} and {other} to lift here", hint)
-    for each in open_:
-        steward.send(LiftBar(each.giver, each.grantee))
+    steward.send(*(LiftBar(each.giver, each.grantee) for each in open_))
     return between()
 
 

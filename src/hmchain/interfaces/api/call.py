@@ -14,12 +14,13 @@ from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Documents, documents_at
 from hmchain.application.site.hospital import HospitalFolder, locate
-from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import InputError
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
 from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.records.objects import ObjectStore
 
 HOSPITAL = "hospital"
 """The query parameter, or cookie, that names a hospital of a run."""
@@ -80,6 +81,26 @@ class Call:
     def papers(self) -> Documents:
         """The documents that this hospital makes and reads."""
         return documents_at(self.node, self.site.passphrase)
+
+    @property
+    def sealed(self) -> Documents | None:
+        """The same for a reader; None of a run, and for people of others, who see what every ledger has."""
+        is_own = self.who is not None and self.who.organisation == self.organisation
+        return self.papers if is_own and not self.site.is_read_only else None
+
+    @property
+    def objects(self) -> ObjectStore:
+        """What members exchange, sealed; and the terms that they ask for, in clear. Raises as `exchanged_objects`."""
+        if not self.site.is_read_only:
+            return exchanged_objects(self.node)
+        place = RunFolder(self.site.place).objects
+        return ObjectStore.directory(place) if place.is_dir() else ObjectStore.memory()
+
+    @property
+    def about(self) -> str:
+        """Whose view a list is: this hospital's; of a run that which was chosen, else nobody's, and so all of it."""
+        is_chosen = HOSPITAL in self.request.query_params or HOSPITAL in self.request.cookies
+        return self.organisation if is_chosen or not self.site.is_read_only else ""
 
     @contextmanager
     def ledger(self) -> Iterator[LedgerReader]:

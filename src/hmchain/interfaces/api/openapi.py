@@ -54,6 +54,10 @@ def _operation(route: Route, schemas: Schemas) -> dict[str, Any]:
         if route.example is not None:
             content["example"] = msgspec.to_builtins(route.example)
         found["requestBody"] = {"required": True, "content": {"application/json": content}}
+    elif route.bytes_max:
+        words = f"The file itself, of at most {route.bytes_max} bytes."
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        found["requestBody"] = {"required": True, "description": words, "content": content}
     return found
 
 

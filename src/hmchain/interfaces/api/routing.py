@@ -19,30 +19,18 @@ from starlette.responses import Response
 from hmchain import decoding
 from hmchain.application.access import permissions
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.errors import InputError
-from hmchain.interfaces.api import paging
+from hmchain.interfaces.api import paging, uploads
 from hmchain.interfaces.api.answers import answered
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.signing import SignatureNeeded, ToSign, to_sign
+from hmchain.interfaces.api.signing import SignatureElsewhere, ToSign, to_sign
 from hmchain.interfaces.api.site import ReadOnlyError, Site
+from hmchain.interfaces.api.uploads import BodyError, Upload, read
 
 BODY_BYTES_MAX = 1 << 20
 """Of what is written as JSON; files come on ways of their own."""
 Handler = Callable[..., Any]
 _PART = ("limit", "offset")
-
-
-class BodyError(InputError):
-    """What was sent is not what a route takes."""
-
-    code = "bad_body"
-
-
-class TooLargeBodyError(InputError):
-    """What was sent is larger than any sense it could make."""
-
-    code = "too_large"
 
 
 @dataclass(frozen=True)
@@ -66,6 +54,8 @@ class Route:
     """The media type of what it gives."""
     commands: tuple[str, ...] = ()
     """The commands that do the same."""
+    bytes_max: int = 0
+    """Of the file that it takes, if it takes one."""
 
 
 class Routes:
@@ -142,6 +132,8 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
         kind = hints[name]
         if kind is Call:
             kind = Annotated[Call, Depends(_call)]
+        elif kind is Upload:
+            kind = Annotated[Upload, Depends(uploads.taken(route.bytes_max))]
         elif _is_struct(kind):
             kind = Annotated[kind, Depends(_body(kind))]
         parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
@@ -154,8 +146,8 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
         part = {name: given.pop(name) for name in _PART} if is_paged else {}
         try:
             view = handler(**given)
-        except SignatureNeeded as needed:
-            return answered(http_request, to_sign(needed.message), 202)
+        except SignatureElsewhere as needed:
+            return answered(http_request, to_sign(*needed.messages), 202)
         if isinstance(view, Response):
             return view
         return answered(http_request, paging.page(view, **part) if is_paged else view)
@@ -186,16 +178,6 @@ def _body(kind: type[msgspec.Struct]) -> Callable[..., Any]:
             raise BodyError(f"the body cannot be used: {decoding.in_words(error, kind)}", hint) from error
 
     return decoded
-
-
-async def read(request: Request, limit: int) -> bytes:
-    """All that a request brings. Raises `TooLargeBodyError` for more than `limit` bytes, before they are all there."""
-    whole = bytearray()
-    async for piece in request.stream():
-        whole += piece
-        if len(whole) > limit:
-            raise TooLargeBodyError(f"this takes at most {limit} bytes", "send less")
-    return bytes(whole)
 
 
 def merged(all_routes: list[Routes]) -> list[Route]:

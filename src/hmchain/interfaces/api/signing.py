@@ -1,8 +1,8 @@
 """Two steps to the ledger: a route says what is to be signed, and who has the key signs it elsewhere.
 
 A route runs the very service that a command runs. Where that comes to the signature, this signer has none to give: what
-is to be signed goes back to the person, with its meaning, and nothing was sent. Asking again gives another transaction;
-only what is signed counts.
+is to be signed goes back to the person, with its meaning, and nothing was sent. A service that sends several says so of
+all at once. Asking again gives other transactions; only what is signed counts.
 """
 
 from __future__ import annotations
@@ -10,16 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.application.governance.policies.words import in_full
+from hmchain.application.governance.signing import SignatureElsewhere
 from hmchain.application.node.meaning import meaning
 from hmchain.keys import PublicKey
-
-
-class SignatureNeeded(Exception):
-    """A service came to the signature of somebody whose key is elsewhere."""
-
-    def __init__(self, message: bytes) -> None:
-        super().__init__("a signature is needed")
-        self.message = message
 
 
 @dataclass(frozen=True)
@@ -29,8 +22,8 @@ class KeyElsewhere:
     public: PublicKey
 
     def sign(self, message: bytes) -> bytes:
-        """Raise `SignatureNeeded`."""
-        raise SignatureNeeded(message)
+        """Raise `SignatureElsewhere`."""
+        raise SignatureElsewhere(message)
 
 
 @dataclass(frozen=True)
@@ -49,11 +42,14 @@ class ToSign:
     """The key that it waits for."""
     expires_ms: int
     """It counts for nothing afterwards."""
+    more: tuple[ToSign, ...] = ()
+    """What the same person signs with it, to be sent after it, in this order."""
 
 
-def to_sign(message: bytes) -> ToSign:
+def to_sign(message: bytes, *more: bytes) -> ToSign:
     """The meaning of what is to be signed, read from its bytes. Raises `UnreadableTransactionError`."""
     found = meaning(message)
     return ToSign(
-        message, found.words, found.fields, in_full(found.body), found.chain_id, found.sender, found.expires_ms
+        message, found.words, found.fields, in_full(found.body), found.chain_id, found.sender, found.expires_ms,
+        tuple(map(to_sign, more)),
     )  # fmt: skip

@@ -23,6 +23,7 @@ from hmchain.application.site.persons import PersonNameError
 from hmchain.errors import InputError, StorageError
 from hmchain.keys import UnwrapError
 from hmchain.ledger.context import SCIENTIST, STEWARD, is_name
+from hmchain.ledger.contracts import Body
 from hmchain.ledger.contracts.data import datasets, requests
 from hmchain.ledger.contracts.data.applicants import (
     AddMember,
@@ -125,7 +126,7 @@ def draft(user: LedgerUser, asked: RequestFile, papers: Documents) -> RequestVie
 
     Raises what the file, its documents and the ledger complain of, and `RequestTakenError`.
     """
-    _save(user, asked.name, _prepared(user, asked, papers))
+    user.send(*_saved(user, asked.name, _prepared(user, asked, papers)))
     return view(user, asked.name)
 
 
@@ -147,10 +148,14 @@ def submit(user: LedgerUser, asked: RequestFile, papers: Documents, agreed: Agre
     if entry is not None and (entry.status, entry.content) == (Status.SUBMITTED, content.digest):
         return view(user, asked.name)
     _agree(entry, content, agreed)
-    if entry is not None and entry.status is Status.SUBMITTED:
-        user.send(TakeBackRequest(asked.name))
-    put_before(user, asked.name, content)
+    taken_back = _taken_back(entry)
+    user.send(*taken_back, *_saved(user, asked.name, content), SubmitRequest(asked.name, content.digest))
     return view(user, asked.name)
+
+
+def _taken_back(entry: Request | None) -> tuple[TakeBackRequest, ...]:
+    is_submitted = entry is not None and entry.status is Status.SUBMITTED
+    return (TakeBackRequest(entry.name),) if entry is not None and is_submitted else ()
 
 
 def _agree(entry: Request | None, content: Content | None, agreed: Agreed) -> None:
@@ -160,8 +165,7 @@ def _agree(entry: Request | None, content: Content | None, agreed: Agreed) -> No
 
 def put_before(user: LedgerUser, name: str, content: Content) -> None:
     """Put a content before the hospitals that it names; what was cut short goes on. Raises what a refusal raises."""
-    _save(user, name, content)
-    user.send(SubmitRequest(name, content.digest))
+    user.send(*_saved(user, name, content), SubmitRequest(name, content.digest))
 
 
 def hand_in(user: LedgerUser, name: str, agreed: Agreed = _whatever) -> RequestView:
@@ -205,12 +209,13 @@ def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms:
         raise RequestFileError("the last day of the copy is over", "name a day to come")
     old = reader.require_request(user.state, source)
     content = requests.draft(user.state, old)
-    if requests.request(user.state, name) is None:
+    own, chain, copied = requests.request(user.state, name), user.ledger.chain_id, list[Body]()
+    if own is None:
         _require_free(user, name)
-        user.send(CopyRequest(name, source))
+        copied.append(CopyRequest(name, source))
     if content is None:
+        user.send(*copied)
         return Renewed(view(user, name), ())
-    own, chain = requests.request(user.state, name), user.ledger.chain_id
     readers = readers_of(user.state, _circle(user.state, own, content, user.organisation))
     kept, left = [], []
     for each in content.documents:
@@ -219,7 +224,9 @@ def renew(user: LedgerUser, papers: Documents, source: str, name: str, until_ms:
             kept.append(DocumentRef(each.kind, papers.put(chain, name, document, readers)))
         except (StorageError, UnwrapError, EnvelopeKeyError):
             left.append(each.kind.value)
-    _save(user, name, replace(content, datasets=_newest(user, content), documents=tuple(kept), until_ms=until_ms))
+    wanted = replace(content, datasets=_newest(user, content), documents=tuple(kept), until_ms=until_ms)
+    is_kept = own is not None and requests.draft(user.state, own) == wanted
+    user.send(*copied, *(() if is_kept else (SaveDraft(name, wanted),)))
     return Renewed(view(user, name), tuple(left))
 
 
@@ -261,11 +268,12 @@ def _require_free(user: LedgerUser, name: str) -> None:
         raise RequestTakenError(what, "choose another name: what is asked for and its study have one")
 
 
-def _save(user: LedgerUser, name: str, content: Content) -> None:
-    user.ensure(CreateRequest(name), is_so=requests.request(user.state, name) is not None)
-    entry = reader.require_request(user.state, name)
-    if requests.draft(user.state, entry) != content:
-        user.send(SaveDraft(name, content))
+def _saved(user: LedgerUser, name: str, content: Content) -> tuple[Body, ...]:
+    """What has to be sent for a draft to have this content."""
+    entry = requests.request(user.state, name)
+    created = user.due(CreateRequest(name), is_so=entry is not None)
+    is_kept = entry is not None and requests.draft(user.state, entry) == content
+    return created if is_kept else (*created, SaveDraft(name, content))
 
 
 def circle(state: State, entry: Request, content: Content | None) -> set[str]:
@@ -289,17 +297,14 @@ def _circle(state: State, entry: Request | None, content: Content, own: str = ""
 def attach(user: LedgerUser, papers: Documents, name: str, kind: str, document: Document) -> RequestView:
     """Add a document to what the next submission asks with. A submitted request is taken back first."""
     entry = reader.require_request(user.state, name)
-    if entry.status is Status.SUBMITTED:
-        user.send(TakeBackRequest(name))
     content = requests.draft(user.state, entry)
     if content is None:
         raise RequestTakenError(f"request {name} has no content yet", "`hmchain request submit FILE` gives it one")
     readers = readers_of(user.state, _circle(user.state, entry, content))
     digest = papers.put(user.ledger.chain_id, name, document, readers)
     if digest not in (each.digest for each in content.documents):
-        user.send(
-            SaveDraft(name, replace(content, documents=(*content.documents, DocumentRef(DocumentKind(kind), digest))))
-        )
+        attached = replace(content, documents=(*content.documents, DocumentRef(DocumentKind(kind), digest)))
+        user.send(*_taken_back(entry), SaveDraft(name, attached))
     return view(user, name)
 
 

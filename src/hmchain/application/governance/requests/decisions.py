@@ -62,13 +62,14 @@ def approve(user: LedgerUser, shown: RequestView, until_ms: int | None = None, d
     Of all datasets that wait for this hospital, or of one. Where its policy asks for several persons, the last yes
     allows. Raises `NotAskedOfError`, or what a refusal raises.
     """
-    mine = str(me(user))
+    mine, bodies = str(me(user)), []
     for word in own_words(shown, user.organisation, dataset, "waiting"):
         needed = policies.current(user.state, user.organisation, word.dataset).approvers
         if mine in word.approvals and len(word.approvals) < needed:
             continue
         until = until_ms if until_ms is not None else longest_ms(user, shown, word.dataset)
-        user.send(ApproveRequest(shown.request, shown.version, shown.digest, word.dataset, until))
+        bodies.append(ApproveRequest(shown.request, shown.version, shown.digest, word.dataset, until))
+    user.send(*bodies)
     return view(user, shown.request)
 
 
@@ -85,8 +86,12 @@ def reject(
     require_code(reason, deciding.REASONS, "reason to reject a request")
     words = own_words(shown, user.organisation, dataset, "waiting")
     written = _written(user, papers, shown.request, letter)
-    for word in words:
-        user.send(RejectRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written))
+    user.send(
+        *(
+            RejectRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written)
+            for word in words
+        )
+    )
     return view(user, shown.request)
 
 
@@ -106,32 +111,36 @@ def revoke(
     require_code(reason, deciding.REVOKE_REASONS, "reason to revoke an approval")
     words = own_words(shown, user.organisation, dataset, "approved")
     written = _written(user, papers, shown.request, letter)
-    for word in words:
-        user.send(RevokeRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written))
+    user.send(
+        *(
+            RevokeRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written)
+            for word in words
+        )
+    )
     return view(user, shown.request)
 
 
 def vote(user: LedgerUser, shown: RequestView, said: str, dataset: str = "") -> RequestView:
     """Steward: say to those who decide what one thinks; it decides nothing."""
     require_code(said, deciding.VOTES, "vote")
-    for word in own_words(shown, user.organisation, dataset, "waiting"):
-        user.send(VoteRequest(shown.request, shown.version, shown.digest, word.dataset, said))
+    words = own_words(shown, user.organisation, dataset, "waiting")
+    user.send(*(VoteRequest(shown.request, shown.version, shown.digest, word.dataset, said) for word in words))
     return view(user, shown.request)
 
 
 def add_licences(user: LedgerUser, shown: RequestView, licences: Iterable[bytes], dataset: str = "") -> RequestView:
     """Steward: ask that the applicant and the members accept more terms, by their digests."""
     terms = tuple(sorted(set(licences)))
-    for word in own_words(shown, user.organisation, dataset, "waiting", "approved"):
-        user.send(AddLicences(shown.request, shown.version, shown.digest, word.dataset, terms))
+    words = own_words(shown, user.organisation, dataset, "waiting", "approved")
+    user.send(*(AddLicences(shown.request, shown.version, shown.digest, word.dataset, terms) for word in words))
     return view(user, shown.request)
 
 
 def set_processing(user: LedgerUser, shown: RequestView, code: str, dataset: str = "") -> RequestView:
     """Steward: say how far the hospital is."""
     require_code(code, deciding.PROCESSING, "state of processing")
-    for word in own_words(shown, user.organisation, dataset):
-        user.send(SetProcessing(shown.request, shown.version, shown.digest, word.dataset, code))
+    words = own_words(shown, user.organisation, dataset)
+    user.send(*(SetProcessing(shown.request, shown.version, shown.digest, word.dataset, code) for word in words))
     return view(user, shown.request)
 
 
@@ -177,6 +186,11 @@ def comment(user: LedgerUser, papers: Documents, name: str, text: str, *, privat
     return view(user, name)
 
 
+def remark(user: LedgerUser, papers: Documents, name: str, text: str) -> tuple[RemarkRequest, ...]:
+    """What `comment` sends to all who take part, for whoever sends it with something else; nothing for no words."""
+    return (RemarkRequest(name, True, _written(user, papers, name, text)),) if text.strip() else ()
+
+
 def ask(user: LedgerUser, shown: RequestView, person: PersonRef, deed: str) -> RequestView:
     """Steward: ask a person for a review, or what to decide; one of another member is invited, and may accept."""
     own_words(shown, user.organisation)
@@ -199,11 +213,11 @@ def answer(
     """
     require_code(said, reviewing.ANSWERS[Deed(deed)], "answer")
     call = _call(user, shown, deed, hospital)
-    if call.status is CallStatus.INVITED:
-        user.send(AcceptCall(shown.request, shown.version, call.hospital, Deed(deed)))
+    is_invited = call.status is CallStatus.INVITED
+    accepted = (AcceptCall(shown.request, shown.version, call.hospital, Deed(deed)),) if is_invited else ()
     written = _written(user, papers, shown.request, text)
     made = ReviewRequest if deed == REVIEW else DecideRequest
-    user.send(made(shown.request, shown.version, shown.digest, call.hospital, said, written))
+    user.send(*accepted, made(shown.request, shown.version, shown.digest, call.hospital, said, written))
     return view(user, shown.request)
 
 

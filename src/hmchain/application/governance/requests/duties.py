@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.applying import circle, view
-from hmchain.application.governance.requests.decisions import comment
+from hmchain.application.governance.requests.decisions import remark
 from hmchain.application.governance.requests.documents import Document, Documents, readers_of
 from hmchain.errors import StudyError
 from hmchain.ledger.contracts.data import obligations, requests
@@ -37,15 +37,14 @@ def fulfil(user: LedgerUser, papers: Documents, name: str, duty: str, evidence: 
     _require(owed, name, duty, "is open")
     organisations = circle(user.state, entry, content) | {each.organisation for each in owed}
     digest = papers.put(user.ledger.chain_id, name, evidence, readers_of(user.state, organisations))
-    for each in owed:
-        user.send(ShowDuty(name, each.organisation, each.dataset, duty, digest))
+    user.send(*(ShowDuty(name, each.organisation, each.dataset, duty, digest) for each in owed))
     return view(user, name)
 
 
 def confirm(user: LedgerUser, name: str, duty: str, dataset: str = "") -> RequestView:
     """Steward: what was shown does."""
-    for each in _shown(user, name, duty, dataset):
-        user.send(ConfirmDuty(name, each.dataset, duty, each.evidence))
+    shown = _shown(user, name, duty, dataset)
+    user.send(*(ConfirmDuty(name, each.dataset, duty, each.evidence) for each in shown))
     return view(user, name)
 
 
@@ -53,15 +52,15 @@ def contest(
     user: LedgerUser, papers: Documents, name: str, duty: str, letter: str = "", dataset: str = ""
 ) -> RequestView:
     """Steward: what was shown does not do; it is owed as before. A letter says why, beside the request."""
-    for each in _shown(user, name, duty, dataset):
-        user.send(ContestDuty(name, each.dataset, duty, each.evidence))
-    return comment(user, papers, name, letter) if letter.strip() else view(user, name)
+    contested = [ContestDuty(name, each.dataset, duty, each.evidence) for each in _shown(user, name, duty, dataset)]
+    user.send(*contested, *remark(user, papers, name, letter))
+    return view(user, name)
 
 
 def waive(user: LedgerUser, name: str, duty: str, dataset: str = "") -> RequestView:
     """Steward: it is not asked for any more."""
-    for each in _require(_owed(user, user.organisation, name, duty, dataset), name, duty, "is owed here"):
-        user.send(WaiveDuty(name, each.dataset, duty))
+    owed = _require(_owed(user, user.organisation, name, duty, dataset), name, duty, "is owed here")
+    user.send(*(WaiveDuty(name, each.dataset, duty) for each in owed))
     return view(user, name)
 
 

@@ -1,0 +1,79 @@
+"""What a client sends: read up to a limit, and a file as it is, spooled where nobody else reads it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.requests import Request
+
+from hmchain.errors import InputError
+
+Title = Annotated[
+    str,
+    Query(
+        alias="file", max_length=120, pattern=r"^([\w() +=,-]+(\.[\w() +=,-]+)*)?$",
+        description="The name of the file, as others are shown it: of letters, digits, spaces and `.+=,()_-`.",
+    ),
+]  # fmt: skip
+
+
+class BodyError(InputError):
+    """What was sent is not what a route takes."""
+
+    code = "bad_body"
+
+
+class TooLargeBodyError(InputError):
+    """What was sent is larger than any sense it could make."""
+
+    code = "too_large"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that came with a request; gone when it is answered."""
+
+    path: Path
+    """In a folder of its own that nobody else reads; called as its sender calls it."""
+    size: int
+
+
+async def read(request: Request, limit: int) -> bytes:
+    """All that a request brings. Raises `TooLargeBodyError` for more than `limit` bytes, before they are all there."""
+    whole = bytearray()
+    async for piece in _pieces(request, limit):
+        whole += piece
+    return bytes(whole)
+
+
+def taken(limit: int) -> Callable[..., Any]:
+    """The dependency that spools what a request brings, up to `limit` bytes, and clears it away afterwards.
+
+    The whole of the body is the file, in no form: there is nothing to unpack, and no name in it to follow.
+    """
+
+    async def spooled(request: Request, file: Title = "") -> AsyncIterator[Upload]:
+        with tempfile.TemporaryDirectory(prefix="hmchain-upload-") as folder:
+            path, size = Path(folder) / (file or "upload"), 0
+            with path.open("xb") as spool:
+                async for piece in _pieces(request, limit):
+                    size += spool.write(piece)
+            if not size:
+                raise BodyError("no file came", "send the file itself as the body, and its name by ?file=NAME")
+            yield Upload(path, size)
+
+    return spooled
+
+
+async def _pieces(request: Request, limit: int) -> AsyncIterator[bytes]:
+    came = 0
+    async for piece in request.stream():
+        came += len(piece)
+        if came > limit:
+            raise TooLargeBodyError(f"this takes at most {limit} bytes", "send less")
+        yield piece
