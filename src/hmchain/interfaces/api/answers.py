@@ -25,5 +25,18 @@ def answered(request: Request, view: Any, status: int = 200) -> Response:
     return Response(content, status, headers, "application/json")
 
 
+def file(content: bytes, name: str, media: str = "application/octet-stream") -> Response:
+    """A file for the reader to keep. A stranger may have chosen what is in it: no browser opens it as a page of ours.
+
+    `name` is ours, of letters that a header may have.
+    """
+    headers = {
+        "Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Content-Disposition": f'attachment; filename="{name}"',
+    }  # fmt: skip
+    return Response(content, 200, headers, media)
+
+
 def _has(given: str, tag: str) -> bool:
     return given.strip() == "*" or tag in (each.strip().removeprefix("W/") for each in given.split(","))

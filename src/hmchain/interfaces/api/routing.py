@@ -190,4 +190,4 @@ def is_page_of(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (list, Page) else None
 
 
-__all__ = ["Call", "Route", "Routes", "ToSign", "is_page_of", "merged", "read"]
+__all__ = ["Call", "Route", "Routes", "ToSign", "Upload", "is_page_of", "merged", "read"]

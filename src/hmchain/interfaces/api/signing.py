@@ -53,3 +53,6 @@ def to_sign(message: bytes, *more: bytes) -> ToSign:
         message, found.words, found.fields, in_full(found.body), found.chain_id, found.sender, found.expires_ms,
         tuple(map(to_sign, more)),
     )  # fmt: skip
+
+
+__all__ = ["KeyElsewhere", "SignatureElsewhere", "ToSign", "to_sign"]

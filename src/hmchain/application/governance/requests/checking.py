@@ -80,6 +80,22 @@ def check(path: Path, node: NodeFolder, now_ms: int) -> CheckedRequest:
     require_to_come(asked, now_ms)
     found = [(kind, file, file_document(file)) for kind, file in asked.files]
     named, answers = _asked_of(asked, node, now_ms)
+    attached = tuple(Attachment(kind, file.name, each.media, len(each.data)) for kind, file, each in found)
+    return _checked(asked, named, answers, attached)
+
+
+def against(state: State, asked: RequestFile, applicant: PersonRef, now_ms: int) -> CheckedRequest:
+    """A request that names no file, and what policies would say to this applicant now. Raises as `content_of`."""
+    content = content_of(state, asked, now_ms, (DocumentRef(DocumentKind.FORM, _UNSEALED),))
+    return _checked(asked, content.datasets, answers_to(state, content, applicant, now_ms))
+
+
+def _checked(
+    asked: RequestFile,
+    named: tuple[DatasetVersion, ...],
+    answers: tuple[PolicyAnswer, ...],
+    attached: tuple[Attachment, ...] = (),
+) -> CheckedRequest:
     return CheckedRequest(
         name=asked.name,
         kind=asked.kind,
@@ -88,7 +104,7 @@ def check(path: Path, node: NodeFolder, now_ms: int) -> CheckedRequest:
         datasets=named,
         answers=answers,
         until_ms=asked.until_ms,
-        attachments=tuple(Attachment(kind, file.name, each.media, len(each.data)) for kind, file, each in found),
+        attachments=attached,
         unanswered=tuple(field.name for field in unanswered(asked.described())),
     )
 

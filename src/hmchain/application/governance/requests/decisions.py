@@ -87,10 +87,7 @@ def reject(
     words = own_words(shown, user.organisation, dataset, "waiting")
     written = _written(user, papers, shown.request, letter)
     user.send(
-        *(
-            RejectRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written)
-            for word in words
-        )
+        *(RejectRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written) for word in words)
     )
     return view(user, shown.request)
 
@@ -112,10 +109,7 @@ def revoke(
     words = own_words(shown, user.organisation, dataset, "approved")
     written = _written(user, papers, shown.request, letter)
     user.send(
-        *(
-            RevokeRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written)
-            for word in words
-        )
+        *(RevokeRequest(shown.request, shown.version, shown.digest, word.dataset, reason, written) for word in words)
     )
     return view(user, shown.request)
 

@@ -62,6 +62,8 @@ class Media(StrEnum):
     """The applicant's answers (`form.Form`)."""
 
 
+SUFFIXES: dict[str, str] = {Media.TEXT: ".txt", Media.PDF: ".pdf", Media.PNG: ".png", Media.JPEG: ".jpg"}
+"""What the name of a file ends with that holds it."""
 _BEGINS = {b"%PDF-": Media.PDF, b"\x89PNG\r\n\x1a\n": Media.PNG, b"\xff\xd8\xff": Media.JPEG}
 
 

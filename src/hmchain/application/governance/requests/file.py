@@ -213,6 +213,20 @@ def load_request(path: Path) -> RequestFile:
     return found
 
 
+def require_alone(asked: RequestFile) -> None:
+    """See that a request names no file: whoever sent it over a network has none on this machine.
+
+    Raises as `load_request`, and `RequestFileError` for what it names.
+    """
+    if asked.attachments or asked.folder:
+        what = "attachments name files, and no file came with this"
+        raise RequestFileError(what, "leave them out, and add each to the draft: POST /v1/requests/NAME/documents")
+    if asked.study.get("trainer"):
+        what = "study.trainer is code of this machine's"
+        raise RequestFileError(what, "ask at the machine where it lies: `hmchain request submit FILE`")
+    require_sound(asked)
+
+
 def _require_beside(folder: Path, attached: Path) -> None:
     """Refuse a file elsewhere: whoever hands on a request does not choose what of this machine is sealed to others."""
     try:

@@ -15,7 +15,9 @@ from pathlib import Path
 from hmchain import files
 from hmchain.application.governance.requests.documents import (
     FILE_BYTES_MAX,
+    SUFFIXES,
     TEXT_CHARACTERS_MAX,
+    Document,
     DocumentError,
     DocumentFileError,
     Media,
@@ -25,8 +27,6 @@ from hmchain.application.governance.requests.documents import (
 from hmchain.errors import StorageError
 from hmchain.plain import readable
 from hmchain.records.objects import MissingObjectError, ObjectStore, TamperedObjectError, WrongSizeError, address_of
-
-_SUFFIXES: dict[str, str] = {Media.TEXT: ".txt", Media.PDF: ".pdf", Media.PNG: ".png", Media.JPEG: ".jpg"}
 
 
 class OtherTermsError(StorageError):
@@ -93,6 +93,22 @@ def put(objects: ObjectStore, licences: Iterable[Licence]) -> tuple[bytes, ...]:
     return tuple(each.digest for each in held if not each.data and not objects.exists(each.digest))
 
 
+@dataclass(frozen=True)
+class PutTerms:
+    """A file of terms that all members can read."""
+
+    digest: bytes
+    media: str
+    size: int
+
+
+def put_file(objects: ObjectStore, document: Document) -> PutTerms:
+    """Put a file of terms where the members read it. Raises `StorageError`."""
+    held = Licence(address_of(document.data), document.data)
+    put(objects, (held,))
+    return PutTerms(held.digest, document.media, len(document.data))
+
+
 def read(objects: ObjectStore, digest: bytes) -> bytes:
     """The file of terms, held against its digest.
 
@@ -130,7 +146,7 @@ def save(objects: ObjectStore, wordings: Iterable[Wording], folder: Path) -> tup
     """
     saved = []
     for each in (wording for wording in wordings if wording.found is Found.READ):
-        path = folder / f"terms-{each.digest.hex()[:12]}{_SUFFIXES.get(each.media, '')}"
+        path = folder / f"terms-{each.digest.hex()[:12]}{SUFFIXES.get(each.media, '')}"
         data = read(objects, each.digest)
         try:
             files.make_folder(folder)

@@ -43,7 +43,7 @@ def listed(
     return [ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)) for view in found]
 
 
-def inbox(ledger: LedgerReader, organisation: str, papers: Documents, person: str = "") -> list[Waiting]:
+def inbox(ledger: LedgerReader, organisation: str, papers: Documents | None, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first.
 
     Beside requests, records that travel, incidents, and the policies and changes of its people that another person

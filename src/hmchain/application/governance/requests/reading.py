@@ -202,15 +202,21 @@ def save(papers: Documents, chain_id: str, view: RequestView, prefix: str, out: 
 
 def save_paper(papers: Documents, chain_id: str, place: str, found: RequestDocument, out: Path) -> Paper:
     """The same of a document that stands with whatever `place` names. Raises as `save`."""
-    document = _opened(papers, chain_id, place, found)
-    require_file(document)
-    if document.media == Media.FORM:
-        from_document(document)
+    document = openable(papers, chain_id, place, found)
     try:
         files.write_whole(out, document.data, durable=False, mode=files.PRIVATE, new=True)
     except FileExistsError as error:
         raise DocumentFileError(f"{out} exists", "choose another place with --output") from error
     return _read(found, document)
+
+
+def openable(papers: Documents, chain_id: str, place: str, found: RequestDocument) -> Document:
+    """A document that stands with whatever `place` names, if a person may open it as a file. Raises as `save`."""
+    document = _opened(papers, chain_id, place, found)
+    require_file(document)
+    if document.media == Media.FORM:
+        from_document(document)
+    return document
 
 
 def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | Paper:

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.api.routes import ledger, transactions, watching
+from hmchain.interfaces.api.routes import (
+    ledger,
+    own_requests,
+    request_decisions,
+    requests,
+    transactions,
+    watching,
+)
 
-ALL = [each.routes for each in (ledger, transactions, watching)]
+_FILES = (
+    requests,
+    own_requests,
+    request_decisions,
+    ledger,
+    transactions,
+    watching,
+)
+"""Several may add to one resource."""
+ALL = list(dict.fromkeys(each.routes for each in _FILES))
 """The order in which the reference lists them."""
 AT_ROOT = [watching.at_root]
 """Outside of `/v1`, where programs look for them."""

@@ -1,0 +1,115 @@
+"""The API of hospitals of an embedded network, asked as the portal's people ask: prepared, signed, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from hmchain.application.access.permissions import Operation
+from hmchain.application.access.principal import Principal
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.settings import NodeSettings
+from hmchain.interfaces.api import app
+from hmchain.interfaces.api.site import Site
+from hmchain.keys import SigningKey
+from hmchain.ledger.contracts.members import membership, people
+from hmchain.ledger.engines.ledger import Ledger
+from hmchain.ledger.readers.ledger import LedgerReader
+from support.request_bed import RequestBed
+
+HEADER = "x-test-person"
+"""Names who asks: EAST/STEWARD."""
+
+
+@dataclass(frozen=True)
+class BedLedger:
+    """The ledger of a bed, opened for each question."""
+
+    place: Path
+    ledger: Ledger
+
+    @property
+    def height(self) -> int:
+        return int(self.ledger.state.height)
+
+    @contextmanager
+    def reader(self) -> Iterator[LedgerReader]:
+        with open_ledger(self.place) as found:
+            yield found
+
+    def now_ms(self) -> int:
+        return self.ledger.now_ms()
+
+
+@dataclass
+class ApiBed:
+    """Portals of a bed's hospitals, one a hospital, each with its node's folder."""
+
+    bed: RequestBed
+    place: Path
+    _clients: dict[str, TestClient] = field(default_factory=dict)
+
+    def client(self, hospital: str) -> TestClient:
+        """The API of a hospital's portal."""
+        if hospital not in self._clients:
+            made = TestClient(app.create(self.site(hospital)), "http://localhost", raise_server_exceptions=False)
+            self._clients[hospital] = made
+        return self._clients[hospital]
+
+    def site(self, hospital: str) -> Site:
+        run = self.bed.bed.directory
+        folder = NodeFolder(self.place / hospital)
+        folder.hospitals.mkdir(parents=True)
+        folder.write_settings(NodeSettings(organisation=hospital, title=hospital, address=f"{hospital}.example.org:1"))
+        folder.ledger.symlink_to(run / "ledger")
+        folder.keys.symlink_to(run / "hospitals" / hospital / "keys")
+        folder.hospital(hospital).symlink_to(run / "hospitals" / hospital)
+        folder.objects.symlink_to(run / "objects")
+        live = BedLedger(run / "ledger", self.bed.bed.consortium.ledger)
+        return Site(folder.path, live, (hospital,), lambda request: self._who(request.headers.get(HEADER, "")))
+
+    def _who(self, name: str) -> Principal | None:
+        if not name:
+            return None
+        organisation, person = name.split("/")
+        public = self.key(name).public.raw
+        state = self.bed.bed.consortium.ledger.state
+        known = people.person(state, organisation, person)
+        office = membership.credential(state, public)
+        roles = known.roles if known is not None else (office.role,) if office is not None else ()
+        return Principal(organisation, person, frozenset(roles), public, frozenset(Operation))
+
+    def key(self, name: str) -> SigningKey:
+        """The key of a person, wherever it lies."""
+        signer = self.bed.user(name).signer
+        assert isinstance(signer, SigningKey)
+        return signer
+
+    def get(self, who: str, path: str, **more: Any) -> Any:
+        """What somebody reads at the own hospital's portal."""
+        return self.ask("GET", who, path, **more).json()
+
+    def ask(self, method: str, who: str, path: str, *, at: str = "", status: int = 200, **more: Any) -> Any:
+        """The response to somebody, whose status is looked at."""
+        client = self.client(at or who.split("/")[0])
+        found = client.request(method, f"/v1{path}", headers={HEADER: who}, **more)
+        assert found.status_code == status, (method, path, found.status_code, found.text[:2_000])
+        return found
+
+    def do(self, who: str, path: str, body: object = None, *, method: str = "POST", **more: Any) -> list[str]:
+        """Have something prepared, sign all of it, and send it; returns what was signed, in words."""
+        if body is not None:
+            more["json"] = body
+        asked = self.ask(method, who, path, status=202, **more).json()
+        said = []
+        for each in (asked, *asked["more"]):
+            signature = self.key(who).sign(bytes.fromhex(each["message"])).hex()
+            self.ask("POST", who, "/transactions", json={"message": each["message"], "signature": signature})
+            said.append(each["words"])
+        return said
