@@ -21,7 +21,7 @@ from hmchain.application.access.permissions import Rule
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import guard
-from hmchain.interfaces.api.signing import SignatureNeeded, to_sign
+from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, say_next
 from hmchain.interfaces.portal.layout import CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
@@ -122,9 +122,9 @@ def _endpoint(handler: Handler) -> Handler:
         with speaking(look_of(http_request).language):
             try:
                 found = handler(**given)
-            except SignatureNeeded as needed:
+            except SignatureElsewhere as needed:
                 fields = next((each for each in given.values() if isinstance(each, Fields)), None)
-                found = signing(to_sign(needed.message), fields.text("after") if fields else "")
+                found = signing(to_sign(*needed.messages), fields.text("after") if fields else "")
             return answer(found, http_request)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
