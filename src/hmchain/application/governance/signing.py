@@ -41,7 +41,7 @@ class SignatureElsewhere(Exception):
 
     def __init__(self, message: bytes) -> None:
         super().__init__("a signature is needed")
-        self.messages = (message,)
+        self.messages: tuple[bytes, ...] = (message,)
         """What is to be signed, and what is to be sent after it."""
 
 
