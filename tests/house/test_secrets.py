@@ -46,6 +46,9 @@ PUBLIC = {
     "Answered.secret": "what a challenge was about, said to who asked",
     "KeyRotation.key": "a public key",
     "WrittenBackup.key": "where it lies",
+    "MailSettings.password_file": "where it lies",
+    "WebhookSettings.secret_file": "where it lies",
+    "Message.key": "by which a receiver knows a message that comes twice",
     "Units.passphrase": "where its file is to lie",
 }
 

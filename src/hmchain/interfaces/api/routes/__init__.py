@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hmchain.interfaces.api.routes import (
     ledger,
+    notifications,
     own_requests,
     request_decisions,
     requests,
@@ -18,6 +19,7 @@ _FILES = (
     ledger,
     transactions,
     watching,
+    notifications,
 )
 """Several may add to one resource."""
 ALL = list(dict.fromkeys(each.routes for each in _FILES))
