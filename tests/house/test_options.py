@@ -12,7 +12,8 @@ from support.command_tree import all_commands, arguments, options
 
 FILES_ALONE = {
     "demo", "version", "completion", "data selftest", "audit proof", "audit check", "ledger check-proof",
-    "network init", "policy new", "policy test", "policy codes", "sign show", "sign attach", "release check",
+    "network init", "policy new", "policy test", "policy codes", "sign show", "sign attach",
+    "sign challenge", "release check",
 }  # fmt: skip
 """Commands that look into no folder of a hospital, a node or a run."""
 FOLDERS = {
@@ -27,7 +28,6 @@ SEVERAL = {
     "--node": "what `--dir` is, as those once named it who decide on studies",
     "--output": "where a command writes: a file or a folder, as it needs",
     "--dataset": "of the demo a place of images, of an audit with its hospital",
-    "--listen": "where a node hears other nodes, and where the portal hears browsers",
     "--key": "a person's key file: read, or made; and that of backups",
     "--reason": "why a change is voted on, or for what an item is held",
     "--trainer": "of one's own: those that an agent accepts, or the one of a request",

@@ -46,9 +46,8 @@ PUBLIC = {
     "Answered.secret": "what a challenge was about, said to who asked",
     "KeyRotation.key": "a public key",
     "WrittenBackup.key": "where it lies",
-    "MailSettings.password_file": "where it lies",
-    "WebhookSettings.secret_file": "where it lies",
-    "Message.key": "by which a receiver knows a message that comes twice",
+    "OidcSettings.secret_file": "where it lies",
+    "PortalSettings.key": "where it lies",
     "Units.passphrase": "where its file is to lie",
 }
 

@@ -56,6 +56,7 @@ class Kind(Enum):
     KEY_OPENED = "key.opened"
     KEY_REFUSED = "key.refused"
     KEY_CHANGED = "key.changed"
+    CREDENTIAL_CHANGED = "credential.changed"
     PERSON_CHANGED = "person.changed"
     CONFIGURATION_CHANGED = "configuration.changed"
     NETWORK_DECIDED = "network.decided"
@@ -99,6 +100,7 @@ ASSETS: dict[Kind, Asset] = {
     Kind.KEY_OPENED: Asset.PRIVILEGE,
     Kind.KEY_REFUSED: Asset.ACCESS,
     Kind.KEY_CHANGED: Asset.IDENTITIES,
+    Kind.CREDENTIAL_CHANGED: Asset.IDENTITIES,
     Kind.PERSON_CHANGED: Asset.IDENTITIES,
     Kind.CONFIGURATION_CHANGED: Asset.CONFIGURATION,
     Kind.NETWORK_DECIDED: Asset.CONFIGURATION,
@@ -130,7 +132,8 @@ ASSETS: dict[Kind, Asset] = {
 
 URGENT = frozenset(
     (
-        Kind.LOG_RESTORED, Kind.KEY_REFUSED, Kind.KEY_CHANGED, Kind.PERSON_CHANGED, Kind.POLICY_CHANGED,
+        Kind.LOG_RESTORED, Kind.KEY_REFUSED, Kind.KEY_CHANGED, Kind.CREDENTIAL_CHANGED,
+        Kind.PERSON_CHANGED, Kind.POLICY_CHANGED,
         Kind.ACCESS_DENIED, Kind.DATA_EXPORTED, Kind.DATA_ERASED, Kind.IDENTITY_REVEALED, Kind.BREAK_GLASS,
         Kind.RELEASE, Kind.TRANSFER, Kind.INCIDENT, Kind.ALARM,
     )

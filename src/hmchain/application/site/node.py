@@ -48,6 +48,21 @@ class NodeFolder:
         return self.path / "node.toml"
 
     @property
+    def portal_toml(self) -> Path:
+        """The settings of its portal, where they are not as they begin."""
+        return self.path / "portal.toml"
+
+    @property
+    def portal(self) -> Path:
+        """What its portal keeps."""
+        return self.path / "portal"
+
+    @property
+    def portal_store(self) -> Path:
+        """Sessions, tokens and passkeys of those who sign in at its portal."""
+        return self.portal / "portal.db"
+
+    @property
     def keys(self) -> Path:
         """Its private keys."""
         return self.path / "keys"

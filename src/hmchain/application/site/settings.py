@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
@@ -18,7 +18,7 @@ DEFAULT_RPC = "127.0.0.1:26657"
 _KEY = re.compile(r"[0-9a-f]{64}")
 LOG_LEVELS = ("debug", "info", "error")
 
-_HEAD = "One hospital's node. Its commands read this file; after a change, stop the node and start it again."
+HEAD = "One hospital's node. Its commands read this file; after a change, stop the node and start it again."
 
 
 class NodeSettingsError(InputError):
@@ -27,7 +27,7 @@ class NodeSettingsError(InputError):
     code = "node_settings"
 
 
-def _says(text: str) -> msgspec.Meta:
+def says(text: str) -> msgspec.Meta:
     """The comment above a setting; one without it stands below the setting before it."""
     return msgspec.Meta(description=text)
 
@@ -35,46 +35,46 @@ def _says(text: str) -> msgspec.Meta:
 class NodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A node's settings, in the order in which `node.toml` has them."""
 
-    organisation: Annotated[str, _says("Its name in the network, for ever, and what people call it.")]
+    organisation: Annotated[str, says("Its name in the network, for ever, and what people call it.")]
     title: str
     address: Annotated[
         str,
-        _says(
+        says(
             "Host and port by which the other members reach this node. "
             "It is in the member file; tell them if it changes."
         ),
     ]
-    p2p_listen: Annotated[
-        str, _says("Where the node listens for the other members' nodes: open this port to them.")
-    ] = DEFAULT_P2P
+    p2p_listen: Annotated[str, says("Where the node listens for the other members' nodes: open this port to them.")] = (
+        DEFAULT_P2P
+    )
     rpc_listen: Annotated[
         str,
-        _says("Where the node answers agents and commands. It asks nobody who they are: keep it on this machine."),
+        says("Where the node answers agents and commands. It asks nobody who they are: keep it on this machine."),
     ] = DEFAULT_RPC
     peers: Annotated[
         tuple[str, ...],
-        _says(
+        says(
             "Nodes to dial besides those of the network file, as NODE_ID@HOST:PORT; also where one of those has moved."
         ),
     ] = ()
     objects: Annotated[
         str,
-        _says("""\
+        says("""\
 Where all members keep encrypted updates: a directory that all reach, or s3://BUCKET/PREFIX.
 Empty: "objects" in this folder, where no other member finds them: then the agent takes part in no study."""),
     ] = ""
     objects_endpoint: Annotated[
         str,
-        _says("""\
+        says("""\
 URL of the S3 server, if it is not Amazon's: objects_endpoint = "https://s3.example.org:9000". The credentials are in
 keys/objects.toml (access_key_id, secret_access_key; mode 600), or in the environment (AWS_ACCESS_KEY_ID, ...)."""),
     ] = ""
-    cometbft: Annotated[str, _says("The cometbft program. Empty: the one of `make cometbft`, or on the PATH.")] = ""
-    log_level: Annotated[str, _says("What CometBFT writes into node.log: debug, info or error.")] = "error"
+    cometbft: Annotated[str, says("The cometbft program. Empty: the one of `make cometbft`, or on the PATH.")] = ""
+    log_level: Annotated[str, says("What CometBFT writes into node.log: debug, info or error.")] = "error"
     snapshot_blocks: Annotated[
         int,
         msgspec.Meta(ge=1),
-        _says(
+        says(
             "Blocks between two snapshots of the state, for nodes that join; "
             "the last two are kept, each as large as the state."
         ),
@@ -82,24 +82,24 @@ keys/objects.toml (access_key_id, secret_access_key; mode 600), or in the enviro
     colluders_min: Annotated[
         int,
         msgspec.Meta(ge=0),
-        _says("Studies that withstand fewer participants pooling what they know are refused by this hospital's agent."),
+        says("Studies that withstand fewer participants pooling what they know are refused by this hospital's agent."),
     ] = 0
     trainers: Annotated[
         tuple[str, ...],
-        _says("""\
+        says("""\
 Trainers of others that this hospital's agent may run, as FILE.py:CLASS@DIGEST or MODULE:CLASS@DIGEST. They run with all
 its rights: read them first, then `hmchain node trainers FILE.py:CLASS --accept` writes them here."""),
     ] = ()
 
     acts_as: Annotated[
         str,
-        _says("""\
+        says("""\
 The person that commands act as where --as is not given, with the key keys/people/NAME.key. Empty: the hospital's
 offices, with the keys of steward and scientist."""),
     ] = ""
     confirmed_keys: Annotated[
         tuple[str, ...],
-        _says("""\
+        says("""\
 Steward's keys, in hex, that the other members gave this hospital by a vote since its own was lost. The agent obeys
 nothing that is decided after such a vote until the key stands here: `hmchain people recover trust` writes it."""),
     ] = ()
@@ -137,17 +137,34 @@ nothing that is decided after such a vote until the key stands here: `hmchain pe
 
 def to_toml(settings: NodeSettings) -> str:
     """The text of a new `node.toml`."""
+    return explained(settings, HEAD)
+
+
+def explained(settings: msgspec.Struct, head: str) -> str:
+    """The text of a new file of settings, each below its explanation; what is not set is left out."""
     import tomlkit  # takes a tenth of a second, and most commands write none
 
-    document = tomlkit.document().add(tomlkit.comment(_HEAD))
-    for name, kind in get_type_hints(NodeSettings, include_extras=True).items():
-        if text := _explanation(kind):
-            document.add(tomlkit.nl())
-            for line in text.splitlines():
-                document.add(tomlkit.comment(line))
-        value = getattr(settings, name)
-        document.add(name, list(value) if isinstance(value, tuple) else value)
+    document = tomlkit.document().add(tomlkit.comment(head))
+    _explain(settings, document)
     return document.as_string()
+
+
+def _explain(settings: msgspec.Struct, into: Any) -> None:
+    import tomlkit
+
+    for name, kind in get_type_hints(type(settings), include_extras=True).items():
+        value = getattr(settings, name)
+        if value is None:
+            continue
+        if isinstance(value, msgspec.Struct):
+            _explain(value, table := tomlkit.table())
+            into.add(name, table)
+            continue
+        if text := _explanation(kind):
+            into.add(tomlkit.nl())
+            for line in text.splitlines():
+                into.add(tomlkit.comment(line))
+        into.add(name, msgspec.to_builtins(value))
 
 
 def with_setting(text: str, name: str, value: list[str]) -> str:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import openapi, problems, routing
+from hmchain.interfaces.api.one_origin import OneOrigin
 from hmchain.interfaces.api.routes import ALL, AT_ROOT
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.api.watch import Watch, install
@@ -44,6 +45,8 @@ def create(site: Site, watch: Watch | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
+    if site.access is not None:
+        app.add_middleware(OneOrigin, settings=site.access.settings, organisation=site.access.organisation)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     install(app, watch or Watch(site, LineLog(None)))
     return app

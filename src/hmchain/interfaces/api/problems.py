@@ -32,14 +32,16 @@ _FAMILIES: tuple[tuple[type[HMChainError], int], ...] = (
     (AuditError, 409), (StudyError, 409), (UndecidedError, 504),
 )  # fmt: skip
 _CODES = {
-    "not_signed_in": 401, "not_allowed": 403, "second_factor": 403, "read_only": 403, "too_many": 429,
+    "not_signed_in": 401, "not_allowed": 403, "second_factor": 403, "read_only": 403, "foreign_page": 403,
+    "sign_in_refused": 401, "sign_in_again": 403, "too_many": 429,
     "refused": 409, "contrary": 409, "too_large": 413,
 }  # fmt: skip
 _NOT_FOUND = ("unknown_", "no_such_", "no_study", "no_route")
 TITLES = {
     400: "What was given cannot be used", 401: "Nobody is signed in", 403: "Not allowed", 404: "There is no such thing",
     405: "Not that way", 406: "No such form", 409: "It stands otherwise", 412: "It has changed",
-    413: "It is too large", 415: "No such form", 422: "The data cannot be used", 428: "Say what you saw",
+    413: "It is too large", 415: "No such form", 422: "The data cannot be used", 421: "It has another name",
+    428: "Say what you saw",
     429: "Too many at once", 500: "That went wrong", 503: "Not possible now", 504: "Not decided yet",
 }  # fmt: skip
 
@@ -71,7 +73,7 @@ def status_of(error: HMChainError) -> int:
 
 def problem(error: HMChainError) -> Problem:
     """The problem that an error is. It carries public words only, as every error of ours."""
-    return of(status_of(error), error.code, error.what, error.hint)
+    return of(status_of(error), error.code, error.what, error.hint, getattr(error, "retry_after", None))
 
 
 def of(status: int, code: str, detail: str, hint: str = "", retry_after: int | None = None) -> Problem:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
+from hmchain.application.access.sign_in import Access
 from hmchain.application.node.live_protocol import Live
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
@@ -39,6 +40,8 @@ class Site:
     """Opens the hospital's key files."""
     second_factor: frozenset[str] = frozenset()
     """Operations that take two factors."""
+    access: Access | None = None
+    """By which people come in; none where everybody looks."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
 

@@ -1,12 +1,15 @@
-"""`hmchain sign`: read what a prepared transaction means, sign it where its key is, and send it."""
+"""`hmchain sign`: read what a prepared transaction means, sign it where its key is, send it; sign in by a key file."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hmchain.application.access import challenges
+from hmchain.application.access.challenges import SignIn
 from hmchain.application.governance import delegate, signing
 from hmchain.application.governance.signing import Prepare
 from hmchain.application.site.node import NodeFolder
@@ -60,6 +63,40 @@ def attach(
 def send(file: FileArgument, directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> None:
     """Send a signed transaction through this node, and wait for its block."""
     output.show(delegate.send_signed(NodeFolder(directory), file, talk(yes)), _show_sent)
+
+
+@dataclass(frozen=True)
+class SignedChallenge:
+    """The signature that a page waits for."""
+
+    words: str
+    signature: bytes
+
+
+@app.command(cls=ReadCommand, epilog=example("hmchain sign challenge hmchain-sign-in:96b... --key s1.key"))
+def challenge(
+    line: Annotated[str, typer.Argument(metavar="LINE", help="What the page for signing in shows.")],
+    key: Annotated[Path, typer.Option("--key", metavar="FILE", help="The person's key file.")],
+    yes: YesOption = False,
+) -> None:
+    """Sign in at a portal by a key file: say at which portal and as whom, and print the signature for its page.
+
+    Compare the address with the one in the browser: whoever has the signature is signed in there.
+    """
+    found = challenges.read_text(line)
+    confirm("Sign this?", yes=yes, about=lambda: _show_challenge(found))
+    signature = load_key(SigningKey, key, passphrase()).sign(found.message)
+    output.show(SignedChallenge(found.words, signature), _show_signature)
+
+
+def _show_challenge(found: SignIn) -> None:
+    output.say(f"Whoever signs this asks to {found.words}.")
+    output.say(f"It is good until {output.when(found.expires_ms)} UTC.")
+
+
+def _show_signature(found: SignedChallenge) -> None:
+    output.say(f"This signature lets you {found.words}. Put it into the page:")
+    output.say(found.signature.hex(), style="bold")
 
 
 def _show(found: Prepare) -> None:

@@ -124,7 +124,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
         "audit events", "audit check",
         "ledger blocks", "ledger tx", "ledger proof", "ledger check-proof", "network status", "network ballots",
         "network parameters", "network upgrade show", "people list", "people show", "people powers",
-        "people deeds", "sign show", "release list", "release show", "release check",
+        "people deeds", "sign show", "sign challenge", "release list", "release show", "release check",
         "node status", "node audit",
     }  # fmt: skip
     assert "may be done" in WriteCommand.interrupted and "nothing was changed" not in WriteCommand.interrupted

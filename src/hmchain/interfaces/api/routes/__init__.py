@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from hmchain.interfaces.api.routes import (
+    access,
     ledger,
-    notifications,
     own_requests,
     request_decisions,
     requests,
@@ -13,13 +13,13 @@ from hmchain.interfaces.api.routes import (
 )
 
 _FILES = (
+    access,
     requests,
     own_requests,
     request_decisions,
     ledger,
     transactions,
     watching,
-    notifications,
 )
 """Several may add to one resource."""
 ALL = list(dict.fromkeys(each.routes for each in _FILES))

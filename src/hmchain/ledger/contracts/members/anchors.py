@@ -66,8 +66,6 @@ Bodies = AnchorLog | RestoreLog
 
 _ANCHORS = Table("log_anchors", Anchor)
 _LOSSES = Table("log_losses", Loss)
-TABLES = (_ANCHORS, _LOSSES)
-"""All that is known of logs."""
 """By organisation and height: one a block."""
 
 

@@ -167,6 +167,12 @@ def stands(state: State, ref: PersonRef, said_ms: int) -> bool:
     return known is None or known.time_ms < said_ms
 
 
+def cut_off_ms(state: State, ref: PersonRef) -> int:
+    """The block time at which the key of somebody was cut off last; 0 if it never was."""
+    known = _CUT_OFF.get(state, ref.organisation, ref.person)
+    return known.time_ms if known is not None else 0
+
+
 def cut_off(state: State, ref: PersonRef, time_ms: int) -> None:
     """Let nothing that a key said so far count together with what others say from now on."""
     _CUT_OFF.put(state, CutOff(ref.organisation, ref.person, time_ms), ref.organisation, ref.person)
