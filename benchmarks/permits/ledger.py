@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hmchain.canonical import digest, encode
-from hmchain.keys import ED25519, WrappingKey
+from hmchain.keys import ED25519, SigningKey, WrappingKey
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.arithmetic import Layer, ModelRule
 from hmchain.ledger.blocks import OK, Block, BlockResult, Commit, Header, Receipt
@@ -36,6 +36,7 @@ from hmchain.ledger.contracts.members import people
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.ledger.contracts.members.people import Person, PersonRef
 from hmchain.ledger.engines.block_store import BlockStore
+from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State, Table
 from hmchain.ledger.transactions import SignedTransaction, Transaction, transaction_digest
 
@@ -46,7 +47,7 @@ SCHEMA = Schema("mri", 1, 64, 64, ("no", "yes"))
 START_MS, YEAR_MS, YEARS = 1_700_000_000_000, 31_536_000_000, 10
 NOW_MS = START_MS + YEARS * YEAR_MS
 """When the questions are asked: the requests came over ten years, each for one year."""
-_PER_REQUEST, _PER_BLOCK = 50, 1000
+PER_REQUEST, _PER_BLOCK = 50, 1000
 """From draft to its end a request of four hospitals takes some 25 transactions, and a study of one sum as many."""
 _RECORDS_A_COMMIT = 4000
 _PRIME = 7919
@@ -81,34 +82,54 @@ def key(ref: PersonRef) -> bytes:
 
 def make(directory: Path, transactions: int) -> MadeUp:
     """A state and a log of so many transactions."""
-    count = transactions // _PER_REQUEST
-    persons = [person(number) for number in range(PEOPLE_OF_EACH * len(HOSPITALS))]
     found = MadeUp(
-        directory / "state.db", directory / "blocks.db", [(h, d) for h in HOSPITALS for d in DATASETS], persons, count,
-        transactions // _PER_BLOCK,
+        directory / "state.db", directory / "blocks.db", [(h, d) for h in HOSPITALS for d in DATASETS], persons(),
+        transactions // PER_REQUEST, transactions // _PER_BLOCK,
     )  # fmt: skip
     with closing(State(found.state, durable=False)) as state:
-        _found(state, persons)
-        for number in range(count):
-            _ask(state, number, count)
-            if number % (_RECORDS_A_COMMIT // _PER_REQUEST) == 0:
-                state.commit(number + 1)
-        state.commit(count + 1)
+        fill(state, founding(), found.requests)
+        state.commit(found.requests + 1)
     with closing(BlockStore(found.blocks)) as store:
         for height in range(1, found.height + 1):
             store.append(*_block(height))
     return found
 
 
-def _found(state: State, persons: list[PersonRef]) -> None:
+def persons() -> list[PersonRef]:
+    """All scientists."""
+    return [person(number) for number in range(PEOPLE_OF_EACH * len(HOSPITALS))]
+
+
+def validator_key(hospital: str) -> SigningKey:
+    """The key that a hospital's node votes with."""
+    return SigningKey(digest("benchmark validator", hospital.encode()))
+
+
+def founding(protocol: int = 3) -> Genesis:
+    """The network of all hospitals."""
     wrapping = WrappingKey(bytes(64), bytes(32)).public
     members = (
-        Member(name, name, *(digest("key", name.encode(), bytes([role])) for role in range(4)), wrapping)
+        Member(
+            name, name, *(digest("key", name.encode(), bytes([role])) for role in range(3)),
+            validator_key(name).public.raw, wrapping,
+        )
         for name in HOSPITALS
-    )
-    founding = genesis_file.found("benchmark", START_MS, members, bytes(32), protocol=3)
-    genesis_file.initialise(state, founding)
-    for ref in persons:
+    )  # fmt: skip
+    return genesis_file.found("benchmark", START_MS, members, bytes(32), protocol=protocol)
+
+
+def fill(state: State, genesis: Genesis, count: int) -> None:
+    """Put into a new state so many requests, with all that came of them; the last writes are not committed."""
+    _found(state, genesis)
+    for number in range(count):
+        _ask(state, number, count)
+        if number % (_RECORDS_A_COMMIT // PER_REQUEST) == 0:
+            state.commit(number + 1)
+
+
+def _found(state: State, genesis: Genesis) -> None:
+    genesis_file.initialise(state, genesis)
+    for ref in persons():
         people.keep(state, Person(ref.organisation, ref.person, ("scientist",), key(ref), people.Status.ACTIVE, 1))
     for hospital in HOSPITALS:
         for name in DATASETS:

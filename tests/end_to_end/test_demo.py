@@ -193,6 +193,7 @@ def test_a_finished_run_is_shown_again_and_not_changed(finished: tuple[Path, str
     result = here("demo", "--dataset", str(images), *TINY, "--output", "run", cwd=run.parent)
     assert result.returncode == 0
     assert "This run is finished" in result.stdout
+    assert re.search(r"Look at it: .*hmchain portal --dir \S*run ", result.stdout)
     assert (run / "summary.json").read_bytes() == before
 
 

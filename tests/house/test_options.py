@@ -28,6 +28,7 @@ SEVERAL = {
     "--node": "what `--dir` is, as those once named it who decide on studies",
     "--output": "where a command writes: a file or a folder, as it needs",
     "--dataset": "of the demo a place of images, of an audit with its hospital",
+    "--listen": "where a node hears other nodes, and where the portal hears browsers",
     "--key": "a person's key file: read, or made; and that of backups",
     "--reason": "why a change is voted on, or for what an item is held",
     "--trainer": "of one's own: those that an agent accepts, or the one of a request",

@@ -10,11 +10,11 @@ import heapq
 import sqlite3
 import struct
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from hmchain.ledger import lthash
 from hmchain.ledger.unreadable import UnreadableError
 
 V = TypeVar("V", bound=Record)
+T = TypeVar("T")
 
 _HEIGHT = struct.Struct(">q")  # as SQLite's integers are, in which heights are asked for
 
@@ -134,6 +135,8 @@ class State:
         # Committed pairs by prefix, of each table apart: one write to a table lets all of its go.
         self._scanned: dict[bytes, dict[bytes, list[tuple[bytes, bytes]]]] = {}
         self._lanes_now: lthash.Lanes | None = None
+        self._written: dict[bytes, int] = {}
+        self._made: dict[Hashable, tuple[int, Any]] = {}
 
     # -- reading and writing -------------------------------------------------------------------------------------
 
@@ -203,6 +206,12 @@ class State:
         """Committed keys with `prefix` below the key `bound`, in order; for what is kept by time and pruned."""
         rows = self._db.execute("SELECT key FROM state WHERE key >= ? AND key < ? ORDER BY key", (prefix, bound))
         return [row[0] for row in rows]
+
+    def keys(self, prefix: bytes) -> list[bytes]:
+        """All keys that start with `prefix`, in order."""
+        if self._overlay:
+            return [key for key, _ in self.scan(prefix)]
+        return self.keys_below(prefix, _after(prefix))
 
     def _committed(self, key: bytes) -> bytes | None:
         try:
@@ -274,7 +283,9 @@ class State:
             self._decoded.clear()
         self._cache.update(self._overlay)
         for key in self._overlay:
-            self._scanned.pop(_table(key), None)
+            table = _table(key)
+            self._scanned.pop(table, None)
+            self._written[table] = height
         self._overlay.clear()
         self._touched.clear()
         self._undo.clear()
@@ -298,6 +309,21 @@ class State:
     def close(self) -> None:
         """Close the database; uncommitted writes are dropped."""
         self._db.close()
+
+    def made(self, what: Hashable, of: Sequence[Table[Any]], make: Callable[[], T]) -> T:
+        """What `make` gives, asked again only after a block that wrote to one of these tables; for readers.
+
+        It must follow from them alone.
+        """
+        if self._overlay:
+            return make()
+        written = max(self._written.get(table.name, 0) for table in of)
+        known = self._made.get(what)
+        if known is None or known[0] != written:
+            if len(self._made) >= _MADE_MAX:
+                self._made.clear()
+            self._made[what] = known = (written, make())
+        return known[1]
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -354,7 +380,7 @@ class State:
         self.commit(height)
 
 
-_CACHE_KEYS_MAX = 4096
+_CACHE_KEYS_MAX, _MADE_MAX = 4096, 64
 _SCANS_MAX, _SCAN_PAIRS_MAX = 64, 64  # of one table
 _INTEGER_OFFSET = 1 << 63
 
@@ -379,7 +405,7 @@ class Table(Generic[V]):
     """
 
     def __init__(self, name: str, kind: type[V]) -> None:
-        self._prefix = name.encode() + b"\0"
+        self.name, self._prefix = name.encode(), name.encode() + b"\0"
         self._kind = kind
         self.key = lru_cache(_CACHE_KEYS_MAX)(self._key)
         """The state key of a record, by its parts."""
@@ -415,3 +441,8 @@ class Table(Generic[V]):
     def all(self, state: State, *parts: str | int | bytes) -> list[V]:
         """All records under the given first parts, in order of key."""
         return [state.decoded(key, value, self._kind) for key, value in state.scan(self.key(*parts))]
+
+    def names(self, state: State) -> list[str]:
+        """The keys of all records, in order, where a key is one text; no record is decoded."""
+        begins = len(self._prefix)
+        return [key[begins:-1].decode() for key in state.keys(self._prefix)]

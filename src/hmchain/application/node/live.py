@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.node import reading
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.errors import InputError
 from hmchain.ledger import events
@@ -77,7 +78,9 @@ class LiveLedger(ABC):
     organisation = ""
     """The hospital whose node's ledger it is; empty where it is nobody's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
+        """`directory` is the ledger's."""
+        self._directory, self._aside = directory, threading.Lock()
         self.lock = threading.RLock()
         self._moved = threading.Condition(self.lock)
         self._listeners: dict[object, Callable[[], None]] = {}
@@ -114,6 +117,15 @@ class LiveLedger(ABC):
         """The ledger for some questions, all of one height; other threads wait meanwhile."""
         with self.lock:
             yield self._reader()
+
+    @contextmanager
+    def aside(self) -> Iterator[LedgerReader]:
+        """The ledger, opened anew for a question that reads the whole log; who reads for pages does not wait for it.
+
+        One such question at a time. Raises what opening a ledger raises.
+        """
+        with self._aside, reading.open_ledger(self._directory) as found:
+            yield found
 
     def wait(self, after_height: int, seconds: float) -> int:
         """Wait until there is a block after a height, or so long; returns the height that there is then."""
@@ -167,8 +179,8 @@ def happenings(height: int, time_ms: int, all_events: tuple[Event, ...]) -> list
 class StandingLedger(LiveLedger):
     """The ledger of a finished run, or a copy: nothing comes to it any more."""
 
-    def __init__(self, found: LedgerReader, time_ms: int) -> None:
-        super().__init__()
+    def __init__(self, directory: Path, found: LedgerReader, time_ms: int) -> None:
+        super().__init__(directory)
         self._found, self._time_ms = found, time_ms
 
     @property
@@ -201,7 +213,7 @@ class StandingLedger(LiveLedger):
 def open_standing(place: Path, progress: Progress | None = None) -> Iterator[StandingLedger]:
     """The ledger in a run's or a ledger's folder, or in its file. Raises what opening and verifying it raises."""
     with ledger_at(place) as directory, ledger.open_ledger(directory, progress=progress) as found:
-        yield StandingLedger(found, standings.time_ms(found.verified.state))
+        yield StandingLedger(directory, found, standings.time_ms(found.verified.state))
 
 
 def open_live(place: Path, progress: Progress | None = None) -> AbstractContextManager[LiveLedger]:

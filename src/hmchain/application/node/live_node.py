@@ -44,7 +44,7 @@ class NodeLedger(LiveLedger):
 
     def __init__(self, folder: NodeFolder, client: RpcClient) -> None:
         """Waits for a node that is just starting. The client is closed with the ledger."""
-        super().__init__()
+        super().__init__(folder.ledger)
         self._folder, self._client, self._genesis = folder, client, folder.joined().genesis
         self.organisation = folder.settings().organisation
         self._headers = LiveHeaders(NodeHeaders(client), self._moved)

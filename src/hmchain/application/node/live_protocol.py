@@ -23,5 +23,8 @@ class Live(Protocol):
     def reader(self) -> AbstractContextManager[LedgerReader]:
         """The ledger for some questions; one asks at a time."""
 
+    def aside(self) -> AbstractContextManager[LedgerReader]:
+        """The ledger, opened anew for a question that reads the whole log; others do not wait for it."""
+
     def now_ms(self) -> int:
         """The time the next block would have."""

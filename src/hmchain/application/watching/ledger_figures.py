@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from hmchain.application.governance.requests.listing import todos
 from hmchain.ledger.contracts.data import break_glass
 from hmchain.ledger.contracts.learning import rounds, studies
 from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import anchors, incidents, standings, upgrades
 from hmchain.ledger.readers import notices
-from hmchain.ledger.readers.incidents import todos
 from hmchain.ledger.readers.members import ValidatorStatus, ballots, validators
 from hmchain.ledger.readers.notices import Subject
-from hmchain.ledger.readers.request_steps import inbox_of
 from hmchain.ledger.readers.rules import rules_of
 from hmchain.ledger.state import State
 
+RESPONDER = "responder"
+"""In whose role people answer to incidents."""
 STUDIES_MAX = 50
 """So many open studies have series of their own: the first by name."""
 
@@ -75,8 +76,7 @@ class LedgerFigures:
 def of_state(state: State, organisation: str) -> LedgerFigures:
     """All of it, of a committed state."""
     time_ms, rules = standings.time_ms(state), rules_of(state)
-    owed = tuple(todos(state, organisation))
-    waiting = (*inbox_of(state, organisation), *owed)
+    waiting = todos(state, organisation)
     noticed = Counter(each.subject for each in notices.for_organisation(state, time_ms, organisation))
     anchor = anchors.anchor(state, organisation) if upgrades.has_sharing(state) else None
     every = studies.studies(state)
@@ -95,7 +95,7 @@ def of_state(state: State, organisation: str) -> LedgerFigures:
         duties_overdue=noticed[Subject.OVERDUE],
         permits_ending=noticed[Subject.PERMIT_ENDS],
         incidents=dict(Counter(str(each.severity) for each in incidents.open_incidents(state))),
-        incidents_owed=len(owed),
+        incidents_owed=sum(each.role == RESPONDER for each in waiting),
         emergencies_waiting=_unjudged(state, organisation),
         ballots_waiting=sum(each.open and organisation not in each.yes for each in ballots(state)),
         anchored_lines=anchor.size if anchor else 0,

@@ -65,6 +65,8 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The class of an error."""
     at: tuple[str, ...] = ()
     """Where an error arose: FILE:LINE FUNCTION, the innermost last."""
+    channel: str = ""
+    """By which something was told: `mail` or `webhook`."""
     count: int = 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,9 @@ from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.run import RunFolder
 from hmchain.application.watching.lines import LineLog
 from hmchain.application.watching.metrics import Jobs, Metrics, Watched
+from hmchain.application.watching.notifications import NOTHING, Facts
+from hmchain.application.watching.outbox import Outbox
+from hmchain.application.watching.personal import Personal
 from hmchain.application.watching.readiness import Readiness
 from hmchain.interfaces.api.logs import Logged
 from hmchain.interfaces.api.site import Site
@@ -26,6 +30,10 @@ class Watch:
     local: SecretKey | None = None
     """The hospital's key for what it keeps to itself: with it metrics tell of the quarantine."""
     jobs: Jobs = dict
+    outbox: Outbox | None = None
+    """Remembers what people have seen."""
+    facts: Callable[[], Facts] = lambda: NOTHING
+    """What the machine tells, for notifications."""
 
     @cached_property
     def metrics(self) -> Metrics:
@@ -38,10 +46,20 @@ class Watch:
         return Readiness(self.site.live, self._place)
 
     @cached_property
+    def personal(self) -> Personal:
+        """Everybody's notifications."""
+        return Personal(self.site.live, self.site.hospitals[0], self.outbox, self.facts)
+
+    @cached_property
     def _place(self) -> HospitalFolder:
         if self.site.is_read_only:
             return locate(RunFolder(self.site.place).hospital(self.site.hospitals[0]))
         return locate(self.site.place)
+
+
+def of_app(app: FastAPI) -> Watch:
+    """The watch that an application was made with."""
+    return app.state.watch  # type: ignore[no-any-return]
 
 
 def install(app: FastAPI, watch: Watch) -> None:

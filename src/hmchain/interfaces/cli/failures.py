@@ -44,6 +44,7 @@ _EXTRAS = {
     "medmnist": "medmnist",
     "httpx": "cometbft",
     "websockets": "cometbft",
+    **dict.fromkeys(("babel", "fastapi", "js_lib_htmx", "prometheus_client", "starlette", "uvicorn"), "portal"),
     "google": "cometbft",
     "dicomanonymizer": "data",
     "gdcm": "data",

@@ -99,7 +99,7 @@ ABOUT_ONE = (
     "audit verify-record",
 )
 """Commands on a run that have an argument of their own, which is no folder."""
-_LEAST = {"report": 1, "doctor": 1, "network upgrade": 3, "people recover": 3}
+_LEAST = {"report": 1, "portal": 1, "doctor": 1, "network upgrade": 3, "people recover": 3}
 """Words of a command, where they are not two; one alone is a group of commands."""
 _LINE = re.compile(rf"^( *){NAME} ([a-z].*)$", re.MULTILINE)
 _COMMAND = re.compile(rf"`{NAME}( [^`\n]*)?`")

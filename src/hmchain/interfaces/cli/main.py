@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         *(LazyCommand(START, *named) for named in (
             ("demo", "demo", "Run everything once: hospitals, ledger, training, two incidents, audit and report."),
             ("report", "report", "Say where the report of a run or study is: one HTML file for any browser, offline."),
+            ("portal", "portal", "Serve the pages of a run or a node, for the browser: a room for each role."),
             ("version", "about", "Print the version, for a report of a problem."),
             ("completion", "completion", "Print the lines that let a shell complete words at the Tab key."),
         )),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -186,7 +186,7 @@ def _described(path: Path, ledger: Path | None) -> ModelFile:
         return inference.standing(inference.describe(path, inference.known(reader)), reader)
 
 
-def _show_models(found: list[ModelView]) -> None:
+def _show_models(found: Sequence[ModelView]) -> None:
     output.table(COLUMNS, (
         (each.study, each.purpose, each.round, output.listed(each.classes), output.listed(each.participants),
          each.height, output.short(each.root))

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.defaults import BITS
 from hmchain.application.learning.trainers.architecture import dimension
-from hmchain.application.site.run import RunFolder
+from hmchain.application.site.run import LATEST, RunFolder
 from hmchain.interfaces.demo import disclosure
 from hmchain.interfaces.demo.comparison import Comparison
 from hmchain.interfaces.demo.engines import Engine
@@ -196,6 +196,12 @@ def _with_scores(entry: Round, curve: Curve) -> Round:
         return entry
     auc, acc = curve[entry.number]
     return replace(entry, auc=auc, acc=acc)
+
+
+def look_command(folder: Path) -> str:
+    """The command that shows the run in the browser, as it works in the present folder."""
+    is_latest = LATEST.exists() and LATEST.resolve() == folder.resolve()
+    return f"{program()} portal" + ("" if is_latest else f" --dir {shlex.quote(str(folder))}")
 
 
 def next_commands(folder: Path, anchor: bytes, organisation: str) -> tuple[Fact, ...]:

@@ -70,7 +70,7 @@ def run(
     # Last of all: a run is finished when its summary is there.
     write_whole(folder.summary, to_json(summary), durable=True)
     point_latest(folder.path)
-    story.closing(summary, str(folder.report))
+    story.closing(summary, str(folder.report), outcome.look_command(folder.path))
     return summary
 
 
@@ -79,7 +79,7 @@ def _show_finished(folder: RunFolder, story: Story) -> RunSummary:
     anchor, first = bytes.fromhex(summary.identity.genesis_digest), summary.hospitals[0].name
     summary = msgspec.structs.replace(summary, next_commands=outcome.next_commands(folder.path, anchor, first))
     story.line(f"This run is finished; it is in {folder.path}. For another, give another --seed or --output.")
-    story.closing(summary, str(folder.report))
+    story.closing(summary, str(folder.report), outcome.look_command(folder.path))
     return summary
 
 

@@ -243,8 +243,8 @@ class Story:
         if seen := release.seen:
             self.line(f"Seen, and weighed by their stewards: {'; '.join(seen)}.")
 
-    def closing(self, summary: RunSummary, report: str) -> None:
-        """One last screen: a verdict a role, what it does not mean, and where to go."""
+    def closing(self, summary: RunSummary, report: str, look: str) -> None:
+        """One last screen: a verdict a role, what it does not mean, and where to go; `look` is how to see it."""
         audit = summary.audit
         if audit is not None:
             self.scene("Audit")
@@ -266,6 +266,8 @@ class Story:
         for fact in summary.limits[:2]:
             self.line(f"[dim]{escape(fact.name)} {escape(fact.text)}[/]")
         self.line(f"[dim]{plain.RESEARCH_ONLY}[/]")
+        self.line()
+        self.line(f"Look at it: [bold]{escape(look)}[/]  [dim]every hospital's pages, in every role[/]")
 
 
 def _mix(counts: np.typing.NDArray[np.int64], width: int = 36) -> str:

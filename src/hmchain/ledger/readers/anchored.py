@@ -49,6 +49,10 @@ def anchored(state: State, store: BlockStore, organisation: str) -> AnchoredLog:
 
     What a log of blocks has that begins with a snapshot, begins there; the last anchor is the state's.
     """
+    return state.made(("anchored log", organisation), anchors.TABLES, lambda: _anchored(state, store, organisation))
+
+
+def _anchored(state: State, store: BlockStore, organisation: str) -> AnchoredLog:
     found: list[Anchor] = []
     for anchor, kept in _said(state, store, organisation):
         found = [each for each in found if kept is None or each.size <= kept]

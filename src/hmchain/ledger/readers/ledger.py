@@ -66,6 +66,7 @@ from hmchain.ledger.readers.study_status import StudyStatus
 from hmchain.ledger.readers.succession import audit_before, ledgers, require_before
 from hmchain.ledger.readers.transactions import TransactionView
 from hmchain.ledger.readers.uses import UseView
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State, UnreadableStateError
 from hmchain.plain import Progress
 
@@ -312,7 +313,7 @@ class LedgerReader:
 
     # -- the state -----------------------------------------------------------------------------------------------------
 
-    def studies(self) -> list[StudyStatus]:
+    def studies(self) -> Views[StudyStatus]:
         """All studies, each with its participants, the round it is in and what is to be done next."""
         return study_status.all_studies(self.verified)
 
@@ -325,7 +326,7 @@ class LedgerReader:
         """One study; without a name the only one that was not refused. Raises `NoStudyError`."""
         return study_status.study_status(self.verified, name)
 
-    def requests(self, organisation: str) -> list[StudyRequest]:
+    def requests(self, organisation: str) -> Views[StudyRequest]:
         """All studies as one hospital is asked about them."""
         return studies.requests(self.verified.state, organisation)
 
@@ -364,7 +365,7 @@ class LedgerReader:
         """All datasets with their published versions."""
         return datasets.datasets(self.verified.state)
 
-    def models(self) -> list[ModelView]:
+    def models(self) -> Views[ModelView]:
         """The models that studies made, in order of study."""
         return models.models(self.verified.state)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hmchain.ledger.contracts.learning import models as contract
 from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.studies import Study
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 
@@ -31,14 +31,15 @@ class ModelView:
         return f"{self.study}: {self.root.hex()}, made in round {self.round} by {', '.join(self.participants)}"
 
 
-def models(state: State) -> list[ModelView]:
+def models(state: State) -> Views[ModelView]:
     """The models on a ledger, in order of study."""
-    found = ((model, studies.study(state, model.study)) for model in contract.models(state))
-    return [_view(model, study) for model, study in found if study is not None]
+    known = set(studies.names(state))
+    return Views([name for name in contract.names(state) if name in known], lambda name: _view(state, name))
 
 
-def _view(model: contract.Model, study: Study) -> ModelView:
-    spec = study.spec
+def _view(state: State, name: str) -> ModelView:
+    model, spec = contract.model(state, name), studies.require_study(state, name).spec
+    assert model is not None, "a model that was registered stays"
     return ModelView(
         model.study, spec.purpose, model.round, model.root, model.weights, model.meaning, model.object, model.height,
         spec.participants, spec.schema.classes,

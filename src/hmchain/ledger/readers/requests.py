@@ -14,6 +14,7 @@ from hmchain.ledger.contracts.data import attachments, deciding, permits, polici
 from hmchain.ledger.contracts.data.policies import Policy
 from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Request, Status
 from hmchain.ledger.contracts.members import people, standings
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 
@@ -157,26 +158,43 @@ class RequestView:
         return f"{self.request}, {self.status}, by {self.applicant}; {', '.join(map(str, self.decisions)) or 'unasked'}"
 
 
+_LISTED_BY = (requests.REQUESTS, requests.HANDLINGS)
+"""What decides on the list of an organisation's requests."""
+
+
 def request(state: State, name: str) -> RequestView:
     """A request. Raises `UnknownRequestError`."""
     return _view(state, require_request(state, name))
 
 
-def requests_of(state: State, organisation: str, *, over: bool = True) -> list[RequestView]:
+def requests_of(state: State, organisation: str, *, over: bool = True) -> Views[RequestView]:
     """The requests that an organisation's people ask or are asked, in order of name; without `over`, those that live.
 
     Drafts are their own people's business: those of others are left out. All of them, where no organisation is given.
     """
-    found = requests.requests(state) if over else requests.living(state)
-    return [_view(state, entry) for entry in found if not organisation or _concerns(state, entry, organisation)]
+    names = state.made(
+        ("requests of", organisation, over), _LISTED_BY, lambda: _names_of(state, organisation, over=over)
+    )
+    return Views(names, lambda name: _view(state, requests.require_request(state, name)))
+
+
+def _names_of(state: State, organisation: str, *, over: bool) -> list[str]:
+    if over and not organisation:
+        return requests.REQUESTS.names(state)
+    living = requests.living(state)
+    found = {entry.name: entry for entry in living}
+    if over:  # a request that is closed invites nobody any more
+        asked = {*requests.asked_of(state, organisation), *requests.involving_any(state, organisation)}
+        found |= {name: requests.require_request(state, name) for name in asked - found.keys()}
+    concerned = (name for name, entry in found.items() if not organisation or _concerns(state, entry, organisation))
+    return sorted(concerned)
 
 
 def require_request(state: State, name: str) -> Request:
     """The request of this name. Raises `UnknownRequestError` that names one like it."""
     found = requests.request(state, name)
     if found is None:
-        known = [each.name for each in requests.requests(state)]
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, requests.REQUESTS.names(state), n=1)
         raise UnknownRequestError(f"there is no request {name}", _way_out(near))
     return found
 

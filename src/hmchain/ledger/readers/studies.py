@@ -12,6 +12,7 @@ from hmchain.ledger.contracts.data.requests import Request as DataRequest
 from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Study, StudySpec
 from hmchain.ledger.readers.permissions import UNDECIDED, Permission, permission, permissions, said_to
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 REQUESTED = "requested"
@@ -86,11 +87,15 @@ class StudyProposal:
         return f"{self.asked}; specification {self.specification.digest.hex()}"
 
 
-def requests(state: State, organisation: str) -> list[StudyRequest]:
+def requests(state: State, organisation: str) -> Views[StudyRequest]:
     """All studies of the ledger as a hospital sees them, and those that are asked for, in order of name."""
-    found = [_request(state, organisation, study) for study in studies.studies(state)]
-    asked = (_asked_for(state, organisation, entry) for entry in data_requests.living(state))
-    return sorted((*found, *(each.asked for each in asked if each)), key=lambda each: each.study)
+    waiting = (_asked_for(state, organisation, entry) for entry in data_requests.living(state))
+    asked = {each.asked.study: each.asked for each in waiting if each}
+
+    def view(name: str) -> StudyRequest:
+        return asked.get(name) or _request(state, organisation, studies.require_study(state, name))
+
+    return Views(sorted({*studies.names(state), *asked}), view)
 
 
 def proposal(state: State, organisation: str, name: str) -> StudyProposal:
@@ -118,9 +123,14 @@ def proposal_to(state: State, organisation: str, name: str) -> StudyProposal:
 _NOT_ASKED = Permission("", "", 0, UNDECIDED, "", 0)
 
 
+_NAMED_MAX = 100
+
+
 def known_names(state: State) -> str:
     """The names of all studies, and of those that are asked for, for somebody who named another one."""
-    return ", ".join(each.study for each in requests(state, "")) or "none"
+    found = requests(state, "")
+    more = [f"and {len(found) - _NAMED_MAX} more"] if len(found) > _NAMED_MAX else []
+    return ", ".join([*(each.study for each in found[:_NAMED_MAX]), *more]) or "none"
 
 
 def _asked_for(state: State, organisation: str, entry: DataRequest) -> StudyProposal | None:

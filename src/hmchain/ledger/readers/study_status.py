@@ -17,6 +17,7 @@ from hmchain.ledger.readers.next_steps import Left, Step
 from hmchain.ledger.readers.setbacks import Setback, setbacks
 from hmchain.ledger.readers.states import VerifiedState
 from hmchain.ledger.readers.studies import known_names, requests
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 
@@ -112,9 +113,10 @@ class StudyStatus:
         return f"{self.name}: {self.status}, {done}; next: {self.next} (block {self.height}, {self.vouched})"
 
 
-def all_studies(found: VerifiedState) -> list[StudyStatus]:
+def all_studies(found: VerifiedState) -> Views[StudyStatus]:
     """All studies as they stand now, in order of name."""
-    return [_status(found.state, study, found.words) for study in studies.studies(found.state)]
+    state, words = found.state, found.words
+    return Views(studies.names(state), lambda name: _status(state, studies.require_study(state, name), words))
 
 
 def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
@@ -131,6 +133,10 @@ def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
 
 def meant(state: State) -> list[str]:
     """The studies that may be meant when none is named: those that were not refused, else all."""
+    return state.made("studies that may be meant", studies.TABLES, lambda: _meant(state))
+
+
+def _meant(state: State) -> list[str]:
     known = studies.studies(state)
     return [study.spec.name for study in known if study.status != Status.REFUSED] or [s.spec.name for s in known]
 

@@ -21,9 +21,11 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.recording import log_of, record
 from hmchain.application.site.settings import NodeSettings
 from hmchain.application.watching.lines import Happened, LineLog
+from hmchain.application.watching.outbox import Outbox
 from hmchain.interfaces.api import app
 from hmchain.interfaces.api.site import Authenticate, Site
 from hmchain.interfaces.api.watch import Watch
+from hmchain.ledger.contracts.members.incidents import OpenIncident
 from support.ledger_network import Network
 from support.still_ledger import StillDirectory
 
@@ -149,3 +151,22 @@ def test_a_log_without_room_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "portal.log").unlink()
     (tmp_path / "portal.log").mkdir()
     lines.write(Happened.STARTED)
+
+
+def test_everybody_sees_and_marks_their_own_notifications(portal: Portal, tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "other")
+    opened = OpenIncident("breach", "malware", "high", ("b",), (), network.send.clock.ms, bytes(32))
+    network.block(network.send("c", opened))
+    network.ledger.close()
+    outbox = Outbox(tmp_path / "portal.db")
+    who = Principal("a", "steward", frozenset({"steward"}), scopes=frozenset({Operation.VIEW}))
+    site = Site(portal.folder.path, StillDirectory(network.directory), ("a",), lambda request: who)
+    made = app.create(site, Watch(site, LineLog(None), outbox=outbox))
+    with TestClient(made, "http://localhost") as client:
+        (shown,) = client.get("/v1/notifications").json()["items"]
+        assert shown["notification"]["kind"] == "incident" and not shown["seen"]
+        ids = [shown["notification"]["id"], "f" * 32]
+        assert client.post("/v1/notifications/seen", json={"ids": ids}).json() == {"marked": 1}
+        assert client.get("/v1/notifications").json()["items"][0]["seen"]
+        assert client.post("/v1/notifications/seen", json={"ids": ["no id"]}).status_code == 400
+    outbox.close()

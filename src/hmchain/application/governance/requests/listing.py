@@ -16,6 +16,7 @@ from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.request_steps import Todo
 from hmchain.ledger.readers.requests import RequestView
+from hmchain.ledger.state import State
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,17 @@ def listed(
     return [ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)) for view in found]
 
 
+def todos(state: State, organisation: str) -> tuple[Todo, ...]:
+    """What waits for anybody of an organisation, each thing once with all who can do it: what is overdue first."""
+    everything = (
+        *request_steps.inbox_of(state, organisation),
+        *transfers.to_do(state, organisation),
+        *to_confirm(state, organisation),
+        *incidents.todos(state, organisation),
+    )
+    return request_steps.in_order(everything)
+
+
 def inbox(ledger: LedgerReader, organisation: str, papers: Documents | None, person: str = "") -> list[Waiting]:
     """What waits for anybody of an organisation, or for one person: what is overdue first.
 
@@ -53,13 +65,7 @@ def inbox(ledger: LedgerReader, organisation: str, papers: Documents | None, per
     state, chain_id = ledger.verified.state, ledger.genesis.chain_id
     if person and person not in OFFICES and people.person(state, organisation, person) is None:
         raise NoSuchPersonError(f"{organisation} has no person {person!r}", "`hmchain people list` shows them")
-    everything = (
-        *request_steps.inbox_of(state, organisation),
-        *transfers.to_do(state, organisation),
-        *to_confirm(state, organisation),
-        *incidents.todos(state, organisation),
-    )
-    found = [each for each in request_steps.in_order(everything) if not person or person in each.who]
+    found = [each for each in todos(state, organisation) if not person or person in each.who]
     names = {todo.request for todo in found if todo.request}
     titles = {name: titled(papers, chain_id, reader.request(state, name)) for name in names}
     return [Waiting(todo, titles.get(todo.request, "")) for todo in found]

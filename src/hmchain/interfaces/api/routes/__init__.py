@@ -5,6 +5,7 @@ from __future__ import annotations
 from hmchain.interfaces.api.routes import (
     access,
     ledger,
+    notifications,
     own_requests,
     request_decisions,
     requests,
@@ -20,6 +21,7 @@ _FILES = (
     ledger,
     transactions,
     watching,
+    notifications,
 )
 """Several may add to one resource."""
 ALL = list(dict.fromkeys(each.routes for each in _FILES))

@@ -13,10 +13,10 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.watching import doctor, metrics
 from hmchain.application.watching.findings import Examination
 from hmchain.application.watching.readiness import Ready
+from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.answers import answered
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
-from hmchain.interfaces.api.watch import Watch
 
 ANYBODY = Rule(Operation.VIEW, Scope.PUBLIC)
 OPERATORS = Rule(Operation.VIEW, Scope.HOSPITAL, ("operator",))
@@ -42,21 +42,21 @@ def health(call: Call) -> Alive:
 @at_root.get("/readyz", ANYBODY)
 def readiness(call: Call) -> Ready:
     """Whether it can answer; with status 503 if the ledger, the node or a store is missing, and which."""
-    found = _watch(call).readiness.look()
+    found = watch.of_app(call.request.app).readiness.look()
     return answered(call.request, found, 200 if found.ready else 503)  # type: ignore[return-value]
 
 
 @at_root.get("/metrics", OPERATORS, answer=metrics.CONTENT_TYPE)
 def show_metrics(call: Call) -> Response:
     """The metrics that docs/reference/metrics.md lists, for Prometheus."""
-    return Response(_watch(call).metrics.text(), media_type=metrics.CONTENT_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(
+        watch.of_app(call.request.app).metrics.text(),
+        media_type=metrics.CONTENT_TYPE,
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 @routes.get("/doctor", OPERATORS, commands=("doctor",))
 def examine_machine(call: Call) -> Examination:
     """All that can be wrong with the hospital's machine, each with what mends it."""
     return doctor.examine(call.node.path, call.passphrase)
-
-
-def _watch(call: Call) -> Watch:
-    return call.request.app.state.watch  # type: ignore[no-any-return]

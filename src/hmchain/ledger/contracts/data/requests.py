@@ -339,6 +339,11 @@ def involving(state: State, person: PersonRef) -> list[str]:
     return [entry.request for entry in INVOLVED.all(state, person.organisation, person.person)]
 
 
+def involving_any(state: State, organisation: str) -> list[str]:
+    """The same of any person of an organisation, each once, in order."""
+    return sorted({entry.request for entry in INVOLVED.all(state, organisation)})
+
+
 def put(state: State, entry: Request) -> None:
     """Write a request, and who takes part in it where a person can be looked up."""
     before = request(state, entry.name)

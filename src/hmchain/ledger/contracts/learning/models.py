@@ -63,6 +63,11 @@ def models(state: State) -> list[Model]:
     return _MODELS.all(state)
 
 
+def names(state: State) -> list[str]:
+    """The studies that made one, in order."""
+    return _MODELS.names(state)
+
+
 def register(context: Context, model: Model) -> None:
     """Keep a finished study's model."""
     _MODELS.put(context.state, model, model.study)

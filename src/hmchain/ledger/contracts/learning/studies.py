@@ -202,6 +202,8 @@ class Entry(Record, frozen=True):
 
 _SPECS = Table("studies", StudySpec)
 _PROGRESS = Table("progress", Progress)
+TABLES = (_SPECS, _PROGRESS)
+"""All that is known of studies."""
 _OPEN = Table("open_studies", Entry)
 """By participant: what is not over, so that nobody has to read all studies that ever were."""
 _PROPOSALS = Table("open_proposals", Entry)
@@ -228,6 +230,11 @@ def studies(state: State) -> list[Study]:
     specs = _SPECS.all(state)
     found = (study(state, spec.name) for spec in specs)
     return [entry for entry in found if entry is not None]
+
+
+def names(state: State) -> list[str]:
+    """The names of all studies, in order."""
+    return _SPECS.names(state)
 
 
 def open_studies(state: State, organisation: str) -> list[str]:

@@ -66,6 +66,8 @@ Bodies = AnchorLog | RestoreLog
 
 _ANCHORS = Table("log_anchors", Anchor)
 _LOSSES = Table("log_losses", Loss)
+TABLES = (_ANCHORS, _LOSSES)
+"""All that is known of logs."""
 """By organisation and height: one a block."""
 
 

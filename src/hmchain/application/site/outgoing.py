@@ -1,0 +1,97 @@
+"""Settings of what leaves a portal for people who are not looking at it: mail, and a webhook. In `portal.toml`."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from hmchain.errors import InputError
+
+_ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
+
+
+class OutgoingSettingsError(InputError):
+    """The settings of mail or webhook cannot be used."""
+
+    code = "outgoing_settings"
+
+
+def _says(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The hospital's mail server, and where its people's mail goes."""
+
+    host: Annotated[str, _says("The hospital's mail server.")]
+    port: int = 587
+    security: Annotated[
+        Literal["starttls", "tls", "none"],
+        _says("How the connection is encrypted; none is for a server on this machine alone."),
+    ] = "starttls"
+    ca_file: Annotated[str, _says("The authority of its certificate, where the system does not know it.")] = ""
+    sender: Annotated[str, _says("Whom mails come from.")]
+    user: Annotated[str, _says("Who signs in there; the password is in a file in keys/, mode 600. Empty: nobody.")] = ""
+    password_file: str = ""
+    people: Annotated[
+        dict[str, str],
+        _says("""\
+The address of each person or office who wants mail: erin = "erin@hospital.example". A mail says that something waits,
+and where, never what."""),
+    ] = {}
+    timeout_seconds: int = 30
+
+    def __post_init__(self) -> None:
+        if self.security == "none" and not is_loopback(self.host):
+            raise OutgoingSettingsError("mail would leave this machine in clear", 'security = "starttls" or "tls"')
+        if bool(self.user) != bool(self.password_file) or not is_file_name(self.password_file):
+            hint = "give both, the file by its name in keys/"
+            raise OutgoingSettingsError("mail needs a user and a password_file, or neither", hint)
+        for address in (self.sender, *self.people.values()):
+            if not _ADDRESS.fullmatch(address):
+                raise OutgoingSettingsError(f"{address!r} is no mail address", "NAME@HOST, in ASCII")
+
+
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A server that is told that something waits for the hospital."""
+
+    url: Annotated[str, _says("Where it is told, over HTTPS; over HTTP on this machine alone.")]
+    secret_file: Annotated[
+        str, _says("The file in keys/, mode 600, with the secret that each message is signed with (HMAC-SHA-256).")
+    ]
+    private: Annotated[
+        bool, _says("Whether the server may be one of the hospital's own network, which the internet does not reach.")
+    ] = False
+    ca_file: Annotated[str, _says("The authority of its certificate, where the system does not know it.")] = ""
+    timeout_seconds: int = 15
+
+    def __post_init__(self) -> None:
+        url = urlsplit(self.url)
+        try:
+            host, _ = url.hostname or "", url.port
+        except ValueError:
+            host = ""
+        if not host or url.scheme not in ("https", "http") or (url.scheme == "http" and not is_loopback(host)):
+            raise OutgoingSettingsError("webhook.url is no address that may be told", "https://HOST/PATH")
+        if url.username or url.password or url.fragment:
+            raise OutgoingSettingsError("webhook.url holds more than an address", "the secret goes into its own file")
+        if not self.secret_file or not is_file_name(self.secret_file):
+            raise OutgoingSettingsError("webhook.secret_file is no name of a file in keys/", 'such as "webhook.secret"')
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, whoever asks."""
+    try:
+        return host.lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def is_file_name(text: str) -> bool:
+    """Whether a text names a file in a folder that is known, or is empty."""
+    return text == Path(text).name

@@ -1,0 +1,42 @@
+"""`hmchain portal`: the pages of a hospital's node, or of a finished run, in the browser."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli.command import WriteCommand
+from hmchain.interfaces.cli.options import RunOption, example
+from hmchain.interfaces.portal import serving
+
+app = typer.Typer()
+
+
+@app.command(cls=WriteCommand, epilog=example("hmchain portal --dir runs/br35h-7"))
+def portal(
+    run: RunOption = None,
+    listen: Annotated[
+        str,
+        typer.Option(
+            "--listen", metavar="HOST:PORT", help="Where browsers reach it.", show_default=serving.DEFAULT_LISTEN
+        ),
+    ] = "",
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open no browser.")] = False,
+) -> None:
+    """Serve the pages of a run or a node, for the browser: a room for each role.
+
+    Ctrl-C ends it. A finished run is shown to whoever sits at this machine, and nothing of it can be changed.
+    """
+    place = runs.find(run).path
+    with output.progress_bar("executing blocks") as progress, serving.opened(place, listen, progress) as found:
+
+        def ready() -> None:
+            output.say(found.address, stderr=output.in_json())
+            output.remark("Ctrl-C ends it.")
+            if not no_browser:
+                serving.show(found.address)
+
+        found.run(ready)
+    output.show(serving.Served(place, found.address), lambda served: output.remark("The portal has ended."))

@@ -1,0 +1,162 @@
+"""The portal's process: one ledger followed, one application, one port, until it is told to stop.
+
+It lives beside the node and apart from it: the node never waits for it, and does not notice when it ends.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os import environ
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from hmchain.application.node.live import open_live
+from hmchain.application.site.run import RunFolder
+from hmchain.errors import InputError
+from hmchain.interfaces.api.site import Site, anybody
+from hmchain.interfaces.portal import app
+from hmchain.interfaces.portal.hosts import OwnNames
+from hmchain.plain import Progress
+from hmchain.processes import ended_by_signals
+
+DEFAULT_LISTEN = "127.0.0.1:8470"
+_GRACE_SECONDS = 2
+"""For what is being answered when it is told to stop; whoever follows events is cut off then."""
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
+
+
+class PortalListenError(InputError):
+    """The portal cannot listen where it was told to."""
+
+    code = "portal_listen"
+
+
+class PortalPlaceError(InputError):
+    """A portal shows hospitals, and there are none in the folder that was named."""
+
+    code = "portal_place"
+
+
+@dataclass(frozen=True)
+class Served:
+    """What a portal was, once it has ended."""
+
+    place: Path
+    address: str
+
+
+class Portal:
+    """A portal that is ready to answer."""
+
+    def __init__(self, application: ASGIApp, listening: socket.socket, address: str) -> None:
+        """`listening` is bound; from `run` on it answers."""
+        self.address = address
+        self._socket = listening
+        self._server = _Server(
+            uvicorn.Config(
+                application,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_keep_alive=30,
+                h11_max_incomplete_event_size=64 << 10,
+            )
+        )
+
+    def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Answer until SIGTERM, Ctrl-C or `stop`; `ready` is called once it does."""
+        self._server.ready = ready
+        with ended_by_signals(self.stop):
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Have `run` return."""
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which leaves signals to us: it would die of them once more after it has ended."""
+
+    ready: Callable[[], None] = staticmethod(lambda: None)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them alone."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say so."""
+        await super().startup(sockets)
+        self.ready()
+
+
+@contextmanager
+def opened(place: Path, listen: str = "", progress: Progress | None = None) -> Iterator[Portal]:
+    """The portal of a run's folder, which anybody on this machine looks at and nobody changes.
+
+    `progress` is told of blocks that are executed first. Raises `PortalPlaceError`, `PortalListenError`, and what
+    opening a ledger raises.
+    """
+    host, port = _host_and_port(listen or DEFAULT_LISTEN)
+    hospitals = _hospitals(place)
+    with ExitStack() as held:
+        live = held.enter_context(open_live(place, progress))
+        if host not in _LOOPBACK:
+            raise PortalListenError(f"a run is shown on this machine alone, and not at {host}", "127.0.0.1, or nothing")
+        listening = held.enter_context(_bound(host, port, is_wish=not listen))
+        site = Site(place, live, hospitals, anybody(hospitals[0]))
+        yield Portal(OwnNames(app.create(site), listening.getsockname()[1]), listening, _address(listening))
+
+
+def show(address: str) -> None:
+    """Open an address in the browser of this desktop, if somebody sits at one."""
+    has_desktop = sys.platform != "linux" or any(environ.get(name) for name in _DESKTOPS)
+    if has_desktop and sys.stdout.isatty():
+        webbrowser.open(address)
+
+
+def _hospitals(place: Path) -> tuple[str, ...]:
+    """Those whose folders lie in a run's. Raises `PortalPlaceError`."""
+    folder = RunFolder(place).hospitals
+    found = tuple(sorted(each.name for each in folder.iterdir() if each.is_dir())) if folder.is_dir() else ()
+    if not found:
+        hint = "name a run's or a node's; of a ledger alone `hmchain ledger blocks` and `hmchain report` tell"
+        raise PortalPlaceError(f"there is no hospital in {place}", hint)
+    return found
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, separator, port = text.rpartition(":")
+    if not separator or not port.isdecimal() or int(port) > 65535:
+        raise PortalListenError(f"{text!r} is no place to listen at", f"HOST:PORT, such as {DEFAULT_LISTEN}")
+    return host.strip("[]"), int(port)
+
+
+def _bound(host: str, port: int, *, is_wish: bool) -> socket.socket:
+    """A socket bound there; where the port is a mere wish and taken, at a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+    except OSError as error:
+        found.close()
+        if is_wish:
+            return _bound(host, 0, is_wish=False)
+        what = f"the portal cannot listen at {host}:{port}: {error.strerror or error}"
+        raise PortalListenError(what, "stop what is there, or give another port by --listen") from error
+    return found
+
+
+def _address(listening: socket.socket) -> str:
+    return f"http://localhost:{listening.getsockname()[1]}"
