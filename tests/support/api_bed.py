@@ -38,6 +38,10 @@ class BedLedger:
     def height(self) -> int:
         return int(self.ledger.state.height)
 
+    @property
+    def words(self) -> str:
+        return ""
+
     @contextmanager
     def reader(self) -> Iterator[LedgerReader]:
         with open_ledger(self.place) as found:

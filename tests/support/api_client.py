@@ -30,6 +30,10 @@ class StillLedger:
             return found.height
 
     @property
+    def words(self) -> str:
+        return ""
+
+    @property
     def ledger(self) -> Ledger:
         raise AssertionError("nothing is sent here")
 

@@ -26,6 +26,10 @@ class StillDirectory:
             return found.height
 
     @property
+    def words(self) -> str:
+        return ""
+
+    @property
     def ledger(self) -> Ledger:
         raise AssertionError("nothing is sent here")
 

@@ -17,6 +17,10 @@ class Live(Protocol):
         """The last block that was verified."""
 
     @property
+    def words(self) -> str:
+        """What people should know: nothing comes from the node, nobody signed what is shown; empty if all is well."""
+
+    @property
     def ledger(self) -> Ledger:
         """The ledger to send through. Raises an error of ours where nothing can be sent."""
 

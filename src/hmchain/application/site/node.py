@@ -167,6 +167,11 @@ class NodeFolder:
         return self.path / "agent.log"
 
     @property
+    def portal_log(self) -> Path:
+        """The log of its portal: one JSON value a line."""
+        return self.path / "portal" / "portal.log"
+
+    @property
     def lock(self) -> Path:
         """Held by the process that runs the node; holds its id."""
         return self.path / "node.lock"

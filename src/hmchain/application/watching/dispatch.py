@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ from hmchain.application.watching.notifications import NOTHING, Facts, Notificat
 from hmchain.application.watching.outbox import Channel, Message, Outbox
 from hmchain.application.watching.webhook import Webhook
 from hmchain.clock import MINUTE_MS, now_ms
-from hmchain.errors import HMChainError
 
 LOOK_SECONDS = 15.0
 GATHERED_MS = 5 * MINUTE_MS
@@ -58,15 +56,6 @@ class Dispatch:
         for message in self.outbox.due(self.clock_ms()):
             self._try(message, present)
         self.outbox.forget(present, self.clock_ms())
-
-    def run(self, stop: threading.Event) -> None:
-        """Go on until told to stop; what goes wrong is in the log, and is tried again."""
-        while not stop.is_set():
-            try:
-                self.step()
-            except (HMChainError, OSError) as error:
-                self.log.failed(error, Happened.NOTIFIED)
-            stop.wait(LOOK_SECONDS)
 
     def _queue(self, found: tuple[Notification, ...]) -> None:
         if self.mail is not None:

@@ -95,7 +95,7 @@ def of_folder(place: HospitalFolder, local: SecretKey | None = None) -> FolderFi
     usage = shutil.disk_usage(place.path if place.path.is_dir() else place.keys.parent)
     return FolderFigures(
         usage.free, usage.total, _size_of(place.ledger) if place.ledger else 0, stores_of(place),
-        _held(place, local) if local else None,
+        held(place, local) if local else None,
     )  # fmt: skip
 
 
@@ -127,7 +127,8 @@ def _asked(name: str, ask: Callable[[], None]) -> Store:
     return Store(name, True, time.monotonic() - began)
 
 
-def _held(place: HospitalFolder, local: SecretKey) -> int | None:
+def held(place: HospitalFolder, local: SecretKey) -> int | None:
+    """Items that wait for a person, rounded to a power of two of at least 64; None where nothing tells."""
     if not place.catalogue.exists():
         return None
     try:

@@ -121,7 +121,7 @@ class _Gathered(Collector):
         except (HMChainError, OSError):
             return [*found, (series.FOLLOWED, (), 0), (series.NODE_UP, (), 0)]
         node = _asked(watched.place.node, figures)
-        return [*found, (series.FOLLOWED, (), 1), *_of_ledger(figures), *_of_node(node, figures)]
+        return [*found, (series.FOLLOWED, (), not watched.live.words), *_of_ledger(figures), *_of_node(node, figures)]
 
 
 def _asked(node: NodeFolder | None, figures: LedgerFigures) -> NodeFigures | None:

@@ -57,11 +57,13 @@ class Readiness:
         found = Part("ledger", True, "verified and followed")
         if self._place.node is None:
             return (found,)
+        if self._live.words:
+            found = Part("ledger", False, "nothing new comes from the node")
         node = machine_figures.of_node(self._place.node, voting)
         if node is None:
             return found, Part("node", False, "it does not answer")
         if node.height > height + _BEHIND_BLOCKS:
-            return Part("ledger", False, "it is behind the node's"), Part("node", True, "it answers")
+            found = Part("ledger", False, "it is behind the node's")
         return found, Part("node", True, "it answers")
 
     def _stores(self) -> tuple[Part, ...]:

@@ -17,6 +17,7 @@ from hmchain.interfaces.api import app as api
 from hmchain.interfaces.api import problems
 from hmchain.interfaces.api.problems import Problem
 from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.api.watch import Watch
 from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.components import problem
 from hmchain.interfaces.portal.framing import look_of
@@ -27,9 +28,9 @@ from hmchain.interfaces.portal.registry import Pages, answer
 from hmchain.interfaces.portal.texts import ENGLISH, say, speaking, theirs
 
 
-def create(site: Site, rooms: Sequence[Pages] = ALL, language: str = ENGLISH) -> FastAPI:
+def create(site: Site, rooms: Sequence[Pages] = ALL, language: str = ENGLISH, watch: Watch | None = None) -> FastAPI:
     """The API and the pages of a site; `language` is for those who choose none and whose browser asks for none."""
-    app = api.create(site)
+    app = api.create(site, watch)
     app.state.language = language
     app.state.pages = tuple(shown for room in rooms for shown in room.all)
     for room in rooms:
