@@ -31,7 +31,7 @@ from hmchain.ledger.readers.incidents import IncidentView, all_incidents
 from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
 from hmchain.ledger.readers.notices import Notice
 from hmchain.ledger.readers.rules import RulesView, rules_of
-from hmchain.ledger.readers.states import NoStateError
+from hmchain.ledger.readers.states import NoStateError, VerifiedState
 from hmchain.plain import Progress
 
 __all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "damage_of", "network_at", "node_status", "with_pace"]
@@ -111,8 +111,8 @@ class NetworkStatus:
     """None of a ledger without its node."""
 
 
-def node_status(folder: NodeFolder) -> NodeStatus:
-    """Look at a node, whether it runs or not.
+def node_status(folder: NodeFolder, read: VerifiedState | None = None) -> NodeStatus:
+    """Look at a node, whether it runs or not; `read` is its state where a process has it verified already.
 
     Raises `NotJoinedError`, and while it runs `OtherNodeError` or `DamagedStateError`.
     """
@@ -123,7 +123,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
         try:
             answer, peers, waiting = client.status(), client.peers(), client.waiting()
         except NoEndpointError:
-            known = _state_of_a_stopped_node(folder, own)
+            known = _told(folder, own, read) if read is not None else _state_of_a_stopped_node(folder, own)
             return NodeStatus(
                 own, genesis.chain_id, genesis.digest, False, known.height, "", False, (), tuple(sorted(others)),
                 known.power, known.height, known.commitment, runner=folder.runner() or "", vouched=known.vouched,
@@ -132,7 +132,7 @@ def node_status(folder: NodeFolder) -> NodeStatus:
                 machine=known.machine, incidents=known.incidents,
             )  # fmt: skip
         require_own(folder, answer)
-        known = _state_summary(folder, own, client)
+        known = _told(folder, own, read, client) if read is not None else _state_summary(folder, own, client)
         clock = clock_words(client)
     sync, linked = answer.sync_info, members_of(peers, network, own)
     block = f"{sync.latest_block_height}:{sync.latest_block_hash.lower()}" if sync.latest_block_height else ""
@@ -168,19 +168,25 @@ class _StateSummary:
 def _state_summary(folder: NodeFolder, organisation: str, client: RpcClient | None = None) -> _StateSummary:
     """What the state says, and with a running node's `client` how its network is."""
     with verified_state(folder.ledger) as found:
-        state = found.state
-        health = judge(measure(folder, client, state)) if client else None
-        if state.is_new:  # the node makes its first block yet
-            return _StateSummary(vouched=found.words, health=health)
-        power = standings.standing(state, organisation).power
-        rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
-        due = tuple(notices.for_organisation(state, standings.time_ms(state), organisation)) if state.height else ()
-        used = (used_here(locate(folder.path), name) for name in studies.open_studies(state, organisation))
-        return _StateSummary(
-            state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due,
-            machine=tuple(each for each in used if each is not None),
-            incidents=tuple(all_incidents(state, over=False)) if state.height else (),
-        )  # fmt: skip
+        return _told(folder, organisation, found, client)
+
+
+def _told(
+    folder: NodeFolder, organisation: str, found: VerifiedState, client: RpcClient | None = None
+) -> _StateSummary:
+    state = found.state
+    health = judge(measure(folder, client, state)) if client else None
+    if state.is_new:  # the node makes its first block yet
+        return _StateSummary(vouched=found.words, health=health)
+    power = standings.standing(state, organisation).power
+    rules = rules_of(state) if state.height else None  # a node that is just starting has no genesis in it yet
+    due = tuple(notices.for_organisation(state, standings.time_ms(state), organisation)) if state.height else ()
+    used = (used_here(locate(folder.path), name) for name in studies.open_studies(state, organisation))
+    return _StateSummary(
+        state.height, state.commitment(), power, found.words, rules=rules, health=health, notices=due,
+        machine=tuple(each for each in used if each is not None),
+        incidents=tuple(all_incidents(state, over=False)) if state.height else (),
+    )  # fmt: skip
 
 
 def _state_of_a_stopped_node(folder: NodeFolder, organisation: str) -> _StateSummary:

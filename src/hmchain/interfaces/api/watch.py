@@ -9,13 +9,14 @@ from functools import cached_property
 from fastapi import FastAPI
 
 from hmchain.application.site.hospital import HospitalFolder, locate
-from hmchain.application.site.run import RunFolder
+from hmchain.application.site.run import RunFolder, ledger_in
 from hmchain.application.watching.lines import LineLog
 from hmchain.application.watching.metrics import Jobs, Metrics, Watched
 from hmchain.application.watching.notifications import NOTHING, Facts
 from hmchain.application.watching.outbox import Outbox
 from hmchain.application.watching.personal import Personal
 from hmchain.application.watching.readiness import Readiness
+from hmchain.application.watching.standing import Standings
 from hmchain.interfaces.api.logs import Logged
 from hmchain.interfaces.api.site import Site
 from hmchain.keys import SecretKey
@@ -49,6 +50,11 @@ class Watch:
     def personal(self) -> Personal:
         """Everybody's notifications."""
         return Personal(self.site.live, self.site.hospitals[0], self.outbox, self.facts)
+
+    @cached_property
+    def standings(self) -> Standings:
+        """How the members stood over time."""
+        return Standings(self.site.live, ledger_in(self.site.place), follows=not self.site.is_read_only)
 
     @cached_property
     def _place(self) -> HospitalFolder:

@@ -20,6 +20,7 @@ from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers import (
     anchored,
+    attendance,
     datasets,
     deeds,
     explanations,
@@ -37,6 +38,7 @@ from hmchain.ledger.readers import (
     uses,
 )
 from hmchain.ledger.readers.anchored import AnchoredLog
+from hmchain.ledger.readers.attendance import Attendance
 from hmchain.ledger.readers.blocks import BlockView, block_view, contents
 from hmchain.ledger.readers.datasets import DatasetView
 from hmchain.ledger.readers.decisions import BlockDecision, Decisions
@@ -381,6 +383,10 @@ class LedgerReader:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
         proposed = Counter(self._decision(stored).proposer for stored in self._stored(None, _BLOCKS_COUNTED))
         return members.validators(self.verified.state, proposed)
+
+    def attendance(self, blocks: int = 1000, parts: int = 24) -> Attendance:
+        """Who voted for the last blocks, in so many parts."""
+        return attendance.attendance(self._store.newest(blocks)[::-1], parts)
 
     def rules(self) -> RulesView:
         """The protocol in force, and the one that comes."""

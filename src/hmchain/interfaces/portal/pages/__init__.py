@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages import auditor, frame
+from hmchain.interfaces.portal.pages import auditor, frame, operator
 
-ALL = (frame.pages, *auditor.ROOM)
+ALL = (frame.pages, *operator.ROOM, *auditor.ROOM)
 """The order in which the navigation lists them."""

@@ -1,0 +1,8 @@
+"""The operator's pages: whether all goes on, who is missing, what to do, and with which command."""
+
+from __future__ import annotations
+
+from hmchain.interfaces.portal.pages.operator import ballots, machine, network, overview
+
+ROOM = (overview.pages, machine.pages, network.pages, ballots.pages)
+"""In the order of the navigation."""
