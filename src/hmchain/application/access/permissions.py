@@ -14,6 +14,11 @@ from hmchain.errors import InputError
 from hmchain.ledger.context import CLINICIAN, SCIENTIST, STEWARD
 from hmchain.ledger.contracts.members.people import AUDITOR, OFFICER, OPERATOR, REVIEWERS
 
+__all__ = [
+    "AUDITOR", "CLINICIAN", "EVERYBODY", "HOSPITAL_ROLES", "OFFICER", "OPERATOR", "REVIEWERS", "SCIENTIST", "STEWARD",
+    "NotAllowedError", "NotSignedInError", "Operation", "Rule", "Scope", "SecondFactorError", "allowed", "require",
+]  # fmt: skip
+
 EVERYBODY: tuple[str, ...] = ()
 """Any role, and none: whoever is signed in."""
 HOSPITAL_ROLES = (STEWARD, SCIENTIST, OPERATOR, AUDITOR, OFFICER, CLINICIAN, *REVIEWERS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Document, Documents, readers_of
-from hmchain.application.governance.requests.reading import Paper, read_paper, save_paper
+from hmchain.application.governance.requests.reading import Paper, openable, read_paper, save_paper
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.incident_codes import Kind, Measure, Severity
@@ -220,11 +220,20 @@ def shown(
 
 def save(papers: Documents, chain_id: str, view: IncidentView, prefix: str, out: Path) -> Paper:
     """Write a document of an incident into a new file. Raises `NoPaperError`, and as `reading.save`."""
+    return save_paper(papers, chain_id, _place(view.incident), _named(view, prefix), out)
+
+
+def opened_document(papers: Documents, chain_id: str, view: IncidentView, prefix: str) -> Document:
+    """A document of an incident, to be handed to a person as a file. Raises `NoPaperError`, and as `openable`."""
+    return openable(papers, chain_id, _place(view.incident), _named(view, prefix))
+
+
+def _named(view: IncidentView, prefix: str) -> RequestDocument:
     found = [each for each in _documents(view) if is_meant(each.digest, prefix)]
     if len(found) != 1:
         what = f"incident {view.incident} has {'no' if not found else 'more than one'} document {prefix!r}"
         raise NoPaperError(what, f"`hmchain incident show {view.incident}` has their digests")
-    return save_paper(papers, chain_id, _place(view.incident), found[0], out)
+    return found[0]
 
 
 def _documents(view: IncidentView) -> list[RequestDocument]:

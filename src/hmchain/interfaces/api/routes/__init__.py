@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from hmchain.interfaces.api.routes import (
     access,
+    incidents,
     ledger,
+    network,
+    node,
     notifications,
     own_requests,
     request_decisions,
@@ -20,6 +23,9 @@ _FILES = (
     request_decisions,
     ledger,
     transactions,
+    network,
+    node,
+    incidents,
     watching,
     notifications,
 )
