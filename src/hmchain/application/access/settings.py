@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from hmchain import files
 from hmchain.application.access.permissions import Operation
 from hmchain.application.site.network import check_address
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.outgoing import MailSettings, WebhookSettings, is_file_name, is_loopback
 from hmchain.application.site.settings import explained, says
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members.people import AUDITOR, OPERATOR, ROLES_OF_4
@@ -117,6 +117,8 @@ and every page says so. False: people sign in their own browser, or with their k
     idle_minutes: int = 15
     language: Annotated[str, says("Of pages for people whose browser asks for none that there is: en or de.")] = "en"
     oidc: OidcSettings | None = None
+    mail: MailSettings | None = None
+    webhook: WebhookSettings | None = None
 
     def __post_init__(self) -> None:
         check_address(self.listen)
@@ -184,16 +186,6 @@ def load(folder: NodeFolder) -> PortalSettings:
         return PortalSettings()
     except OSError as error:
         raise wrong("it cannot be read") from error
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, whoever asks."""
-    return host.lower() == "localhost" or (_is_ip(host) and ip_address(host).is_loopback)
-
-
-def is_file_name(text: str) -> bool:
-    """Whether a text names a file in a folder that is known, or is empty."""
-    return text == Path(text).name or not text
 
 
 def _is_ip(text: str) -> bool:

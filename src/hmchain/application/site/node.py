@@ -169,7 +169,7 @@ class NodeFolder:
     @property
     def portal_log(self) -> Path:
         """The log of its portal: one JSON value a line."""
-        return self.path / "portal" / "portal.log"
+        return self.portal / "portal.log"
 
     @property
     def lock(self) -> Path:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from hmchain.application.site.settings import says
 from hmchain.errors import InputError
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
@@ -21,30 +22,26 @@ class OutgoingSettingsError(InputError):
     code = "outgoing_settings"
 
 
-def _says(text: str) -> msgspec.Meta:
-    return msgspec.Meta(description=text)
-
-
 class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The hospital's mail server, and where its people's mail goes."""
 
-    host: Annotated[str, _says("The hospital's mail server.")]
+    host: Annotated[str, says("The hospital's mail server.")]
     port: int = 587
     security: Annotated[
         Literal["starttls", "tls", "none"],
-        _says("How the connection is encrypted; none is for a server on this machine alone."),
+        says("How the connection is encrypted; none is for a server on this machine alone."),
     ] = "starttls"
-    ca_file: Annotated[str, _says("The authority of its certificate, where the system does not know it.")] = ""
-    sender: Annotated[str, _says("Whom mails come from.")]
-    user: Annotated[str, _says("Who signs in there; the password is in a file in keys/, mode 600. Empty: nobody.")] = ""
+    ca_file: Annotated[str, says("The authority of its certificate, where the system does not know it.")] = ""
+    sender: Annotated[str, says("Whom mails come from.")]
+    user: Annotated[str, says("Who signs in there; the password is in a file in keys/, mode 600. Empty: nobody.")] = ""
     password_file: str = ""
+    timeout_seconds: Annotated[int, says("So long the server may take to answer.")] = 30
     people: Annotated[
         dict[str, str],
-        _says("""\
+        says("""\
 The address of each person or office who wants mail: erin = "erin@hospital.example". A mail says that something waits,
 and where, never what."""),
     ] = {}
-    timeout_seconds: int = 30
 
     def __post_init__(self) -> None:
         if self.security == "none" and not is_loopback(self.host):
@@ -60,15 +57,15 @@ and where, never what."""),
 class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A server that is told that something waits for the hospital."""
 
-    url: Annotated[str, _says("Where it is told, over HTTPS; over HTTP on this machine alone.")]
+    url: Annotated[str, says("Where it is told, over HTTPS; over HTTP on this machine alone.")]
     secret_file: Annotated[
-        str, _says("The file in keys/, mode 600, with the secret that each message is signed with (HMAC-SHA-256).")
+        str, says("The file in keys/, mode 600, with the secret that each message is signed with (HMAC-SHA-256).")
     ]
     private: Annotated[
-        bool, _says("Whether the server may be one of the hospital's own network, which the internet does not reach.")
+        bool, says("Whether the server may be one of the hospital's own network, which the internet does not reach.")
     ] = False
-    ca_file: Annotated[str, _says("The authority of its certificate, where the system does not know it.")] = ""
-    timeout_seconds: int = 15
+    ca_file: Annotated[str, says("The authority of its certificate, where the system does not know it.")] = ""
+    timeout_seconds: Annotated[int, says("So long the server may take to answer.")] = 15
 
     def __post_init__(self) -> None:
         url = urlsplit(self.url)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hmchain.application.watching import findings
-from hmchain.application.watching.checks import care, certificates, keys, machine, node, stores
+from hmchain.application.watching.checks import care, certificates, keys, machine, node, portal, stores
 from hmchain.application.watching.findings import Examination, Finding, Subject
 from hmchain.application.watching.place import Place
 from hmchain.clock import now_ms
@@ -29,6 +29,7 @@ CHECKS: tuple[tuple[Subject, Check], ...] = (
     (Subject.DISK, machine.disk),
     (Subject.CERTIFICATES, certificates.of_store),
     (Subject.AGENT, care.agent),
+    (Subject.PORTAL, portal.portal),
     (Subject.LOG, care.security_log),
     (Subject.BACKUP, care.backups),
 )

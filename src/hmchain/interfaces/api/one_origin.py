@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hmchain.application.access.settings import PortalSettings, is_loopback
+from hmchain.application.access.settings import PortalSettings
+from hmchain.application.site.outgoing import is_loopback
 from hmchain.canonical import digest
 from hmchain.interfaces.api import problems
 

@@ -12,6 +12,7 @@ from hmchain import decoding
 from hmchain.application.access.settings import OidcSettings, PortalSettings, PortalSettingsError, load, to_toml
 from hmchain.application.site.network import BadAddressError
 from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.outgoing import MailSettings, WebhookSettings
 from support.paths import REPOSITORY
 
 OIDC = OidcSettings(
@@ -19,12 +20,19 @@ OIDC = OidcSettings(
     roles={"research": ("scientist",)}, views={"audit": ("auditor",)},
 )  # fmt: skip
 
+MAIL = MailSettings(
+    host="mail.hospital.example", sender="hmchain@hospital.example", user="hmchain", password_file="mail.password",
+    people={"steward": "data@hospital.example", "erin": "erin@hospital.example"},
+)  # fmt: skip
+WEBHOOK = WebhookSettings(url="https://chat.hospital.example/hooks/hmchain", secret_file="webhook.secret", private=True)
+
 
 def test_the_reference_shows_a_whole_one_as_it_is_written() -> None:
     (shown,) = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "docs/reference/portal.md").read_text(), re.DOTALL)
-    written = to_toml(PortalSettings(oidc=OIDC))
+    whole = PortalSettings(oidc=OIDC, mail=MAIL, webhook=WEBHOOK)
+    written = to_toml(whole)
     assert shown == written
-    assert decoding.from_toml(written, PortalSettings) == PortalSettings(oidc=OIDC)
+    assert decoding.from_toml(written, PortalSettings) == whole
 
 
 def test_without_a_file_the_portal_is_for_this_machine(tmp_path: Path) -> None:

@@ -218,6 +218,23 @@ def test_a_certificate_is_told_of_before_it_runs_out(tmp_path: Path, monkeypatch
     assert broken.verdict is Verdict.FAIL and "cannot be used" in broken.words
 
 
+def test_a_portal_is_looked_at_with_what_its_settings_name(stopped: NodeFolder) -> None:
+    authority(stopped.path)
+    webhook = '[webhook]\nurl = "https://chat.example"\nsecret_file = "webhook.secret"\n'
+    own = 'certificate = "ca.pem"\nkey = "key.pem"\norigin = "https://127.0.0.1"\nsigns_here = true\n'
+    stopped.portal_toml.write_text(own + webhook)
+    found = examine(stopped.path)
+    assert one(found, Subject.PORTAL, "settings").verdict is Verdict.OK
+    assert one(found, Subject.PORTAL, "signs").verdict is Verdict.WARN
+    assert one(found, Subject.CERTIFICATES, "portal").verdict is Verdict.WARN, "it is good for an hour"
+    assert one(found, Subject.PORTAL, "secret").verdict is Verdict.FAIL
+    (stopped.keys / "webhook.secret").write_text("secret")
+    (stopped.keys / "webhook.secret").chmod(0o600)
+    assert failures(examine(stopped.path)) == [NOT_RUNNING]
+    stopped.portal_toml.write_text("listen = 7\n")
+    assert ("portal", "portal_settings") in failures(examine(stopped.path))
+
+
 def test_a_check_that_meets_what_nobody_foresaw_does_not_stop_the_others(
     stopped: NodeFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
