@@ -37,7 +37,7 @@ class Kind(Enum):
     EARLIER_KEY = "wrapping keys that were replaced: they open what was sealed to them, and nothing new is"
     LOCAL_KEY = "keys that no ledger knows: what they seal does not open with another"
     SENT = "what people sent that no block had decided: the ledger shows what became of it"
-    PORTAL = "sessions, tokens and passkeys of the portal's people: digests of secrets, and public keys"
+    PORTAL = "sessions, tokens, passkeys and notifications of the portal's people: digests, public keys, ids"
     CHALLENGE = "what a candidate's answer has to be: the ledger has it once it was proposed"
     EVENTS = "a hospital's log of security events"
     WORDS = "what processes said, for people"

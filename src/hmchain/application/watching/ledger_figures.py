@@ -52,7 +52,7 @@ class LedgerFigures:
     members: tuple[ValidatorStatus, ...]
     open_studies: tuple[StudyFigures, ...]
     studies: dict[str, int]
-    """All that there ever were, by status."""
+    """Open ones of any member, by status."""
     inbox: dict[str, int]
     """What waits for people of the hospital, by the role in which they answer."""
     overdue: int
@@ -79,17 +79,17 @@ def of_state(state: State, organisation: str) -> LedgerFigures:
     waiting = todos(state, organisation)
     noticed = Counter(each.subject for each in notices.for_organisation(state, time_ms, organisation))
     anchor = anchors.anchor(state, organisation) if upgrades.has_sharing(state) else None
-    every = studies.studies(state)
-    running = [each for each in every if each.status not in studies.OVER]
+    members = validators(state, {})
+    running = _running(state, members)
     return LedgerFigures(
         height=state.height,
         time_ms=time_ms,
         protocol=rules.protocol,
         next_protocol=rules.next or 0,
         knows_next=rules.next is None or rules.next in rules.known,
-        members=validators(state, {}),
+        members=members,
         open_studies=tuple(_study(state, each) for each in running[:STUDIES_MAX]),
-        studies=dict(Counter(each.status.value for each in every)),
+        studies=dict(Counter(each.status.value for each in running)),
         inbox=dict(Counter(each.role for each in waiting)),
         overdue=sum(each.overdue for each in waiting),
         duties_overdue=noticed[Subject.OVERDUE],
@@ -101,6 +101,12 @@ def of_state(state: State, organisation: str) -> LedgerFigures:
         anchored_lines=anchor.size if anchor else 0,
         anchored_ms=anchor.time_ms if anchor else 0,
     )
+
+
+def _running(state: State, members: tuple[ValidatorStatus, ...]) -> list[Study]:
+    """Those that are not over, in order of name: by the index of each member, however many there ever were."""
+    names = {name for member in members for name in studies.open_studies(state, member.organisation)}
+    return [found for name in sorted(names) if (found := studies.study(state, name)) is not None]
 
 
 def _study(state: State, study: Study) -> StudyFigures:
