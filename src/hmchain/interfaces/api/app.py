@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
-from hmchain.interfaces.api import openapi, problems, routing
+from hmchain.interfaces.api import logs, openapi, problems, routing
 from hmchain.interfaces.api.one_origin import OneOrigin
 from hmchain.interfaces.api.routes import ALL, AT_ROOT
 from hmchain.interfaces.api.site import Site
@@ -89,4 +89,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unexpected(request: Request, error: Exception) -> Response:
     """Something that nobody thought of: its words may quote what was asked, and stay here."""
-    return problems.response(problems.of(500, "unexpected", "that went wrong", "see the portal's log"))
+    id = str(getattr(request.state, logs.STATE, ""))
+    found = problems.of(500, "unexpected", "that went wrong", f"see request {id} in the portal's log")
+    return problems.response(found, **{logs.HEADER: id})

@@ -13,6 +13,8 @@ from hmchain.application.watching.lines import Happened, Level, LineLog
 from hmchain.application.watching.metrics import Metrics
 
 HEADER = "X-Request-Id"
+STATE = "request_id"
+"""Where the id is for who answers outside of all middleware."""
 NO_ROUTE = "none"
 PREFIX = "/v1"
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
@@ -34,12 +36,13 @@ class Logged:
             await self._passed_on(scope, receive, send, id)
 
     async def _passed_on(self, scope: Scope, receive: Receive, send: Send, id: str) -> None:
-        began, status = time.perf_counter(), _SERVER_ERROR
+        began, status, seconds = time.perf_counter(), _SERVER_ERROR, 0.0
+        scope.setdefault("state", {})[STATE] = id
 
         async def told(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            nonlocal status, seconds
+            if message["type"] == "http.response.start":  # what follows events is answered for as long as it likes
+                status, seconds = message["status"], time.perf_counter() - began
                 MutableHeaders(scope=message)[HEADER] = id
             await send(message)
 
@@ -50,7 +53,7 @@ class Logged:
             self._log.failed(error, route=_template(scope))
             raise
         finally:
-            self._told(scope, status, time.perf_counter() - began)
+            self._told(scope, status, seconds or time.perf_counter() - began)
 
     def _told(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "other"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -233,6 +235,31 @@ def test_a_portal_is_looked_at_with_what_its_settings_name(stopped: NodeFolder) 
     assert failures(examine(stopped.path)) == [NOT_RUNNING]
     stopped.portal_toml.write_text("listen = 7\n")
     assert ("portal", "portal_settings") in failures(examine(stopped.path))
+
+
+def test_the_certificate_of_the_store_is_looked_at_as_it_is_shown(
+    stopped: NodeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secured = authority(stopped.path)
+    with secured.wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True) as server:
+        endpoint = f"https://127.0.0.1:{server.getsockname()[1]}"
+        text = stopped.toml.read_text().replace('objects_endpoint = ""', f'objects_endpoint = "{endpoint}"')
+        stopped.toml.write_text(text)
+        place = Place(stopped.path)
+        for trusted, verdict in (("/nowhere", Verdict.FAIL), (str(stopped.path / "ca.pem"), Verdict.WARN)):
+            monkeypatch.setenv("SSL_CERT_FILE", trusted)
+            shaking = threading.Thread(target=shake_hands, args=(server,))
+            shaking.start()
+            (found,) = certificates.of_store(place)
+            shaking.join()
+            assert found.verdict is verdict, found
+    (silent,) = certificates.of_store(place)
+    assert silent.verdict is Verdict.FAIL and "does not answer" in silent.words
+
+
+def shake_hands(server: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        server.accept()[0].close()
 
 
 def test_a_check_that_meets_what_nobody_foresaw_does_not_stop_the_others(

@@ -70,6 +70,9 @@ def test_a_machine_tells_whoever_runs_it(network: Network) -> None:
     facts = Facts(held=2048, failures=(broken,))
     assert kinds(network, STEWARD, facts) == [Kind.MACHINE, Kind.QUARANTINE], "where nobody is named operator"
     assert kinds(network, STEWARD, Facts(held=512)) == []
+    again = fail(Subject.STORE, "objects", "it does not answer for 7 min", "see that it runs")
+    ids = {of_person(state_of(network), STEWARD, Facts(failures=(each,)))[0].id for each in (broken, again)}
+    assert len(ids) == 1, "it is one as long as it fails"
 
 
 def test_one_is_the_same_until_it_says_something_else(network: Network) -> None:

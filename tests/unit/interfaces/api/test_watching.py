@@ -107,6 +107,7 @@ def test_what_nobody_thought_of_is_told_without_its_words(portal: Portal) -> Non
     failed, asked = portal.lines()[-2:]
     assert (failed["event"], failed["error"], failed["route"]) == ("failed", "ValueError", "/breaks")
     assert failed["at"][-1].endswith(" breaks") and failed["request"] == asked["request"]
+    assert answer.headers["X-Request-Id"] == failed["request"] and failed["request"] in answer.json()["hint"]
     assert asked["status"] == 500 and SECRETS[0] not in portal.log.read_text("utf-8")
 
 
