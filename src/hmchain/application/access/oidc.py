@@ -20,7 +20,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from hmchain import decoding, files
-from hmchain.application.access.challenges import Challenges
+from hmchain.application.access.challenges import Challenges, same_text
 from hmchain.application.access.settings import OidcSettings
 from hmchain.clock import MINUTE_MS
 from hmchain.errors import InputError, StorageError
@@ -115,7 +115,7 @@ class Oidc:
         `OidcUnreachableError`.
         """
         flow = self._challenges.opened(_PURPOSE, sealed, Flow)
-        if not hmac.compare_digest(_derived(flow, "state"), answer.get("state", "")):
+        if not same_text(_derived(flow, "state"), answer.get("state", "")):
             raise OidcError("this answer belongs to another sign-in", "begin again")
         self._challenges.spend(_PURPOSE, bytes.fromhex(flow.challenge))
         if answer.get("iss", self._settings.issuer) != self._settings.issuer:
@@ -159,7 +159,7 @@ class Oidc:
             )  # fmt: skip
         except (jwt.PyJWTError, ValueError, TypeError) as error:
             raise OidcError("the issuer's ID token does not hold", "begin again; are the clocks right?") from error
-        if not hmac.compare_digest(nonce, str(claims.get("nonce", ""))):
+        if not same_text(nonce, str(claims.get("nonce", ""))):
             raise OidcError("the issuer's ID token is of another sign-in", "begin again")
         if claims.get("azp", self._settings.client_id) != self._settings.client_id:
             raise OidcError("the issuer's ID token is for another program", "begin again")

@@ -157,6 +157,8 @@ class Sessions:
         """
         self.require_recent(of)
         wanted, now = frozenset(scopes), self._now_ms()
+        if of.credential.mark == NO_MARK:  # nobody would hear of it if the organisation let that person go
+            raise TokenError("whoever only looks makes no token", "sign in as a person whom the ledger knows")
         if not name.strip() or len(name) > TOKEN_NAME_CHARACTERS_MAX or not name.isprintable():
             raise TokenError("a token has a name of 1 to 60 characters", "say what it is for")
         if not wanted or not wanted <= of.credential.scopes:

@@ -7,13 +7,13 @@ pages of that session know. A program with a token has no cookie, and needs neit
 
 from __future__ import annotations
 
-import hmac
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hmchain.application.access.challenges import same_text
 from hmchain.application.access.settings import PortalSettings
 from hmchain.application.site.outgoing import is_loopback
 from hmchain.canonical import digest
@@ -83,7 +83,7 @@ class OneOrigin:
             return 403, "another site's page asks for this", f"do it at {self._settings.address}"
         known, given = str(state["csrf"]), headers.get(CSRF_HEADER, "")
         is_by_cookie = bool(known) and "authorization" not in headers
-        if is_by_cookie and scope["path"].startswith(_API) and not hmac.compare_digest(given.encode(), known.encode()):
+        if is_by_cookie and scope["path"].startswith(_API) and not same_text(known, given):
             return 403, "this was sent by no page of yours", f"send {CSRF_HEADER.title()} as the page has it"
         return None
 

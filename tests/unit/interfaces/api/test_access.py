@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx import Response, get
 from starlette.testclient import TestClient
 
+from hmchain.application.access.settings import OidcSettings
 from hmchain.application.access.sign_in import Access
 from hmchain.application.security.events import Kind
 from hmchain.interfaces.api import app
@@ -20,6 +21,7 @@ from hmchain.interfaces.api.site import Site
 from hmchain.ledger.contracts.members.enrolment import SuspendPerson
 from hmchain.ledger.contracts.members.people import PersonRef
 from support.door import Door, door, opened_door
+from support.oidc_provider import SECRET, provided
 from support.passkey_device import PasskeyDevice
 
 __all__ = ["door"]
@@ -213,6 +215,27 @@ def test_a_passkeys_road_over_http(client: TestClient, door: Door) -> None:
     assert listed["name"] == "phone" and listed["used_ms"]
     assert client.delete(f"/v1/passkeys/{listed['id']}", headers=own(client)).status_code == 200
     assert client.get("/v1/passkeys").json() == []
+
+
+@pytest.mark.process
+def test_the_organisations_own_sign_in_goes_there_and_comes_back(tmp_path: Path) -> None:
+    with provided() as provider:
+        (tmp_path / "node" / "keys").mkdir(parents=True)
+        (tmp_path / "node" / "keys" / "oidc.secret").write_text(SECRET)
+        settings = OidcSettings(issuer=provider.issuer, client_id="portal", secret_file="oidc.secret")
+        with opened_door(tmp_path / "node", oidc=settings) as door, portal(door) as client:
+            assert client.get("/v1/sign-in").json()["ways"] == ["key", "passkey", "oidc"]
+            enter(client, door)
+            gone = client.get("/v1/oidc/start", params={"next": "/requests"})
+            assert gone.status_code == 303 and gone.headers["location"].startswith(f"{provider.issuer}/authorize?")
+            assert f"{COOKIE}-oidc=" in gone.headers["set-cookie"] and "SameSite=Lax" in gone.headers["set-cookie"]
+            back = get(gone.headers["location"], follow_redirects=False).headers["location"]
+            client.cookies.delete(COOKIE)  # which a browser does not bring when another site sends it here
+            came = client.get(back.removeprefix(ORIGIN))
+            assert came.status_code == 200, came.text
+            assert 'content="0;url=/requests"' in came.text
+            assert client.get("/v1/session").json()["factors"] == ["key", "oidc"]
+            assert code(client.get(back.removeprefix(ORIGIN))) == (400, "challenge")
 
 
 def test_bodies_that_are_none_of_ours_are_told(client: TestClient) -> None:
