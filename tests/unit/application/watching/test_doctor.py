@@ -82,6 +82,8 @@ def test_a_folder_that_holds_nothing_is_told_how_to_begin(tmp_path: Path) -> Non
     found = examine(tmp_path / "none")
     assert failures(found) == [("settings", "folder")] and found.exit_code == 2
     assert not (tmp_path / "none").exists()
+    (tmp_path / "run" / "hospitals" / "north").mkdir(parents=True)
+    assert "run: name the folder of one of its" in one(examine(tmp_path / "run"), Subject.SETTINGS, "folder").way_out
 
 
 def test_a_hospital_without_a_node_is_looked_at_too(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def security_log(place: Place) -> Iterator[Finding]:
     known = place.known_if_sound
     anchor = known.anchor if known else None
     if anchor is None:
-        yield ok(subject, "anchor", f"the log of security events has {lines} lines, none of them anchored yet")
+        compared = "none of them anchored yet" if known else "not compared with a ledger"
+        yield ok(subject, "anchor", f"the log of security events has {lines} lines, {compared}")
         return
     at = next(iter(log.read(hospital.activity, since=anchor.size)), None)
     if at is None or (at.number, at.link) != (anchor.size, anchor.head):

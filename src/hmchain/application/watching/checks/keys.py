@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file, next_key_file
+from hmchain.application.site.node import NodeFolder
 from hmchain.application.watching.findings import Finding, Subject, fail, failed, ok, warn
 from hmchain.application.watching.place import Place
 from hmchain.errors import KeyMaterialError
@@ -19,9 +20,9 @@ ROLES = (*ROTATED_ROLES, "local")
 
 def keys(place: Place) -> Iterator[Finding]:
     """All key files of the folder."""
-    if place.hospital is None:
+    if place.hospital is None and place.node is None:
         return
-    folder = place.hospital.keys
+    folder = place.hospital.keys if place.hospital else NodeFolder(place.path).keys  # its settings cannot be read
     own = {role: key_file(folder, role) for role in ROLES}
     if place.node is not None:
         own["node"] = place.node.node_key

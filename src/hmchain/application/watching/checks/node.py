@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hmchain.application.node.health import CLOCK_MS, Health, NetworkHealth
 from hmchain.application.node.status import NodeStatus, damage_of
+from hmchain.application.site.run import RunFolder
 from hmchain.application.watching.findings import Finding, Subject, fail, ok, warn
 from hmchain.application.watching.place import Place
 from hmchain.clock import now_ms, utc
@@ -28,9 +29,16 @@ def settings(place: Place) -> Iterator[Finding]:
     elif place.hospital is not None:
         yield ok(subject, "folder", f"{place.path} is the folder of hospital {place.hospital.organisation}, no node")
     else:
-        words = f"{place.path} holds no node and no hospital"
-        make = "`hmchain node init NAME --title TEXT --address HOST:PORT`"
-        yield fail(subject, "folder", words, f"name the folder by --dir or HMCHAIN_NODE; or make one: {make}")
+        yield fail(subject, "folder", f"{place.path} holds no node and no hospital", _named(place))
+
+
+def _named(place: Place) -> str:
+    """The way to a folder that can be looked at."""
+    hospitals = RunFolder(place.path).hospitals
+    if hospitals.is_dir():
+        return f"it is a run: name the folder of one of its hospitals, below {hospitals}"
+    make = "`hmchain node init NAME --title TEXT --address HOST:PORT`"
+    return f"name the folder by --dir or HMCHAIN_NODE; or make one: {make}"
 
 
 def _joined(place: Place) -> Iterator[Finding]:
