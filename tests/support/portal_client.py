@@ -18,8 +18,11 @@ from support.api_client import site_of
 @contextmanager
 def portal_of(run: Path, language: str = "en") -> Iterator[TestClient]:
     """A client of the portal of a run, which anybody may look at."""
-    site = app.create(site_of(run))
-    with TestClient(site, "http://localhost", follow_redirects=False, cookies={"language": language}) as found:
+    spoken = {"language": language}
+    with (
+        site_of(run) as site,
+        TestClient(app.create(site), "http://localhost", follow_redirects=False, cookies=spoken) as found,
+    ):
         yield found
 
 

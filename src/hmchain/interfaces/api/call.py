@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -13,9 +14,11 @@ from hmchain.application.access.principal import Principal
 from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Documents, documents_at
-from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.jobs.jobs import Job, Work
+from hmchain.application.site import hospital
+from hmchain.application.site.hospital import HospitalFolder, Records, locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
-from hmchain.application.site.run import RunFolder
+from hmchain.application.site.run import RunFolder, ledger_in
 from hmchain.errors import InputError
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
@@ -64,6 +67,11 @@ class Call:
         if self.site.is_read_only:
             return locate(RunFolder(self.site.place).hospital(self.organisation))
         return locate(self.site.place)
+
+    @property
+    def ledger_folder(self) -> Path:
+        """The directory of the ledger."""
+        return ledger_in(self.site.place)
 
     @property
     def node(self) -> NodeFolder:
@@ -127,3 +135,16 @@ class Call:
         here = self.site.signs_here
         signer = delegate.open_key(node, who.person, self.passphrase) if here else KeyElsewhere(who.key)
         yield delegate.user_with(node, who.organisation, signer, self.site.live.ledger)
+
+    def records(self) -> AbstractContextManager[Records]:
+        """The hospital's own records, to look at. Raises what `read_records` raises."""
+        return hospital.read_records(self.folder, self.passphrase)
+
+    def records_alone(self) -> AbstractContextManager[Records]:
+        """The same, to change them: nobody else does meanwhile."""
+        self.node  # noqa: B018  of a run nothing is changed
+        return hospital.open_records(self.folder, self.passphrase)
+
+    def begin(self, kind: str, about: str, work: Work) -> Job:
+        """Begin long work, as whoever asks: `kind` is the command's words, `about` a name."""
+        return self.site.jobs.start(kind, about, self.person.name, work)

@@ -70,7 +70,7 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     else:
         content = {route.answer: {"schema": {"type": "string"}}}
     words = (inspect.cleandoc(route.rule.operation)).capitalize()
-    found = {"200": {"description": words, "content": content}}
+    found = {"202" if route.job else "200": {"description": words, "content": content}}
     if route.signs:
         signed = {"application/json": {"schema": schemas.of(ToSign)}}
         found["202"] = {"description": "To be signed; nothing was sent", "content": signed}

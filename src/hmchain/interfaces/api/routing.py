@@ -54,6 +54,8 @@ class Route:
     """The media type of what it gives."""
     commands: tuple[str, ...] = ()
     """The commands that do the same."""
+    job: bool = False
+    """It begins a job, and answers with that (202)."""
     bytes_max: int = 0
     """Of the file that it takes, if it takes one."""
 
@@ -150,7 +152,7 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
             return answered(http_request, to_sign(*needed.messages), 202)
         if isinstance(view, Response):
             return view
-        return answered(http_request, paging.page(view, **part) if is_paged else view)
+        return answered(http_request, paging.page(view, **part) if is_paged else view, 202 if route.job else 200)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=Response

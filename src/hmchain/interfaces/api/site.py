@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.sign_in import Access
+from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.node.live_protocol import Live
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
@@ -42,6 +43,8 @@ class Site:
     """Operations that take two factors."""
     access: Access | None = None
     """By which people come in; none where everybody looks."""
+    jobs: Jobs = field(default_factory=Jobs)
+    """Long work of its people."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
 

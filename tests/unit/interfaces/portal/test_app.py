@@ -86,9 +86,10 @@ def door() -> Door:
 
 @pytest.fixture(scope="module")
 def client(run_directory: Path, door: Door) -> Iterator[TestClient]:
-    made = app.create(site_of(run_directory, door), (*pages.ALL, room))
-    with TestClient(made, "http://localhost", raise_server_exceptions=False, follow_redirects=False) as found:
-        yield found
+    with site_of(run_directory, door) as site:
+        made = app.create(site, (*pages.ALL, room))
+        with TestClient(made, "http://localhost", raise_server_exceptions=False, follow_redirects=False) as found:
+            yield found
 
 
 @pytest.fixture(autouse=True)
