@@ -42,7 +42,7 @@ class LiveMachine:
 
     @property
     def ledger(self) -> Ledger:
-        raise AssertionError("nothing is sent here")
+        return cast(Ledger, None)  # nothing is sent here
 
     @contextmanager
     def reader(self) -> Iterator[LedgerReader]:

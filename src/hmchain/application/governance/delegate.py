@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +157,12 @@ def open_key(folder: NodeFolder, handle: str, passphrase: str | None, file: Path
     key = load_key(SigningKey, file or _key_file(folder, handle), passphrase)
     note(folder, Event(Kind.KEY_OPENED, about=handle))
     return key
+
+
+def key_here(folder: NodeFolder, handle: str, passphrase: Callable[[], str | None]) -> SigningKey | None:
+    """The key of an office or a person, if it lies with the hospital's. Raises as `open_key`."""
+    path = key_file(folder.keys, handle) if handle in OFFICES else person_key_file(folder.keys, handle)
+    return open_key(folder, handle, passphrase()) if path.exists() else None
 
 
 def _opened(folder: NodeFolder, talk: Talk) -> Ledger:

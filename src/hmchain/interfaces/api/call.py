@@ -22,6 +22,7 @@ from hmchain.application.site.run import RunFolder, ledger_in
 from hmchain.errors import InputError
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
+from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.records.objects import ObjectStore
 
@@ -132,9 +133,18 @@ class Call:
         node, who = self.node, self.person
         if not who.public:
             raise ReadOnlyError("whoever is signed in has no key on the ledger", "sign in as a person with a key")
-        here = self.site.signs_here
-        signer = delegate.open_key(node, who.person, self.passphrase) if here else KeyElsewhere(who.key)
-        yield delegate.user_with(node, who.organisation, signer, self.site.live.ledger)
+        yield delegate.user_with(node, who.organisation, self._signer(who), self.site.live.ledger)
+
+    def _signer(self, who: Principal) -> SigningKey | KeyElsewhere:
+        """The person's key, where the hospital chose that it signs here, and it is this very person's; else elsewhere.
+
+        People of other members have names of ours, and all members have the same offices.
+        """
+        if self.site.signs_here and who.organisation == self.site.hospitals[0]:
+            key = delegate.key_here(self.node, who.person, self.site.passphrase)
+            if key is not None and key.public == who.key:
+                return key
+        return KeyElsewhere(who.key)
 
     def records(self) -> AbstractContextManager[Records]:
         """The hospital's own records, to look at. Raises what `read_records` raises."""
