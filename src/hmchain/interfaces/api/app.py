@@ -23,11 +23,17 @@ from hmchain.plain import RESEARCH_ONLY
 PREFIX = "/v1"
 ROUTES = [*routing.merged(ALL), *(route for routes in AT_ROOT for route in routes.all)]
 """Every route of the API, and those that programs look for outside of it."""
+_AT_ROOT = frozenset(route.path for routes in AT_ROOT for route in routes.all)
 _ABOUT = f"""\
 All that a hospital's people do at its node, as the command line does it. {RESEARCH_ONLY}
 
 What goes on the ledger is signed by the person: such a route answers 202 with what is to be signed, and
 `POST /v1/transactions` sends it."""
+
+
+def answers(path: str) -> bool:
+    """Whether a path is the API's, which answers programs: with problems, and no pages."""
+    return path.startswith(f"{PREFIX}/") or path in _AT_ROOT
 
 
 def create(site: Site, watch: Watch | None = None) -> FastAPI:

@@ -57,7 +57,7 @@ def _show_in_pages(app: FastAPI, kind: type[Exception]) -> None:
     as_problem = cast(Callable[[Request, Exception], Awaitable[Response]], app.exception_handlers[kind])
 
     async def handle(request: Request, error: Exception) -> Response:
-        if request.url.path.startswith(f"{api.PREFIX}/"):
+        if api.answers(request.url.path):
             return await as_problem(request, error)
         if isinstance(error, NotSignedInError) and request.method == "GET":
             return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303)

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from hmchain.application.access.permissions import Operation
 from hmchain.application.access.principal import Principal
@@ -19,6 +20,7 @@ from hmchain.application.watching.delivery import DeliverySecretError
 from hmchain.application.watching.findings import Examination, Subject, Verdict, fail
 from hmchain.application.watching.machine_facts import LOOK_SECONDS, MachineFacts
 from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.portal import app
 from hmchain.interfaces.portal.watching import Outgoing, watched
 from support.ledger_network import Network
 from support.still_ledger import StillDirectory
@@ -73,3 +75,11 @@ def test_a_machine_is_looked_at_now_and_then(tmp_path: Path) -> None:
         now[0] = seconds
         facts.look()
     assert len(looked) == 2 and facts.get().failures == (broken,)
+
+
+def test_a_program_without_a_token_is_told_so_and_not_led_to_a_page(site: Site) -> None:
+    nobody = Site(site.place, site.live, site.hospitals, lambda request: None)
+    with TestClient(app.create(nobody), "http://localhost", follow_redirects=False) as client:
+        refused = client.get("/metrics")
+        assert refused.status_code == 401 and refused.json()["code"] == "not_signed_in"
+        assert client.get("/healthz").json() == {"alive": True}
