@@ -90,6 +90,11 @@ class Sessions:
         found = self._store.credential(TOKEN, secret)
         return self._visitor(found) if found is not None else None
 
+    def still(self, of: Visitor) -> bool:
+        """Whether whoever came in may still be there: for what is answered for minutes. It renews nothing."""
+        found = self._store.by_digest(of.credential.digest)
+        return found is not None and not self._is_over(found, self._now_ms()) and self._principal(found) is not None
+
     def _visitor(self, found: Credential) -> Visitor | None:
         now = self._now_ms()
         principal = None if self._is_over(found, now) else self._principal(found)

@@ -100,6 +100,10 @@ class Access:
         """Whose token, or session, it is; as `of_cookie`."""
         return self.sessions.of_bearer(secret)
 
+    def still(self, of: Visitor) -> bool:
+        """Whether whoever came in may still be there; it counts as no use."""
+        return self.sessions.still(of)
+
     def require_rate(self, of: Visitor, *, writes: bool) -> None:
         """See that a person does not ask too often. Raises `TooManyError`."""
         self._throttle.take(WRITES if writes else READS, "writes" if writes else "reads", of.principal.name)

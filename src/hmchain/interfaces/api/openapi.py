@@ -20,7 +20,12 @@ _REFERENCE = "#/components/schemas/{name}"
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `POST /v1/tokens` makes one."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "hmchain_session", "description": "A browser's session."},
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "hmchain-ORGANISATION",
+        "description": "A browser's session.",
+    },
 }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -250,6 +252,32 @@ def test_sessions_outlive_the_process_and_a_person_has_so_many(door: Door) -> No
     door.access.close()
     door.open()
     assert [door.is_in(each) for each in kept] == [False] * 3 + [True] * 20
+
+
+def test_what_is_answered_for_minutes_asks_again_and_renews_nothing(door: Door) -> None:
+    used, left = door.visitor(door.enter("s1")), door.visitor(door.enter("s1"))
+    door.later(minutes=10)
+    assert door.access.still(used) and door.access.still(left)
+    assert door.access.of_cookie("x") is None
+    door.access.store.used(used.credential, door.now_ms)
+    door.later(minutes=6)
+    assert door.access.still(used) and not door.access.still(left)
+    assert door.machine.office("a", SuspendPerson("s1")) == "ok"
+    assert not door.access.still(used)
+
+
+def test_of_many_answers_to_one_challenge_one_is_taken(door: Door) -> None:
+    asked = door.access.challenge(S1, ADDRESS)
+    signature = door.key(S1).sign(asked.message)
+
+    def enter(number: int) -> bool:
+        with suppress(ChallengeError):
+            door.access.by_key(S1, asked.challenge, signature, f"198.51.100.{number}")
+            return True
+        return False
+
+    with ThreadPoolExecutor(8) as many:
+        assert sum(many.map(enter, range(16))) == 1
 
 
 # -- tokens ------------------------------------------------------------------------------------------------------------
