@@ -21,7 +21,7 @@ from hmchain.application.models.scores import ScoresFileError
 from hmchain.application.node.questions import open_ledger
 from hmchain.errors import StorageError
 from hmchain.interfaces.cli.main import main
-from hmchain.interfaces.cli.study import status
+from hmchain.application.node import study_here as status
 from hmchain.interfaces.report import at_node, render
 from hmchain.ledger.engines.block_store import BlockStore
 from support.cli_run import copy as copy

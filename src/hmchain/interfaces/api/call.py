@@ -19,6 +19,10 @@ from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records, locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import RunFolder, ledger_in
+from hmchain.application.governance.words import texts_at
+from hmchain.application.models import export
+from hmchain.application.models.export import ExportPlace
+from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
@@ -82,9 +86,26 @@ class Call:
         return self.site.node
 
     @property
+    def place(self) -> ExportPlace:
+        """The hospital's folder, with ledger and objects. Raises `NoHospitalError`."""
+        own = self.site.place if not self.site.is_read_only else RunFolder(self.site.place).hospital(self.organisation)
+        return export.locate(own)
+
+    @property
+    def own_folder(self) -> HospitalFolder | None:
+        """The folder of a node's hospital, for its own people; None for others, and of a run."""
+        is_own = self.who is not None and self.who.organisation == self.organisation
+        return self.folder if is_own and not self.site.is_read_only else None
+
+    @property
     def passphrase(self) -> str | None:
         """What opens the hospital's key files."""
         return self.site.passphrase()
+
+    @property
+    def texts(self) -> Texts:
+        """The descriptions of studies at this node."""
+        return texts_at(self.node, self.site.passphrase)
 
     @property
     def papers(self) -> Documents:
@@ -94,8 +115,7 @@ class Call:
     @property
     def sealed(self) -> Documents | None:
         """The same for a reader; None of a run, and for people of others, who see what every ledger has."""
-        is_own = self.who is not None and self.who.organisation == self.organisation
-        return self.papers if is_own and not self.site.is_read_only else None
+        return self.papers if self.own_folder is not None else None
 
     @property
     def objects(self) -> ObjectStore:
