@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from hmchain.application.models import export
 from hmchain.application.models.export import ExportPlace
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
+from hmchain.interfaces.api import paging
+from hmchain.interfaces.api.paging import Item, Page
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
 from hmchain.keys import SigningKey
@@ -142,6 +144,11 @@ class Call:
         """The same for a question that reads the whole log, such as a trace: it takes seconds, and no other waits."""
         with self.site.live.aside() as found:
             yield found
+
+    def page(self, found: Sequence[Item]) -> Page[Item]:
+        """The part of a list that was asked for; its views are made here, where the ledger stays as it is."""
+        asked = self.request.query_params  # whose form was seen to
+        return paging.page(found, int(asked.get("limit", paging.LIMIT)), int(asked.get("offset", 0)))
 
     def now_ms(self) -> int:
         """The time the next block would have."""

@@ -16,6 +16,7 @@ from hmchain.ledger.readers import requests as reader
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.request_steps import Todo
 from hmchain.ledger.readers.requests import RequestView
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 
@@ -38,10 +39,10 @@ class Waiting:
 
 def listed(
     ledger: LedgerReader, organisation: str, papers: Documents | None, *, over: bool = True
-) -> list[ListedRequest]:
+) -> Views[ListedRequest]:
     """The requests that an organisation's people ask or are asked; of a ledger alone all of them."""
     found = reader.requests_of(ledger.verified.state, organisation, over=over)
-    return [ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)) for view in found]
+    return Views(found, lambda view: ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)))
 
 
 def todos(state: State, organisation: str) -> tuple[Todo, ...]:

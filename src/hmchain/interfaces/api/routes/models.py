@@ -10,6 +10,7 @@ from hmchain.application.models.apart import Answer, KnownModels
 from hmchain.application.models.inference import ModelFile, standing
 from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.paging import Page
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.readers.models import ModelView
@@ -26,10 +27,10 @@ IMAGE_BYTES_MAX = 256 << 20
 
 
 @routes.get("/models", VIEW, commands=("model list",))
-def list_models(call: Call) -> list[ModelView]:
+def list_models(call: Call) -> Page[ModelView]:
     """The models on the ledger."""
     with call.ledger() as ledger:
-        return ledger.models()
+        return call.page(ledger.models())
 
 
 @routes.get("/models/{study}", VIEW_OWN, commands=("model show",))

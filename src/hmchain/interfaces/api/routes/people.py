@@ -45,7 +45,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key that was made for somebody."""
 
     person: LedgerName
-    key: Key
+    public: Key
 
 
 class Possession(msgspec.Struct, frozen=True):
@@ -58,7 +58,7 @@ class Introduced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """A key, and its own signature of `possession`."""
 
     person: LedgerName
-    key: Key
+    public: Key
     proof: Signature
 
 
@@ -79,7 +79,7 @@ class Recovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     organisation: LedgerName
     former: Key
-    key: Key
+    public: Key
     proof: Signature
     days: Annotated[int, msgspec.Meta(ge=0, le=90)] = 0
     """How long that hospital may object; as long as the network asks at least, if 0."""
@@ -118,17 +118,17 @@ def read_possession(call: Call, body: NewKey) -> Possession:
     """What a new key signs, wherever it is, to show an officer that somebody holds it."""
     with call.ledger() as ledger:
         chain_id = ledger.genesis.chain_id
-    return Possession(people.possession(chain_id, call.organisation, body.person, bytes.fromhex(body.key)))
+    return Possession(people.possession(chain_id, call.organisation, body.person, bytes.fromhex(body.public)))
 
 
 @routes.post(
     "/people", DECIDE, signs=True, commands=("people invite",),
-    example=Invitation(person="s1", key="00" * 32, proof="00" * 64, roles=("steward",)),
+    example=Invitation(person="s1", public="00" * 32, proof="00" * 64, roles=("steward",)),
 )  # fmt: skip
 def invite_person(call: Call, body: Invitation) -> Asked:
     """Invite a person to act for this hospital, who then accepts. Compare the key's digits by telephone first."""
     with call.user() as user:
-        key, proof = bytes.fromhex(body.key), bytes.fromhex(body.proof)
+        key, proof = bytes.fromhex(body.public), bytes.fromhex(body.proof)
         return people.ask(user, people.introduced(user, body.person, key, proof, body.roles))
 
 
@@ -142,14 +142,14 @@ def accept_invitation(call: Call, body: Nothing) -> PeopleView:
 
 @routes.post(
     "/people/{person}/key", DECIDE, signs=True, commands=("people replace-key",),
-    example=Introduced(person="s1", key="00" * 32, proof="00" * 64),
+    example=Introduced(person="s1", public="00" * 32, proof="00" * 64),
 )  # fmt: skip
 def replace_key(call: Call, person: Person, body: Introduced) -> Asked:
     """Let a person, or an office, sign with a new key; the old one is dead, and a suspension over."""
     if body.person != person:
         raise PersonNameError(f"the key is {body.person}'s", f"have one made for {person}")
     with call.user() as user:
-        key, proof = bytes.fromhex(body.key), bytes.fromhex(body.proof)
+        key, proof = bytes.fromhex(body.public), bytes.fromhex(body.proof)
         return people.ask(user, people.introduced(user, person, key, proof))
 
 
@@ -208,12 +208,12 @@ def drop_change(call: Call, digest: Digits, body: Nothing) -> Asked:
 
 @routes.post(
     "/recoveries", PROPOSE, signs=True, commands=("people recover propose",),
-    example=Recovery(organisation="east", former="00" * 32, key="11" * 32, proof="00" * 64),
+    example=Recovery(organisation="east", former="00" * 32, public="11" * 32, proof="00" * 64),
 )  # fmt: skip
 def propose_recovery(call: Call, body: Recovery) -> BallotView:
     """Put it to the members' vote that a hospital has another steward's key, unless it objects in time."""
     with call.user() as user:
-        key, former = bytes.fromhex(body.key), bytes.fromhex(body.former)
+        key, former = bytes.fromhex(body.public), bytes.fromhex(body.former)
         card = RecoveryCard(user.ledger.chain_id, body.organisation, former, key, bytes.fromhex(body.proof))
         return members.propose(user, recovery.motion_of(user, card, body.days))
 

@@ -16,11 +16,13 @@ from hmchain.application.node.health import network_health
 from hmchain.application.node.study_here import StudyHere, study_here
 from hmchain.clock import DAY_MS
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.paging import Page
 from hmchain.interfaces.api.parameters import Code, Name
 from hmchain.interfaces.api.routes.own_requests import Nothing
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers.studies import StudyRequest, proposal_to
+from hmchain.ledger.readers.views import Views
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 """What every ledger has; the description, scores and the use of the machine are for the hospital's own people."""
@@ -51,12 +53,16 @@ class StudyRefusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @routes.get("/studies", VIEW, commands=("study list",))
-def list_studies(call: Call) -> list[StudyInWords]:
+def list_studies(call: Call) -> Page[StudyInWords]:
     """All studies, what each asks of this hospital, and what the hospital has said."""
     texts = call.texts if call.own_folder else None
     with call.ledger() as ledger:
-        found = [ledger.proposal(call.about, each.study) for each in ledger.requests(call.about)]
-    return [StudyInWords(each, kept_words(texts, each.specification)) for each in found]
+
+        def view(asked: StudyRequest) -> StudyInWords:
+            found = ledger.proposal(call.about, asked.study)
+            return StudyInWords(found, kept_words(texts, found.specification))
+
+        return call.page(Views(ledger.requests(call.about), view))
 
 
 @routes.get("/studies/{name}", VIEW, commands=("study show",))
@@ -71,11 +77,11 @@ def show_study(call: Call, name: Name) -> StudyInWords:
 
 
 @routes.get("/study-status", VIEW, commands=("study status",))
-def list_study_status(call: Call) -> list[StudyHere]:
+def list_study_status(call: Call) -> Page[StudyHere]:
     """How all studies stand: phase, round, master, participants, reputation, and what is to be done next."""
-    folder = call.own_folder
+    folder, is_run = call.own_folder, call.site.is_read_only
     with call.ledger() as ledger:
-        return [study_here(each, ledger, folder, is_run=call.site.is_read_only) for each in ledger.studies()]
+        return call.page(Views(ledger.studies(), lambda each: study_here(each, ledger, folder, is_run=is_run)))
 
 
 @routes.get("/studies/{name}/status", VIEW, commands=("study status",))

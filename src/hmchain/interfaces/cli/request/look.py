@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +36,15 @@ def list_requests(
     """List the requests that this hospital's people ask or are asked. Where there is no node, all of the latest run."""
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = listing.listed(ledger, place.organisation, place.papers, over=not living)
+        found = list(listing.listed(ledger, place.organisation, place.papers, over=not living))
     undecided = sent.about_requests(NodeFolder(place.ledger.parent)) if place.organisation else ()
 
-    def view(found: list[ListedRequest]) -> None:
+    def view(found: Sequence[ListedRequest]) -> None:
         show_list(found)
         for each in undecided:
             output.say(f"{each}.")
 
-    def told(found: list[ListedRequest]) -> list[dict[str, Any]]:
+    def told(found: Sequence[ListedRequest]) -> list[dict[str, Any]]:
         return [
             plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"request {each.view.request}"]}
             for each in found
