@@ -14,14 +14,14 @@ from hmchain.application.access.principal import Principal
 from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Documents, documents_at
+from hmchain.application.governance.words import texts_at
 from hmchain.application.jobs.jobs import Job, Work
+from hmchain.application.models import export
+from hmchain.application.models.export import ExportPlace
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records, locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import RunFolder, ledger_in
-from hmchain.application.governance.words import texts_at
-from hmchain.application.models import export
-from hmchain.application.models.export import ExportPlace
 from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.interfaces.api import paging
