@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,7 +31,8 @@ class Watch:
     log: LineLog
     local: SecretKey | None = None
     """The hospital's key for what it keeps to itself: with it metrics tell of the quarantine."""
-    jobs: Jobs = dict
+    jobs: Jobs | None = None
+    """Counts of long work by kind and state, where it is not the site's."""
     outbox: Outbox | None = None
     """Remembers what people have seen."""
     facts: Callable[[], Facts] = lambda: NOTHING
@@ -39,7 +41,14 @@ class Watch:
     @cached_property
     def metrics(self) -> Metrics:
         """Its metrics."""
-        return Metrics(Watched(self.site.live, self.site.hospitals[0], self._place, self.local, self.jobs))
+        return Metrics(Watched(self.site.live, self.site.hospitals[0], self._place, self.local, self._jobs))
+
+    def _jobs(self) -> Mapping[tuple[str, str], int]:
+        return (
+            self.jobs()
+            if self.jobs is not None
+            else Counter((each.kind, each.state.value) for each in self.site.jobs.all())
+        )
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from hmchain.application.jobs.jobs import Job
 from hmchain.application.node.live_protocol import Live
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.keyring import local_key
@@ -38,7 +40,7 @@ class Outgoing:
 
 @contextmanager
 def watched(
-    site: Site, outgoing: Outgoing, store: Path, jobs: Jobs = dict, *, to_stderr: bool = False
+    site: Site, outgoing: Outgoing, store: Path, jobs: Jobs | None = None, *, to_stderr: bool = False
 ) -> Iterator[Watch]:
     """The watch of a site, for as long as the block lasts; of a finished run it remembers nothing and tells nobody.
 
@@ -62,10 +64,18 @@ def watched(
             Webhook.of(outgoing.webhook, node.keys) if outgoing.webhook else None,
             facts.get, watch.metrics.notified,
         )  # fmt: skip
+        site.jobs.tell = partial(_tell_of_job, log)
         log.write(Happened.STARTED)
         held.callback(log.write, Happened.STOPPED)
         held.enter_context(_at_work(_Watchman(site.live, facts, dispatch, log)))
         yield watch
+
+
+def _tell_of_job(log: LineLog, job: Job, error: Exception | None) -> None:
+    if error is not None:
+        log.failed(error, Happened.JOB, route=job.kind)
+    else:
+        log.write(Happened.JOB, route=job.kind, code=job.code or job.state.value, ms=job.ended_ms - job.begun_ms)
 
 
 def _local(site: Site) -> SecretKey | None:
