@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hmchain.interfaces.portal.pages import (
     auditor,
+    entering,
     frame,
     models,
     operator,
@@ -15,7 +16,7 @@ from hmchain.interfaces.portal.pages import (
 )
 
 ALL = (
-    frame.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM, *requests.ROOM, *studies.ROOM,
-    *models.ROOM, *releases.ROOM,
+    frame.pages, entering.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM, *requests.ROOM,
+    *studies.ROOM, *models.ROOM, *releases.ROOM,
 )  # fmt: skip
 """The order in which the navigation lists them."""
