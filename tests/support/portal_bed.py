@@ -13,8 +13,6 @@ from hmchain.interfaces.portal import app
 from support.api_bed import HEADER, ApiBed
 from support.portal_client import main_of
 
-_SIGNATURES_MAX = 8
-
 
 class PortalBed(ApiBed):
     """Portals of a bed's hospitals, with pages."""
@@ -42,22 +40,13 @@ class PortalBed(ApiBed):
         assert found.status_code == status, (path, found.status_code, main_of(found.text) if found.text else "")
         return found
 
-    def act(self, who: str, path: str, fields: Any = None, status: int = 200) -> list[str]:
-        """A form, signed by the key of whoever sent it until nothing is left to be signed; what was signed, in words.
-
-        `status` is that of the form once all was signed.
-        """
-        client, said = self.client(who.split("/")[0]), list[str]()
-        for _ in range(_SIGNATURES_MAX):
-            found = client.post(path, data=fields or {}, headers={HEADER: who})
-            told = re.search(r'data-sign="([^"]*)"', found.text)
-            if told is None:
-                assert found.status_code in (status, 303), (path, found.status_code, main_of(found.text))
-                return said
-            message = json.loads(unescape(told[1]))["message"]
-            said.append(main_of(found.text))
-            signature = self.key(who).sign(bytes.fromhex(message)).hex()
-            self.ask("POST", who, "/transactions", json={"message": message, "signature": signature})
-            if status == 200:
-                return said
-        raise AssertionError(f"{path} is never done")
+    def act(self, who: str, path: str, fields: Any = None) -> str:
+        """A form, and what it asks to sign signed by the key of whoever sent it, and sent; the page that was signed."""
+        client = self.client(who.split("/")[0])
+        found = client.post(path, data=fields or {}, headers={HEADER: who})
+        told = re.search(r'data-sign="([^"]*)"', found.text)
+        assert told is not None, (path, found.status_code, main_of(found.text) if found.text else "")
+        for each in json.loads(unescape(told[1])):
+            signature = self.key(who).sign(bytes.fromhex(each["message"])).hex()
+            self.ask("POST", who, "/transactions", json={"message": each["message"], "signature": signature})
+        return main_of(found.text)

@@ -40,8 +40,8 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
     file = {"file": ("ethics letter.pdf", b"%PDF-1.7 the committee", "application/pdf")}
     portal.send(SCIENTIST, f"{EDITOR}/attach", {"kind": "ethics"}, files=file)
     assert "ethics-letter.pdf" in portal.page(SCIENTIST, EDITOR)
-    portal.act(SCIENTIST, f"{EDITOR}/hand-in", status=303)
-    assert portal.page(SCIENTIST, PAGE).startswith("Requests relapse") or "relapse" in portal.page(SCIENTIST, PAGE)
+    portal.act(SCIENTIST, f"{EDITOR}/hand-in")
+    assert portal.page(SCIENTIST, PAGE).startswith("Requests")
 
     waits = portal.html(STEWARD, "/inbox")
     assert 'href="/requests/relapse"' in waits
@@ -57,11 +57,11 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
     refused = portal.send(SCIENTIST, f"{EDITOR}/hand-in", status=400)
     assert "nothing of relapse was changed" in refused.text
     portal.send(SCIENTIST, f"{EDITOR}/save", WRITTEN | {"days": "30"})
-    portal.act(SCIENTIST, f"{EDITOR}/hand-in", status=303)
+    portal.act(SCIENTIST, f"{EDITOR}/hand-in")
 
-    (said,) = portal.act(STEWARD, f"{PAGE}/approve", {"days": "60"})
+    said = portal.act(STEWARD, f"{PAGE}/approve", {"days": "60"})
     assert "approve" in said
-    (said,) = portal.act(OTHER, f"{PAGE}/reject", {"reason": "ethics", "letter": "No."})
+    said = portal.act(OTHER, f"{PAGE}/reject", {"reason": "ethics", "letter": "No."})
     told = portal.page(SCIENTIST, PAGE)
     assert "approved" in told and "rejected" in told
     portal.act(STEWARD, f"{PAGE}/revoke", {"reason": "consent"})

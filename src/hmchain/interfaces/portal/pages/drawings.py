@@ -134,7 +134,9 @@ def lineage(
         *_boxes(inner, middle, "k2"),
         *_boxes(right, ends, "k1"),
     ]
-    drawing = svg(width, height, label, h.g(".bonds")[bonds], boxes)
+    drawing = h.svg(viewBox=f"0 0 {at(width)} {at(height)}", role="group", aria_label=label)[
+        h.g(".bonds")[bonds], boxes
+    ]
     return h.div(".scroll.lineage", tabindex="0", role="region", aria_label=label)[drawing]
 
 

@@ -67,7 +67,7 @@ def at(*parts: str | int) -> str:
 
 def terms(found: Iterable[tuple[str, str]]) -> h.Element:
     """Names and what stands behind each, in a service's words."""
-    return definitions((theirs(name), theirs(value)) for name, value in found)
+    return definitions(((theirs(name), theirs(value)) for name, value in found), "facts worded")
 
 
 def until(time_ms: int) -> h.Node:

@@ -71,7 +71,7 @@ def _form(found: RequestInWords) -> h.Node:
         return None
     return section(
         say("In the words of who asks"),
-        definitions((theirs(asks), _lines(said)) for asks, said in found.answers),
+        definitions(((theirs(asks), _lines(said)) for asks, said in found.answers), "facts worded"),
         anchor="form",
     )
 

@@ -61,7 +61,7 @@ def _choice(known: Sequence[StudyStatus], chosen: set[str]) -> h.Element:
 
 
 def _content(found: list[tuple[StudyStatus, Curve | None]]) -> list[h.Node]:
-    columns = ("", *(each.name for each, _ in found))
+    columns = (say("Study"), *(each.name for each, _ in found))
     rows: list[tuple[h.Node, ...]] = [
         (say("stands"), *(standing(each.status) for each, _ in found)),
         (say("for"), *(theirs(purpose_words(each.purpose)) for each, _ in found)),

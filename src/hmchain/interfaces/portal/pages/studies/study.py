@@ -351,7 +351,9 @@ def _steering(call: Call, found: StudyStatus) -> h.Node:
             say("Go on, or end it."),
             say("Why:"),
         ),
-        confirmed(say("Go on"), say("The round is tried again."), f"{path}/resume", csrf, say("Go on"), after),
+        confirmed(
+            say("Go on with it"), say("The round is tried again."), f"{path}/resume", csrf, say("Go on with it"), after
+        ),
         confirmed(
             say("End it"), say("For good, with its last accepted model."), f"{path}/close", csrf, say("End it"), after
         ),
