@@ -65,7 +65,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def origin(run_directory: Path) -> Iterator[str]:
-    with served(app.create(site_of(run_directory), (*pages.ALL, room))) as found:
+    with site_of(run_directory) as site, served(app.create(site, (*pages.ALL, room))) as found:
         yield found
 
 
