@@ -8,7 +8,6 @@ from __future__ import annotations
 import socket
 import sys
 import webbrowser
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -164,14 +163,10 @@ def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterato
             signs_here=settings.signs_here,
         )
         outgoing = Outgoing(settings.address, settings.mail, settings.webhook)
-        watch = held.enter_context(watched(site, outgoing, folder.portal_store, lambda: _counted(jobs)))
+        watch = held.enter_context(watched(site, outgoing, folder.portal_store))
         application = app.create(site, language=settings.language, watch=watch)
         certificate = (folder.path / settings.certificate, folder.path / settings.key) if settings.certificate else None
         yield Portal(application, listening, settings.address, certificate)
-
-
-def _counted(jobs: Jobs) -> Counter[tuple[str, str]]:
-    return Counter((each.kind, str(each.state)) for each in jobs.all())
 
 
 def show(address: str) -> None:

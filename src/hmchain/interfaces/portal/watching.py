@@ -19,7 +19,6 @@ from hmchain.application.watching.dispatch import LOOK_SECONDS, Dispatch
 from hmchain.application.watching.lines import Happened, Level, LineLog
 from hmchain.application.watching.machine_facts import MachineFacts
 from hmchain.application.watching.mail import MailServer
-from hmchain.application.watching.metrics import Jobs
 from hmchain.application.watching.outbox import Outbox
 from hmchain.application.watching.webhook import Webhook
 from hmchain.errors import HMChainError, KeyMaterialError
@@ -39,9 +38,7 @@ class Outgoing:
 
 
 @contextmanager
-def watched(
-    site: Site, outgoing: Outgoing, store: Path, jobs: Jobs | None = None, *, to_stderr: bool = False
-) -> Iterator[Watch]:
+def watched(site: Site, outgoing: Outgoing, store: Path, *, to_stderr: bool = False) -> Iterator[Watch]:
     """The watch of a site, for as long as the block lasts; of a finished run it remembers nothing and tells nobody.
 
     `store` is the SQLite file of what the portal keeps of people.
@@ -49,7 +46,7 @@ def watched(
     Raises `OutboxError`, `DeliverySecretError` or `OSError`.
     """
     if site.is_read_only:
-        yield Watch(site, LineLog(None), jobs=jobs)
+        yield Watch(site, LineLog(None))
         return
     node, hospital = site.node, locate(site.place)
     log = LineLog(node.portal_log, sys.stderr if to_stderr else None)
@@ -57,7 +54,7 @@ def watched(
     facts = MachineFacts(site.place, hospital, local)
     with ExitStack() as held:
         outbox = held.enter_context(closing(Outbox(store)))
-        watch = Watch(site, log, local, jobs, outbox, facts.get)
+        watch = Watch(site, log, local, outbox, facts.get)
         dispatch = Dispatch(
             site.live, hospital.organisation, outgoing.origin, outbox, log,
             MailServer.of(outgoing.mail, node.keys) if outgoing.mail else None,
