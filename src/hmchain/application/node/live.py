@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from hmchain.errors import InputError
 from hmchain.ledger import events
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.engines.ledger import Ledger
 from hmchain.ledger.ledger_event import LedgerEvent
 from hmchain.ledger.readers import ledger
-from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.ledger import LedgerReader, WholeLog
 from hmchain.plain import Progress
 
 _END = (1 << 31) - 1
@@ -179,9 +181,14 @@ def happenings(height: int, time_ms: int, all_events: tuple[Event, ...]) -> list
 class StandingLedger(LiveLedger):
     """The ledger of a finished run, or a copy: nothing comes to it any more."""
 
-    def __init__(self, directory: Path, found: LedgerReader, time_ms: int) -> None:
+    def __init__(self, directory: Path, held: ExitStack, progress: Progress | None = None) -> None:
+        """`held` closes what is opened on the way. Raises what opening and verifying the ledger raises."""
         super().__init__(directory)
-        self._found, self._time_ms = found, time_ms
+        self._found = held.enter_context(
+            ledger.open_ledger(directory, progress=progress, whole=self._whole, stays=True)
+        )
+        self._time_ms = standings.time_ms(self._found.verified.state)
+        self._compared: Future[WholeLog] | None = None
 
     @property
     def height(self) -> int:
@@ -205,6 +212,24 @@ class StandingLedger(LiveLedger):
     def _reader(self) -> LedgerReader:
         return self._found
 
+    def _whole(self) -> WholeLog:
+        """The whole log, compared once, by a thread with files of its own; others read meanwhile."""
+        with self._moved:
+            if self._compared is None:
+                self._compared = Future()
+                threading.Thread(target=self._compare, args=(self._compared,), daemon=True).start()
+            self._moved.wait_for(self._compared.done)
+            return self._compared.result()
+
+    def _compare(self, compared: Future[WholeLog]) -> None:
+        try:
+            with ExitStack() as held, closing(BlockStore(self._directory / BLOCKS, read_only=True)) as store:
+                found = LedgerReader(self._directory, store, None, held, verified=self._found.verified)
+                compared.set_result(found.require_whole())
+        except Exception as error:  # whoever waits for it is told
+            compared.set_exception(error)
+        self._tell()
+
     def close(self) -> None:
         """Nothing: whoever opened the files closes them."""
 
@@ -212,8 +237,8 @@ class StandingLedger(LiveLedger):
 @contextmanager
 def open_standing(place: Path, progress: Progress | None = None) -> Iterator[StandingLedger]:
     """The ledger in a run's or a ledger's folder, or in its file. Raises what opening and verifying it raises."""
-    with ledger_at(place) as directory, ledger.open_ledger(directory, progress=progress) as found:
-        yield StandingLedger(directory, found, standings.time_ms(found.verified.state))
+    with ledger_at(place) as directory, ExitStack() as held:
+        yield StandingLedger(directory, held, progress)
 
 
 def open_live(place: Path, progress: Progress | None = None) -> AbstractContextManager[LiveLedger]:

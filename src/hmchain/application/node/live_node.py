@@ -102,7 +102,7 @@ class NodeLedger(LiveLedger):
         verified = VerifiedState(follower.state, follower.signed, follower.state.height)
         with ExitStack() as held:
             store = held.enter_context(closing(BlockStore(self._folder.ledger / BLOCKS, read_only=True)))
-            yield LedgerReader(self._folder.ledger, store, self._headers, held, verified=verified)
+            yield LedgerReader(self._folder.ledger, store, self._headers, held, verified=verified, stays=True)
 
     def events(self, after: Place | None = None, limit: int = BLOCKS_MAX) -> Happenings:
         """As `LiveLedger.events`; what happened lately is remembered."""
@@ -159,7 +159,7 @@ class NodeLedger(LiveLedger):
         """Show the ledger of a node that does not run, as far as the headers that are kept tell who signed it."""
         with ExitStack() as stack:
             try:
-                self._found = stack.enter_context(ledger.open_ledger(self._folder.ledger))
+                self._found = stack.enter_context(ledger.open_ledger(self._folder.ledger, stays=True))
                 verified = self._found.verified
             except HMChainError as error:
                 self._found, self._trouble = None, self._trouble or error

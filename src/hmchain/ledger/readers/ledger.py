@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import genesis as genesis_file
@@ -72,6 +73,8 @@ from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State, UnreadableStateError
 from hmchain.plain import Progress
 
+V = TypeVar("V")
+
 _BLOCKS_COUNTED = 200
 
 
@@ -108,13 +111,18 @@ class LedgerReader:
         held: ExitStack,
         progress: Progress | None = None,
         verified: VerifiedState | None = None,
+        whole: Callable[[], WholeLog] | None = None,
+        *,
+        stays: bool = False,
     ) -> None:
         """`held` closes what is opened on the way; `progress` is told of blocks that are executed.
 
-        `verified` is the state where somebody follows the ledger; else the directory's is verified when it is asked.
+        Whoever keeps a ledger open gives its `verified` state, and compares the `whole` log; else the directory's are
+        verified when they are asked for. Of a ledger that `stays` open, long lists are made as somebody looks at them.
         """
         if verified is not None:
             self.verified = verified
+        self._compared, self._stays = whole, stays
         self.genesis: Genesis = genesis_file.load(directory / genesis_file.FILE)
         self._directory, self._store, self._headers = directory, store, headers
         self._held, self._progress = held, progress
@@ -265,7 +273,7 @@ class LedgerReader:
     def require_whole(self) -> WholeLog:
         """See, once, that the whole log is as it was signed. Raises `DamagedBlockError`."""
         self._require_uncut()
-        return self._whole
+        return self._whole if self._compared is None else self._compared()
 
     def _require_uncut(self) -> None:
         if cut := cut_off(self._directory, self._store):
@@ -313,11 +321,14 @@ class LedgerReader:
             raise BadTraceError(f"{dataset!r} is not a dataset", "write it as ORGANISATION/NAME")
         return lineage.trace_dataset(self._directory, organisation, name)
 
+    def _listed(self, found: Views[V]) -> Sequence[V]:
+        return found if self._stays else list(found)
+
     # -- the state -----------------------------------------------------------------------------------------------------
 
-    def studies(self) -> Views[StudyStatus]:
+    def studies(self) -> Sequence[StudyStatus]:
         """All studies, each with its participants, the round it is in and what is to be done next."""
-        return study_status.all_studies(self.verified)
+        return self._listed(study_status.all_studies(self.verified))
 
     @property
     def meant(self) -> list[str]:
@@ -328,9 +339,9 @@ class LedgerReader:
         """One study; without a name the only one that was not refused. Raises `NoStudyError`."""
         return study_status.study_status(self.verified, name)
 
-    def requests(self, organisation: str) -> Views[StudyRequest]:
+    def requests(self, organisation: str) -> Sequence[StudyRequest]:
         """All studies as one hospital is asked about them."""
-        return studies.requests(self.verified.state, organisation)
+        return self._listed(studies.requests(self.verified.state, organisation))
 
     def proposal(self, organisation: str, study: str) -> StudyProposal:
         """One study and all that it pins, as one hospital sees it. Raises `UnknownStudyError`."""
@@ -367,13 +378,9 @@ class LedgerReader:
         """All datasets with their published versions."""
         return datasets.datasets(self.verified.state)
 
-    def models(self) -> Views[ModelView]:
+    def models(self) -> Sequence[ModelView]:
         """The models that studies made, in order of study."""
-        return models.models(self.verified.state)
-
-    def model(self, study: str) -> ModelView | None:
-        """The model of a study; None where it has none."""
-        return models.model(self.verified.state, study)
+        return self._listed(models.models(self.verified.state))
 
     def releases(self, study: str = "") -> list[ReleaseView]:
         """All that was asked to leave, of one study if it is named, in order of name."""
@@ -407,14 +414,20 @@ class LedgerReader:
 
 @contextmanager
 def open_ledger(
-    directory: Path, headers: Headers | None = None, progress: Progress | None = None
+    directory: Path,
+    headers: Headers | None = None,
+    progress: Progress | None = None,
+    whole: Callable[[], WholeLog] | None = None,
+    *,
+    stays: bool = False,
 ) -> Iterator[LedgerReader]:
     """Read the ledger in `directory`, which another process may be writing.
 
-    `headers` gives CometBFT's signed headers, by default those that are kept beside the log. Raises `LedgerError` for
-    what cannot be opened, read or believed, `AuditError` where blocks are executed and do not hold.
+    `headers` gives CometBFT's signed headers, by default those that are kept beside the log; `whole` compares the log,
+    where somebody has done so already; for one that `stays` see `LedgerReader`. Raises `LedgerError` for what cannot be
+    opened, read or believed, `AuditError` where blocks are executed and do not hold.
     """
     genesis_file.load(directory / genesis_file.FILE)  # a ledger that needs another program is not touched
     with ExitStack() as held:
         store = held.enter_context(closing(BlockStore(directory / BLOCKS, read_only=True)))
-        yield LedgerReader(directory, store, headers, held, progress)
+        yield LedgerReader(directory, store, headers, held, progress, whole=whole, stays=stays)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from hmchain.application.node.live import NothingSentError, Place, open_live
 from hmchain.application.node.live_node import NodeLedger
+from hmchain.errors import LedgerError
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
 from hmchain.ledger.engines.cometbft.rpc import NoEndpointError
 from hmchain.ledger.engines.ledger import submit
@@ -152,3 +155,27 @@ def test_what_happened_is_told_from_any_place_on(node: FollowedNode, live: NodeL
     assert [each.place for each in first.events] == [Place(1, 0), Place(2, 0)] and first.until == Place(2, 0)
     assert [each.place.height for each in live.events(first.until, limit=2).events] == [3, 4]
     assert [each.place.height for each in live.events(Place.end_of(3), limit=1).events] == [4]
+
+
+def test_the_whole_log_is_compared_once_while_others_read(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "ledger")
+    network.fill(3)
+    network.ledger.close()
+    with open_live(tmp_path / "ledger") as live:
+        with live.reader() as ledger:
+            found = ledger.require_whole()
+            assert (found.height, found.words) == (3, "") and ledger.require_whole() is found
+        with live.aside() as ledger:
+            assert ledger.require_whole() == found
+
+
+def test_a_log_that_was_altered_is_not_whole(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "ledger")
+    network.fill(3)
+    network.ledger.close()
+    with closing(sqlite3.connect(tmp_path / "ledger" / "blocks.db")) as log, log:
+        log.execute("UPDATE blocks SET result = zeroblob(10) WHERE height = 2")
+    with open_live(tmp_path / "ledger") as live, live.reader() as ledger:
+        for _ in range(2):
+            with pytest.raises(LedgerError, match="block 2"):
+                ledger.require_whole()

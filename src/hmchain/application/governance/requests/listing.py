@@ -42,7 +42,8 @@ def listed(
 ) -> Views[ListedRequest]:
     """The requests that an organisation's people ask or are asked; of a ledger alone all of them."""
     found = reader.requests_of(ledger.verified.state, organisation, over=over)
-    return Views(found, lambda view: ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)))
+    chain_id = ledger.genesis.chain_id
+    return Views(found, lambda view: ListedRequest(view, titled(papers, chain_id, view)))
 
 
 def todos(state: State, organisation: str) -> tuple[Todo, ...]:

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages import (
-    auditor,
-    entering,
-    frame,
-    models,
-    operator,
-    releases,
-    requests,
-    scientist,
-    steward,
-    studies,
-)
+from hmchain.interfaces.portal.pages import auditor, frame, operator
 
-ALL = (
-    frame.pages, entering.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM, *requests.ROOM,
-    *studies.ROOM, *models.ROOM, *releases.ROOM,
-)  # fmt: skip
+ALL = (frame.pages, *operator.ROOM, *auditor.ROOM)
 """The order in which the navigation lists them."""

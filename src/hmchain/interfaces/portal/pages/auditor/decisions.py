@@ -14,7 +14,9 @@ from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.governance.requests import reading
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.application.pages.markup import definitions, digest, table
+from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal import components
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.registry import Pages
@@ -41,14 +43,21 @@ class Decisions:
     """All that was asked for and decided."""
 
     requests: Sequence[RequestView]
+    """Those of this part."""
     releases: Sequence[ReleaseView]
+    total: int
+    """Requests in all."""
+    offset: int = 0
+    limit: int = paging.LIMIT
 
 
 @pages.show(PATH, VIEW, later("Decisions and permits"))
-def decisions_page(call: Call) -> Page:
-    """All requests with every hospital's word, and all releases."""
+def decisions_page(call: Call, offset: paging.Offset = 0, limit: paging.Limit = paging.LIMIT) -> Page:
+    """Requests with every hospital's word, a part of them at a time, and all releases."""
     with call.ledger() as ledger:
-        return decisions(Decisions(reader.requests_of(ledger.verified.state, ""), ledger.releases()))
+        found = reader.requests_of(ledger.verified.state, "")
+        shown = found[offset : offset + limit]
+        return decisions(Decisions(shown, ledger.releases(), len(found), offset, limit))
 
 
 @pages.show(PATH + "/{request}", VIEW)
@@ -61,7 +70,7 @@ def decision_page(call: Call, request: Name) -> Page:
 def decisions(found: Decisions) -> Page:
     """All that was asked for and decided, in two lists."""
     lead = say("Nothing is used without a request, a word of every hospital asked, and a permit that holds.")
-    return Page(say("Decisions and permits"), [_requests(found.requests), _releases(found.releases)], lead, active=PATH)
+    return Page(say("Decisions and permits"), [_requests(found), _releases(found.releases)], lead, active=PATH)
 
 
 def word(status: str) -> h.Element:
@@ -69,9 +78,9 @@ def word(status: str) -> h.Element:
     return badge(theirs(status), _KINDS.get(status, PLAIN))
 
 
-def _requests(found: Sequence[RequestView]) -> h.Element:
+def _requests(found: Decisions) -> h.Element:
     title = say("Requests")
-    if not found:
+    if not found.total:
         words = say("Nobody has asked for anything yet. A scientist's first request will stand here.")
         return section(title, empty(words), anchor="requests")
     head = [
@@ -87,9 +96,10 @@ def _requests(found: Sequence[RequestView]) -> h.Element:
             h.a(href=f"{PATH}/{each.request}")[each.request],
             _what_for(each), each.applicant, theirs(each.status), _words(each.decisions), _until(each),
         )
-        for each in found
+        for each in found.requests
     ]  # fmt: skip
-    return section(title, table(head, rows, caption=title, folds=True), anchor="requests")
+    way = components.pages(PATH, {}, found.offset, found.limit, found.total)
+    return section(title, table(head, rows, caption=title, folds=True), way, anchor="requests")
 
 
 def _what_for(found: RequestView) -> h.Node:
