@@ -141,10 +141,13 @@ def _found(state: State, genesis: Genesis) -> None:
 
 
 def _ask(state: State, number: int, count: int) -> None:
-    """One request with all that came of it: four in five are closed, the rest stand until their date."""
+    """One request with all that came of it: four in five are closed, the rest as soon as their date is over."""
     name, asked_ms = f"request-{number:06}", START_MS + YEARS * YEAR_MS * number // count
     applicant, members = person(number * _PRIME), tuple(sorted({person(number + 1), person(number * 31 + 2)}))
-    content, closed = _content(number, asked_ms), number % 5 != 0
+    content = _content(number, asked_ms)
+    closed = number % 5 != 0 or content.until_ms < NOW_MS
+    if not closed:
+        requests.OPEN.put(state, Entry(name), applicant.organisation, applicant.person, name)
     requests.put(state, Request(
         name, applicant, members, (), requests.in_order((applicant, *members)),
         Status.CLOSED if closed else Status.SUBMITTED, 1, content.digest, asked_ms, asked_ms + 1 if closed else 0,

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from hmchain.application.site import hospital
 from hmchain.application.site.run import RunFolder
 from hmchain.canonical import Record, digest, encode
 from hmchain.keys import ED25519
@@ -54,6 +55,8 @@ from permits.ledger import (
 PROTOCOL = 4
 PER_BLOCK = 40
 """Transactions: people come in spells."""
+LOOKED_AT = HOSPITALS[3]
+"""The hospital whose people look."""
 _VOTERS = HOSPITALS[: 2 * len(HOSPITALS) // 3 + 1]
 _EPOCH = Table("epoch", Epoch)
 
@@ -67,12 +70,17 @@ class MadeUpRun:
     requests: int
 
 
+def at(place: Path, transactions: int) -> MadeUpRun:
+    """The run of so many transactions that lies there."""
+    return MadeUpRun(RunFolder(place), transactions // PER_BLOCK, transactions // PER_REQUEST)
+
+
 def make(place: Path, transactions: int) -> MadeUpRun:
     """A run's folder with a ledger of so many transactions."""
-    folder = RunFolder(place)
-    found = MadeUpRun(folder, transactions // PER_BLOCK, transactions // PER_REQUEST)
-    for name in HOSPITALS:
-        folder.hospital(name).mkdir(parents=True)
+    found = at(place, transactions)
+    folder = found.folder
+    folder.hospitals.mkdir(parents=True)
+    hospital.create(folder.hospital(LOOKED_AT), None)
     states = folder.own_ledger / "validators"
     states.mkdir(parents=True)
     genesis = founding(PROTOCOL)

@@ -33,7 +33,8 @@ def signing_key(name: str, role: str) -> SigningKey:
     return SigningKey(digest("benchmark key", name.encode(), role.encode()))
 
 
-def _ports(count: int) -> list[int]:
+def ports(count: int) -> list[int]:
+    """So many ports that are free now."""
     with ExitStack() as held:
         sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
         return [each.getsockname()[1] for each in sockets]
@@ -62,9 +63,9 @@ def _make(folder: NodeFolder, name: str, p2p: int, rpc: int) -> Introduction:
 
 def make(directory: Path, names: Sequence[str] = NAMES) -> list[NodeFolder]:
     """The folders of nodes that have joined one network, and were not started."""
-    folders, ports = [NodeFolder(directory / name) for name in names], _ports(2 * len(names))
+    folders, free = [NodeFolder(directory / name) for name in names], ports(2 * len(names))
     introductions = [
-        _make(folder, folder.path.name, *ports[2 * number : 2 * number + 2]) for number, folder in enumerate(folders)
+        _make(folder, folder.path.name, *free[2 * number : 2 * number + 2]) for number, folder in enumerate(folders)
     ]
     made = network.found(introductions, "benchmark", now_ms())
     network.save(made, directory / "network.json")
