@@ -12,7 +12,7 @@ STAMPS := $(VENV)/stamps
 export PYTHON VENV TORCH_INDEX
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-network test test-network lint format texts bench docs clean distclean
+.PHONY: help demo demo-network portal-network test test-network lint format texts bench docs clean distclean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ demo: $(STAMPS)/demo  ## Four hospitals, one ledger, one federated CNN: from raw
 demo-network: $(STAMPS)/network cometbft  ## The same over four real nodes of a network, with one of them killed
 	@$(BIN)/hmchain demo --engine cometbft $(ARGS)
 	@echo "To have hmchain as a command, as it is named above: . $(BIN)/activate"
+
+portal-network: $(STAMPS)/network cometbft  ## Four hospitals with nodes, agents, portals and people, to try it all
+	@$(BIN)/python scripts/portal_network.py $(ARGS)
 
 # Three at a time: tests of real processes wait more than they work. What Python compiled is kept, whatever this machine
 # says: each of the many processes would compile torch and the other libraries again.

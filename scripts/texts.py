@@ -43,10 +43,13 @@ def room_of(path: Path) -> str:
 
 def written(code: str) -> dict[str, bytes]:
     """The catalogues of a language as they should be, by the names of the files."""
-    known = {message.id: message.string for each in catalogues(code).values() for message in each if message.id}
+    rooms = {
+        room: {message.id: message.string for message in each if message.id} for room, each in catalogues(code).items()
+    }
+    anywhere = {id: string for each in rooms.values() for id, string in each.items()}
     files = {}
     for room, texts in collected().items():
-        whole = Catalog(locale=code)
+        whole, known = Catalog(locale=code), anywhere | rooms.get(room, {})
         for message in texts:
             if message.id:
                 whole.add(message.id, known.get(message.id, ("", "") if message.pluralizable else ""))

@@ -18,10 +18,10 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.learning.model_file import load_model, save_model
 from hmchain.application.models.leaving import Leaver
 from hmchain.application.models.scores import ScoresFileError
+from hmchain.application.node import study_here as status
 from hmchain.application.node.questions import open_ledger
 from hmchain.errors import StorageError
 from hmchain.interfaces.cli.main import main
-from hmchain.interfaces.cli.study import status
 from hmchain.interfaces.report import at_node, render
 from hmchain.ledger.engines.block_store import BlockStore
 from support.cli_run import copy as copy

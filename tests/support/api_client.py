@@ -22,6 +22,7 @@ def site_of(run: Path, authenticate: Authenticate | None = None) -> Iterator[Sit
         site = Site(run, live, hospitals, authenticate or anybody(hospitals[0]))
         yield site
         site.jobs.close()
+        site.models.close()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import msgspec
 
+from hmchain import decoding
 from hmchain.records.catalogue.entries import ActionCount
 from hmchain.records.quality import Assessment
 
@@ -140,3 +141,19 @@ def to_json(data: CardData) -> bytes:
     }
     content["limitations"] = [*limitations(data), *data.limitations]
     return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2) + b"\n"
+
+
+def from_json(data: bytes) -> CardData:
+    """A card from what `to_json` wrote. Raises `ValueError` for anything else."""
+    content = decoding.from_json(data, dict[str, Any])
+    try:
+        if content.pop("format") != FORMAT:
+            raise ValueError("it is of another form")
+        found = content["assessment"]
+        found["sizes"] = {(each["rows"], each["columns"]): each["images"] for each in found["sizes"]}
+        found["missing"] = {name: (each["missing"], each["of"]) for name, each in found["missing"].items()}
+        card = decoding.converted(content, CardData)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("it is no dataset card") from error
+    own = set(limitations(card))
+    return replace(card, limitations=tuple(each for each in card.limitations if each not in own))

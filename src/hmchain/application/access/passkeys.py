@@ -154,6 +154,8 @@ class Passkeys:
         ref = of.credential.ref
         if of.credential.mark == NO_MARK:
             raise PasskeyError("whoever only looks has no passkey here", "sign in by your organisation's sign-in")
+        # Those of an earlier key count no more, and an authenticator makes none anew while it is told of one.
+        self._store.drop_passkeys(ref, but=of.credential.mark)
         if len(self._store.passkeys(ref)) >= PASSKEYS_MAX:
             raise PasskeyError(f"you have {PASSKEYS_MAX} passkeys", "remove one that is not used")
         return ref

@@ -176,7 +176,9 @@ class Sessions:
             of.credential, digest=digest_of(secret), id=new_id(), kind=TOKEN, factors=frozenset(), scopes=wanted,
             name=name.strip(), made_ms=now, used_ms=0, until_ms=now + days * DAY_MS,
         )  # fmt: skip
-        if len(self._store.credentials(TOKEN, token.ref)) >= TOKENS_MAX:
+        known, counting = self._store.credentials(TOKEN, token.ref), self.all_of(TOKEN, token.ref)
+        self._store.end({each.digest for each in known} - {each.digest for each in counting})
+        if len(counting) >= TOKENS_MAX:
             raise TokenError(f"you have {TOKENS_MAX} tokens", "revoke one that nobody uses")
         self._store.keep(token, most=TOKENS_MAX, now_ms=now)
         return Opened(secret, token)

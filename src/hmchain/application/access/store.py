@@ -198,6 +198,10 @@ class PortalStore:
         """Forget one."""
         self._change("DELETE FROM passkeys WHERE credential = ?", known.credential)
 
+    def drop_passkeys(self, ref: PersonRef, but: bytes) -> None:
+        """Forget those of a person that have another mark."""
+        self._change("DELETE FROM passkeys WHERE organisation = ? AND person = ? AND mark <> ?", *_of(ref), but)
+
     def handle(self, ref: PersonRef) -> bytes:
         """What authenticators know a person by: random, and the same each time."""
         with self._turn, self._file.transaction() as file:

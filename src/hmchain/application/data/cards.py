@@ -9,14 +9,17 @@ from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 
+import msgspec
+
+from hmchain import files
 from hmchain.application.consent.usable import basis_of
 from hmchain.application.data.preparation import MEDIA_TYPE
 from hmchain.application.data.registered import require_as_registered
 from hmchain.application.pages.card import to_html
-from hmchain.application.site.hospital import Records
+from hmchain.application.site.hospital import HospitalFolder, Records
 from hmchain.clock import utc
 from hmchain.plain import Progress
-from hmchain.records.card import CardData, QuarantineCount, break_down, to_json
+from hmchain.records.card import CardData, QuarantineCount, break_down, from_json, to_json
 from hmchain.records.catalogue import RecordEntry, Version
 from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED
 from hmchain.records.consents.optout_lists import OptOutList
@@ -26,6 +29,7 @@ from hmchain.records.pictures.prepared import decode_image
 from hmchain.records.quality import Assessment, Sample, assess
 
 _PNG = "image/png"
+_CARD_BYTES_MAX = 16 << 20
 
 
 def write_card(records: Records, version: Version, progress: Progress | None = None) -> tuple[Path, Assessment]:
@@ -43,6 +47,15 @@ def write_card(records: Records, version: Version, progress: Progress | None = N
     records.folder.card_data(version.dataset, version.number).write_bytes(to_json(data))
     page.write_text(to_html(data), encoding="utf-8")
     return page, assessment
+
+
+def read_card(folder: HospitalFolder, dataset: str, number: int) -> CardData | None:
+    """The card of a version as it was written last; None where there is none, or none that this version reads."""
+    path = folder.card_data(dataset, number)
+    try:
+        return from_json(files.read(path, limit=_CARD_BYTES_MAX))
+    except (OSError, files.TooLargeError, ValueError, msgspec.DecodeError):
+        return None
 
 
 def _card(records: Records, version: Version, assessment: Assessment) -> CardData:

@@ -19,9 +19,9 @@ from hmchain.errors import InputError
 from hmchain.files import open_regular
 from hmchain.records.consents.consent import Consent
 from hmchain.records.consents.optout_lists import OptOutList
-from hmchain.records.consents.purposes import require_known
+from hmchain.records.consents.purposes import RESEARCH, require_known
 from hmchain.records.consents.reading import Given, consents_in, moment
-from hmchain.records.consents.register import DatasetBasis, Entry
+from hmchain.records.consents.register import Basis, DatasetBasis, Entry
 from hmchain.records.consents.words import in_words
 from hmchain.records.deidentification.patients import Patient, PatientRule
 
@@ -206,6 +206,28 @@ def check(records: Records, dataset: str, number: int | None, use: Use, at_ms: i
         patients=len(found.subjects),
         left_out=dict(found.reasons),
     )
+
+
+def checked(records: Records, dataset: str, use: str, purposes: str = "") -> ConsentCheck:
+    """The same of the newest version, as a person asks: codes with commas between them, none for research.
+
+    Raises `InputError` for what is no use, and as `check`.
+    """
+    if use not in (known := [each.value for each in UseKind]):
+        raise InputError(f"{use!r} is no use", f"give one of {', '.join(known)}")
+    return check(records, dataset, None, Use(UseKind(use), codes(purposes) or (RESEARCH,)))
+
+
+def say_basis(records: Records, dataset: str, basis: str, purposes: str = "") -> None:
+    """Say by what a dataset is used from now on, as a person says it. Raises as `set_basis`."""
+    if basis not in (known := [each.value for each in Basis]):
+        raise InputError(f"{basis!r} is no basis", f"give one of {', '.join(known)}")
+    set_basis(records, dataset, DatasetBasis(Basis(basis), codes(purposes)))
+
+
+def codes(text: str) -> tuple[str, ...]:
+    """Codes that somebody typed with commas between them."""
+    return tuple(filter(None, (each.strip() for each in text.split(","))))
 
 
 def reconcile(records: Records, name: str, file: Path, issuer: str, as_of: str) -> OptOutList:

@@ -61,11 +61,16 @@ def report(directory: Path, organisation: str = "", dataset: str = "", since_ms:
     `dataset` is a name of the hospital's, or ORGANISATION/NAME; with `since_ms` only what was asked for, decided or in
     force since then. Raises `UnknownDatasetError`, and what opening a ledger raises.
     """
-    owner, _, name = dataset.rpartition("/")
     with open_ledger(directory) as ledger:
-        at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
-        found = [use for each in names for use in ledger.uses(at_ms, each, name)]
-        return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+        return reported(ledger, organisation, dataset, since_ms)
+
+
+def reported(ledger: LedgerReader, organisation: str = "", dataset: str = "", since_ms: int = 0) -> UsesReport:
+    """The same of a ledger that is open. Raises `UnknownDatasetError`."""
+    owner, _, name = dataset.rpartition("/")
+    at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
+    found = [use for each in names for use in ledger.uses(at_ms, each, name)]
+    return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
 
 
 def with_machine(found: UsesReport, place: HospitalFolder) -> UsesReport:
@@ -88,11 +93,16 @@ def why(directory: Path, request: str) -> tuple[Explanation, ...]:
 def duties(directory: Path, organisation: str = "") -> DutiesReport:
     """What is and was owed to a hospital, or to all, for the use of their data. Raises what opening a ledger raises."""
     with open_ledger(directory) as ledger:
-        at_ms = now_ms()
-        names = [organisation] if organisation else sorted({each.organisation for each in ledger.datasets()})
-        owed = tuple(duty for each in names for duty in ledger.duties(at_ms, each))
-        seen = tuple(ledger.notices(at_ms, organisation)) if organisation else ()
-        return DutiesReport(at_ms, owed, seen)
+        return owed(ledger, organisation)
+
+
+def owed(ledger: LedgerReader, organisation: str = "") -> DutiesReport:
+    """The same of a ledger that is open."""
+    at_ms = now_ms()
+    names = [organisation] if organisation else sorted({each.organisation for each in ledger.datasets()})
+    found = tuple(duty for each in names for duty in ledger.duties(at_ms, each))
+    seen = tuple(ledger.notices(at_ms, organisation)) if organisation else ()
+    return DutiesReport(at_ms, found, seen)
 
 
 def _owners(ledger: LedgerReader, organisation: str, dataset: str) -> list[str]:

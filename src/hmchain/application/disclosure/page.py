@@ -36,8 +36,7 @@ def render(found: Evidence) -> str:
             h.h1[f"What {found.kind} {found.study} tells of our patients"],
             h.p(".about")[f"Measured at {found.organisation} on its own records, {dates(found)}"],
         ],
-        h.main[_summary(found), _attacks(found), _memorised(found.memorisation), _disclosed(found.disclosure),
-               _lineage(found.lineage), _limits()],
+        h.main[content(found)],
         h.footer[
             h.p["Digest of this evidence: ", digest(found.digest.hex(), 0)],
             h.p["Digest of the artefact: ", digest(found.artefact, 0)],
@@ -45,6 +44,14 @@ def render(found: Evidence) -> str:
         ],
         style=asset("hmchain.application.pages", "card.css"),
     )  # fmt: skip
+
+
+def content(found: Evidence) -> list[h.Node]:
+    """Its sections, for a page that has a head of its own."""
+    return [
+        _summary(found), _attacks(found), _memorised(found.memorisation), _disclosed(found.disclosure),
+        _lineage(found.lineage), _limits(),
+    ]  # fmt: skip
 
 
 def dates(found: Evidence) -> str:

@@ -88,9 +88,7 @@ def new_key(folder: NodeFolder, handle: str, card: Path, private: Path | None, p
     Of a key that is there, the file that is not is made again. Raises `PersonNameError`, `NodeSettingsError`,
     `NotJoinedError`, `KeyFileError` where both are there, and `WrongPassphraseError`.
     """
-    if not is_name(handle):
-        hint = "a short name that all members may read, of a-z, 0-9, '.', '_' and '-': s1; the real one stays here"
-        raise PersonNameError(f"{handle!r} is no name for the ledger", hint)
+    _require_name(handle)
     organisation, chain_id = folder.settings().organisation, folder.joined().genesis.chain_id
     place = private or person_key_file(folder.keys, handle)
     if place.exists() and not card.exists():
@@ -129,6 +127,27 @@ def invitation(user: LedgerUser, path: Path, roles: Sequence[str]) -> InvitePers
     """The invitation of whose file this is. Raises `NetworkFileError`, `OtherChainError` and `BadRolesError`."""
     card = _card(user, path)
     return InvitePerson(card.person, parse_roles(roles), card.key, card.proof)
+
+
+def introduced(user: LedgerUser, handle: str, key: bytes, proof: bytes, roles: Sequence[str] = ()) -> Change:
+    """The invitation of somebody whose key was made elsewhere, or without roles the change of a key to that one.
+
+    `proof` is the key's signature of `possession`. Raises `PersonNameError` and `BadRolesError`.
+    """
+    _require_name(handle)
+    return InvitePerson(handle, parse_roles(roles), key, proof) if roles else ReplaceKey(handle, key, proof)
+
+
+def possession(chain_id: str, organisation: str, handle: str, key: bytes) -> bytes:
+    """What a key signs to show that somebody holds it who is to act by a name. Raises `PersonNameError`."""
+    _require_name(handle)
+    return possession_bytes(chain_id, organisation, handle, key)
+
+
+def _require_name(handle: str) -> None:
+    if not is_name(handle):
+        hint = "a short name that all members may read, of a-z, 0-9, '.', '_' and '-': s1; the real one stays here"
+        raise PersonNameError(f"{handle!r} is no name for the ledger", hint)
 
 
 def replacement(user: LedgerUser, path: Path) -> ReplaceKey:
@@ -208,6 +227,11 @@ def drop(user: LedgerUser, change: bytes, words: str) -> Asked:
     """Take back what an officer asked for. Raises as `LedgerUser.send`."""
     user.send(DropChange(change))
     return Asked(words, change, False, tuple(people.officers(user.state, user.organisation)))
+
+
+def dropped(user: LedgerUser, name: bytes, change: Change) -> Asked:
+    """Take back what an officer asked for, and say what it was. Raises as `LedgerUser.send`."""
+    return drop(user, name, f"not to {sent.words(change)}")
 
 
 def suspend(user: LedgerUser, handle: str) -> None:

@@ -72,6 +72,11 @@ def motion(steward: LedgerUser, path: Path, days: int) -> Motion:
     """The motion that a hospital has the key of its file. Raises `NetworkFileError` or `UselessProposalError`."""
     card = exchanged.load_recovery(path)
     exchanged.require_chain(path, card.chain_id, steward.ledger.chain_id)
+    return motion_of(steward, card, days)
+
+
+def motion_of(steward: LedgerUser, card: RecoveryCard, days: int) -> Motion:
+    """The motion that a hospital has the key of a card that was read. Raises `UselessProposalError`."""
     wait_ms = max(days * DAY_MS, recovery.wait_ms_min(steward.state)) if days else recovery.wait_ms_min(steward.state)
     return members.motion(steward, Recover(card.organisation, card.former, card.key, wait_ms, card.proof))
 

@@ -129,6 +129,17 @@ def load_proposal(path: Path) -> Proposal:
     return beside(found, path.parent)
 
 
+def require_alone(proposal: Proposal) -> None:
+    """See that a proposal names no code: whoever sent it over a network has none on this machine.
+
+    Raises as `require_sound`.
+    """
+    if proposal.trainer:
+        what = "trainer is code of this machine's"
+        raise StudyFileError(what, "propose it at the machine where it lies: `hmchain study propose FILE`")
+    require_sound(proposal)
+
+
 def beside(proposal: Proposal, folder: Path) -> Proposal:
     """The same, with its trainer's file found beside its own, which lies in `folder`."""
     where, _, name = proposal.trainer.rpartition(":")

@@ -19,6 +19,9 @@ from hmchain.ledger.readers.request_steps import Todo
 from hmchain.ledger.readers.transfers import Standing, TransferView
 from hmchain.ledger.state import State
 
+REVOKE_REASONS = transfers.REVOKE_REASONS
+"""Why a hospital takes a grant back: codes."""
+
 
 class NotGivenHereError(StudyError):
     """Another hospital gave these records, or the grant is over already."""

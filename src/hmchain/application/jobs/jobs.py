@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -97,6 +98,14 @@ Work = Callable[[Progress], Any]
 """Does the work, reports how far it is, and gives a view of what came of it."""
 
 
+def _tell_nobody(_job: Job, _error: Exception | None) -> None:
+    """Tell nobody."""
+
+
+Tell = Callable[[Job, Exception | None], None]
+"""Takes a job that ended, and the error if it was one that nobody foresaw."""
+
+
 @dataclass
 class _Standing:
     job: Job
@@ -112,6 +121,8 @@ class Jobs:
         self._folder, self._lock = folder / "jobs" if folder else None, threading.Lock()
         self._workers = ThreadPoolExecutor(RUNNING_MAX, thread_name_prefix="job")
         self._jobs: dict[str, _Standing] = {}
+        self.tell: Tell = _tell_nobody
+        """Is told of each job that ended."""
         if self._folder is not None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for job in _kept(self._folder) if self._folder else ():
@@ -129,7 +140,7 @@ class Jobs:
             self._jobs[begun.id] = standing
             self._forget()
         self._write(standing)
-        self._workers.submit(self._run, standing, work)
+        self._workers.submit(copy_context().run, self._run, standing, work)  # with the id of the request
         return begun
 
     def all(self) -> list[Job]:
@@ -186,15 +197,16 @@ class Jobs:
             self._end(standing, JobState.CANCELLED)
         except HMChainError as error:
             self._end(standing, JobState.FAILED, code=error.code, detail=error.what, hint=error.hint)
-        except Exception:  # its words may quote records
-            self._end(standing, JobState.FAILED, code="unexpected", detail="that went wrong")
+        except Exception as error:  # its words may quote records
+            self._end(standing, JobState.FAILED, error, code="unexpected", detail="that went wrong")
         else:
             named = result if isinstance(result, dict) else {"result": result}
             self._end(standing, JobState.DONE, result=named)
 
-    def _end(self, standing: _Standing, state: JobState, **more: Any) -> None:
+    def _end(self, standing: _Standing, state: JobState, error: Exception | None = None, **more: Any) -> None:
         standing.job = replace(standing.job, state=state, ended_ms=now_ms(), **more)
         self._write(standing)
+        self.tell(standing.job, error)
 
     def _write(self, standing: _Standing) -> None:
         standing.written_ms = now_ms()

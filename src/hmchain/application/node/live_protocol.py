@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from hmchain.application.node.live import Happenings, Place
 from hmchain.ledger.engines.ledger import Ledger
 from hmchain.ledger.readers.ledger import LedgerReader
 
@@ -32,3 +34,9 @@ class Live(Protocol):
 
     def now_ms(self) -> int:
         """The time the next block would have."""
+
+    def events(self, after: Place | None = None, limit: int = ...) -> Happenings:
+        """What happened after a place, as far as the next blocks tell; without one, nothing yet."""
+
+    def listening(self, told: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `told` called after each block; by another thread, so it must only wake somebody."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hmchain.canonical import Record
 from hmchain.ledger.contracts.learning.releases import AskRelease, Audience, DecideRelease, Decision, WithdrawRelease
 
-_AUDIENCES = {
+AUDIENCES: dict[str, str] = {
     Audience.APPLICANT: "those who asked for it",
     Audience.MEMBERS: "all members of the network",
     Audience.PUBLIC: "everybody",
@@ -14,7 +14,7 @@ _AUDIENCES = {
 
 def audience_words(audience: str) -> str:
     """For whom a release is."""
-    return _AUDIENCES[Audience(audience)]
+    return AUDIENCES[Audience(audience)]
 
 
 def about(body: Record) -> str:
@@ -32,7 +32,7 @@ def words(body: Record) -> str:
     match body:
         case AskRelease():
             where = f" in {', '.join(body.regions)}" if body.regions else ""
-            whom = _AUDIENCES[body.audience]
+            whom = AUDIENCES[body.audience]
             made = f"what {body.study} made"
             if body.table is not None:
                 made = f"a table of version {body.table.version} of dataset {body.table.dataset}"

@@ -20,16 +20,21 @@ _SEVERITIES = {"error": "wrong", "warning": "look at it", "info": "good to know"
 
 def to_html(data: CardData) -> str:
     """The card for people: an HTML page."""
-    sections = (
-        _contents, _labels, _images, _completeness, _quality, _deidentification, _quarantine, _origin, _limits,
-    )  # fmt: skip
     return document(
         f"{data.title} · version {data.version}",
         _head(data),
-        h.main[[draw(data) for draw in sections]],
+        h.main[content(data)],
         h.footer[h.p[f"Made {data.made}. {RESEARCH_ONLY}"]],
         style=asset(__package__, "card.css"),
     )
+
+
+def content(data: CardData) -> list[h.Element | None]:
+    """Its sections, for a page that has a head of its own."""
+    sections = (
+        _contents, _labels, _images, _completeness, _quality, _deidentification, _quarantine, _origin, _limits,
+    )  # fmt: skip
+    return [draw(data) for draw in sections]
 
 
 def _head(data: CardData) -> h.Element:

@@ -10,6 +10,7 @@ import htpy as h
 from hmchain.application.pages import figures
 from hmchain.application.pages.markup import table
 from hmchain.application.pages.plot import (
+    BEHIND,
     LABEL_GAP,
     Frame,
     at,
@@ -82,6 +83,7 @@ def line_chart(
     data: h.Node = None,
     height: float = 300,
     note: str = "",
+    behind: str = BEHIND,
 ) -> h.Element:
     """Return a chart of lines; `label` says its message in words.
 
@@ -114,7 +116,9 @@ def line_chart(
     key = None if labels else legend([(line.name, colour(line.index), dash(line.index)) for line in series])
     if any(of > 1 for _, of in turns):
         note = "; ".join(words for words in (note, "lines that lie on each other take turns, dash by dash") if words)
-    return figure(title, drawing, data or _line_table(title, series, columns, x, y), legend=key, note=note)
+    return figure(
+        title, drawing, data or _line_table(title, series, columns, x, y), legend=key, note=note, behind=behind
+    )
 
 
 def _turns(frame: Frame, series: Sequence[Series]) -> list[tuple[int, int]]:

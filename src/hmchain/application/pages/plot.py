@@ -155,13 +155,18 @@ def svg(width: float, height: float, label: str, *content: h.Node, data_x: str |
     return h.svg(viewBox=f"0 0 {at(width)} {at(height)}", role="img", aria_label=label, data_x=data_x)[content]
 
 
-def figure(title: str, drawing: h.Node, data: h.Node, *, legend: h.Node = None, note: str = "") -> h.Element:
-    """Return a chart with its title, legend and, folded away, the table of the figures behind it."""
+BEHIND = "Figures behind this chart"
+
+
+def figure(
+    title: str, drawing: h.Node, data: h.Node, *, legend: h.Node = None, note: str = "", behind: str = BEHIND
+) -> h.Element:
+    """Return a chart with its title, legend and, folded away as `behind` says, the table of the figures behind it."""
     return h.figure(".chart")[
         h.figcaption[h.strong[title], h.span[note] if note else None],
         legend,
         h.div(".drawing")[drawing],
-        h.details(".data")[h.summary["Figures behind this chart"], data],
+        h.details(".data")[h.summary[behind], data],
     ]
 
 

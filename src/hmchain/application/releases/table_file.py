@@ -35,7 +35,7 @@ COLUMNS_MAX = 6
 """Columns that name cells: every sum over some of them is compared with what left before."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings by which a spreadsheet takes a text for a formula, and runs it."""
-_FILE_BYTES_MAX = 16 << 20
+FILE_BYTES_MAX = 16 << 20
 _NONCE_BYTES = 16
 _COMMENT = "# "
 _TAG = "hmchain table 1"
@@ -169,7 +169,7 @@ def encoded(head: Head, table: Table) -> bytes:
 
 def require_as_released(found: Table, artefact: bytes, path: Path) -> None:
     """Raise `ReleaseProofError` unless a file is what was released, byte for byte."""
-    if found.artefact != artefact or encoded(found.head, found) != files.read(path, limit=_FILE_BYTES_MAX):
+    if found.artefact != artefact or encoded(found.head, found) != files.read(path, limit=FILE_BYTES_MAX):
         raise ReleaseProofError(f"{path} holds another table than was released", _ANOTHER)
 
 
@@ -206,7 +206,7 @@ def contributions(path: Path, table: Table) -> dict[tuple[str, ...], list[float]
 
 def _text(path: Path) -> str:
     try:
-        return files.read(path, limit=_FILE_BYTES_MAX).decode()
+        return files.read(path, limit=FILE_BYTES_MAX).decode()
     except (OSError, files.TooLargeError, UnicodeDecodeError) as error:
         raise TableFileError(
             f"{path} cannot be read as a table", "give a CSV file in UTF-8, of 16 MiB at most"

@@ -31,6 +31,7 @@ class Kind(Enum):
     TEXT = "descriptions of studies: each is held against the digest that its study pins before it is shown"
     GIVING = "how far the transfers are that a hospital gives: names, dates and addresses, and no key"
     DOCUMENT = "which documents of requests were sealed before: digests, and nothing of what they say"
+    DRAFT = "requests that people are writing, with what they attach: on no ledger yet"
     AGENT = "what an agent keeps, sealed under its own key: it opens it, or refuses to begin"
     ENGINE = "CometBFT's own: it checks its blocks when it starts, `hmchain node status` names damage"
     SNAPSHOT = "snapshots for nodes that join: they hold them against a signed header"
@@ -83,6 +84,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"challenges/[^/]+", Kind.CHALLENGE),
     (r"(?:.*/)?texts/[^/]+\.words", Kind.TEXT),
     (r"(?:.*/)?documents/.+", Kind.DOCUMENT),
+    (r"(?:.*/)?drafts/.+", Kind.DRAFT),
     (r"(?:.*/)?giving\.db", Kind.GIVING),
     (r"(?:.*/)?agent\.db", Kind.AGENT),
     (r"(?:.*/)?engine/.+", Kind.ENGINE),

@@ -203,6 +203,10 @@ class HospitalFolder:
         """Which documents of requests it has sealed, and to whom."""
         return self.path / "documents"
 
+    def drafts(self, person: str) -> Path:
+        """Requests that a person is writing, a folder each; no hospital sees them yet."""
+        return self.path / "drafts" / person
+
     def document(self, name: str) -> Path:
         """The digest that the ledger has of a document which was sealed; `name` is of document and readers."""
         return self.documents / name

@@ -15,7 +15,7 @@ from hmchain.application.watching.outbox import Channel, Message, Outbox
 from hmchain.application.watching.webhook import Webhook
 from hmchain.clock import MINUTE_MS, now_ms
 
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 GATHERED_MS = 5 * MINUTE_MS
 """What is not urgent waits so long for more, and goes in one mail."""
 HOSPITAL = "hospital"

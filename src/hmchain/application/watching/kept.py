@@ -11,16 +11,25 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """A value that is gathered again once it is old; one thread gathers, and the others wait for it."""
+    """A value that is gathered again once it is old. One thread gathers; the others take the old one meanwhile.
+
+    So whoever asks while a store does not answer holds up nobody but the first.
+    """
 
     def __init__(self, gather: Callable[[], T], seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._gather, self._seconds, self._clock, self._turn = gather, seconds, clock, threading.Lock()
         self._found: tuple[T, float] | None = None
 
     def get(self) -> T:
-        """The value, at most so many seconds old. Raises what gathering it raises."""
-        with self._turn:
+        """The value: waited for where there is none yet. Raises what gathering it raises."""
+        found = self._found
+        if found is not None and (self._clock() < found[1] or not self._turn.acquire(blocking=False)):
+            return found[0]
+        if found is None:
+            self._turn.acquire()
+        try:
             if self._found is None or self._clock() >= self._found[1]:
-                value = self._gather()
-                self._found = value, self._clock() + self._seconds
+                self._found = self._gather(), self._clock() + self._seconds
             return self._found[0]
+        finally:
+            self._turn.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,18 @@ from hmchain.application.access.principal import Principal
 from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Documents, documents_at
+from hmchain.application.governance.words import texts_at
 from hmchain.application.jobs.jobs import Job, Work
+from hmchain.application.models import export
+from hmchain.application.models.export import ExportPlace
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records, locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.application.site.run import RunFolder, ledger_in
+from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
+from hmchain.interfaces.api import paging
+from hmchain.interfaces.api.paging import Item, Page
 from hmchain.interfaces.api.signing import KeyElsewhere
 from hmchain.interfaces.api.site import ReadOnlyError, Site
 from hmchain.keys import SigningKey
@@ -82,9 +88,26 @@ class Call:
         return self.site.node
 
     @property
+    def place(self) -> ExportPlace:
+        """The hospital's folder, with ledger and objects. Raises `NoHospitalError`."""
+        own = self.site.place if not self.site.is_read_only else RunFolder(self.site.place).hospital(self.organisation)
+        return export.locate(own)
+
+    @property
+    def own_folder(self) -> HospitalFolder | None:
+        """The folder of a node's hospital, for its own people; None for others, and of a run."""
+        is_own = self.who is not None and self.who.organisation == self.organisation
+        return self.folder if is_own and not self.site.is_read_only else None
+
+    @property
     def passphrase(self) -> str | None:
         """What opens the hospital's key files."""
         return self.site.passphrase()
+
+    @property
+    def texts(self) -> Texts:
+        """The descriptions of studies at this node."""
+        return texts_at(self.node, self.site.passphrase)
 
     @property
     def papers(self) -> Documents:
@@ -94,8 +117,7 @@ class Call:
     @property
     def sealed(self) -> Documents | None:
         """The same for a reader; None of a run, and for people of others, who see what every ledger has."""
-        is_own = self.who is not None and self.who.organisation == self.organisation
-        return self.papers if is_own and not self.site.is_read_only else None
+        return self.papers if self.own_folder is not None else None
 
     @property
     def objects(self) -> ObjectStore:
@@ -122,6 +144,11 @@ class Call:
         """The same for a question that reads the whole log, such as a trace: it takes seconds, and no other waits."""
         with self.site.live.aside() as found:
             yield found
+
+    def page(self, found: Sequence[Item]) -> Page[Item]:
+        """The part of a list that was asked for; its views are made here, where the ledger stays as it is."""
+        asked = self.request.query_params  # whose form was seen to
+        return paging.page(found, int(asked.get("limit", paging.LIMIT)), int(asked.get("offset", 0)))
 
     def now_ms(self) -> int:
         """The time the next block would have."""

@@ -29,7 +29,7 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
 
 def page(found: Sequence[Item], limit: int, offset: int) -> Page[Item]:
     """The part of a list that was asked for."""
-    items = found[offset : offset + limit]
+    items = list(found[offset : offset + limit])
     ends = offset + len(items)
     return Page(items, len(found), ends if ends < len(found) else None)
 

@@ -8,7 +8,7 @@ request is read.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -30,7 +30,7 @@ from hmchain.interfaces.api.uploads import BodyError, Upload, read
 BODY_BYTES_MAX = 1 << 20
 """Of what is written as JSON; files come on ways of their own."""
 Handler = Callable[..., Any]
-_PART, _LISTS = ("limit", "offset"), (list, Sequence)
+_PART = ("limit", "offset")
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
         elif _is_struct(kind):
             kind = Annotated[kind, Depends(_body(kind))]
         parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
-    is_paged = get_origin(route.gives) in _LISTS and route.method == "GET"
+    is_paged = is_page_of(route.gives) is not None and route.method == "GET"
     if is_paged:
         parameters += [_parameter("limit", paging.Limit, paging.LIMIT), _parameter("offset", paging.Offset, 0)]
     parameters.append(_parameter("http_request", Request))
@@ -152,7 +152,9 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
             return answered(http_request, to_sign(*needed.messages), 202)
         if isinstance(view, Response):
             return view
-        return answered(http_request, paging.page(view, **part) if is_paged else view, 202 if route.job else 200)
+        if is_paged and not isinstance(view, Page):
+            view = paging.page(view, **part)
+        return answered(http_request, view, 202 if route.job else 200)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=Response
@@ -189,7 +191,7 @@ def merged(all_routes: list[Routes]) -> list[Route]:
 
 def is_page_of(kind: Any) -> Any:
     """The type of a page's entries, if a view is a list in pages; else None."""
-    return get_args(kind)[0] if get_origin(kind) in (*_LISTS, Page) else None
+    return get_args(kind)[0] if get_origin(kind) in (list, Page) else None
 
 
 __all__ = ["Call", "Route", "Routes", "ToSign", "Upload", "is_page_of", "merged", "read"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
@@ -80,13 +81,29 @@ class Schemas:
         return name
 
     def _object(self, kind: type) -> dict[str, Any]:
-        hints = get_type_hints(kind, include_extras=True)
+        hints = _hints(kind)
         fields = kind.__struct_fields__ if issubclass(kind, msgspec.Struct) else _fields(kind)
         tag = kind.__struct_config__.tag if issubclass(kind, msgspec.Struct) else None
         properties = {"type": {"const": tag}} if tag else {}
         properties |= {name: self.of(hints[name]) for name in fields}
         words = (inspect.getdoc(kind) or "").partition("\n\n")[0].replace("\n", " ")
         return {"type": "object", "description": words, "properties": properties, "required": list(properties)}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """The types of its fields; of one that is named for checkers alone, as it would load a large library, none."""
+    try:
+        return get_type_hints(kind, include_extras=True)
+    except NameError:
+        found: dict[str, Any] = {}
+        for each in reversed(kind.__mro__):
+            module = vars(sys.modules[each.__module__])
+            for name, written in inspect.get_annotations(each).items():
+                try:
+                    found[name] = eval(written, module) if isinstance(written, str) else written  # noqa: S307 - ours
+                except NameError:
+                    found[name] = Any
+        return found
 
 
 def _fields(kind: Any) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.sign_in import Access
 from hmchain.application.jobs.jobs import Jobs
+from hmchain.application.models.apart import Apart
 from hmchain.application.node.live_protocol import Live
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
@@ -47,6 +48,8 @@ class Site:
     """Long work of its people."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
+    models: Apart = field(default_factory=Apart)
+    """Asks models, in a process of its own."""
 
     @property
     def is_read_only(self) -> bool:

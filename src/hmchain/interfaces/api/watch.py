@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.run import RunFolder, ledger_in
 from hmchain.application.watching.lines import LineLog
-from hmchain.application.watching.metrics import Jobs, Metrics, Watched
+from hmchain.application.watching.metrics import Metrics, Watched
 from hmchain.application.watching.notifications import NOTHING, Facts
 from hmchain.application.watching.outbox import Outbox
 from hmchain.application.watching.personal import Personal
@@ -30,7 +31,6 @@ class Watch:
     log: LineLog
     local: SecretKey | None = None
     """The hospital's key for what it keeps to itself: with it metrics tell of the quarantine."""
-    jobs: Jobs = dict
     outbox: Outbox | None = None
     """Remembers what people have seen."""
     facts: Callable[[], Facts] = lambda: NOTHING
@@ -39,7 +39,10 @@ class Watch:
     @cached_property
     def metrics(self) -> Metrics:
         """Its metrics."""
-        return Metrics(Watched(self.site.live, self.site.hospitals[0], self._place, self.local, self.jobs))
+        return Metrics(Watched(self.site.live, self.site.hospitals[0], self._place, self.local, self._jobs))
+
+    def _jobs(self) -> Counter[tuple[str, str]]:
+        return Counter((each.kind, each.state.value) for each in self.site.jobs.all())
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -107,7 +107,7 @@ def check(
     ] = None,
 ) -> None:
     """Say how many records of a version a use may have, and why others may not be used; the numbers stay here."""
-    asked = Use(UseKind(use), _codes(purposes), tuple(recipient or ()))
+    asked = Use(UseKind(use), consents.codes(purposes), tuple(recipient or ()))
     with reading(directory) as records:
         found = consents.check(records, dataset, version, asked)
     output.show(found, views.show_check)
@@ -133,7 +133,7 @@ def basis(
             found = consents.basis(records, dataset)
         output.show(found, views.show_basis, json=views.basis)
         return
-    said = DatasetBasis(Basis(goes_by), _codes(purposes))
+    said = DatasetBasis(Basis(goes_by), consents.codes(purposes))
     confirm(f"Let {dataset} go by {views.BASES[said.basis]} from the next use on?", yes=yes)
     with noting(directory) as records:
         consents.set_basis(records, dataset, said)
@@ -166,7 +166,3 @@ def optouts(
     with reading(directory) as records:
         found = consents.lists(records)
     output.show(found, views.show_lists)
-
-
-def _codes(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (each.strip() for each in text.split(","))))

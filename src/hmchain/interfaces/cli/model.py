@@ -73,7 +73,7 @@ def list_(run: RunOption = None) -> None:
     """List the models on the ledger."""
     with runs.opened(run) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
-        found = ledger.models()
+        found = list(ledger.models())
     output.show(found, _show_models)
 
 

@@ -8,7 +8,7 @@ import typer
 
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import WriteCommand
-from hmchain.interfaces.cli.options import RunOption, example
+from hmchain.interfaces.cli.options import RunOption, example, passphrase
 from hmchain.interfaces.portal import serving
 
 app = typer.Typer()
@@ -20,17 +20,21 @@ def portal(
     listen: Annotated[
         str,
         typer.Option(
-            "--listen", metavar="HOST:PORT", help="Where browsers reach it.", show_default=serving.DEFAULT_LISTEN
+            "--listen", metavar="HOST:PORT", help="Where browsers reach it.", show_default="portal.toml's, or localhost"
         ),
     ] = "",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and open no browser.")] = False,
 ) -> None:
     """Serve the pages of a run or a node, for the browser: a room for each role.
 
-    Ctrl-C ends it. A finished run is shown to whoever sits at this machine, and nothing of it can be changed.
+    At a node its hospital's people sign in. A finished run is shown to whoever sits at this machine, and nothing of it
+    can be changed. Ctrl-C ends it.
     """
     place = runs.find(run).path
-    with output.progress_bar("executing blocks") as progress, serving.opened(place, listen, progress) as found:
+    with (
+        output.progress_bar("executing blocks") as progress,
+        serving.opened(place, listen, passphrase(), progress) as found,
+    ):
 
         def ready() -> None:
             output.say(found.address, stderr=output.in_json())

@@ -23,7 +23,7 @@ from hmchain.interfaces.portal.components import problem
 from hmchain.interfaces.portal.framing import look_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import ALL
-from hmchain.interfaces.portal.protection import Protected
+from hmchain.interfaces.portal.protection import PROTECTED, Protected
 from hmchain.interfaces.portal.registry import Pages, answer
 from hmchain.interfaces.portal.texts import ENGLISH, say, speaking, theirs
 
@@ -64,7 +64,13 @@ def _show_in_pages(app: FastAPI, kind: type[Exception]) -> None:
         with speaking(look_of(request).language):
             return answer(failure(_problem(error)), request)
 
-    app.add_exception_handler(kind, handle)
+    async def handle_protected(request: Request, error: Exception) -> Response:
+        """Answer outside of `Protected`, where what nobody thought of ends."""
+        response = await handle(request, error)
+        response.headers.update(PROTECTED)
+        return response
+
+    app.add_exception_handler(kind, handle_protected if kind is Exception else handle)
 
 
 def _problem(error: Exception) -> Problem:

@@ -127,6 +127,16 @@ def _told(name: str, help: str, error: str) -> dict[str, str | None]:
     return {"aria_describedby": " ".join(about) or None, "aria_invalid": "true" if error else None}
 
 
+def script_field(id: str, title: str, help: str = "", *, required: bool = True, **more: str) -> h.Element:
+    """A field without a name: what is in it goes to the page's script, and never to the server."""
+    about = f"{id}-help" if help else None
+    return h.div(".field")[
+        h.label(for_=id)[title],
+        h.input(id=id, required=required, aria_describedby=about, **({"type": "text"} | more)),
+        h.small(id=about)[help] if help else None,
+    ]
+
+
 def confirmed(words: str, question: h.Node, action: str, csrf: str, yes: str, *content: h.Node) -> h.Element:
     """A step that asks once more before it is taken: it unfolds, so it takes no script."""
     return h.details(".confirm")[

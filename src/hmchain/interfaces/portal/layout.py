@@ -173,9 +173,11 @@ def token_field(csrf: str) -> h.Node:
 def _banners(frame: Frame) -> h.Node:
     chosen = say("This hospital lets the portal sign with keys that it holds: it could decide what people decide here.")
     ended = say("Read-only: a finished run. Nothing can be changed here.")
-    return [
-        h.p(".banner.caution", role="note")[chosen] if frame.signs_here else None,
-        h.p(".banner", role="note")[ended] if frame.read_only else None,
+    if not (frame.signs_here or frame.read_only):
+        return None
+    return h.aside(aria_label=say("To know"))[
+        h.p(".banner.caution")[chosen] if frame.signs_here else None,
+        h.p(".banner")[ended] if frame.read_only else None,
     ]
 
 

@@ -22,15 +22,19 @@ from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
+from hmchain.interfaces.api.uploads import TooLargeBodyError
 from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, say_next
 from hmchain.interfaces.portal.layout import CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
 from hmchain.interfaces.portal.signing import signing
 from hmchain.interfaces.portal.texts import Later, speaking
+from hmchain.plain import size
 
 Handler = Callable[..., Any]
 FILES_MAX, FIELDS_MAX, FIELD_BYTES_MAX = 8, 500, 256 << 10
 """Of a form; larger files come on ways of their own."""
+FORM_BYTES_MAX = 80 << 20
+"""Of all of it: the largest image, and what stands beside it."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,28 @@ class Pages:
         """
         return self._add("POST", path, rule, None, None)
 
+    def carry(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
+        """Pages of another make, behind a rule: an async function of a request makes the whole answer.
+
+        What changes something must come from a page of this origin, which is seen to here.
+        """
+
+        def add(handler: Handler) -> Handler:
+            async def endpoint(request: Request) -> Response:
+                if request.method == "POST" and not is_own(request, csrf_of(request)):
+                    raise _foreign()
+                return await handler(request)  # type: ignore[no-any-return]
+
+            for method in ("GET", "POST"):
+                self.all.append(Shown(method, path, rule, handler.__name__))
+            self.router.add_api_route(
+                path, endpoint, methods=["GET", "POST"], name=f"page_{handler.__name__}",
+                dependencies=[Depends(guard(rule))], response_model=None,
+            )  # fmt: skip
+            return handler
+
+        return add
+
     def _add(
         self, method: str, path: str, rule: Rule, entry: Entry | None, count: Callable[[Call], int] | None
     ) -> Callable[[Handler], Handler]:
@@ -140,10 +166,17 @@ def _call(request: Request) -> Call:
 
 async def _fields(request: Request) -> Fields:
     """The fields of a form that one of this session's pages sent. Raises `ForeignFormError`."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > FORM_BYTES_MAX:
+        raise TooLargeBodyError("that is too large for a form", f"send at most {size(FORM_BYTES_MAX)} at once")
     fields = Fields(await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX))
     if not is_own(request, fields.text(CSRF)):
-        raise ForeignFormError("this form was sent by no page of yours", "open the page again, and send it from there")
+        raise _foreign()
     return fields
+
+
+def _foreign() -> ForeignFormError:
+    return ForeignFormError("this form was sent by no page of yours", "open the page again, and send it from there")
 
 
 def is_own(request: Request, given: str = "") -> bool:

@@ -9,27 +9,35 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from os import environ
 from pathlib import Path
 
 import uvicorn
+from msgspec.structs import replace
 from starlette.types import ASGIApp
 
+from hmchain.application.access.settings import DEFAULT_LISTEN, load
+from hmchain.application.access.sign_in import Access
+from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.node.live import open_live
+from hmchain.application.site.node import NodeFolder
+from hmchain.application.site.outgoing import is_loopback
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import InputError
+from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site, anybody
 from hmchain.interfaces.portal import app
 from hmchain.interfaces.portal.hosts import OwnNames
+from hmchain.interfaces.portal.watching import Outgoing, watched
 from hmchain.plain import Progress
 from hmchain.processes import ended_by_signals
 
-DEFAULT_LISTEN = "127.0.0.1:8470"
 _GRACE_SECONDS = 2
 """For what is being answered when it is told to stop; whoever follows events is cut off then."""
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_KEPT_SECONDS = 30
+_HEAD_BYTES_MAX = 64 << 10
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -56,22 +64,23 @@ class Served:
 class Portal:
     """A portal that is ready to answer."""
 
-    def __init__(self, application: ASGIApp, listening: socket.socket, address: str) -> None:
-        """`listening` is bound; from `run` on it answers."""
+    def __init__(
+        self,
+        application: ASGIApp,
+        listening: socket.socket,
+        address: str,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        """`listening` is bound; from `run` on it answers. With a certificate and its key, over HTTPS."""
         self.address = address
         self._socket = listening
-        self._server = _Server(
-            uvicorn.Config(
-                application,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                timeout_keep_alive=30,
-                h11_max_incomplete_event_size=64 << 10,
-            )
-        )
+        chain, key = certificate or (None, None)
+        settings = uvicorn.Config(
+            application, log_config=None, access_log=False, server_header=False, lifespan="off", proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_SECONDS, timeout_keep_alive=_KEPT_SECONDS, ssl_certfile=chain,
+            ssl_keyfile=key, h11_max_incomplete_event_size=_HEAD_BYTES_MAX,
+        )  # fmt: skip
+        self._server = _Server(settings)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until SIGTERM, Ctrl-C or `stop`; `ready` is called once it does."""
@@ -101,21 +110,63 @@ class _Server(uvicorn.Server):
 
 
 @contextmanager
-def opened(place: Path, listen: str = "", progress: Progress | None = None) -> Iterator[Portal]:
-    """The portal of a run's folder, which anybody on this machine looks at and nobody changes.
+def opened(
+    place: Path, listen: str = "", passphrase: str | None = None, progress: Progress | None = None
+) -> Iterator[Portal]:
+    """The portal of a node's folder, for its hospital's people; or of a run's, for whoever sits at this machine.
 
-    `progress` is told of blocks that are executed first. Raises `PortalPlaceError`, `PortalListenError`, and what
-    opening a ledger raises.
+    `listen` is where it listens if not where its settings say; `passphrase` opens the hospital's key files; `progress`
+    is told of blocks that are executed first. Raises `PortalPlaceError`, `PortalListenError`, `PortalSettingsError`,
+    `PortalStoreError`, and what opening a ledger raises.
     """
+    folder = NodeFolder(place)
+    with ExitStack() as held:
+        if folder.toml.is_file():
+            yield held.enter_context(_of_node(folder, listen, passphrase))
+        else:
+            yield held.enter_context(_of_run(place, listen, progress))
+
+
+@contextmanager
+def _of_run(place: Path, listen: str, progress: Progress | None) -> Iterator[Portal]:
     host, port = _host_and_port(listen or DEFAULT_LISTEN)
     hospitals = _hospitals(place)
+    if not is_loopback(host):
+        raise PortalListenError(f"a run is shown on this machine alone, and not at {host}", "127.0.0.1, or nothing")
+    with open_live(place, progress) as live, _bound(host, port, is_wish=not listen) as listening:
+        port = listening.getsockname()[1]
+        with closing(Jobs()) as jobs:
+            site = Site(place, live, hospitals, anybody(hospitals[0]), jobs=jobs)
+            yield Portal(OwnNames(app.create(site), port), listening, f"http://localhost:{port}")
+
+
+@contextmanager
+def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterator[Portal]:
+    settings = load(folder)
+    host, port = _host_and_port(listen or settings.listen)
     with ExitStack() as held:
-        live = held.enter_context(open_live(place, progress))
-        if host not in _LOOPBACK:
-            raise PortalListenError(f"a run is shown on this machine alone, and not at {host}", "127.0.0.1, or nothing")
-        listening = held.enter_context(_bound(host, port, is_wish=not listen))
-        site = Site(place, live, hospitals, anybody(hospitals[0]))
-        yield Portal(OwnNames(app.create(site), listening.getsockname()[1]), listening, _address(listening))
+        listening = held.enter_context(_bound(host, port, is_wish=False))
+        where = f"[{host}]" if ":" in host else host
+        settings = replace(settings, listen=f"{where}:{listening.getsockname()[1]}")
+        live = held.enter_context(open_live(folder.path))
+        access = held.enter_context(closing(Access(folder, settings, live)))
+        jobs = held.enter_context(closing(Jobs(folder.portal)))
+        site = Site(
+            place=folder.path,
+            live=live,
+            hospitals=(access.organisation,),
+            authenticate=by_session_or_token(access),
+            passphrase=lambda: passphrase,
+            second_factor=frozenset(settings.second_factor),
+            access=access,
+            jobs=jobs,
+            signs_here=settings.signs_here,
+        )
+        outgoing = Outgoing(settings.address, settings.mail, settings.webhook)
+        watch = held.enter_context(watched(site, outgoing, folder.portal_store))
+        application = app.create(site, language=settings.language, watch=watch)
+        certificate = (folder.path / settings.certificate, folder.path / settings.key) if settings.certificate else None
+        yield Portal(application, listening, settings.address, certificate)
 
 
 def show(address: str) -> None:
@@ -156,7 +207,3 @@ def _bound(host: str, port: int, *, is_wish: bool) -> socket.socket:
         what = f"the portal cannot listen at {host}:{port}: {error.strerror or error}"
         raise PortalListenError(what, "stop what is there, or give another port by --listen") from error
     return found
-
-
-def _address(listening: socket.socket) -> str:
-    return f"http://localhost:{listening.getsockname()[1]}"

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from hmchain.application.node import forms
 from hmchain.application.pages.markup import asset
 
 PATH = "/static/"
 STYLE, ICON, HTMX = "portal.css", "icon.svg", "htmx.js"
+BODIES, PROOFS = "bodies.json", "proofs.json"
+"""The forms of transactions and of proofs, for scripts that read their bytes."""
 SCRIPT = "portal.js"
 """The script of every page; it loads others where a page needs them."""
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
@@ -62,6 +66,8 @@ def files() -> dict[str, StaticFile]:
         STYLE: _file(STYLE, _by_choice(asset("hmchain.application.pages", "theme.css")) + asset(__package__, STYLE))
     }
     found[ICON] = _file(ICON, _ICON)
+    for name, known in ((BODIES, forms.bodies()), (PROOFS, forms.proofs())):
+        found[name] = _file(name, json.dumps(known, separators=(",", ":")))
     found[HTMX] = _file(HTMX, resources.files("js_lib_htmx").joinpath("static/htmx/htmx.min.js").read_text("utf-8"))
     scripts = resources.files(__package__).joinpath("scripts")
     for script in sorted(each.name for each in scripts.iterdir() if each.name.endswith(".js")):

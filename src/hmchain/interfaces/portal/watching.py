@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from hmchain.application.jobs.jobs import Job
 from hmchain.application.node.live_protocol import Live
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.keyring import local_key
@@ -17,7 +19,6 @@ from hmchain.application.watching.dispatch import LOOK_SECONDS, Dispatch
 from hmchain.application.watching.lines import Happened, Level, LineLog
 from hmchain.application.watching.machine_facts import MachineFacts
 from hmchain.application.watching.mail import MailServer
-from hmchain.application.watching.metrics import Jobs
 from hmchain.application.watching.outbox import Outbox
 from hmchain.application.watching.webhook import Webhook
 from hmchain.errors import HMChainError, KeyMaterialError
@@ -37,9 +38,7 @@ class Outgoing:
 
 
 @contextmanager
-def watched(
-    site: Site, outgoing: Outgoing, store: Path, jobs: Jobs = dict, *, to_stderr: bool = False
-) -> Iterator[Watch]:
+def watched(site: Site, outgoing: Outgoing, store: Path, *, to_stderr: bool = False) -> Iterator[Watch]:
     """The watch of a site, for as long as the block lasts; of a finished run it remembers nothing and tells nobody.
 
     `store` is the SQLite file of what the portal keeps of people.
@@ -47,7 +46,7 @@ def watched(
     Raises `OutboxError`, `DeliverySecretError` or `OSError`.
     """
     if site.is_read_only:
-        yield Watch(site, LineLog(None), jobs=jobs)
+        yield Watch(site, LineLog(None))
         return
     node, hospital = site.node, locate(site.place)
     log = LineLog(node.portal_log, sys.stderr if to_stderr else None)
@@ -55,17 +54,25 @@ def watched(
     facts = MachineFacts(site.place, hospital, local)
     with ExitStack() as held:
         outbox = held.enter_context(closing(Outbox(store)))
-        watch = Watch(site, log, local, jobs, outbox, facts.get)
+        watch = Watch(site, log, local, outbox, facts.get)
         dispatch = Dispatch(
             site.live, hospital.organisation, outgoing.origin, outbox, log,
             MailServer.of(outgoing.mail, node.keys) if outgoing.mail else None,
             Webhook.of(outgoing.webhook, node.keys) if outgoing.webhook else None,
             facts.get, watch.metrics.notified,
         )  # fmt: skip
+        site.jobs.tell = partial(_tell_of_job, log)
         log.write(Happened.STARTED)
         held.callback(log.write, Happened.STOPPED)
         held.enter_context(_at_work(_Watchman(site.live, facts, dispatch, log)))
         yield watch
+
+
+def _tell_of_job(log: LineLog, job: Job, error: Exception | None) -> None:
+    if error is not None:
+        log.failed(error, Happened.JOB, route=job.kind)
+    else:
+        log.write(Happened.JOB, route=job.kind, code=job.code or job.state.value, ms=job.ended_ms - job.begun_ms)
 
 
 def _local(site: Site) -> SecretKey | None:

@@ -85,6 +85,11 @@ def emergencies(state: State, organisation: str = "") -> Emergencies:
     return Emergencies(tuple(listed), _counted(found), bars(state, organisation))
 
 
+def emergency(state: State, name: str) -> EmergencyView:
+    """One emergency. Raises what `require_emergency` raises."""
+    return _view(break_glass.require_emergency(state, name), standings.time_ms(state))
+
+
 def bars(state: State, organisation: str = "") -> tuple[Bar, ...]:
     """Who is barred where: all of it, or what an organisation has to do with."""
     found = break_glass.bars(state, organisation)

@@ -382,6 +382,10 @@ class LedgerReader:
         """The models that studies made, in order of study."""
         return self._listed(models.models(self.verified.state))
 
+    def model(self, study: str) -> ModelView | None:
+        """The model of a study; None where it has none."""
+        return models.model(self.verified.state, study)
+
     def releases(self, study: str = "") -> list[ReleaseView]:
         """All that was asked to leave, of one study if it is named, in order of name."""
         return releases.all_releases(self.verified.state, study)

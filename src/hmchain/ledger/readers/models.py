@@ -37,6 +37,11 @@ def models(state: State) -> Views[ModelView]:
     return Views([name for name in contract.names(state) if name in known], lambda name: _view(state, name))
 
 
+def model(state: State, study: str) -> ModelView | None:
+    """The model of a study; None where it has none."""
+    return _view(state, study) if contract.model(state, study) is not None else None
+
+
 def _view(state: State, name: str) -> ModelView:
     model, spec = contract.model(state, name), studies.require_study(state, name).spec
     assert model is not None, "a model that was registered stays"

@@ -132,6 +132,10 @@ def test_a_passkey_goes_with_the_key_that_its_person_had(door: Door) -> None:
     with pytest.raises(SignInRefusedError):
         enter(door, device)
     assert door.access.passkeys.all_of(PersonRef("a", "s1")) == []
+    session = door.visitor(door.enter("s1", number=1))
+    assert door.access.passkey_registration(session)["excludeCredentials"] == []
+    add(door, session, device, "the same one again")
+    assert door.is_in(enter(door, device))
 
 
 def test_a_suspended_persons_passkey_lets_nobody_in(door: Door) -> None:

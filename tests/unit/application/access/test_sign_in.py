@@ -309,6 +309,18 @@ def test_a_token_makes_no_token_and_no_more_than_the_session_may(door: Door) -> 
         door.access.make_token(session, "late", ["view"], 1)
 
 
+def test_tokens_that_count_no_more_take_no_room(door: Door) -> None:
+    session = door.visitor(door.enter("s1"))
+    for _ in range(50):
+        door.access.make_token(session, "script", ["view"], 1)
+    with pytest.raises(TokenError):
+        door.access.make_token(session, "one too many", ["view"], 1)
+    replace_key(door, "s1", 1)
+    made = door.access.make_token(door.visitor(door.enter("s1", number=1)), "script", ["view"], 1)
+    assert [each.id for each in door.access.sessions.all_of(TOKEN, S1)] == [made.credential.id]
+    assert door.is_in(made)
+
+
 def test_a_revoked_token_is_over_and_others_are_not(door: Door) -> None:
     mine, others = door.visitor(door.enter("s1")), door.visitor(door.enter("x1"))
     token = door.access.make_token(mine, "script", ["view"], 1)

@@ -182,6 +182,14 @@ def test_promtool_takes_rules_and_settings_and_the_rules_do_what_they_say() -> N
 
 
 @pytest.mark.process
+def test_promtool_takes_the_queries_of_the_dashboard(tmp_path: Path) -> None:
+    """As recording rules, which it parses."""
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries(DASHBOARD))]
+    (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
+    promtool("check", "rules", str(tmp_path / "panels.yml"))
+
+
+@pytest.mark.process
 def test_promtool_takes_what_is_told(network: Network, place: HospitalFolder) -> None:
     metrics, _ = metrics_of(network, place)
     metrics.began()

@@ -118,7 +118,8 @@ def test_what_went_wrong_is_a_page_without_its_words(client: TestClient) -> None
     for path, status, code in (("/nothing", 404, "no_route"), ("/steward/broken", 500, "unexpected")):
         found = client.get(path)
         assert (found.status_code, code in found.text) == (status, True)
-        assert "Smith" not in found.text and found.headers["content-type"].startswith("text/html")
+        assert "Smith" not in found.text and "content-security-policy" in found.headers
+        assert found.headers["content-type"].startswith("text/html")
     assert client.get("/v1/nothing").headers["content-type"] == "application/problem+json"
 
 

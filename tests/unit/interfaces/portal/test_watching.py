@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 
 from hmchain.application.access.permissions import Operation
 from hmchain.application.access.principal import Principal
+from hmchain.application.jobs.jobs import OVER
 from hmchain.application.node import joining
 from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
@@ -19,6 +21,7 @@ from hmchain.application.site.settings import NodeSettings
 from hmchain.application.watching.delivery import DeliverySecretError
 from hmchain.application.watching.findings import Examination, Subject, Verdict, fail
 from hmchain.application.watching.machine_facts import LOOK_SECONDS, MachineFacts
+from hmchain.correlation import correlated
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal import app
 from hmchain.interfaces.portal.watching import Outgoing, watched
@@ -45,6 +48,26 @@ def test_it_begins_and_ends_with_the_portal(site: Site, tmp_path: Path) -> None:
     assert "watch the portal" not in {each.name for each in threading.enumerate()}
     lines = [json.loads(line) for line in site.node.portal_log.read_text("utf-8").splitlines()]
     assert [each["event"] for each in lines] == ["started", "stopped"]
+
+
+def test_a_job_is_told_of_with_the_request_that_began_it(site: Site, tmp_path: Path) -> None:
+    def broken(_progress: object) -> None:
+        raise ValueError("of Jane Doe")
+
+    with watched(site, ORIGIN, tmp_path / "portal.db") as watch:
+        with correlated("request-1"):
+            jobs = [site.jobs.start("data extract", "brain", "a/erin", work) for work in (broken, lambda _: {"n": 1})]
+        deadline = time.monotonic() + 60
+        while not all(site.jobs.get(each.id).state in OVER for each in jobs):
+            assert time.monotonic() < deadline, site.jobs.all()
+            time.sleep(0.01)
+        assert b'hmchain_jobs{kind="data extract",status="done"} 1.0' in watch.metrics.text()
+    lines = [json.loads(line) for line in site.node.portal_log.read_text("utf-8").splitlines()]
+    told = [each for each in lines if each["event"] == "job"]
+    assert {each["request"] for each in told} == {"request-1"} and len(told) == len(jobs)
+    (failed,) = [each for each in told if each["level"] == "error"]
+    assert failed["error"] == "ValueError" and failed["route"] == "data extract"
+    assert "Jane" not in site.node.portal_log.read_text("utf-8") and "brain" not in str(told)
 
 
 def test_a_secret_that_is_not_there_is_told_at_the_start(site: Site, tmp_path: Path) -> None:

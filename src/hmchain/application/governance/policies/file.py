@@ -89,6 +89,15 @@ def load_policy(path: Path) -> PolicyFile:
         raise PolicyFileError(f"{path} cannot be read: {error.strerror}", hint) from error
 
 
+def require_alone(file: PolicyFile) -> None:
+    """See that a policy names its terms by their digests: whoever sent it over a network has no file on this machine.
+
+    Raises `PolicyFileError`.
+    """
+    if not all(re.fullmatch("[0-9a-f]{64}", each) for each in file.licences):
+        raise PolicyFileError("'licences' names what are no digests", "put each file there first: POST /v1/terms")
+
+
 def licences_of(file: PolicyFile, folder: Path = Path()) -> tuple[Licence, ...]:
     """The terms that a policy asks for, in order; paths are from a folder. Raises `PolicyFileError`."""
     try:

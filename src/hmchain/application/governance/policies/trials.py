@@ -96,10 +96,16 @@ def of_files(
     terms: Terms, paths: Iterable[Path], owner: str, dataset: str, applicant: str, count: int | None
 ) -> tuple[Trial, ...]:
     """What a policy says to requests in files; `applicant` is HOSPITAL/PERSON. Raises what `load_request` raises."""
+    return of_requests(terms, [load_request(path) for path in paths], owner, dataset, applicant, count)
+
+
+def of_requests(
+    terms: Terms, files: Iterable[RequestFile], owner: str, dataset: str, applicant: str, count: int | None
+) -> tuple[Trial, ...]:
+    """The same of requests that were read. Raises `PolicyFileError`."""
     organisation, sign, person = applicant.partition("/")
     if not sign:
         raise PolicyFileError(f"{applicant!r} names no person of a hospital", "write HOSPITAL/PERSON")
-    files = [load_request(path) for path in paths]
     who = PersonRef(organisation, person)
     return tuple(tried(terms, _asked(terms, each, owner, dataset, who, count), each.name) for each in files)
 

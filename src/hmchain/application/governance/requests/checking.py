@@ -115,11 +115,22 @@ def _asked_of(
     """The datasets that a request names, and what their hospitals' policies would say."""
     if not node.state.is_file():
         return tuple(DatasetVersion(organisation, name, number or 0) for organisation, name, number in asked.wanted), ()
-    kinds = [DocumentKind.FORM, *(kind for kind, _ in asked.files)]
     with verified_state(node.ledger) as found:
-        content = content_of(found.state, asked, now_ms, (DocumentRef(kind, _UNSEALED) for kind in kinds))
-        applicant = PersonRef(node.settings().organisation, node.settings().acts_as or SCIENTIST)
-        return content.datasets, answers_to(found.state, content, applicant, now_ms)
+        person = node.settings().acts_as or SCIENTIST
+        content, answers = expected(found.state, asked, now_ms, node.settings().organisation, person)
+        return content.datasets, answers
+
+
+def expected(
+    state: State, asked: RequestFile, now_ms: int, organisation: str, person: str
+) -> tuple[Content, tuple[PolicyAnswer, ...]]:
+    """What a person's request would put on the ledger, its documents not sealed yet, and what policies would say now.
+
+    Raises as `content_of`.
+    """
+    kinds = [DocumentKind.FORM, *(kind for kind, _ in asked.files)]
+    content = content_of(state, asked, now_ms, (DocumentRef(kind, _UNSEALED) for kind in kinds))
+    return content, answers_to(state, content, PersonRef(organisation, person), now_ms)
 
 
 def answers_to(state: State, content: Content, applicant: PersonRef, now_ms: int) -> tuple[PolicyAnswer, ...]:

@@ -8,7 +8,7 @@ from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.applying import RequestReasonError, circle, me, require_code, view
 from hmchain.application.governance.requests.documents import Documents, readers_of, text_document
 from hmchain.errors import StudyError
-from hmchain.ledger.contracts.data import deciding, judging, policies, requests, reviewing
+from hmchain.ledger.contracts.data import applying, deciding, judging, policies, requests, reviewing
 from hmchain.ledger.contracts.data.deciding import (
     AddLicences,
     ApproveRequest,
@@ -39,6 +39,11 @@ from hmchain.ledger.readers.requests import HospitalWord, RequestView, require_r
 
 REVIEW, ADVICE = Deed.REVIEW.value, Deed.DECIDE.value
 """What a person may be asked for; how the commands are called with which it is given."""
+REASONS, REVOKE_REASONS, CLOSE_REASONS = deciding.REASONS, deciding.REVOKE_REASONS, applying.CLOSE_REASONS
+"""Why a hospital says no or gives back, why it takes back, and why a request is closed: codes."""
+VOTES = deciding.VOTES
+ANSWERS = {deed.value: answers for deed, answers in reviewing.ANSWERS.items()}
+"""What whoever was asked may say, by what for."""
 
 
 class NotAskedOfError(StudyError):

@@ -42,8 +42,7 @@ def listed(
 ) -> Views[ListedRequest]:
     """The requests that an organisation's people ask or are asked; of a ledger alone all of them."""
     found = reader.requests_of(ledger.verified.state, organisation, over=over)
-    chain_id = ledger.genesis.chain_id
-    return Views(found, lambda view: ListedRequest(view, titled(papers, chain_id, view)))
+    return Views(found, lambda view: ListedRequest(view, titled(papers, ledger.genesis.chain_id, view)))
 
 
 def todos(state: State, organisation: str) -> tuple[Todo, ...]:

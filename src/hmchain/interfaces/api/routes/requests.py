@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -20,6 +19,7 @@ from hmchain.application.governance.requests.listing import ListedRequest, Waiti
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.paging import Page
 from hmchain.interfaces.api.parameters import Digits, Name
 from hmchain.interfaces.api.routing import Routes
 
@@ -44,10 +44,10 @@ EXAMPLE = RequestFile(
 
 
 @routes.get("/requests", VIEW, commands=("request list",))
-def list_requests(call: Call, living: Living = False) -> Sequence[ListedRequest]:
+def list_requests(call: Call, living: Living = False) -> Page[ListedRequest]:
     """The requests that this hospital's people ask or are asked; of a run all."""
     with call.ledger() as ledger:
-        return listing.listed(ledger, call.about, call.sealed, over=not living)
+        return call.page(listing.listed(ledger, call.about, call.sealed, over=not living))
 
 
 @routes.get("/requests/{name}", VIEW, commands=("request show",))

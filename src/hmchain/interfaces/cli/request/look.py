@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,12 +39,12 @@ def list_requests(
         found = list(listing.listed(ledger, place.organisation, place.papers, over=not living))
     undecided = sent.about_requests(NodeFolder(place.ledger.parent)) if place.organisation else ()
 
-    def view(found: list[ListedRequest]) -> None:
+    def view(found: Sequence[ListedRequest]) -> None:
         show_list(found)
         for each in undecided:
             output.say(f"{each}.")
 
-    def told(found: list[ListedRequest]) -> list[dict[str, Any]]:
+    def told(found: Sequence[ListedRequest]) -> list[dict[str, Any]]:
         return [
             plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"request {each.view.request}"]}
             for each in found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +11,11 @@ import typer
 
 from hmchain.application.agent.turns import PATIENCE_WORDS
 from hmchain.application.governance.purposes import purpose_words
-from hmchain.application.models.machine import MachineUse, used_here
-from hmchain.application.models.results import own_scores
-from hmchain.application.models.scores import RoundScore, ScoresFileError, StudyScores
-from hmchain.application.node.health import NetworkHealth, network_health
+from hmchain.application.models.scores import RoundScore, StudyScores
+from hmchain.application.node.health import network_health
 from hmchain.application.node.reading import open_ledger
-from hmchain.application.site.hospital import HospitalFolder, locate
+from hmchain.application.node.study_here import StudyHere, study_here
+from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
 from hmchain.interfaces.cli import hints, output, runs
@@ -24,8 +23,7 @@ from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
 from hmchain.interfaces.program import NAME
 from hmchain.ledger.readers.datasets import count_words
-from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.ledger.readers.next_steps import MODEL, NODE, RUN, Step
+from hmchain.ledger.readers.next_steps import Step
 from hmchain.ledger.readers.setbacks import REJECTED
 from hmchain.ledger.readers.study_status import CurrentRound, Participant, Reputation, StudyStatus
 from hmchain.plain import plain
@@ -44,23 +42,6 @@ FolderOption = Annotated[
         show_default="that of HMCHAIN_NODE, else runs/latest, else node",
     ),
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class StudyHere:
-    """A study as it is shown in one folder."""
-
-    status: StudyStatus
-    own: StudyScores | None
-    """At a node: its hospital's own scores."""
-    own_lost: str
-    """Why they cannot be shown."""
-    steps: tuple[Step, ...]
-    """What can be done from here, with commands as they can be given here."""
-    machine: MachineUse | None = None
-    """At a node: what the study has taken of the hospital's machine."""
-    health: NetworkHealth | None = None
-    """At a running node: of its network, without which no study goes on."""
 
 
 @app.callback()
@@ -88,39 +69,6 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
             output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
         else:
             output.show(here(ledger.study(study)), _show, json=_as_json)
-
-
-def study_here(
-    found: StudyStatus,
-    ledger: LedgerReader,
-    hospital: HospitalFolder | None,
-    *,
-    is_run: bool,
-    health: NetworkHealth | None = None,
-) -> StudyHere:
-    """A study with what this hospital, if it is a node's, has measured in it and can do."""
-    kind, who = (NODE, hospital.organisation) if hospital else (RUN if is_run else "", "")
-    steps = (
-        step
-        for step in (_possible(hospital, found.name, each) for each in found.steps)
-        if step.place in ("", kind) and (not step.who or who in step.who)
-    )
-    own, lost = None, ""
-    if hospital:
-        try:
-            own = own_scores(hospital, ledger, found.name)
-        except ScoresFileError as error:  # all else is the ledger's, and stands
-            lost = str(error)
-    used = used_here(hospital, found.name) if hospital else None
-    return StudyHere(found, own, lost, tuple(steps), used, health)
-
-
-def _possible(hospital: HospitalFolder | None, study: str, step: Step) -> Step:
-    """The step, or what comes before it: a model is shown once it is there."""
-    if hospital is None or not step.command.startswith(MODEL) or hospital.study(study).model.exists():
-        return step
-    words = "the agent leaves the model here, by itself, when it runs; or write it to a file"
-    return replace(step, words=words, command=f"model export {study}")
 
 
 def _as_json(here: StudyHere) -> Any:

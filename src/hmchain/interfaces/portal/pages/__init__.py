@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages import auditor, frame, operator
+from hmchain.interfaces.portal.pages import (
+    auditor,
+    entering,
+    frame,
+    models,
+    operator,
+    releases,
+    requests,
+    scientist,
+    steward,
+    studies,
+)
 
-ALL = (frame.pages, *operator.ROOM, *auditor.ROOM)
+ALL = (
+    frame.pages, entering.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM, *requests.ROOM,
+    *studies.ROOM, *models.ROOM, *releases.ROOM,
+)  # fmt: skip
 """The order in which the navigation lists them."""

@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
+from typing import Protocol
 
 from hmchain.interfaces.portal.review.exchange import Request, Response, go_to
 from hmchain.keys import Redacted
@@ -18,6 +19,19 @@ from hmchain.keys import Redacted
 COOKIE = "hmchain_portal"
 _TRIES_MAX = 20
 """After so many wrong tokens nobody gets in any more."""
+
+
+class Door(Protocol):
+    """Whoever tells which requests are those of a person who may decide."""
+
+    root: str
+    """What all paths begin with."""
+
+    def enter(self, request: Request) -> Response | None:
+        """The way in, if a request asks for it."""
+
+    def path(self, request: Request) -> str | None:
+        """The path below the root, if the request is of somebody who may; else None."""
 
 
 class Gate(Redacted):

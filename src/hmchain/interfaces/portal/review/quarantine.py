@@ -8,7 +8,7 @@ from hmchain.application.data.reviewing import SCOPES, Desk, RectanglesError
 from hmchain.interfaces.portal.review import gallery, layout
 from hmchain.interfaces.portal.review.exchange import CSS, JS, PNG, SVG, Request, Response, go_to, page, values
 from hmchain.interfaces.portal.review.gallery import FILTERS, Setting
-from hmchain.interfaces.portal.review.gate import Gate
+from hmchain.interfaces.portal.review.gate import Door
 from hmchain.interfaces.portal.review.item import item
 from hmchain.interfaces.portal.review.lasting import lasting
 from hmchain.records.catalogue.entries import REJECTED, RELEASED
@@ -31,7 +31,7 @@ _REFUSED = Response(404, b"Nothing is here.", "text/plain")
 class QuarantinePages:
     """The pages of one desk, behind a gate."""
 
-    def __init__(self, desk: Desk, gate: Gate) -> None:
+    def __init__(self, desk: Desk, gate: Door) -> None:
         self._desk, self._gate = desk, gate
         self._told = ""
         """What came of the last button, until it is shown."""

@@ -62,8 +62,8 @@ def theirs(text: str) -> h.Node:
 
 
 def _filled(text: str, values: dict[str, object]) -> str:
-    """A text with its values; those are put in as they are, whatever they hold."""
-    return _PLACE.sub(lambda found: str(values[found[1]]), text)
+    """A text with its values, which are put in as they are; without any its places stay, for a script to fill."""
+    return _PLACE.sub(lambda found: str(values[found[1]]), text) if values else text
 
 
 @cache

@@ -19,6 +19,7 @@ from hmchain.interfaces.portal.components import empty, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.auditor import blocks
 from hmchain.interfaces.portal.pages.auditor.blocks import outcome, vouched
+from hmchain.interfaces.portal.proving import proof_panel
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, moment, say, theirs
 from hmchain.ledger.readers import proof_files
@@ -135,17 +136,7 @@ def proof(told: Told) -> h.Element:
     genesis = told.genesis.hex()
     return section(
         say("Proof"),
-        h.p[say(
-            "Your browser can check by itself that this transaction is in the ledger: it takes the proof, and the "
-            "genesis digest that you noted when the network was made. Take the digest from somewhere else than this "
-            "page, or a wholly rewritten ledger would pass."
-        )],
-        h.div(".field", data_proof=file, data_digest=told.transaction.digest.hex())[
-            h.label(for_="anchor")[say("Genesis digest, or hash of a header that you trust")],
-            h.input("#anchor", type="text", maxlength="64", autocomplete="off", spellcheck="false"),
-        ],
-        h.p[h.button("#check-proof", type="button", hidden=True)[say("Check it in this browser")]],
-        h.div("#proof-checked", role="status"),
+        proof_panel(file),
         h.p[h.a(href=file, download=True)[say("The proof, as a file")]],
         h.p(".quiet")[say("To check the file anywhere, offline:")],
         h.pre[h.code[f"hmchain audit proof proof-{told.transaction.digest.hex()[:12]}.json --genesis {genesis}"]],

@@ -1,0 +1,142 @@
+"""Releases: results that are to leave the hospitals, asked for, decided by evidence, and handed out with a proof."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from fastapi import Query
+from starlette.responses import Response
+
+from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.releases import asking, deciding, file, table_file
+from hmchain.application.releases.asking import ReleaseQuestion
+from hmchain.application.releases.file import ReleasedFile
+from hmchain.interfaces.api import answers
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Code, Dataset, DatasetName, LedgerName, Name, Version
+from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.routing import Routes, Upload
+from hmchain.ledger.context import SCIENTIST, STEWARD
+from hmchain.ledger.readers.releases import COUNT, MODEL, TABLE, ReleaseView
+
+VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+TAKE = Rule(Operation.VIEW, Scope.HOSPITAL)
+"""What was released lies at the hospitals that made it."""
+ASK = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
+DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, (STEWARD,))
+
+routes = Routes("releases")
+
+_SUFFIXES = {COUNT: ".json", MODEL: ".safetensors", TABLE: ".csv"}
+OfStudy = Annotated[
+    str, Query(alias="study", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Of one study; all if left out.")
+]
+Audience = Annotated[str, Query(pattern="^(applicant|members|public)$", description="Whom it is for.")]
+Regions = Annotated[str, Query(pattern="^([A-Z]{2}(,[A-Z]{2})*)?$", description="Where it goes: DE,FR; anywhere.")]
+ReleaseName = Annotated[
+    str, Query(alias="name", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Its name; made if left out.")
+]
+Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+RELEASED_BYTES_MAX = 1 << 30
+"""Of a file that is checked: a model of 250 million weights."""
+
+
+class AskedRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is wanted outside, for whom and where."""
+
+    study: LedgerName
+    """The study, or the count, whose result is to leave."""
+    audience: Code = "members"
+    """applicant, members or public."""
+    regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=50)] = ()
+    name: DatasetName = ""
+
+
+class ReleaseRefusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why something stays inside."""
+
+    reason: Code
+    """disclosure, ethics, other, purpose, quality or recipients."""
+
+
+@routes.get("/releases", VIEW, commands=("release list",))
+def list_releases(call: Call, study: OfStudy = "") -> list[ReleaseView]:
+    """What was asked to leave: what waits for this hospital first."""
+    with call.ledger() as ledger:
+        return asking.listed(ledger.releases(study), call.about)
+
+
+@routes.get("/releases/{name}", VIEW, commands=("release show",))
+def show_release(call: Call, name: Name) -> ReleaseView:
+    """What would leave, for whom, what each hospital said of it, and what is next."""
+    with call.ledger() as ledger:
+        return ledger.release(name)
+
+
+@routes.post("/releases", ASK, signs=True, commands=("release ask",), example=AskedRelease(study="brain-tumour"))
+def ask_for_release(call: Call, body: AskedRelease) -> ReleaseView:
+    """Ask that what a study made may leave the hospitals whose records are in it. Each decides for itself."""
+    with call.user() as user:
+        wanted = ReleaseQuestion(body.study, body.audience, body.regions, body.name)
+        return asking.ask(user, asking.plan(user, wanted))
+
+
+@routes.post("/datasets/{dataset}/tables", ASK, signs=True, commands=("release table",),
+             bytes_max=table_file.FILE_BYTES_MAX)  # fmt: skip
+def ask_for_table(
+    call: Call,
+    dataset: Dataset,
+    upload: Upload,
+    version: Version = None,
+    audience: Audience = "members",
+    regions: Regions = "",
+    name: ReleaseName = "",
+) -> ReleaseView:
+    """Ask that a table of this hospital's own people may leave it: CSV, columns that name cells, then `persons`.
+
+    The table is kept inside; others see the digest of it. This hospital alone decides.
+    """
+    wanted = ReleaseQuestion("", audience, tuple(filter(None, regions.split(","))), name)
+    with call.user() as user:
+        planned = asking.plan_table(user, call.folder, upload.path, dataset, version, wanted)
+        return asking.ask_table(user, call.folder, planned)
+
+
+@routes.post("/releases/{name}/withdrawal", ASK, signs=True, commands=("release withdraw",), example=Nothing())
+def withdraw_release(call: Call, name: Name, body: Nothing) -> ReleaseView:
+    """Ask no more for a release. What has left already cannot be taken back."""
+    with call.user() as user:
+        return asking.withdraw(user, name)
+
+
+@routes.post("/releases/{name}/refusal", DECIDE, signs=True, commands=("release refuse",),
+             example=ReleaseRefusal("disclosure"))  # fmt: skip
+def refuse_release(call: Call, name: Name, body: ReleaseRefusal) -> ReleaseView:
+    """Keep it inside. Until this hospital says yes, or whoever asked withdraws it, it stays there."""
+    with call.ledger() as ledger:
+        found = ledger.release(name)
+    kept = deciding.kept_evidence(call.folder, found, call.passphrase)
+    with call.user() as user:
+        return deciding.refuse(user, found, body.reason, kept)
+
+
+@routes.get("/releases/{name}/file", TAKE, answer="application/octet-stream", commands=("release file",))
+def take_released_file(call: Call, name: Name) -> Response:
+    """What was released, with the proof that it was: only if it is on the ledger, and is what was released."""
+    with call.ledger() as ledger:
+        suffix = _SUFFIXES[ledger.release(name).kind]
+    with tempfile.TemporaryDirectory(prefix="hmchain-release-") as folder:
+        target = Path(folder) / f"{name}{suffix}"
+        file.write(call.place, name, target, call.passphrase)
+        return answers.file(target.read_bytes(), target.name)
+
+
+@routes.post("/releases/check", VIEW, commands=("release check",), bytes_max=RELEASED_BYTES_MAX)
+def check_released_file(call: Call, upload: Upload) -> ReleasedFile:
+    """Whether a file is what was released, byte for byte, and all its hospitals let it leave, by this ledger."""
+    with call.ledger() as ledger:
+        genesis = ledger.genesis.digest
+    return file.check(upload.path, genesis)

@@ -1,0 +1,117 @@
+"""Records that travel under a permit, and emergencies: how they stand, taken back, asked for, judged."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.governance import transfers as services
+from hmchain.application.sharing import emergencies
+from hmchain.application.sharing.emergencies import Sought
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Code, DatasetName, Name, Organisation
+from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.routing import Routes
+from hmchain.ledger.context import CLINICIAN, STEWARD
+from hmchain.ledger.readers import emergencies as emergency_reader
+from hmchain.ledger.readers import transfers as transfer_reader
+from hmchain.ledger.readers.emergencies import Bar, Emergencies, EmergencyView
+from hmchain.ledger.readers.transfers import TransferView
+
+VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, (STEWARD,))
+TREAT = Rule(Operation.ASK, Scope.HOSPITAL, (CLINICIAN,))
+
+routes = Routes("sharing")
+
+
+class GrantEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a grant is taken back."""
+
+    reason: Code
+    """consent, error, misuse, policy, security or other."""
+
+
+class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether an emergency was one."""
+
+    verdict: Code
+    """justified or unjustified."""
+
+
+class AskedEmergency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One patient's records that are needed at once."""
+
+    where: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}$")]
+    """HOSPITAL/DATASET."""
+    patient: Annotated[str, msgspec.Meta(min_length=1, max_length=emergencies.NUMBER_CHARACTERS_MAX)]
+    """The patient's number there; it is sealed to that hospital."""
+    issuer: Annotated[str, msgspec.Meta(max_length=emergencies.NUMBER_CHARACTERS_MAX)] = ""
+    reason: Code = "danger-to-life"
+    """danger-to-life, lasting-harm, urgent-treatment or cannot-consent."""
+    name: DatasetName = ""
+    """Its name; one of chance, if it is empty."""
+
+    def __repr__(self) -> str:
+        """Nothing of the patient."""
+        return f"AskedEmergency(where={self.where!r})"
+
+
+@routes.get("/transfers", VIEW, commands=("share list",))
+def list_transfers(call: Call) -> list[TransferView]:
+    """What this hospital gave and was given: what is overdue first, then what is to be erased or received."""
+    with call.ledger() as ledger:
+        return list(transfer_reader.listed(ledger.verified.state, call.about))
+
+
+@routes.get("/transfers/{name}", VIEW, commands=("share show",))
+def show_transfer(call: Call, name: Name) -> TransferView:
+    """Who gave what to whom, under which permit, until when, and the receipt of its erasure."""
+    with call.ledger() as ledger:
+        return transfer_reader.transfer(ledger.verified.state, name)
+
+
+@routes.post("/transfers/{name}/revocation", DECIDE, signs=True, commands=("share revoke",),
+             example=GrantEnd("consent"))  # fmt: skip
+def revoke_transfer(call: Call, name: Name, body: GrantEnd) -> TransferView:
+    """Take a grant back for good. Its grantee may use nothing of it any more, and erases it."""
+    with call.user() as user:
+        return services.revoke(user, name, body.reason)
+
+
+@routes.get("/emergencies", VIEW, commands=("share emergencies",))
+def list_emergencies(call: Call) -> Emergencies:
+    """Emergencies in which this hospital's people asked, or were asked: what nobody has judged yet first."""
+    with call.ledger() as ledger:
+        return emergency_reader.emergencies(ledger.verified.state, call.about)
+
+
+@routes.post("/emergencies", TREAT, signs=True, commands=("share break-glass",),
+             example=AskedEmergency(where="north/scans", patient="4711"))  # fmt: skip
+def ask_in_emergency(call: Call, body: AskedEmergency) -> EmergencyView:
+    """Ask another hospital for one patient's records at once, for treatment alone. All members see who asks.
+
+    It is judged afterwards. What comes is taken in with `/v1/transfers/{name}/receipt`.
+    """
+    with call.user() as user:
+        sought = Sought(body.patient, body.issuer)
+        entry = emergencies.ask(call.folder, user, call.objects, body.where, sought, body.reason, body.name)
+        return emergency_reader.emergency(user.state, entry.name)
+
+
+@routes.post("/emergencies/{name}/review", DECIDE, signs=True, commands=("share review",),
+             example=Verdict("justified"))  # fmt: skip
+def review_emergency(call: Call, name: Name, body: Verdict) -> EmergencyView:
+    """Say for good whether an emergency was justified; if not, all of it is erased."""
+    with call.user() as user:
+        entry = emergencies.review(call.folder, user, name, body.verdict)
+        return emergency_reader.emergency(user.state, entry.name)
+
+
+@routes.post("/bars/{organisation}/lifting", DECIDE, signs=True, commands=("share lift-bar",), example=Nothing())
+def lift_bar(call: Call, organisation: Organisation, body: Nothing) -> tuple[Bar, ...]:
+    """Say that misused emergencies between this hospital and another were looked into; both have to say so."""
+    with call.user() as user:
+        return emergencies.lift(user, organisation)

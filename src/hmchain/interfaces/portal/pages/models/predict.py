@@ -1,0 +1,169 @@
+"""A model's word on one image: probabilities, and which parts of the image they rest on."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import htpy as h
+
+from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.models import asking
+from hmchain.application.models.asking import ModelAnswer
+from hmchain.application.models.results import model_file
+from hmchain.application.pages.bars import bars
+from hmchain.application.pages.markup import table
+from hmchain.application.pages.plot import at as place
+from hmchain.application.pages.plot import figure
+from hmchain.application.site.run import RunFolder
+from hmchain.errors import InputError
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.components import section
+from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.layout import token_field
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.models.model import PATH, ModelCard, limits, load
+from hmchain.interfaces.portal.pages.words import at
+from hmchain.interfaces.portal.registry import Fields, Pages
+from hmchain.interfaces.portal.texts import say, share
+from hmchain.plain import size
+
+ASK = Rule(Operation.VIEW, Scope.HOSPITAL, ("scientist", "steward", "clinician"))
+_SIDE = 320.0
+_FAINT = 0.02
+"""A drop of the probability below this is not drawn."""
+
+pages = Pages()
+
+
+class NoImageSentError(InputError):
+    """No image came with the question, or one that is too large."""
+
+    code = "no_image_sent"
+
+
+@pages.show(f"{PATH}/{{name}}/ask", ASK)
+def ask(call: Call, name: str) -> Page:
+    """The question."""
+    found = load(call, name)
+    return _page(found, [_form(call, found)])
+
+
+@pages.do(f"{PATH}/{{name}}/ask", ASK)
+def answer(call: Call, name: str, fields: Fields) -> Page:
+    """The answer. The image is kept nowhere."""
+    found, sent = load(call, name), fields.file("image")
+    if sent is None or not sent.size:
+        raise NoImageSentError("no image was sent", "choose a file: a DICOM object, or a picture")
+    if sent.size > asking.IMAGE_BYTES_MAX:
+        raise NoImageSentError("the image is too large", f"at most {size(asking.IMAGE_BYTES_MAX)}")
+    with call.ledger() as ledger:
+        known = asking.registered(ledger)
+    said = asking.ask(_file(call, name), known, sent.file.read())
+    return _page(found, [_said(said), _form(call, found)])
+
+
+def _file(call: Call, name: str) -> Path:
+    return RunFolder(call.site.place).model if call.site.is_read_only else model_file(call.site.place, name)
+
+
+def _page(found: ModelCard, content: list[h.Node]) -> Page:
+    name = found.model.study
+    return Page(
+        say("Ask the model of {study}", study=name),
+        [
+            h.p(".caution", role="note")[h.b[say("Research use only, not a medical device.")]],
+            content,
+            section(say("What it is not fit for"), h.ul[[h.li[each] for each in limits(found)]], anchor="limits"),
+        ],
+        crumbs=((say("Models"), PATH), (name, at("models", name))),
+        active=PATH,
+    )
+
+
+def _form(call: Call, found: ModelCard) -> h.Element:
+    classes = ", ".join(found.model.classes)
+    return h.form(
+        ".entry", method="post", action=at("models", found.model.study, "ask"), enctype="multipart/form-data"
+    )[
+        token_field(csrf_of(call.request)),
+        h.div(".field")[
+            h.label(for_="image")[say("An image, of the kind that it learned from")],
+            h.input(
+                "#image",
+                type="file",
+                name="image",
+                accept=".dcm,.png,.jpg,.jpeg,.tif,.tiff,.bmp,image/*",
+                required=True,
+                aria_describedby="image-help",
+            ),
+            h.small("#image-help")[
+                say(
+                    "A DICOM object or a picture. It stays on this machine, is shown to the model, and is kept "
+                    "nowhere. The model tells {classes} apart.",
+                    classes=classes,
+                )
+            ],
+        ],
+        h.p(".send")[h.button(".main", type="submit")[say("Ask the model")]],
+    ]
+
+
+def _said(said: ModelAnswer) -> h.Element:
+    ordered = sorted(said.probabilities.items(), key=lambda each: -each[1])
+    drawn = [(name, value, share(value)) for name, value in ordered]
+    listed = [(name, share(value)) for name, value in ordered]
+    chart = figure(
+        say("Probabilities"),
+        bars(say("Probability of each class"), drawn, longest=1.0),
+        table((say("class"), say("probability")), listed, caption=say("Probabilities")),
+        behind=say("Figures behind this chart"),
+    )
+    return section(
+        say("The model's word"),
+        h.p[
+            h.b[say("Likeliest: {name}, {share}", name=said.likeliest, share=share(said.probabilities[said.likeliest]))]
+        ],
+        h.div(".pair")[chart, _heat(said)],
+        anchor="answer",
+    )
+
+
+def _heat(said: ModelAnswer) -> h.Element:
+    """The image as the model saw it, under the parts that its answer rests on."""
+    picture = f"data:image/png;base64,{base64.b64encode(said.picture).decode()}"
+    rows = len(said.drops)
+    columns = len(said.drops[0]) if rows else 0
+    top = max((value for line in said.drops for value in line), default=0.0)
+    wide, high = (_SIDE / columns, _SIDE / rows) if rows and columns else (0.0, 0.0)
+    parts = [
+        h.rect(
+            class_="heat",
+            x=place(wide * column),
+            y=place(high * row),
+            width=place(wide),
+            height=place(high),
+            fill_opacity=f"{0.75 * value / top:.2f}",
+        )
+        for row, line in enumerate(said.drops)
+        for column, value in enumerate(line)
+        if value > _FAINT
+    ]
+    label = say(
+        "The image as the model saw it; coloured are parts without which {name} is less likely", name=said.likeliest
+    )
+    words = say(
+        "Coloured: without this part, {name} is less likely, by {share} at most. It shows what the answer rests on, "
+        "not that it is right.",
+        name=said.likeliest,
+        share=share(max(top, 0.0)),
+    )
+    if not parts:
+        words = say("No single part of the image makes a difference to the answer.")
+    return h.figure(".chart")[
+        h.figcaption[h.strong[say("What it rests on")]],
+        h.svg(".heatmap", viewBox=f"0 0 {_SIDE:.0f} {_SIDE:.0f}", role="img", aria_label=label)[
+            h.image(href=picture, width=f"{_SIDE:.0f}", height=f"{_SIDE:.0f}", preserveAspectRatio="none"), parts
+        ],
+        h.p(".quiet")[words],
+    ]

@@ -1,0 +1,273 @@
+"""Releases: what would leave, for whom, what each hospital said, and this hospital's own evidence and decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import htpy as h
+
+from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.disclosure import page as evidence_page
+from hmchain.application.disclosure.evidence import Evidence
+from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.node.release_words import audience_words
+from hmchain.application.pages.markup import definitions, table
+from hmchain.application.releases import asking, deciding
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.components import (
+    WARN,
+    badge,
+    check_field,
+    choice_field,
+    confirmed,
+    empty,
+    form,
+    fresh,
+    problem,
+    section,
+)
+from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.words import at, standing, until
+from hmchain.interfaces.portal.registry import Fields, Next, Pages
+from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, theirs
+from hmchain.ledger.readers.releases import ReleaseView, ReleaseWord
+
+VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+EVIDENCE = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection", "ethics"))
+DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward",))
+ASK = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
+PATH = "/releases"
+CHANGES = ("release.",)
+_REASONS: dict[str, Later] = {
+    "disclosure": later("it would tell of people"),
+    "ethics": later("ethics"),
+    "other": later("another reason"),
+    "purpose": later("the purpose"),
+    "quality": later("its quality"),
+    "recipients": later("who would get it"),
+}
+
+pages = Pages()
+
+
+def waits(call: Call) -> int:
+    """How many releases wait for this hospital."""
+    with call.ledger() as ledger:
+        return sum(each.is_asked and call.organisation in each.waits_for for each in ledger.releases())
+
+
+@pages.show(PATH, VIEW, later("Releases"), waits)
+def releases(call: Call) -> Page:
+    """All of them: what waits for this hospital first."""
+    with call.ledger() as ledger:
+        found = asking.listed(ledger.releases(), call.organisation)
+    lead = say("What studies made stays inside until every hospital whose records are in it lets it leave.")
+    if not found:
+        words = say("Nobody has asked for a release. What is asked for stands here.")
+        return Page(say("Releases"), empty(words), lead=lead)
+    head = (say("Release"), say("What"), say("For"), say("Where"), say("Stands"), say("Waits for"))
+    rows = [
+        (
+            h.a(href=at("releases", each.release))[each.release],
+            theirs(each.what),
+            theirs(audience_words(each.audience)),
+            ", ".join(each.regions) or say("anywhere"),
+            standing(each.status),
+            ", ".join(each.waits_for) if each.is_asked else "–",
+        )
+        for each in found
+    ]
+    return Page(
+        say("Releases"),
+        fresh("releases", PATH, CHANGES, table(head, rows, caption=say("Releases"), folds=True)),
+        lead=lead,
+    )
+
+
+@pages.show(f"{PATH}/{{name}}", VIEW)
+def release(call: Call, name: str) -> Page:
+    """One of them, with this hospital's evidence for those who may read it."""
+    with call.ledger() as ledger:
+        found = ledger.release(name)
+    own, evidence = found.of(call.organisation), None
+    may_read = own is not None and allowed(EVIDENCE, call.who, call.who.organisation if call.who else "")
+    if may_read:
+        evidence = deciding.kept_evidence(call.folder, found, call.passphrase)
+    return Page(
+        say("Release {name}", name=name),
+        fresh(
+            "release",
+            at("releases", name),
+            CHANGES,
+            _choices(call, found, own, evidence),
+            _facts(found),
+            _words(found.words),
+            _evidence(evidence, found) if may_read else None,
+        ),
+        lead=[standing(found.status), " ", theirs(found.what)],
+        crumbs=((say("Releases"), PATH),),
+        active=PATH,
+    )
+
+
+def _facts(found: ReleaseView) -> h.Element:
+    return definitions(
+        (
+            (
+                say("what"),
+                [
+                    theirs(found.what),
+                    " ",
+                    h.a(href=at("studies", found.study))[say("how it was made")] if found.study else None,
+                ],
+            ),
+            (say("made for"), theirs(purpose_words(found.purpose)) if found.purpose else None),
+            (say("for"), theirs(audience_words(found.audience))),
+            (say("where"), ", ".join(found.regions) or say("anywhere")),
+            (say("asked by"), found.by),
+            (say("waits for"), ", ".join(found.waits_for) if found.is_asked else None),
+            (
+                say("since"),
+                [
+                    until(found.time_ms),
+                    ", ",
+                    h.a(href=f"/auditor/blocks/{found.height}")[say("block {height}", height=amount(found.height))],
+                ],
+            ),
+            (say("digest"), h.code[found.artefact.hex()]),
+            (
+                say("written by"),
+                h.code[f"hmchain release file {found.release} --to FILE"] if found.is_released else None,
+            ),
+        )
+    )
+
+
+def _words(words: Sequence[ReleaseWord]) -> h.Element:
+    head = (say("Hospital"), say("Says"), say("Why"), say("Who"), say("When"), say("Evidence"))
+    rows = [
+        (
+            each.organisation,
+            [badge(say("{said} of {needed} persons said yes", said=len(each.persons), needed=each.needed), WARN)]
+            if each.is_waiting
+            else standing(each.decision),
+            of_later(_REASONS[each.reason]) if each.reason in _REASONS else each.reason or "–",
+            ", ".join(each.persons) or (say("its agent, by its policy") if each.time_ms else "–"),
+            until(each.time_ms),
+            h.code[each.evidence.hex()[:16]] if each.evidence else "–",
+        )
+        for each in words
+    ]
+    return section(
+        say("What each hospital says"),
+        table(head, rows, caption=say("What each hospital says"), folds=True),
+        anchor="words",
+    )
+
+
+def _evidence(found: Evidence | None, view: ReleaseView) -> h.Element:
+    title = say("This hospital's own evidence")
+    if found is None:
+        words = say("Nothing was measured yet. Whoever runs the machine has it measured from this hospital's records:")
+        return section(title, empty(words, h.code[f"hmchain release evidence {view.release}"]), anchor="evidence")
+    return section(
+        title,
+        h.p(".quiet")[
+            say("Measured from this hospital's own records; nobody else sees it, others get its digest."),
+            " ",
+            theirs(evidence_page.dates(found)),
+        ],
+        h.div(lang=ENGLISH)[evidence_page.content(found)],
+        anchor="evidence",
+    )
+
+
+# -- deciding ----------------------------------------------------------------------------------------------------------
+
+
+def _choices(call: Call, found: ReleaseView, own: ReleaseWord | None, evidence: Evidence | None) -> h.Node:
+    if call.site.is_read_only or call.who is None:
+        return None
+    here, csrf = at("releases", found.release), csrf_of(call.request)
+    after = h.input(type="hidden", name="after", value=here)
+    forms: list[h.Node] = []
+    if own is not None and found.is_asked and allowed(DECIDE, call.who, call.organisation):
+        if evidence is None:
+            forms.append(
+                problem(
+                    "no_evidence",
+                    say("Without evidence nobody can say yes."),
+                    f"hmchain release evidence {found.release}",
+                    say("Measure first."),
+                )
+            )
+        else:
+            forms.append(
+                form(
+                    f"{here}/grant",
+                    csrf,
+                    after,
+                    h.p[say("It leaves once all its hospitals say so, for good: nobody can take it back.")],
+                    check_field(
+                        "weighed",
+                        say("I have read what the evidence saw, or could not see"),
+                        help=say("Needed where a part of the evidence wants to be weighed."),
+                    ),
+                    sends=say("Let it leave"),
+                )
+            )
+        forms.append(
+            confirmed(
+                say("Keep it inside"),
+                say("The reason is on the ledger for ever. You may let it leave later."),
+                f"{here}/refuse",
+                csrf,
+                say("Keep it inside"),
+                after,
+                choice_field("reason", say("Why"), {code: of_later(words) for code, words in _REASONS.items()}),
+            )
+        )
+    if found.is_asked and found.by.partition("/")[0] == call.organisation and allowed(ASK, call.who, call.organisation):
+        forms.append(
+            confirmed(
+                say("Ask no more for it"),
+                say("What has left cannot be taken back."),
+                f"{here}/withdraw",
+                csrf,
+                say("Withdraw it"),
+                after,
+            )
+        )
+    return section(say("What you can do"), forms, anchor="do") if forms else None
+
+
+@pages.do(f"{PATH}/{{name}}/grant", DECIDE)
+def grant(call: Call, name: str, fields: Fields) -> Next:
+    """Let it leave, by this hospital's evidence; its guard compares it with what left before."""
+    with call.ledger() as ledger:
+        found = deciding.case(call.folder, ledger, name, call.passphrase)
+    if found.differences:
+        raise deciding.refused(found.view, found.differences)
+    with call.user() as user:
+        deciding.grant(user, call.folder, found, call.passphrase, weighed=fields.text("weighed") == "yes")
+    return Next(at("releases", name), say("This hospital lets it leave."))
+
+
+@pages.do(f"{PATH}/{{name}}/refuse", DECIDE)
+def refuse(call: Call, name: str, fields: Fields) -> Next:
+    """Keep it inside."""
+    with call.ledger() as ledger:
+        found = ledger.release(name)
+    kept = deciding.kept_evidence(call.folder, found, call.passphrase)
+    with call.user() as user:
+        deciding.refuse(user, found, fields.text("reason"), kept)
+    return Next(at("releases", name), say("It stays inside."))
+
+
+@pages.do(f"{PATH}/{{name}}/withdraw", ASK)
+def withdraw(call: Call, name: str, fields: Fields) -> Next:
+    """Ask no more for it."""
+    with call.user() as user:
+        asking.withdraw(user, name)
+    return Next(at("releases", name), say("It is withdrawn."))

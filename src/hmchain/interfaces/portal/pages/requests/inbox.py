@@ -1,0 +1,137 @@
+"""What waits for a hospital's people, one thing to do a line, and all requests that it has to do with."""
+
+from __future__ import annotations
+
+import htpy as h
+
+from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.governance.requests import listing
+from hmchain.application.governance.requests.listing import ListedRequest, Waiting
+from hmchain.application.pages.markup import Cell, table
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh, section
+from hmchain.interfaces.portal.components import pages as paging
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.words import at, papers, standing, until
+from hmchain.interfaces.portal.registry import Pages
+from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
+
+VIEW = Rule(Operation.VIEW, Scope.HOSPITAL)
+ALL = Rule(Operation.VIEW, Scope.NETWORK)
+CHANGES = ("request.", "duty.", "release.", "transfer.", "emergency.", "incident.", "policy.", "people.")
+"""Events after which the list may be another one, by how their kinds begin."""
+_LEADS = (
+    ("request inbox", "/inbox"), ("request ", "/requests"), ("release ", "/releases"), ("study ", "/studies"),
+    ("share emergencies", "/steward/emergencies"), ("share emergency", "/steward/emergencies"),
+    ("incident ", "/incidents"), ("policy ", "/steward/datasets"), ("people ", "/people"),
+)  # fmt: skip
+"""Where pages do what a command does, by how it begins."""
+_KINDS: dict[str, Later] = {
+    "train": later("train a model"),
+    "count": later("count people"),
+    "statistics": later("statistics"),
+    "evaluate": later("evaluate a model"),
+    "transfer": later("send records"),
+}
+
+pages = Pages()
+
+
+def waits(call: Call) -> int:
+    """How much waits for whoever asks."""
+    return len(_waiting(call))
+
+
+def _waiting(call: Call) -> list[Waiting]:
+    """Everything that waits here for this person; of a run for everybody of the hospital."""
+    person = "" if call.site.is_read_only else call.person.person
+    with call.ledger() as ledger:
+        return listing.inbox(ledger, call.organisation, papers(call), person)
+
+
+@pages.show("/inbox", VIEW, later("Waits for you"), waits)
+def inbox(call: Call) -> Page:
+    """What waits for whoever asks."""
+    found = _waiting(call)
+    return Page(
+        say("Waits for you"),
+        fresh("waiting", "/inbox", CHANGES, waiting_list(found)),
+        lead=say("What nobody else does in your place. What is overdue comes first, then what has a date."),
+    )
+
+
+def waiting_list(found: list[Waiting]) -> h.Element:
+    """Things to do, each with the page that it is done on."""
+    if not found:
+        return empty(say("Nothing waits for you. What comes will stand here."))
+    return h.ul(".todo")[[_todo(each) for each in found]]
+
+
+def _todo(each: Waiting) -> h.Element:
+    todo = each.todo
+    path = _page_for(todo.command, todo.request)
+    words = h.b[theirs(todo.words)]
+    return h.li[
+        h.a(href=path)[words] if path else words,
+        [" ", badge(say("overdue"), BAD)] if todo.overdue else None,
+        h.p(".quiet")[
+            f"{each.title or todo.request} · " if each.title or todo.request else "",
+            [badge(say("due"), WARN), " ", until(todo.due_ms), " · "] if todo.due_ms else None,
+            ", ".join(todo.who),
+            None if path else [" · ", h.code[f"hmchain {todo.command}"]],
+        ],
+    ]
+
+
+def _page_for(command: str, request: str) -> str:
+    """The page that does what a command does; empty where none does."""
+    for begins, path in _LEADS:
+        if command.startswith(begins):
+            words = command.removeprefix(begins).split()
+            name = request or (words[1] if len(words) > 1 else "")
+            return path + (at(name) if name and path in ("/requests", "/releases", "/studies", "/incidents") else "")
+    return ""
+
+
+@pages.show("/requests", ALL, later("Requests"))
+def requests(call: Call, offset: int = 0, limit: int = 50, over: bool = True) -> Page:
+    """All requests that the hospital's people ask or are asked; of a run all of them."""
+    limit, offset = min(max(limit, 1), 200), max(offset, 0)
+    organisation = "" if call.site.is_read_only else call.organisation
+    with call.ledger() as ledger:
+        found = listing.listed(ledger, organisation, papers(call), over=over)
+        part, total = list(found[offset : offset + limit]), len(found)
+    lead = say("Who asks for which data of which hospitals, and what each hospital said.")
+    if not total:
+        return Page(say("Requests"), empty(say("Nobody has asked for anything yet. A request that comes stands here.")))
+    return Page(
+        say("Requests"),
+        [request_table(part), paging("/requests", {"over": str(over).lower()}, offset, limit, total)],
+        lead=lead,
+    )
+
+
+def request_table(found: list[ListedRequest]) -> h.Element:
+    """Requests, a row each."""
+    head = (say("Request"), say("Title"), say("Stands"), say("To"), say("Hospitals say"), say("Asked by"), say("Until"))
+    return table(head, [_row(each) for each in found], caption=say("Requests"), folds=True)
+
+
+def _row(each: ListedRequest) -> tuple[h.Node | Cell, ...]:
+    view = each.view
+    kind = str(view.content.kind) if view.content else ""
+    return (
+        h.a(href=at("requests", view.request))[view.request],
+        each.title,
+        standing(view.status),
+        of_later(_KINDS[kind]) if kind in _KINDS else "–",
+        [h.span(".said")[f"{word.organisation}: ", standing(word.status), " "] for word in view.decisions]
+        or say("not asked yet"),
+        view.applicant,
+        until(view.content.until_ms if view.content else 0),
+    )
+
+
+def request_list(found: list[ListedRequest]) -> h.Element:
+    """The same as a part of another page."""
+    return section(say("Requests"), request_table(found), anchor="requests")

@@ -1,0 +1,7 @@
+"""Pages on studies: all of them, one as it goes on, several beside each other."""
+
+from __future__ import annotations
+
+from hmchain.interfaces.portal.pages.studies import compared, study
+
+ROOM = (study.pages, compared.pages)

@@ -1,0 +1,377 @@
+"""Studies as they go on: phase, master and why it leads, who is waited for, who took part, how good the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import htpy as h
+
+from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.governance import studies as services
+from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.models import curves
+from hmchain.application.models.curves import Curve
+from hmchain.application.models.machine import MachineUse, used_here
+from hmchain.application.pages.markup import definitions, table, tiles
+from hmchain.application.site.run import RunFolder
+from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.components import (
+    BAD,
+    GOOD,
+    WARN,
+    badge,
+    confirmed,
+    empty,
+    fresh,
+    problem,
+    progress,
+    section,
+)
+from hmchain.interfaces.portal.components import pages as paging
+from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import drawings
+from hmchain.interfaces.portal.pages.words import at, standing, terms, until
+from hmchain.interfaces.portal.registry import Fields, Next, Pages
+from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n, share, theirs
+from hmchain.ledger.readers import study_rounds
+from hmchain.ledger.readers.datasets import count_words
+from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.ledger.readers.study_rounds import ElectionView, RoundView
+from hmchain.ledger.readers.study_status import CurrentRound, StudyStatus
+
+VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+STEER = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
+CHANGES = ("study.", "round.", "model.", "count.")
+_PAGE = 50
+_PHASES: dict[str, Later] = {
+    "commit": later("hospitals train, and commit to their updates"),
+    "attest": later("others fetch each update, and see that it is there"),
+    "reveal": later("seeds of masks are revealed"),
+    "aggregate": later("the master sums"),
+    "verify": later("others compute the sum again"),
+    "gate_commit": later("hospitals vote on the model, sealed"),
+    "gate_reveal": later("the votes are opened"),
+    "final": later("the round is over"),
+}
+
+pages = Pages()
+
+
+@pages.show("/studies", VIEW, later("Studies"))
+def studies(call: Call, offset: int = 0) -> Page:
+    """All studies, the newest names last."""
+    offset = max(offset, 0)
+    with call.ledger() as ledger:
+        known = ledger.studies()
+        found, total = list(known[offset : offset + _PAGE]), len(known)
+    lead = say("What hospitals compute together, under whose permission, and how far it is.")
+    if not found:
+        words = say("There is no study yet. One begins when the hospitals that a request asks have allowed it.")
+        return Page(say("Studies"), empty(words), lead=lead)
+    head = (
+        say("Study"),
+        say("Stands"),
+        say("Rounds"),
+        say("Accepted"),
+        say("Rejected"),
+        say("Proposed by"),
+        say("Next"),
+    )
+    rows = [
+        (
+            h.a(href=at("studies", each.name))[each.name],
+            standing(each.status),
+            say("{done} of {all}", done=amount(each.accepted + each.rejected), all=amount(each.rounds)),
+            amount(each.accepted),
+            amount(each.rejected),
+            each.proposer,
+            theirs(each.next),
+        )
+        for each in found
+    ]
+    compare = h.p[h.a(href="/studies-compared")[say("Compare studies")]] if total > 1 else None
+    return Page(
+        say("Studies"),
+        fresh(
+            "studies",
+            f"/studies?offset={offset}",
+            CHANGES,
+            table(head, rows, caption=say("Studies"), folds=True),
+            paging("/studies", {}, offset, _PAGE, total),
+            compare,
+        ),
+        lead=lead,
+    )
+
+
+@pages.show("/studies/{name}", VIEW)
+def study(call: Call, name: str) -> Page:
+    """One study as it stands now."""
+    with call.ledger() as ledger:
+        found = ledger.study(name)
+        state = ledger.verified.state
+        rounds = study_rounds.study_rounds(state, name)
+        number = found.current.number if found.current else (rounds[-1].number if rounds else 0)
+        drawn = study_rounds.drawn_master(state, name, number)
+        curve = curve_of(call, ledger, name)
+    used = None if call.site.is_read_only else used_here(call.folder, name)
+    return Page(
+        name,
+        fresh(
+            "study", at("studies", name), CHANGES, content(found, rounds, drawn, curve, used), _steering(call, found)
+        ),
+        lead=[
+            standing(found.status),
+            f" {found.reason} " if found.reason else " ",
+            say("Next:"),
+            " ",
+            h.b[theirs(found.next)],
+        ],
+        crumbs=((say("Studies"), "/studies"),),
+        active="/studies",
+    )
+
+
+def curve_of(call: Call, ledger: LedgerReader, name: str) -> Curve | None:
+    """The scores that whoever looks may know: the hospital's own; of a run what it measured."""
+    if call.site.is_read_only:
+        return curves.of_run(RunFolder(call.site.place))
+    return curves.of_hospital(call.folder, ledger, name)
+
+
+def content(
+    found: StudyStatus,
+    rounds: Sequence[RoundView],
+    drawn: ElectionView | None,
+    curve: Curve | None,
+    used: MachineUse | None,
+) -> list[h.Node]:
+    """All of it: what happens now first."""
+    done = found.accepted + found.rejected
+    return [
+        progress(say("Rounds"), done, found.rounds),
+        _setbacks(found),
+        _now(found.current) if found.current else None,
+        _figures(found, curve),
+        _curves(curve),
+        _participation(found, rounds),
+        _election(drawn) if drawn and drawn.standings else None,
+        _participants(found),
+        section(
+            say("Facts"),
+            terms(
+                (
+                    ("for", purpose_words(found.purpose)),
+                    ("proposed by", found.proposer),
+                    *((("used here", str(used)),) if used else ()),
+                )
+            ),
+            _links(found),
+            anchor="facts",
+        ),
+    ]
+
+
+def _links(found: StudyStatus) -> h.Element:
+    links = [h.a(href=at("requests", found.name))[say("Its request, with all decisions")]]
+    if found.model_root:
+        links.append(h.a(href=at("models", found.name))[say("Its model")])
+    return h.ul[[h.li[link] for link in links]]
+
+
+def _setbacks(found: StudyStatus) -> h.Node:
+    if not found.went_wrong:
+        return None
+    title = say("Why it waits") if found.status == "paused" else say("What went wrong since the last accepted round")
+    return section(title, h.ul[[h.li[theirs(str(each))] for each in found.went_wrong]], anchor="setbacks")
+
+
+def _now(current: CurrentRound) -> h.Element:
+    phase = of_later(_PHASES[current.phase]) if current.phase in _PHASES else current.phase
+    again = say("attempt {number}", number=current.attempt + 1) if current.attempt else None
+    return section(
+        say("Now: round {number}", number=amount(current.number))
+        if current.number
+        else say("Now: classes are counted"),
+        definitions(
+            (
+                (say("phase"), [phase, f", {again}" if again else None]),
+                (say("until"), until(current.deadline_ms)),
+                (say("master"), current.master or say("none")),
+                (say("backups"), ", ".join(current.backups)),
+                (say("held up by"), h.b[", ".join(current.waits_for)] if current.waits_for else say("nobody")),
+            )
+        ),
+        anchor="now",
+    )
+
+
+def _figures(found: StudyStatus, curve: Curve | None) -> h.Node:
+    figures = [
+        (
+            amount(found.accepted),
+            say("rounds accepted"),
+            say_n("{count} was voted down", "{count} were voted down", found.rejected),
+        ),
+        (amount(len(found.participants)), say("hospitals"), ""),
+    ]
+    if curve is not None and curve.last is not None:
+        figures.append((f"{curve.last:.3f}", curve.measure, whose(curve)))
+    return tiles(figures)
+
+
+def whose(curve: Curve) -> str:
+    """On whose images it was measured."""
+    if curve.whose:
+        return say(
+            "on {images} validation images of {hospital}: nobody else sees it",
+            images=amount(curve.images),
+            hospital=curve.whose,
+        )
+    return say("on test images that no hospital learned from")
+
+
+def _curves(curve: Curve | None) -> h.Node:
+    if curve is None:
+        return None
+    label = say(
+        "{measure} by round, at the end {value}",
+        measure=curve.measure,
+        value=f"{curve.last:.3f}" if curve.last else "–",
+    )
+    charts = [
+        drawings.curve(curve.measure, [(curve.measure, curve.points)], label),
+        drawings.curve(say("Accuracy"), [(say("Accuracy"), curve.accuracy)], say("Accuracy by round")),
+    ]
+    return section(say("How good the model is"), h.p(".quiet")[whose(curve)], h.div(".pair")[charts], anchor="scores")
+
+
+def _participation(found: StudyStatus, rounds: Sequence[RoundView]) -> h.Node:
+    if not rounds:
+        return None
+    names = [each.organisation for each in found.participants]
+    led = len({each.master for each in rounds})
+    label = say("Who took part in which round; {count} hospitals led", count=led)
+    return section(
+        say("Who took part, and who led"), drawings.lanes(say("Rounds"), names, rounds, label), anchor="participation"
+    )
+
+
+def _election(drawn: ElectionView) -> h.Element:
+    head = (say("Hospital"), say("Consensus"), say("Learning"), say("Chance to be drawn first"), say("Place"))
+    rows = [
+        (
+            each.organisation,
+            amount(each.consensus),
+            amount(each.learning),
+            say("rests: it was drawn lately") if each.rests else share(each.chance),
+            amount(drawn.ranking.index(each.organisation) + 1) if each.organisation in drawn.ranking else "–",
+        )
+        for each in drawn.standings
+    ]
+    checked = (
+        badge(say("drawn again here: the same"), GOOD) if drawn.agrees else badge(say("drawn again here: other"), BAD)
+    )
+    why = say(
+        "A draw among all that stand: the lower of a hospital's two scores, squared, is its weight, and none has "
+        "more than a bounded share. The seed comes from secrets that all bound before any was known."
+    )
+    return section(
+        say("Why {master} leads round {number}", master=drawn.master, number=amount(drawn.number)),
+        h.p[why, " ", checked],
+        [
+            h.p[
+                badge(say("replaced"), WARN),
+                " ",
+                say("{names} came before, and failed or could not lead.", names=", ".join(drawn.replaced)),
+            ]
+        ]
+        if drawn.replaced
+        else None,
+        table(head, rows, caption=say("Who stood"), folds=True),
+        anchor="election",
+    )
+
+
+def _participants(found: StudyStatus) -> h.Element:
+    head = (
+        say("Hospital"),
+        say("Name"),
+        say("Dataset"),
+        say("Records"),
+        say("Permission"),
+        say("Until"),
+        say("Consensus"),
+        say("Learning"),
+        say("Standing"),
+    )
+    scores = {each.organisation: each for each in found.reputation}
+    rows = []
+    for each in found.participants:
+        its = scores[each.organisation]
+        marks = [
+            badge(words, BAD)
+            for words, holds in (
+                (say("jailed: silent too long"), its.jailed),
+                (say("barred: proven fraud"), its.barred),
+                (say("no validator any more"), its.tombstoned),
+            )
+            if holds
+        ]
+        rows.append(
+            (
+                each.organisation,
+                each.title,
+                f"{each.dataset} v{each.version}",
+                theirs(count_words(each.records)) if each.records else "–",
+                [badge(say("left: {what} used up", what=each.left), WARN)] if each.left else standing(each.approval),
+                until(each.expires_ms),
+                amount(its.consensus),
+                amount(its.learning),
+                marks or badge(say("good"), GOOD),
+            )
+        )
+    return section(say("Hospitals"), table(head, rows, caption=say("Hospitals"), folds=True), anchor="hospitals")
+
+
+# -- what a scientist does ---------------------------------------------------------------------------------------------
+
+
+def _steering(call: Call, found: StudyStatus) -> h.Node:
+    if call.site.is_read_only or found.status != "paused" or not allowed(STEER, call.who, call.organisation):
+        return None
+    csrf, path = csrf_of(call.request), at("studies", found.name)
+    after = h.input(type="hidden", name="after", value=path)
+    return section(
+        say("It is paused"),
+        problem(
+            "paused",
+            str(found.went_wrong[-1]) if found.went_wrong else found.next,
+            say("Go on, or end it."),
+            say("Why:"),
+        ),
+        confirmed(
+            say("Go on with it"), say("The round is tried again."), f"{path}/resume", csrf, say("Go on with it"), after
+        ),
+        confirmed(
+            say("End it"), say("For good, with its last accepted model."), f"{path}/close", csrf, say("End it"), after
+        ),
+        anchor="paused",
+    )
+
+
+@pages.do("/studies/{name}/resume", STEER)
+def resume(call: Call, name: str, fields: Fields) -> Next:
+    """Go on with a paused study."""
+    with call.user() as user:
+        services.resume(user, name)
+    return Next(at("studies", name), say("It goes on."))
+
+
+@pages.do("/studies/{name}/close", STEER)
+def close(call: Call, name: str, fields: Fields) -> Next:
+    """End a paused study."""
+    with call.user() as user:
+        services.close(user, name)
+    return Next(at("studies", name), say("It is over."))

@@ -1,0 +1,59 @@
+"""Chromium, driven by Playwright, and a server on this machine for it to look at."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
+"""Marks a test that is skipped where there is none."""
+_MS_MAX = 10_000
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; each of its contexts has a profile of its own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """An application on a free port of this machine: its origin."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        yield f"http://localhost:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@contextmanager
+def watched(browser: Browser, **how: Any) -> Iterator[tuple[Page, list[str]]]:
+    """A page in a profile of its own, and what its scripts, console and security policy complained of."""
+    context = browser.new_context(**how)
+    page = context.new_page()
+    page.set_default_timeout(_MS_MAX)
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if _complains(said.type, said.text) else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page, complaints
+    context.close()
+
+
+def _complains(kind: str, text: str) -> bool:
+    """An answer that refuses something is none of the page's own."""
+    return kind in ("error", "warning") and not text.startswith("Failed to load resource: the server responded with")

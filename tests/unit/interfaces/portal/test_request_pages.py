@@ -1,0 +1,103 @@
+"""Requests in the portal, on an embedded network: written, handed in, talked about, decided, each word signed."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+import pytest
+
+from support.portal_bed import PortalBed
+from support.request_bed import RequestBed
+
+SCIENTIST, STEWARD, OTHER = "west/scientist", "east/steward", "north/steward"
+HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>"
+WRITTEN = {
+    "kind": "transfer", "dataset": ["east/brain", "north/brain"], "purposes": "health-research", "until": "2024-06-30",
+    "diseases": "MONDO:0005072", "regions": "de", "hours": "24", "memory_gib": "4", "days": "90",
+    "form.title": f"Relapse {HOSTILE}", "form.use": f"Who will relapse? {HOSTILE}", "form.contact": "Dr West",
+}  # fmt: skip
+EDITOR = "/scientist/editor/relapse"
+PAGE = "/requests/relapse"
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalBed]:
+    place = tmp_path_factory.mktemp("portal")
+    bed = RequestBed.found(place)
+    yield PortalBed(bed, place / "nodes")
+    bed.close()
+
+
+def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: PortalBed) -> None:
+    assert "You have no draft" in portal.page(SCIENTIST, "/scientist/editor")
+    portal.send(SCIENTIST, "/scientist/editor/new", {"name": "relapse", "kind": "transfer"})
+    assert "Not yet:" in portal.page(SCIENTIST, EDITOR)
+    portal.send(SCIENTIST, f"{EDITOR}/save", WRITTEN)
+    told = portal.page(SCIENTIST, EDITOR)
+    assert "send records to the applicant" in told and "a person looks at every request" in told
+
+    file = {"file": ("ethics letter.pdf", b"%PDF-1.7 the committee", "application/pdf")}
+    portal.send(SCIENTIST, f"{EDITOR}/attach", {"kind": "ethics"}, files=file)
+    assert "ethics-letter.pdf" in portal.page(SCIENTIST, EDITOR)
+    portal.act(SCIENTIST, f"{EDITOR}/hand-in")
+    assert portal.page(SCIENTIST, PAGE).startswith("Requests")
+
+    waits = portal.html(STEWARD, "/inbox")
+    assert 'href="/requests/relapse"' in waits
+    seen = portal.html(STEWARD, PAGE)
+    assert "<script>alert" not in seen and "<img src=x" not in seen and html.escape("<script>alert(1)</script>") in seen
+    assert "at worst" in seen and "Allow it" in seen
+    portal.act(STEWARD, f"{PAGE}/comment", {"letter": HOSTILE})
+    seen = portal.html(OTHER, PAGE)
+    assert "<img src=x" not in seen and "&lt;img src=x" in seen
+
+    portal.act(OTHER, f"{PAGE}/return", {"reason": "incomplete", "letter": "Until when do you need it?"})
+    assert "Until when do you need it?" in portal.page(SCIENTIST, EDITOR)
+    refused = portal.send(SCIENTIST, f"{EDITOR}/hand-in", status=400)
+    assert "nothing of relapse was changed" in refused.text
+    portal.send(SCIENTIST, f"{EDITOR}/save", WRITTEN | {"days": "30"})
+    portal.act(SCIENTIST, f"{EDITOR}/hand-in")
+
+    said = portal.act(STEWARD, f"{PAGE}/approve", {"days": "60"})
+    assert "approve" in said
+    said = portal.act(OTHER, f"{PAGE}/reject", {"reason": "ethics", "letter": "No."})
+    told = portal.page(SCIENTIST, PAGE)
+    assert "approved" in told and "rejected" in told
+    portal.act(STEWARD, f"{PAGE}/revoke", {"reason": "consent"})
+    portal.act(SCIENTIST, f"{PAGE}/close", {"reason": "finished"})
+    assert "closed" in portal.page(SCIENTIST, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "fields", "status"),
+    [
+        (SCIENTIST, f"{PAGE}/approve", {}, 403),
+        (STEWARD, f"{EDITOR}/save", WRITTEN, 403),
+        (STEWARD, f"{PAGE}/approve", {"days": "many"}, 400),
+        (SCIENTIST, "/scientist/editor/new", {"name": "../../etc", "kind": "transfer"}, 400),
+        (SCIENTIST, "/scientist/editor/new", {"name": "fine", "kind": "nonsense"}, 400),
+        (SCIENTIST, "/scientist/editor/none/save", WRITTEN, 404),
+    ],
+)
+def test_what_nobody_may_is_said(
+    portal: PortalBed, who: str, path: str, fields: dict[str, object], status: int
+) -> None:
+    portal.send(who, path, fields, status=status)
+
+
+def test_a_file_cannot_leave_its_draft(portal: PortalBed) -> None:
+    portal.send(SCIENTIST, "/scientist/editor/new", {"name": "other", "kind": "transfer"})
+    file = {"file": ("../../../.ssh/authorized_keys", b"a text", "text/plain")}
+    portal.send(SCIENTIST, "/scientist/editor/other/attach", {"kind": "protocol"}, files=file)
+    assert "protocol: authorized_keys" in portal.page(SCIENTIST, "/scientist/editor/other")
+    program = {"file": ("tool.pdf", b"\x7fELF\x02\x01\x01", "application/pdf")}
+    portal.send(SCIENTIST, "/scientist/editor/other/attach", {"kind": "protocol"}, status=400, files=program)
+    portal.send(SCIENTIST, "/scientist/editor/other/delete")
+    assert "other" not in portal.page(SCIENTIST, "/scientist/editor")
+
+
+def test_a_page_of_another_site_changes_nothing(portal: PortalBed) -> None:
+    foreign = {"x-test-person": STEWARD, "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    found = portal.client("east").post(f"{PAGE}/comment", data={"letter": "x"}, headers=foreign)
+    assert found.status_code == 400
