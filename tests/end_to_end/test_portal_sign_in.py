@@ -1,166 +1,186 @@
-"""Signing in from a real browser: by key, by a passkey of its own, at the organisation; and what other pages can do."""
+"""People come in at a portal with a real browser: by a key in it, by a key elsewhere, by a passkey, and go out."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
+from playwright.sync_api import Browser, Page
 
-from hmchain.application.access.settings import OidcSettings
+from hmchain.application.access.challenges import read_text
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
-from hmchain.interfaces.portal import app
+from hmchain.interfaces.portal import app, pages
+from hmchain.keys import save_key
 from hmchain.ledger.contracts.members.people import PersonRef
-from support.browser import Page, browser, needs_browser
+from support.chromium import chromium, listener, needs_chromium, origin_of, served, watched
 from support.door import Door, opened_door
-from support.oidc_provider import SECRET, provided
 
-pytestmark = [pytest.mark.network, needs_browser]
-S1 = PersonRef("a", "s1")
-DEVICE = {
-    "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
-    "isUserVerified": True, "automaticPresenceSimulation": True,
-}  # fmt: skip
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
+PASSPHRASE = "correct horse battery"
+ROOMS = (pages.frame.pages, pages.entering.pages, pages.ways_in.pages)
 
 
-@contextmanager
-def served(door: Door) -> Iterator[None]:
-    """The portal of a door, at the port of its settings."""
-    access = door.access
-    site = Site(door.place, door.live, ("a",), by_session_or_token(access), access=access)
-    server = uvicorn.Server(uvicorn.Config(app.create(site), port=access.settings.port, log_level="critical"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        while not server.started:
-            assert thread.is_alive(), "the portal did not start"
-            thread.join(0.05)
-        yield
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-@pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    """A portal that answers, with an organisation's sign-in beside it."""
-    with provided() as provider:
-        (tmp_path / "node" / "keys").mkdir(parents=True)
-        (tmp_path / "node" / "keys" / "oidc.secret").write_text(SECRET)
-        oidc = OidcSettings(issuer=provider.issuer, client_id="portal", secret_file="oidc.secret")
-        with opened_door(tmp_path / "node", listen=f"127.0.0.1:{free_port()}", oidc=oidc) as found, served(found):
-            yield found
-
-
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    with browser(tmp_path) as found:
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
         yield found
 
 
-def asked(page: Page, method: str, path: str, body: Any = None, csrf: str = "") -> Any:
-    """What a page of the portal's is answered."""
-    sent = {"method": method, "headers": {"Content-Type": "application/json", "X-Csrf": csrf}}
-    sent |= {} if body is None else {"body": json.dumps(body)}
-    return page.see(f"fetch({json.dumps(path)}, {json.dumps(sent)}).then(answer => answer.json())")
+@contextmanager
+def portal(place: Path, **settings: Any) -> Iterator[tuple[Door, str]]:
+    """The portal of a, and its address."""
+    taken = listener()
+    with opened_door(place, origin=origin_of(taken), **settings) as door:
+        access = door.access
+        site = Site(
+            door.place, door.live, ("a",), by_session_or_token(access), access=access,
+            second_factor=frozenset(access.settings.second_factor),
+        )  # fmt: skip
+        with served(app.create(site, ROOMS), taken) as origin:
+            yield door, origin
 
 
-def enter(page: Page, door: Door, csrf: str = "") -> dict[str, Any]:
-    who = {"organisation": "a", "person": "s1"}
-    found = asked(page, "POST", "/v1/sign-in/challenge", who, csrf)
-    signature = door.key(S1).sign(bytes.fromhex(found["message"])).hex()
-    body = {**who, "challenge": found["challenge"], "signature": signature}
-    return dict(asked(page, "POST", "/v1/sign-in/key", body, csrf))
+@pytest.fixture
+def at(tmp_path: Path) -> Iterator[tuple[Door, str]]:
+    with portal(tmp_path / "node") as found:
+        yield found
 
 
-def test_a_browsers_own_passkey_signs_in_and_adds_to_a_session(page: Page, door: Door) -> None:
-    page.open(f"{door.settings.address}/v1/sign-in")
-    page.call("WebAuthn.enable")
-    page.call("WebAuthn.addVirtualAuthenticator", options=DEVICE)
-    csrf = enter(page, door)["csrf"]
-    assert page.see("document.cookie") == ""
-    options = asked(page, "POST", "/v1/passkeys/options", None, csrf)
-    made = page.see(
-        f"navigator.credentials.create({{publicKey: PublicKeyCredential.parseCreationOptionsFromJSON("
-        f"{json.dumps(options)})}}).then(made => made.toJSON())"
-    )
-    assert asked(page, "POST", "/v1/passkeys", {"name": "this browser", "answer": made}, csrf)["name"] == "this browser"
-    asked(page, "DELETE", "/v1/session", None, csrf)
-    assert asked(page, "GET", "/v1/session")["code"] == "not_signed_in"
-    for factors in (["passkey"], ["key", "passkey"]):
-        if len(factors) == 2:
-            csrf = enter(page, door, csrf)["csrf"]
-        options = asked(page, "POST", "/v1/sign-in/passkey/options", None, csrf)
-        answer = page.see(
-            f"navigator.credentials.get({{publicKey: PublicKeyCredential.parseRequestOptionsFromJSON("
-            f"{json.dumps(options)})}}).then(found => found.toJSON())"
-        )
-        entered = asked(page, "POST", "/v1/sign-in/passkey", {"answer": answer}, csrf)
-        assert entered["session"]["factors"] == factors
-        csrf = entered["csrf"]
+@pytest.fixture
+def page(browser: Browser, at: tuple[Door, str]) -> Iterator[Page]:
+    with watched(browser, base_url=at[1]) as (found, complaints):
+        yield found
+        assert not complaints, complaints
 
 
-def test_the_organisations_sign_in_comes_back_to_the_session_that_began_it(page: Page, door: Door) -> None:
-    """The provider is another site to the browser, which brings our strict cookie to no answer of it."""
-    page.open(f"{door.settings.address}/v1/sign-in")
-    enter(page, door)
-    page.call("Page.navigate", url=f"{door.settings.address}/v1/oidc/start?next=/v1/session")
-    page.wait("location.pathname === '/v1/session' && document.readyState === 'complete'")
-    shown = json.loads(page.see("document.body.innerText"))
-    assert (shown["person"], shown["factors"]) == ("s1", ["key", "oidc"])
+def take_key(page: Page, door: Door, folder: Path, person: str = "s1") -> None:
+    save_key(door.key(PersonRef("a", person)), folder / f"{person}.key", PASSPHRASE)
+    page.goto("/keys")
+    page.set_input_files("#key-file", folder / f"{person}.key")
+    page.fill("#take-name", person)
+    page.fill("#take-passphrase", PASSPHRASE)
+    page.click("#take button")
+    page.wait_for_selector(".key")
 
 
-EVIL = """<!doctype html><title>evil</title><iframe src="{portal}/v1/session"></iframe>
-<form id="form" method="post" action="{portal}/v1/tokens" enctype="text/plain">
-<input name='{{"name":"x","scopes":["view"],"a":"' value='"}}'></form>"""
+def arrive(page: Page, path: str) -> None:
+    page.wait_for_url(lambda url: urlsplit(url).path == path)
 
 
-def test_another_page_on_the_same_machine_does_nothing_with_the_session(page: Page, door: Door) -> None:
-    """Ports are no sites: a page at another port of this machine sends the portal's cookie along."""
-    portal = door.settings.address
+def enter(page: Page, then: str = "/sessions") -> None:
+    page.goto(f"/sign-in?next={then}")
+    page.wait_for_selector("#key option", state="attached")
+    page.click("#by-key button")
+    arrive(page, then)
 
-    class Evil(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(EVIL.format(portal=portal).encode())
 
-        def log_message(self, format: str, *arguments: Any) -> None:
-            """Say nothing."""
+def test_by_a_key_of_the_browser_in_and_out(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    take_key(page, at[0], tmp_path)
+    page.goto("/sessions")
+    assert page.url.endswith("/sign-in?next=/sessions"), "nobody is led to the door"
+    enter(page)
+    assert page.inner_text(".menu summary >> nth=0") == "a/s1" and page.is_visible("text=this one")
+    page.click("summary:has-text('a/s1')")
+    page.click("text=Sign out")
+    arrive(page, "/sign-in")
+    assert page.is_visible("#toasts >> text=You are signed out.")
+    page.goto("/sessions")
+    assert "/sign-in" in page.url
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Evil) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            page.open(f"{portal}/v1/sign-in")
-            enter(page, door)
-            page.open(f"http://localhost:{server.server_port}/")
-            for sent in ({"method": "DELETE"}, {"method": "POST", "mode": "no-cors", "body": "{}"}, {"method": "GET"}):
-                how = json.dumps({"credentials": "include", **sent})
-                read = page.see(f"fetch('{portal}/v1/session', {how}).then(found => found.text(), () => 'not read')")
-                assert read in ("not read", "")
-            page.call("Runtime.evaluate", expression="document.getElementById('form').submit()")
-            page.wait("location.port !== '" + str(server.server_port) + "' && document.readyState === 'complete'")
-            assert json.loads(page.see("document.body.innerText"))["code"] == "foreign_page"
-        finally:
-            server.shutdown()
-            thread.join()
-        page.open(f"{portal}/v1/session")
-        assert json.loads(page.see("document.body.innerText"))["person"] == "s1"
-        assert door.access.sessions.all_of("token", S1) == []
-    assert any("frame" in said.lower() for said in page.complaints), "the frame was shown"
+
+def test_by_a_key_elsewhere(page: Page, at: tuple[Door, str]) -> None:
+    page.goto("/sign-in?next=/sessions")
+    page.click("summary:has-text('My key is elsewhere')")
+    page.fill("#person-elsewhere", "s1")
+    page.click("#elsewhere button")
+    page.wait_for_selector("#line:not(:empty)")
+    asked = read_text(page.inner_text("#line"))
+    assert (asked.origin, asked.person) == (at[1], "s1")
+    page.fill("#sign-in-signature", at[0].key(PersonRef("a", "s1")).sign(asked.message).hex())
+    page.click("#elsewhere button")
+    arrive(page, "/sessions")
+
+
+def test_by_a_passkey_that_was_added(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": {
+        "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+        "isUserVerified": True, "automaticPresenceSimulation": True,
+    }})  # fmt: skip
+    take_key(page, at[0], tmp_path)
+    enter(page)
+    page.click("summary:has-text('Add a passkey')")
+    page.fill("#passkey-name", "my telephone")
+    page.click("#add-passkey button")
+    page.wait_for_selector("th:has-text('my telephone')")
+    page.click("summary:has-text('a/s1')")
+    page.click("text=Sign out")
+    page.goto("/sign-in?next=/sessions")
+    page.click("#by-passkey button")
+    arrive(page, "/sessions")
+    assert page.is_visible("td:has-text('passkey')")
+    page.click("tr:has-text('my telephone') button")
+    page.wait_for_selector("text=Removed: my telephone.")
+
+
+def test_a_token_is_shown_once_and_revoked(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    take_key(page, at[0], tmp_path)
+    enter(page)
+    page.click("summary:has-text('Make a token')")
+    page.fill("#name", "nightly <b>report</b>")
+    page.click("text=Make the token")
+    secret = page.inner_text("pre.raw")
+    answer = page.request.get(f"{at[1]}/v1/session", headers={"Authorization": f"Bearer {secret}"})
+    assert answer.json()["kind"] == "token"
+    page.click("text=I have it")
+    assert secret not in page.content() and page.is_visible("th:has-text('nightly <b>report</b>')")
+    page.click("text=Revoke")
+    page.wait_for_selector("text=Revoked: nightly <b>report</b>.")
+    assert page.request.get(f"{at[1]}/v1/session", headers={"Authorization": f"Bearer {secret}"}).status == 401
+
+
+def test_who_is_refused_is_told_no_more_than_that(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    take_key(page, at[0], tmp_path)
+    said = set()
+    for person in ("x1", "nobody"):
+        page.goto("/sign-in")
+        page.wait_for_selector("#key option", state="attached")
+        page.fill("#person", person)
+        page.click("#by-key button")
+        said.add(page.inner_text("#by-key .problem"))
+    assert len(said) == 1 and "does not let you in" in said.pop()
+
+
+def test_a_challenge_for_another_address_is_not_signed(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    take_key(page, at[0], tmp_path)
+    sent: list[str] = []
+    page.route("**/v1/sign-in/challenge", lambda route: route.fulfill(json={
+        "origin": "https://other.example", "chain_id": "n", "organisation": "a", "person": "s1", "challenge": "00" * 40,
+        "expires_ms": 1, "message": "00" * 32, "words": "", "text": "",
+    }))  # fmt: skip
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/sign-in/key") else None)
+    page.goto("/sign-in")
+    page.wait_for_selector("#key option", state="attached")
+    page.click("#by-key button")
+    assert "another address" in page.inner_text("#by-key .problem") and not sent
+
+
+def test_a_form_that_another_site_sends_for_somebody_does_nothing(
+    browser: Browser, at: tuple[Door, str], page: Page, tmp_path: Path
+) -> None:
+    take_key(page, at[0], tmp_path)
+    enter(page)
+    body = f"<form method=post action='{at[1]}/sign-out'><button>Win</button></form>"
+    page.route("http://evil.example/", lambda route: route.fulfill(content_type="text/html", body=body))
+    page.goto("http://evil.example/")
+    with page.expect_response("**/sign-out") as answer:
+        page.click("text=Win")
+    assert answer.value.status in (400, 401, 403)
+    page.goto(f"{at[1]}/sessions")
+    assert page.is_visible("text=this one"), "still signed in"

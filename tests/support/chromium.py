@@ -29,16 +29,27 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """An application on a free port of this machine: its origin."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+def served(app: Any, listening: socket.socket | None = None) -> Iterator[str]:
+    """An application on a port of this machine, a free one where none was taken before: its origin."""
+    with listening or listener() as taken:
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
         thread.start()
-        yield f"http://localhost:{listening.getsockname()[1]}"
+        yield origin_of(taken)
         server.should_exit = True
         thread.join()
+
+
+def listener() -> socket.socket:
+    """A free port, taken."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    return taken
+
+
+def origin_of(taken: socket.socket) -> str:
+    """The origin of what listens there."""
+    return f"http://localhost:{taken.getsockname()[1]}"
 
 
 @contextmanager

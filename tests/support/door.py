@@ -47,7 +47,7 @@ class LiveMachine:
     @contextmanager
     def reader(self) -> Iterator[LedgerReader]:
         self.readings += 1
-        verified = SimpleNamespace(state=self.machine.state)
+        verified = SimpleNamespace(state=self.machine.state, words="in memory")
         yield cast(LedgerReader, SimpleNamespace(verified=verified, genesis=self.machine.founding, height=self.height))
 
     def now_ms(self) -> int:

@@ -13,10 +13,11 @@ from hmchain.interfaces.portal.pages import (
     scientist,
     steward,
     studies,
+    ways_in,
 )
 
 ALL = (
-    frame.pages, entering.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM, *requests.ROOM,
-    *studies.ROOM, *models.ROOM, *releases.ROOM,
+    frame.pages, entering.pages, ways_in.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM,
+    *requests.ROOM, *studies.ROOM, *models.ROOM, *releases.ROOM,
 )  # fmt: skip
 """The order in which the navigation lists them."""
