@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
+import htpy as h
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from hmchain.application.access.permissions import NotSignedInError
+from hmchain.application.access.permissions import NotSignedInError, SecondFactorError
+from hmchain.application.access.sessions import SignInAgainError
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import app as api
 from hmchain.interfaces.api import problems
@@ -21,11 +23,14 @@ from hmchain.interfaces.api.watch import Watch
 from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.components import problem
 from hmchain.interfaces.portal.framing import look_of
-from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.page import Page, local
 from hmchain.interfaces.portal.pages import ALL
 from hmchain.interfaces.portal.protection import PROTECTED, Protected
 from hmchain.interfaces.portal.registry import Pages, answer
 from hmchain.interfaces.portal.texts import ENGLISH, say, speaking, theirs
+
+_WANT_SIGN_IN = (NotSignedInError.code, SecondFactorError.code, SignInAgainError.code)
+"""What is mended by signing in: in a session of one's own it adds a factor."""
 
 
 def create(site: Site, rooms: Sequence[Pages] = ALL, language: str = ENGLISH, watch: Watch | None = None) -> FastAPI:
@@ -60,9 +65,9 @@ def _show_in_pages(app: FastAPI, kind: type[Exception]) -> None:
         if api.answers(request.url.path):
             return await as_problem(request, error)
         if isinstance(error, NotSignedInError) and request.method == "GET":
-            return RedirectResponse(f"/sign-in?next={quote(request.url.path)}", 303)
+            return RedirectResponse(_sign_in(request), 303)
         with speaking(look_of(request).language):
-            return answer(failure(_problem(error)), request)
+            return answer(failure(_problem(error), _sign_in(request)), request)
 
     async def handle_protected(request: Request, error: Exception) -> Response:
         """Answer outside of `Protected`, where what nobody thought of ends."""
@@ -84,8 +89,16 @@ def _problem(error: Exception) -> Problem:
     return problems.of(500, "unexpected", "that went wrong", "try again; the portal's log says more")
 
 
-def failure(found: Problem) -> Page:
-    """The page that says what went wrong, and the way out."""
+def _sign_in(request: Request) -> str:
+    """The page for signing in, from where one comes back: to the page that was asked for, or whose form was sent."""
+    is_page = request.method == "GET"
+    url = request.url if is_page else urlsplit(request.headers.get("referer", ""))
+    here = local(url.path + (f"?{url.query}" if url.query else ""))
+    return f"/sign-in?next={quote(here)}"
+
+
+def failure(found: Problem, sign_in: str = "/sign-in") -> Page:
+    """The page that says what went wrong, and the way out; `sign_in` is the way to show once more who one is."""
     titles = {
         403: say("Not allowed"),
         404: say("There is no such page"),
@@ -94,4 +107,6 @@ def failure(found: Problem) -> Page:
     }
     title = titles.get(found.status) or str(theirs(found.title))
     content = [problem(found.code, found.detail, found.hint, title=title + ":")]
+    if found.code in _WANT_SIGN_IN:
+        content.append(h.p[h.a(".button", href=sign_in)[say("Confirm who you are")]])
     return Page(title, content, status=found.status)

@@ -10,7 +10,7 @@ import htpy as h
 import pytest
 from starlette.testclient import TestClient
 
-from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.access.permissions import Operation, Rule, Scope, SecondFactorError
 from hmchain.application.access.principal import Principal
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal import app, components, pages
@@ -46,6 +46,16 @@ def broken(call: Call) -> Page:
 @room.do("/steward/decide", DECIDE)
 def decide(call: Call, fields: Fields) -> Next:
     return Next("/steward", f"{call.person.name} said {fields.text('word')}")
+
+
+@room.show("/steward/sure", LOOK)
+def sure(call: Call) -> Page:
+    raise SecondFactorError("this takes a second factor", "confirm with your passkey, or with your key")
+
+
+@room.do("/steward/sure", LOOK)
+def be_sure(call: Call, fields: Fields) -> Next:
+    raise SecondFactorError("this takes a second factor", "confirm with your passkey, or with your key")
 
 
 class Marks(HTMLParser):
@@ -112,6 +122,18 @@ def test_nobody_is_led_to_the_door(client: TestClient, door: Door) -> None:
     assert client.get("/steward").headers["location"] == "/sign-in?next=/steward"
     assert client.post("/steward/decide").status_code == 401
     assert client.get("/v1/blocks").json()["code"] == "not_signed_in"
+
+
+def test_whoever_lacks_a_second_factor_is_led_to_it_and_back(client: TestClient) -> None:
+    for method, path, sent in (
+        ("GET", "/steward/sure?x=1", {}),
+        ("POST", "/steward/sure", {"Referer": "http://localhost/steward/sure?x=1"}),
+    ):
+        found = client.request(method, path, headers=sent)
+        assert found.status_code == 403
+        assert 'href="/sign-in?next=/steward/sure%3Fx%3D1"' in found.text
+    sent = {"Referer": "http://localhost//evil.example"}
+    assert 'href="/sign-in?next=/"' in client.post("/steward/sure", headers=sent).text
 
 
 def test_what_went_wrong_is_a_page_without_its_words(client: TestClient) -> None:
