@@ -78,10 +78,10 @@ class Sessions:
 
     # -- who is there --------------------------------------------------------------------------------------------------
 
-    def of_cookie(self, secret: str) -> Visitor | None:
-        """Whose session it is."""
+    def of_cookie(self, secret: str, *, renews: bool = True) -> Visitor | None:
+        """Whose session it is; what a page asks for by itself does not renew it."""
         found = self._store.credential(SESSION, secret)
-        return self._visitor(found) if found is not None else None
+        return self._visitor(found, renews=renews) if found is not None else None
 
     def of_bearer(self, secret: str) -> Visitor | None:
         """Whose token, or session, it is."""
@@ -95,13 +95,13 @@ class Sessions:
         found = self._store.by_digest(of.credential.digest)
         return found is not None and not self._is_over(found, self._now_ms()) and self._principal(found) is not None
 
-    def _visitor(self, found: Credential) -> Visitor | None:
+    def _visitor(self, found: Credential, *, renews: bool = True) -> Visitor | None:
         now = self._now_ms()
         principal = None if self._is_over(found, now) else self._principal(found)
         if principal is None:
             self._store.end([found.digest])  # also what a suspended person had: who comes back signs in again
             return None
-        if now - found.used_ms >= min(_NOTED_MS, self._idle_ms // 2):
+        if renews and now - found.used_ms >= min(_NOTED_MS, self._idle_ms // 2):
             self._store.used(found, now)
         return Visitor(principal, found)
 

@@ -92,9 +92,9 @@ class Access:
 
     # -- who is there --------------------------------------------------------------------------------------------------
 
-    def of_cookie(self, secret: str) -> Visitor | None:
+    def of_cookie(self, secret: str, *, renews: bool = True) -> Visitor | None:
         """Whose session it is; nobody's if it is over, or the ledger has the person otherwise by now."""
-        return self.sessions.of_cookie(secret)
+        return self.sessions.of_cookie(secret, renews=renews)
 
     def of_bearer(self, secret: str) -> Visitor | None:
         """Whose token, or session, it is; as `of_cookie`."""

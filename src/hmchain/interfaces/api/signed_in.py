@@ -12,6 +12,8 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.one_origin import cookie, cookie_name, csrf_of
 from hmchain.interfaces.api.site import Authenticate, ReadOnlyError
 
+BACKGROUND = "x-background"
+"""The header of what a page asks for by itself while nobody is there: a session left alone ends all the same."""
 _BEARER = "bearer "
 _READS = ("GET", "HEAD", "OPTIONS")
 
@@ -24,7 +26,8 @@ def by_session_or_token(access: Access) -> Authenticate:
         if given is not None:
             found = access.of_bearer(given[len(_BEARER) :].strip()) if given.lower().startswith(_BEARER) else None
         else:
-            found = access.of_cookie(secret) if (secret := getattr(request.state, "session", "")) else None
+            secret, is_background = getattr(request.state, "session", ""), BACKGROUND in request.headers
+            found = access.of_cookie(secret, renews=not is_background) if secret else None
         request.state.visitor = found
         if found is None:
             return None

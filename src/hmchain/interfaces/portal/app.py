@@ -64,6 +64,8 @@ def _show_in_pages(app: FastAPI, kind: type[Exception]) -> None:
     async def handle(request: Request, error: Exception) -> Response:
         if api.answers(request.url.path):
             return await as_problem(request, error)
+        if isinstance(error, NotSignedInError) and "hx-request" in request.headers:
+            return Response(status_code=401, headers={"HX-Redirect": _sign_in(request)})  # of the whole page
         if isinstance(error, NotSignedInError) and request.method == "GET":
             return RedirectResponse(_sign_in(request), 303)
         with speaking(look_of(request).language):

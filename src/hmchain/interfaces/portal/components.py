@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlencode
 
 import htpy as h
 
+from hmchain.interfaces.api.signed_in import BACKGROUND
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.texts import amount, say, say_n, theirs
 
@@ -185,6 +187,7 @@ def fresh(id: str, here: str, kinds: Iterable[str], *content: h.Node) -> h.Eleme
     It is the same page that is fetched, and this part taken of it.
     """
     wanted = {"hx_get": here, "hx_select": f"#{id}", "hx_swap": "outerHTML", "hx_trigger": "ledger"}
+    wanted["hx_headers"] = json.dumps({BACKGROUND: "true"})
     return h.div(id=id, data_kinds=" ".join(kinds), **wanted)[content]
 
 

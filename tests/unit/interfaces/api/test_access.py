@@ -184,6 +184,15 @@ def test_what_is_too_often_says_for_how_long_to_wait(client: TestClient, door: D
     assert client.get("/v1/session").status_code == 200
 
 
+def test_what_a_page_asks_for_by_itself_keeps_no_session_open(client: TestClient, door: Door) -> None:
+    enter(client, door)
+    for _ in range(3):
+        door.later(minutes=5)
+        assert client.get("/v1/session", headers={"X-Background": "true"}).status_code == 200
+    door.later(minutes=1)
+    assert code(client.get("/v1/session")) == (401, "not_signed_in")
+
+
 def test_a_suspended_person_is_out_at_once(client: TestClient, door: Door) -> None:
     enter(client, door)
     assert door.machine.office("a", SuspendPerson("s1")) == "ok"

@@ -120,6 +120,8 @@ def test_the_first_page_is_that_of_the_role(client: TestClient) -> None:
 def test_nobody_is_led_to_the_door(client: TestClient, door: Door) -> None:
     door.who = None
     assert client.get("/steward").headers["location"] == "/sign-in?next=/steward"
+    part = client.get("/steward", headers={"HX-Request": "true"})
+    assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in?next=/steward")
     assert client.post("/steward/decide").status_code == 401
     assert client.get("/v1/blocks").json()["code"] == "not_signed_in"
 
