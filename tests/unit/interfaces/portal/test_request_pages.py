@@ -101,3 +101,47 @@ def test_a_page_of_another_site_changes_nothing(portal: PortalBed) -> None:
     foreign = {"x-test-person": STEWARD, "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
     found = portal.client("east").post(f"{PAGE}/comment", data={"letter": "x"}, headers=foreign)
     assert found.status_code == 400
+
+
+def test_people_of_others_see_what_every_ledger_has(portal: PortalBed) -> None:
+    client = portal.client("east")
+
+    def seen(path: str) -> tuple[int, str]:
+        found = client.get(path, headers={"x-test-person": SCIENTIST})
+        return found.status_code, found.text
+
+    assert seen("/steward/datasets")[0] == seen("/steward/log")[0] == seen("/inbox")[0] == 403
+    status, text = seen(PAGE)
+    assert status == 200 and "Who will relapse?" not in text and "Until when do you need it?" not in text
+    assert "What you can do" not in text
+
+
+def test_a_hospital_with_nothing_says_what_comes(portal: PortalBed) -> None:
+    for path in (
+        "/steward/datasets",
+        "/steward/consents",
+        "/steward/quarantine",
+        "/steward/transfers",
+        "/studies",
+        "/models",
+    ):
+        assert 'class="empty"' in portal.html(STEWARD, path), path
+
+
+def test_who_reviews_sits_down_and_gets_up(portal: PortalBed) -> None:
+    begun = portal.send(STEWARD, "/steward/quarantine/begin")
+    assert "Quarantine" in portal.client("east").get(begun.headers["location"], headers={"x-test-person": STEWARD}).text
+    foreign = {"x-test-person": STEWARD, "origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    assert portal.client("east").post("/steward/quarantine/review/undo", headers=foreign).status_code == 400
+    assert (
+        portal.client("east").post("/steward/quarantine/review/undo", headers={"x-test-person": STEWARD}).status_code
+        == 303
+    )
+    portal.send(STEWARD, "/steward/quarantine/leave")
+    gone = portal.client("east").get("/steward/quarantine/review/", headers={"x-test-person": STEWARD})
+    assert gone.headers["location"] == "/steward/quarantine"
+
+
+def test_a_patient_who_is_not_known_is_not_repeated(portal: PortalBed) -> None:
+    said = portal.send(STEWARD, "/steward/consents/withdraw", {"number": "4711-secret"}, status=400)
+    assert "4711-secret" not in said.text

@@ -64,6 +64,7 @@ def test_a_study_says_who_led_and_why(portal: TestClient) -> None:
     assert "leads round 2" in told and "drawn again here: the same" in told and "Rounds it led" in told
 
 
+@pytest.mark.network
 def test_a_model_answers_with_what_its_answer_rests_on(portal: TestClient) -> None:
     card = seen(portal, f"/models/{STUDY}")
     assert "not a medical device" in card and "it has not left its hospitals" in card

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 import htpy as h
 
-from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge
@@ -75,6 +74,6 @@ def until(time_ms: int) -> h.Node:
     return h.time(datetime=str(time_ms))[moment(time_ms)] if time_ms else "–"
 
 
-def papers(call: Call) -> Documents | None:
-    """The documents that this hospital reads; None where only the ledger is looked at."""
-    return None if call.site.is_read_only else call.papers
+def is_own(call: Call) -> bool:
+    """Whether whoever looks is of the hospital whose portal this is: others see what every ledger has."""
+    return call.site.is_read_only or (call.who is not None and call.who.organisation == call.organisation)

@@ -10,6 +10,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope, allow
 from hmchain.application.disclosure import page as evidence_page
 from hmchain.application.disclosure.evidence import Evidence
 from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.jobs.jobs import OVER
 from hmchain.application.node.release_words import audience_words
 from hmchain.application.pages.markup import definitions, table
 from hmchain.application.releases import asking, deciding
@@ -24,20 +25,25 @@ from hmchain.interfaces.portal.components import (
     form,
     fresh,
     problem,
+    progress,
     section,
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, standing, until
+from hmchain.interfaces.portal.pages.words import at, is_own, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, theirs
+from hmchain.ledger.readers import releases as reader
 from hmchain.ledger.readers.releases import ReleaseView, ReleaseWord
+from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 EVIDENCE = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection", "ethics"))
 DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward",))
 ASK = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
+MEASURE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
 PATH = "/releases"
+MEASURED = "release evidence"
 CHANGES = ("release.",)
 _REASONS: dict[str, Later] = {
     "disclosure": later("it would tell of people"),
@@ -54,7 +60,7 @@ pages = Pages()
 def waits(call: Call) -> int:
     """How many releases wait for this hospital."""
     with call.ledger() as ledger:
-        return sum(each.is_asked and call.organisation in each.waits_for for each in ledger.releases())
+        return sum(1 for _ in reader.waiting_for(ledger.verified.state, call.organisation))
 
 
 @pages.show(PATH, VIEW, later("Releases"), waits)
@@ -91,7 +97,7 @@ def release(call: Call, name: str) -> Page:
     with call.ledger() as ledger:
         found = ledger.release(name)
     own, evidence = found.of(call.organisation), None
-    may_read = own is not None and allowed(EVIDENCE, call.who, call.who.organisation if call.who else "")
+    may_read = own is not None and is_own(call) and allowed(EVIDENCE, call.who, _theirs(call))
     if may_read:
         evidence = deciding.kept_evidence(call.folder, found, call.passphrase)
     return Page(
@@ -103,12 +109,17 @@ def release(call: Call, name: str) -> Page:
             _choices(call, found, own, evidence),
             _facts(found),
             _words(found.words),
-            _evidence(evidence, found) if may_read else None,
+            _evidence(call, evidence, found) if may_read else None,
         ),
         lead=[standing(found.status), " ", theirs(found.what)],
         crumbs=((say("Releases"), PATH),),
         active=PATH,
     )
+
+
+def _theirs(call: Call) -> str:
+    """Whose people may read what this hospital keeps; whoever looks at a run looks as all of its hospitals."""
+    return call.who.organisation if call.site.is_read_only and call.who else call.organisation
 
 
 def _facts(found: ReleaseView) -> h.Element:
@@ -166,11 +177,10 @@ def _words(words: Sequence[ReleaseWord]) -> h.Element:
     )
 
 
-def _evidence(found: Evidence | None, view: ReleaseView) -> h.Element:
+def _evidence(call: Call, found: Evidence | None, view: ReleaseView) -> h.Element:
     title = say("This hospital's own evidence")
     if found is None:
-        words = say("Nothing was measured yet. Whoever runs the machine has it measured from this hospital's records:")
-        return section(title, empty(words, h.code[f"hmchain release evidence {view.release}"]), anchor="evidence")
+        return section(title, _measuring(call, view), anchor="evidence")
     return section(
         title,
         h.p(".quiet")[
@@ -181,6 +191,25 @@ def _evidence(found: Evidence | None, view: ReleaseView) -> h.Element:
         h.div(lang=ENGLISH)[evidence_page.content(found)],
         anchor="evidence",
     )
+
+
+def _measuring(call: Call, view: ReleaseView) -> h.Node:
+    """How far the measurement is; or the way to begin it."""
+    found = next((job for job in call.site.jobs.all() if (job.kind, job.about) == (MEASURED, view.release)), None)
+    here = at("releases", view.release)
+    if found is not None and found.state not in OVER:
+        part = {"hx_select": "#evidence", "hx_target": "#evidence", "hx_swap": "outerHTML"}
+        again = {"hx_get": here, "hx_trigger": "every 3s", **part}
+        return h.div("#measuring", **again)[progress(say("It is measured"), found.done, found.of)]
+    failed = say("The last measurement failed:")
+    return h.div("#measuring")[
+        problem(found.code, found.detail, found.hint, failed) if found and found.code else None,
+        empty(
+            say("Nothing was measured yet. It takes minutes, on this hospital's machine, from its own records."),
+            form(f"{here}/measure", csrf_of(call.request), sends=say("Measure it"))
+            if not call.site.is_read_only and allowed(MEASURE, call.who, call.organisation) else None,
+        ),
+    ]  # fmt: skip
 
 
 # -- deciding ----------------------------------------------------------------------------------------------------------
@@ -198,7 +227,7 @@ def _choices(call: Call, found: ReleaseView, own: ReleaseWord | None, evidence: 
                 problem(
                     "no_evidence",
                     say("Without evidence nobody can say yes."),
-                    f"hmchain release evidence {found.release}",
+                    "",
                     say("Measure first."),
                 )
             )
@@ -240,6 +269,22 @@ def _choices(call: Call, found: ReleaseView, own: ReleaseWord | None, evidence: 
             )
         )
     return section(say("What you can do"), forms, anchor="do") if forms else None
+
+
+@pages.do(f"{PATH}/{{name}}/measure", MEASURE)
+def measure(call: Call, name: str, fields: Fields) -> Next:
+    """Measure, from this hospital's own records, what would leave tells of its people: long work."""
+    place, passphrase = call.folder, call.passphrase
+    with call.ledger() as ledger:
+        ledger.release(name)
+
+    def work(told: Progress) -> object:
+        with call.whole_ledger() as ledger:
+            found = deciding.case(place, ledger, name, passphrase, told)
+        return {"clear": found.is_clear, "weighed": list(found.weighed)}
+
+    call.begin(MEASURED, name, work)
+    return Next(f"{at('releases', name)}#evidence", say("It is measured; this page says when it is done."))
 
 
 @pages.do(f"{PATH}/{{name}}/grant", DECIDE)

@@ -12,7 +12,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, papers, standing, until
+from hmchain.interfaces.portal.pages.words import at, standing, until
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 
@@ -38,15 +38,18 @@ pages = Pages()
 
 
 def waits(call: Call) -> int:
-    """How much waits for whoever asks."""
-    return len(_waiting(call))
+    """How much waits for whoever asks: counted for each page, so no title is opened."""
+    person = "" if call.site.is_read_only else call.person.person
+    with call.ledger() as ledger:
+        found = listing.todos(ledger.verified.state, call.organisation)
+    return sum(not person or person in each.who for each in found)
 
 
 def _waiting(call: Call) -> list[Waiting]:
     """Everything that waits here for this person; of a run for everybody of the hospital."""
     person = "" if call.site.is_read_only else call.person.person
     with call.ledger() as ledger:
-        return listing.inbox(ledger, call.organisation, papers(call), person)
+        return listing.inbox(ledger, call.organisation, call.sealed, person)
 
 
 @pages.show("/inbox", VIEW, later("Waits for you"), waits)
@@ -99,7 +102,7 @@ def requests(call: Call, offset: int = 0, limit: int = 50, over: bool = True) ->
     limit, offset = min(max(limit, 1), 200), max(offset, 0)
     organisation = "" if call.site.is_read_only else call.organisation
     with call.ledger() as ledger:
-        found = listing.listed(ledger, organisation, papers(call), over=over)
+        found = listing.listed(ledger, organisation, call.sealed, over=over)
         part, total = list(found[offset : offset + limit]), len(found)
     lead = say("Who asks for which data of which hospitals, and what each hospital said.")
     if not total:

@@ -14,7 +14,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, fresh, problem, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.requests.choices import choices
-from hmchain.interfaces.portal.pages.words import at, papers, standing, terms, until
+from hmchain.interfaces.portal.pages.words import at, standing, terms, until
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import moment, say, theirs
 from hmchain.ledger.readers.requests import HospitalWord
@@ -30,7 +30,7 @@ pages = Pages()
 def request(call: Call, name: str) -> Page:
     """One request."""
     with call.ledger() as ledger:
-        found = reading.shown(ledger, name, papers(call))
+        found = reading.shown(ledger, name, call.sealed)
     here = at("requests", name)
     return Page(
         found.title or name,

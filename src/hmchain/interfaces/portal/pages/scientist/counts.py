@@ -28,7 +28,7 @@ from hmchain.interfaces.portal.components import choice_field, empty, form, fres
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.numbers import number
-from hmchain.interfaces.portal.pages.words import at, standing
+from hmchain.interfaces.portal.pages.words import at, is_own, standing
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 from hmchain.ledger.readers import catalogue as reader
@@ -278,7 +278,7 @@ def count(call: Call, name: str) -> Page:
     with call.ledger() as ledger:
         state = ledger.verified.state
         found, answer, lost = services.standing(state, name), None, ""
-        if found.is_done:
+        if found.is_done and is_own(call):
             try:
                 answer = results.result(export.locate(_place(call)), state, found.study, call.passphrase)
             except HMChainError as error:

@@ -27,8 +27,9 @@ from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import Later, amount, day, later, of_later, say, share, theirs
+from hmchain.interfaces.portal.texts import Later, amount, day, later, of_later, say, say_n, share, theirs
 from hmchain.records.consents.optout_lists import OptOutList
+from hmchain.records.deidentification.patients import Patient
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection", "ethics"))
 CHANGE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
@@ -84,6 +85,7 @@ def list_consents(call: Call, offset: int = 0, dataset: str = "", use: str = "tr
                 anchor="consents",
             ),
             section(say("Lists of who opted out"), _lists(lists), anchor="lists"),
+            _withdrawal(call),
         ],
         lead=say("What patients permit stays here; it is asked before every use of a record. Nobody is named."),
     )
@@ -167,6 +169,37 @@ def _stands(each: ConsentLine) -> h.Element:
 
 def _day(time_ms: int | None) -> str:
     return "–" if time_ms is None else day(time_ms)
+
+
+def _withdrawal(call: Call) -> h.Node:
+    if call.site.is_read_only or not allowed(CHANGE, call.who, call.organisation):
+        return None
+    return section(
+        say("A patient withdraws"),
+        form(
+            f"{PATH}/withdraw",
+            csrf_of(call.request),
+            h.p[say("It holds from the next use on. A finished model keeps what it learnt from all together.")],
+            text_field(
+                "number", say("The patient's number"), kind="password", required=True, autocomplete="off",
+                help=say("It is not shown, and kept nowhere."),
+            ),
+            text_field("issuer", say("Who issued it, if not this hospital"), autocomplete="off"),
+            text_field("consent", say("Only the consent that begins like this"), autocomplete="off"),
+            sends=say("Note that the patient withdraws"),
+        ),
+        anchor="withdraw",
+    )  # fmt: skip
+
+
+@pages.do(f"{PATH}/withdraw", CHANGE)
+def withdraw(call: Call, fields: Fields) -> Next:
+    """Note that a patient withdraws: the records are in no use that begins from now on."""
+    who = Patient(fields.text("number").strip(), fields.text("issuer").strip())
+    with call.records() as records:
+        done = consents.withdraw(records, who, fields.text("consent").strip())
+    said = say_n("{count} consent is withdrawn.", "{count} consents are withdrawn.", done.withdrawn)
+    return Next(PATH, said if done.withdrawn else say("It was withdrawn before; nothing was changed."))
 
 
 def _lists(found: tuple[OptOutList, ...]) -> h.Element:

@@ -78,11 +78,14 @@ def overview(call: Call) -> Page:
 def _begin(call: Call) -> h.Node:
     if call.site.is_read_only or not allowed(REVIEW, call.who, call.organisation):
         return None
-    return form(
-        f"{PATH}/begin", csrf_of(call.request),
-        h.p[say("Nothing is decided before you press Apply. That you looked is written into this hospital's log.")],
-        sends=say("Look, and decide"),
-    )  # fmt: skip
+    csrf = csrf_of(call.request)
+    if _desks(call.request).find(call.person.name) is not None:
+        return [
+            h.p[h.a(".button", href=ROOT)[say("Go on with your review")]],
+            form(f"{PATH}/leave", csrf, label=say("Close your review"), sends=say("Close your review")),
+        ]
+    noted = say("Nothing is decided before you press Apply. That you looked is written into this hospital's log.")
+    return form(f"{PATH}/begin", csrf, h.p[noted], sends=say("Look, and decide"))
 
 
 def _counts(title: str, found: Mapping[str, int]) -> h.Element:

@@ -31,7 +31,7 @@ from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
-from hmchain.interfaces.portal.pages.words import at, standing, terms, until
+from hmchain.interfaces.portal.pages.words import at, is_own, standing, terms, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n, share, theirs
 from hmchain.ledger.readers import study_rounds
@@ -115,7 +115,7 @@ def study(call: Call, name: str) -> Page:
         number = found.current.number if found.current else (rounds[-1].number if rounds else 0)
         drawn = study_rounds.drawn_master(state, name, number)
         curve = curve_of(call, ledger, name)
-    used = None if call.site.is_read_only else used_here(call.folder, name)
+    used = used_here(call.folder, name) if is_own(call) and not call.site.is_read_only else None
     return Page(
         name,
         fresh(
@@ -137,7 +137,7 @@ def curve_of(call: Call, ledger: LedgerReader, name: str) -> Curve | None:
     """The scores that whoever looks may know: the hospital's own; of a run what it measured."""
     if call.site.is_read_only:
         return curves.of_run(RunFolder(call.site.place))
-    return curves.of_hospital(call.folder, ledger, name)
+    return curves.of_hospital(call.folder, ledger, name) if is_own(call) else None
 
 
 def content(
