@@ -69,8 +69,8 @@ class Answer:
 class Apart:
     """The process, if there is one. Safe from several threads, whose questions it takes one after the other."""
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._idle_seconds, self._lock = idle_seconds, Lock()
+    def __init__(self, idle_seconds: float = IDLE_SECONDS, answer_seconds: float = ANSWER_SECONDS) -> None:
+        self._idle_seconds, self._answer_seconds, self._lock = idle_seconds, answer_seconds, Lock()
         self._begun: _Begun | None = None
         self._ends: Timer | None = None
 
@@ -87,7 +87,7 @@ class Apart:
         with self._lock:
             if self._ends is not None:
                 self._ends.cancel()
-            begun = self._begun = self._begun or _begin()
+            begun = self._begun = self._begun or _begin(self._answer_seconds)
             try:
                 found: _T = begun.answer(question, given)
             except ModelProcessError:
@@ -117,12 +117,13 @@ class Apart:
 class _Begun:
     process: SpawnProcess
     pipe: Connection[Any, Any]
+    seconds: float
 
     def answer(self, question: Callable[..., _T], given: tuple[object, ...]) -> _T:
         try:
             self.pipe.send((question, given))
-            if not self.pipe.poll(ANSWER_SECONDS):
-                what = f"the model did not answer within {ANSWER_SECONDS:g} s"
+            if not self.pipe.poll(self.seconds):
+                what = f"the model did not answer within {self.seconds:g} s"
                 raise ModelProcessError(what, "try again, with a smaller image")
             found = self.pipe.recv()
         except (EOFError, OSError) as error:
@@ -132,14 +133,14 @@ class _Begun:
         return found  # type: ignore[no-any-return]
 
 
-def _begin() -> _Begun:
+def _begin(seconds: float) -> _Begun:
     context = multiprocessing.get_context("spawn")
     ours, its = context.Pipe()
     with no_code_from_here():
         process = context.Process(target=_serve, args=(its,), daemon=True)
         process.start()
     its.close()
-    return _Begun(process, ours)
+    return _Begun(process, ours, seconds)
 
 
 def _serve(pipe: Connection[Any, Any]) -> None:

@@ -22,6 +22,7 @@ from hmchain.application.disclosure.gathering import gather
 from hmchain.application.disclosure.thresholds import EXEMPT, ExemptionError, let_pass
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.models import export
+from hmchain.application.node.reading import open_ledger
 from hmchain.application.releases import guard, register
 from hmchain.application.releases.asking import ReleaseArgumentError
 from hmchain.application.releases.guard import Guard
@@ -133,6 +134,13 @@ def case(
     folder = folder_of(place, view)
     table = folder.table if view.kind == TABLE else None
     return Case(view, found, differences, fewest, folder.evidence_page, table)
+
+
+def case_at(directory: Path, name: str, passphrase: str | None, how: Measure = AS_USUAL) -> Case:
+    """The same of the hospital in a folder, for a process of its own. Raises as `case`, and what opening raises."""
+    place = export.locate(directory)
+    with open_ledger(place.ledger) as ledger:
+        return case(place.hospital, ledger, name, passphrase, how=how)
 
 
 def folder_of(place: HospitalFolder, view: ReleaseView) -> StudyFolder:

@@ -26,10 +26,11 @@ from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.paging import Item, Page
-from hmchain.interfaces.api.signing import KeyElsewhere
+from hmchain.interfaces.api.signing import KeyElsewhere, SignatureElsewhere, Unsigned, to_sign
 from hmchain.interfaces.api.site import ReadOnlyError, Site
 from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
+from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
 
 HOSPITAL = "hospital"
@@ -183,5 +184,15 @@ class Call:
         return hospital.open_records(self.folder, self.passphrase)
 
     def begin(self, kind: str, about: str, work: Work) -> Job:
-        """Begin long work, as whoever asks: `kind` is the command's words, `about` a name."""
-        return self.site.jobs.start(kind, about, self.person.name, work)
+        """Begin long work, as whoever asks: `kind` is the command's words, `about` a name.
+
+        What it gives is an `Unsigned` where it came to that person's signature.
+        """
+
+        def until_signed(progress: Progress) -> object:
+            try:
+                return work(progress)
+            except SignatureElsewhere as needed:
+                return Unsigned(to_sign(*needed.messages))
+
+        return self.site.jobs.start(kind, about, self.person.name, until_signed)

@@ -46,6 +46,13 @@ class ToSign:
     """What the same person signs with it, to be sent after it, in this order."""
 
 
+@dataclass(frozen=True)
+class Unsigned:
+    """What came of a job that goes on only once something is signed and sent: the same is asked for again then."""
+
+    to_sign: ToSign
+
+
 def to_sign(message: bytes, *more: bytes) -> ToSign:
     """The meaning of what is to be signed, read from its bytes. Raises `UnreadableTransactionError`."""
     found = meaning(message)
@@ -55,4 +62,4 @@ def to_sign(message: bytes, *more: bytes) -> ToSign:
     )  # fmt: skip
 
 
-__all__ = ["KeyElsewhere", "SignatureElsewhere", "ToSign", "to_sign"]
+__all__ = ["KeyElsewhere", "SignatureElsewhere", "ToSign", "Unsigned", "to_sign"]

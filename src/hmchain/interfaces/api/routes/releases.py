@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +12,12 @@ from fastapi import Query
 from starlette.responses import Response
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.disclosure.evidence import Evidence, Exemption
+from hmchain.application.jobs.jobs import Job
+from hmchain.application.models.apart import Apart
 from hmchain.application.releases import asking, deciding, file, table_file
 from hmchain.application.releases.asking import ReleaseQuestion
+from hmchain.application.releases.deciding import Case, Measure
 from hmchain.application.releases.file import ReleasedFile
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
@@ -21,12 +26,15 @@ from hmchain.interfaces.api.routes.own_requests import Nothing
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers.releases import COUNT, MODEL, TABLE, ReleaseView
+from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 TAKE = Rule(Operation.VIEW, Scope.HOSPITAL)
 """What was released lies at the hospitals that made it."""
 ASK = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
 DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, (STEWARD,))
+WEIGH = Rule(Operation.VIEW, Scope.HOSPITAL, ("auditor", "protection", STEWARD))
+MEASURE = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD,))
 
 routes = Routes("releases")
 
@@ -40,6 +48,7 @@ ReleaseName = Annotated[
     str, Query(alias="name", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Its name; made if left out.")
 ]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+MEASURE_SECONDS = 4 * 3600.0
 RELEASED_BYTES_MAX = 1 << 30
 """Of a file that is checked: a model of 250 million weights."""
 
@@ -60,6 +69,46 @@ class ReleaseRefusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reason: Code
     """disclosure, ethics, other, purpose, quality or recipients."""
+
+
+class Passing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A finding in a count or table that may pass."""
+
+    cell: Annotated[str, msgspec.Meta(max_length=200)]
+    check: Annotated[str, msgspec.Meta(max_length=40)]
+
+
+class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How evidence is to be measured."""
+
+    anew: bool = False
+    """Attack the model again, though with the same records."""
+    passing: Annotated[tuple[Passing, ...], msgspec.Meta(max_length=100)] = ()
+    because: Annotated[str, msgspec.Meta(max_length=40)] = ""
+    """consented, harmless, public or structural-zero."""
+    by: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    """Who lets it pass."""
+
+
+class ReleaseGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A yes to a release."""
+
+    weighed: bool = False
+    """Although the evidence saw something, or could not see."""
+
+
+@dataclass(frozen=True)
+class MeasuredCase:
+    """What was measured, in a few words: all of it is at `/v1/releases/{name}/evidence`."""
+
+    release: str
+    evidence_digest: bytes
+    parts: tuple[tuple[str, str], ...]
+    """What each part of the evidence found."""
+    weighed: tuple[str, ...]
+    """Parts that somebody has to weigh."""
+    differences: int
+    """How often the guard says no."""
 
 
 @routes.get("/releases", VIEW, commands=("release list",))
@@ -123,6 +172,57 @@ def refuse_release(call: Call, name: Name, body: ReleaseRefusal) -> ReleaseView:
         return deciding.refuse(user, found, body.reason, kept)
 
 
+@routes.get("/releases/{name}/evidence", WEIGH, commands=("release evidence",))
+def show_evidence(call: Call, name: Name) -> Evidence:
+    """What was measured here last of what would leave, from the hospital's own records. It stays here."""
+    with call.ledger() as ledger:
+        found = ledger.release(name)
+    if (kept := deciding.kept_evidence(call.folder, found, call.passphrase)) is None:
+        raise deciding.NotInReleaseError(f"nothing was measured here of {name}", "measure it: POST the same address")
+    return kept
+
+
+@routes.post("/releases/{name}/evidence", MEASURE, job=True, commands=("release evidence",), example=Measured())
+def measure_evidence(call: Call, name: Name, body: Measured) -> Job:
+    """Measure, from the hospital's own records, what would leave tells of its people; compare what left before."""
+    passing = tuple(
+        Exemption(cell=each.cell, check=each.check, by=body.by, reason=body.because) for each in body.passing
+    )
+    how = Measure(body.anew, None, passing)
+    return call.begin("release evidence", name, lambda progress: _told(_case(call, name, how)))
+
+
+@routes.post("/releases/{name}/grant", DECIDE, job=True, commands=("release grant",), example=ReleaseGrant())
+def grant_release(call: Call, name: Name, body: ReleaseGrant) -> Job:
+    """Let it leave, by the evidence of this hospital. It leaves once all its hospitals say so, for good.
+
+    What would tell of a few people beside what left before is refused here, whatever is answered.
+    """
+
+    def work(progress: Progress) -> object:
+        found = _case(call, name)
+        if found.differences:
+            raise deciding.refused(found.view, found.differences)
+        with call.user() as user:
+            return deciding.grant(user, call.folder, found, call.passphrase, weighed=body.weighed)
+
+    return call.begin("release grant", name, work)
+
+
+def _case(call: Call, name: str, how: Measure = deciding.AS_USUAL) -> Case:
+    """What this hospital decides on, measured in a process of its own: attacks on a model take minutes and memory."""
+    apart = Apart(answer_seconds=MEASURE_SECONDS)
+    try:
+        return apart.run(deciding.case_at, call.node.path, name, call.passphrase, how)
+    finally:
+        apart.close()
+
+
+def _told(found: Case) -> MeasuredCase:
+    parts = tuple((name, seen.value) for name, seen, _ in found.evidence.parts)
+    return MeasuredCase(found.view.release, found.evidence.digest, parts, found.weighed, len(found.differences))
+
+
 @routes.get("/releases/{name}/file", TAKE, answer="application/octet-stream", commands=("release file",))
 def take_released_file(call: Call, name: Name) -> Response:
     """What was released, with the proof that it was: only if it is on the ledger, and is what was released."""
@@ -130,7 +230,7 @@ def take_released_file(call: Call, name: Name) -> Response:
         suffix = _SUFFIXES[ledger.release(name).kind]
     with tempfile.TemporaryDirectory(prefix="hmchain-release-") as folder:
         target = Path(folder) / f"{name}{suffix}"
-        file.write(call.place, name, target, call.passphrase)
+        call.site.models.run(file.write, call.place, name, target, call.passphrase)
         return answers.file(target.read_bytes(), target.name)
 
 
@@ -139,4 +239,5 @@ def check_released_file(call: Call, upload: Upload) -> ReleasedFile:
     """Whether a file is what was released, byte for byte, and all its hospitals let it leave, by this ledger."""
     with call.ledger() as ledger:
         genesis = ledger.genesis.digest
-    return file.check(upload.path, genesis)
+    found = call.site.models.run(file.check, upload.path, genesis)
+    return replace(found, path=Path(upload.path.name))

@@ -8,7 +8,8 @@ import msgspec
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import transfers as services
-from hmchain.application.sharing import emergencies
+from hmchain.application.jobs.jobs import Job
+from hmchain.application.sharing import emergencies, erasing, giving, receiving
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Code, DatasetName, Name, Organisation
@@ -19,6 +20,7 @@ from hmchain.ledger.readers import emergencies as emergency_reader
 from hmchain.ledger.readers import transfers as transfer_reader
 from hmchain.ledger.readers.emergencies import Bar, Emergencies, EmergencyView
 from hmchain.ledger.readers.transfers import TransferView
+from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, (STEWARD,))
@@ -59,6 +61,30 @@ class AskedEmergency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         return f"AskedEmergency(where={self.where!r})"
 
 
+class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which records to give, where several may be meant."""
+
+    dataset: DatasetName = ""
+    use: Annotated[str, msgspec.Meta(pattern="^(DUO:[0-9]{7})?$")] = ""
+    """Code of the use, where several are asked for."""
+    transfer: DatasetName = ""
+    """Its name; REQUEST-HOSPITAL, if it is empty."""
+
+
+class Received(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where records are to be taken in."""
+
+    into: DatasetName = ""
+    """The dataset; the transfer's own name, if it is empty."""
+
+
+class Erased(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be said of an erasure."""
+
+    vault_lost: bool = False
+    """The vault that had it is lost."""
+
+
 @routes.get("/transfers", VIEW, commands=("share list",))
 def list_transfers(call: Call) -> list[TransferView]:
     """What this hospital gave and was given: what is overdue first, then what is to be erased or received."""
@@ -93,7 +119,7 @@ def list_emergencies(call: Call) -> Emergencies:
 def ask_in_emergency(call: Call, body: AskedEmergency) -> EmergencyView:
     """Ask another hospital for one patient's records at once, for treatment alone. All members see who asks.
 
-    It is judged afterwards. What comes is taken in with `/v1/transfers/{name}/receipt`.
+    It is judged afterwards. What comes is taken in with `/v1/emergencies/{name}/answer`.
     """
     with call.user() as user:
         sought = Sought(body.patient, body.issuer)
@@ -115,3 +141,61 @@ def lift_bar(call: Call, organisation: Organisation, body: Nothing) -> tuple[Bar
     """Say that misused emergencies between this hospital and another were looked into; both have to say so."""
     with call.user() as user:
         return emergencies.lift(user, organisation)
+
+
+@routes.post("/requests/{name}/grant", DECIDE, job=True, commands=("share grant",), example=Given())
+def give_records(call: Call, name: Name, body: Given) -> Job:
+    """Give the records that a request's permit allows to its applicant's organisation, sealed to it alone."""
+
+    def work(progress: Progress) -> object:
+        with call.user() as user:
+            time_ms = user.ledger.now_ms()
+            wanted = giving.asked(user.state, user.organisation, name, time_ms, body.dataset, body.use)
+            return giving.give(
+                call.folder, user, call.objects, wanted,
+                name=body.transfer, passphrase=call.passphrase, progress=progress,
+            )  # fmt: skip
+
+    return call.begin("share grant", name, work)
+
+
+@routes.post("/transfers/{name}/receipt", DECIDE, job=True, commands=("share receive",), example=Received())
+def receive_records(call: Call, name: Name, body: Received) -> Job:
+    """Take in what another hospital gave as a dataset, once all digests and the root are right."""
+
+    def work(progress: Progress) -> object:
+        with call.user() as user:
+            return receiving.receive(
+                call.folder, user, call.objects, name,
+                into=body.into, passphrase=call.passphrase, progress=progress,
+            )  # fmt: skip
+
+    return call.begin("share receive", name, work)
+
+
+@routes.post("/transfers/{name}/erasure", DECIDE, job=True, commands=("share erase",), example=Erased())
+def erase_records(call: Call, name: Name, body: Erased) -> Job:
+    """Destroy what came by a transfer, and what was made of it, and sign that it is gone.
+
+    At its giver: clear what lies in the members' store for a transfer that is over.
+    """
+
+    def work(progress: Progress) -> object:
+        with call.user() as user:
+            return erasing.erase(
+                call.folder, user, call.objects, name, call.passphrase, is_lost=body.vault_lost
+            )  # fmt: skip
+
+    return call.begin("share erase", name, work)
+
+
+@routes.post("/emergencies/{name}/answer", TREAT, job=True, commands=("share answer", "share break-glass"),
+             example=Nothing())  # fmt: skip
+def receive_answer(call: Call, name: Name, body: Nothing) -> Job:
+    """Take in what answers an emergency, as a dataset of its name."""
+
+    def work(progress: Progress) -> object:
+        with call.user() as user:
+            return emergencies.receive(call.folder, user, call.objects, name, call.passphrase)
+
+    return call.begin("share answer", name, work)
