@@ -12,10 +12,13 @@ from starlette.testclient import TestClient
 
 from hmchain.application.access.permissions import Operation
 from hmchain.application.access.principal import Principal
+from hmchain.application.access.settings import PortalSettings
+from hmchain.application.access.sign_in import Access
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.settings import NodeSettings
 from hmchain.interfaces.api import app
+from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
 from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.members import membership, people
@@ -57,6 +60,10 @@ class ApiBed:
 
     bed: RequestBed
     place: Path
+    has_door: bool = False
+    """People sign in; else a header says who asks."""
+    origin: str = "http://localhost"
+    _doors: list[Access] = field(default_factory=list)
     _clients: dict[str, TestClient] = field(default_factory=dict)
 
     def client(self, hospital: str) -> TestClient:
@@ -76,7 +83,19 @@ class ApiBed:
         folder.hospital(hospital).symlink_to(run / "hospitals" / hospital)
         folder.objects.symlink_to(run / "objects")
         live = BedLedger(run / "ledger", self.bed.bed.consortium.ledger)
-        return Site(folder.path, live, (hospital,), lambda request: self._who(request.headers.get(HEADER, "")))
+        if not self.has_door:
+            return Site(folder.path, live, (hospital,), lambda request: self._who(request.headers.get(HEADER, "")))
+        access = Access(folder, PortalSettings(origin=self.origin), live)
+        self._doors.append(access)
+        return Site(folder.path, live, (hospital,), by_session_or_token(access), access=access)
+
+    def close(self) -> None:
+        """Close the doors, jobs and network."""
+        for client in self._clients.values():
+            client.app.state.site.jobs.close()  # type: ignore[attr-defined]
+        for each in self._doors:
+            each.close()
+        self.bed.close()
 
     def _who(self, name: str) -> Principal | None:
         if not name:

@@ -21,8 +21,8 @@ ASKED = {
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBed]:
     place = tmp_path_factory.mktemp("api")
-    bed = RequestBed.found(place)
-    yield ApiBed(bed, place / "nodes")
+    bed = ApiBed(RequestBed.found(place), place / "nodes")
+    yield bed
     bed.close()
 
 

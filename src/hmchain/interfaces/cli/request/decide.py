@@ -12,14 +12,15 @@ from hmchain.application.governance.requests import applying, decisions
 from hmchain.application.governance.requests import licences as terms_files
 from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
 from hmchain.application.governance.requests.reading import RequestInWords, in_words, require_read
-from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli import output, remote
 from hmchain.interfaces.cli.acting import PersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example
-from hmchain.interfaces.cli.request import acting
+from hmchain.interfaces.cli.request import acting, remotely
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, PersonArgument, RequestName, Speaker
 from hmchain.interfaces.cli.request.show import days_from, show_request
 from hmchain.interfaces.cli.request.terms_view import show_unread
+from hmchain.interfaces.client import operations
 from hmchain.ledger.readers.requests import HospitalWord, RequestView
 
 app = typer.Typer()
@@ -48,6 +49,9 @@ def approve(
 
     Where the hospital's policy asks for several persons, the last one's yes allows it.
     """
+    if url := remote.address(node):
+        remotely.approve(url, request, days=days, of=of, unread=unread, yes=yes)
+        return
     with acting.steward(node, yes=yes) as who:
         shown = _in_words(who, request)
         words = decisions.own_words(shown.view, who.user.organisation, of, "waiting")
@@ -100,7 +104,11 @@ def reject(
     def decide(who: Speaker, shown: RequestView) -> RequestView:
         return decisions.reject(who.user, who.papers, shown, reason, text, of)
 
-    done = _asked(node, request, f"Reject it, with the reason {reason!r} on the ledger for ever?", decide, yes=yes)
+    question = f"Reject it, with the reason {reason!r} on the ledger for ever?"
+    if url := remote.address(node):
+        remotely.said(url, request, question, operations.reject, reason, yes=yes, letter=text, dataset=of)
+        return
+    done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} is rejected here ({reason}).")
 
 
@@ -118,7 +126,11 @@ def return_(
     def decide(who: Speaker, shown: RequestView) -> RequestView:
         return decisions.return_(who.user, who.papers, shown, reason, text)
 
-    done = _asked(node, request, "Give it back to be changed?", decide, yes=yes)
+    question = "Give it back to be changed?"
+    if url := remote.address(node):
+        remotely.said(url, request, question, operations.return_, reason, yes=yes, letter=text)
+        return
+    done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
 
 
@@ -139,7 +151,11 @@ def revoke(
     def decide(who: Speaker, shown: RequestView) -> RequestView:
         return decisions.revoke(who.user, who.papers, shown, reason, text, of)
 
-    done = _asked(node, request, "Take the approval back, for good?", decide, yes=yes)
+    question = "Take the approval back, for good?"
+    if url := remote.address(node):
+        remotely.said(url, request, question, operations.revoke, reason, yes=yes, letter=text, dataset=of)
+        return
+    done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} may use nothing more of this hospital.")
 
 
@@ -217,6 +233,9 @@ def comment(
 ) -> None:
     """Write something beside a request: for all who take part, or for your own organisation. It decides nothing."""
     text = acting.written(letter)
+    if url := remote.address(node):
+        remotely.said(url, request, "Write it?", operations.comment, text, yes=True, private=private)
+        return
     with acting.of_request(node, request, yes=yes) as who:
         done = decisions.comment(who.user, who.papers, request, text, private=private)
     output.tell(done, f"It stands beside {request}{', for your own organisation alone' * private}.")

@@ -16,9 +16,10 @@ from hmchain.application.governance.requests.listing import ListedRequest
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder, exchanged_objects
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOrRun, PersonOption, example
+from hmchain.interfaces.cli.request import remotely
 from hmchain.interfaces.cli.request.acting import RequestName, papers_of
 from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
 from hmchain.interfaces.cli.request.terms_view import TermsFolder, show_terms
@@ -34,6 +35,9 @@ def list_requests(
     living: Annotated[bool, typer.Option("--living", help="Leave out what is closed.")] = False,
 ) -> None:
     """List the requests that this hospital's people ask or are asked. Where there is no node, all of the latest run."""
+    if url := remote.address(folder):
+        remotely.list_all(url, living=living)
+        return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = list(listing.listed(ledger, place.organisation, place.papers, over=not living))
@@ -59,6 +63,9 @@ def show(request: RequestName, folder: NodeOrRun = None) -> None:
 
     Where there is no node, the request of the latest run, without what is sealed to its readers.
     """
+    if url := remote.address(folder):
+        remotely.show(url, request)
+        return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = reading.shown(ledger, request, place.papers)
@@ -74,6 +81,9 @@ def inbox(
     ] = "",
 ) -> None:
     """List what waits for this hospital's people, one thing to do a line: what is overdue first."""
+    if url := remote.address(node):
+        remotely.inbox(url, of)
+        return
     folder = NodeFolder(node)
     organisation = folder.settings().organisation
     with open_ledger(folder.ledger) as ledger:
