@@ -116,6 +116,18 @@ and every page says so. False: people sign in their own browser, or with their k
     ] = 12
     idle_minutes: int = 15
     language: Annotated[str, says("Of pages for people whose browser asks for none that there is: en or de.")] = "en"
+    sources: Annotated[
+        dict[str, str],
+        says("""\
+Where data may be taken from by who works in the portal, each by a name of your own: what `hmchain data extract` takes,
+such as a folder, dicomweb+https://... or a .toml file. The portal takes nothing from anywhere else."""),
+    ] = {}
+    destinations: Annotated[
+        dict[str, str],
+        says("""\
+Where records may go, by names too: a PACS or archive as `hmchain data send` takes it, a folder for exports, a replica
+of the vault (a directory, or s3://BUCKET/PREFIX)."""),
+    ] = {}
     oidc: OidcSettings | None = None
     mail: MailSettings | None = None
     webhook: WebhookSettings | None = None

@@ -150,16 +150,30 @@ def erase(place: HospitalFolder, dataset: str | None, target: Target, passphrase
 
     What is destroyed is gone, whatever the hospital's node says then. Raises as `destroy` and `open_records`.
     """
+    done, erased = _erased(place, dataset, target, passphrase)
+    try:
+        return ErasureOutcome(done, tuple(publication.withdraw_at(place, erased, passphrase)))
+    except HMChainError as error:
+        return ErasureOutcome(done, (), error)
+
+
+def erase_here(
+    place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None = None
+) -> ErasedRecords:
+    """Destroy what is named, and tell the ledger nothing: whoever signs for that does so then. Raises as `erase`."""
+    return _erased(place, dataset, target, passphrase)[0]
+
+
+def _erased(
+    place: HospitalFolder, dataset: str | None, target: Target, passphrase: str | None
+) -> tuple[ErasedRecords, tuple[tuple[str, int], ...]]:
+    """What was destroyed, and all versions of which records were erased."""
     with open_records(place, passphrase) as records:
         known = dataset if dataset in _dataset_names(records) else None  # lines stay: no slip of the pen goes there
         with recorded(place.activity, Deed(What.ERASE, dataset=known or "", kind=target.kind)) as deed:
             done = destroy(records, dataset, target)
             deed.add(records=done.records, held=done.quarantined)
-        erased = publication.erased_versions(records)
-    try:
-        return ErasureOutcome(done, tuple(publication.withdraw_at(place, erased, passphrase)))
-    except HMChainError as error:
-        return ErasureOutcome(done, (), error)
+        return done, tuple(publication.erased_versions(records))
 
 
 def destroy(records: Records, dataset: str | None, target: Target) -> ErasedRecords:

@@ -13,9 +13,21 @@ from hmchain.application.data.registered import require_whole
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, open_records, read_records
 from hmchain.ledger.context import STEWARD
+from hmchain.ledger.contracts.data.datasets import RecordSchema, Schema
 from hmchain.plain import Progress
 from hmchain.records.catalogue import Version
 from hmchain.records.quality import Finding
+
+
+@dataclass(frozen=True)
+class FixedVersion:
+    """What was written of a version that is fixed for good."""
+
+    card: Path
+    provenance: Path
+    findings: tuple[Finding, ...]
+    """Of a look at all records."""
+    labels: LabelState
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,18 +105,49 @@ def register(
     the ledger so, if that is still to be told, and raises `ErasedVersionError`: nothing can use it. Raises as
     `publication.fix`, `publication.publish`, `cards.write_card` and `open_records`.
     """
-    with open_records(place, passphrase) as records:
-        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled)
-        schema = publication.schema_of(records, version) if version.records else None
-        if version.erased_ms is None:
-            card, assessment = cards.write_card(records, version, progress)
-            written, labels = provenance.write_of_version(records, version), state(records, version)
+    version, schema, kept = _fixed(place, dataset, number, leave_waiting, unlabelled, passphrase, progress)
     if schema is not None:
         said = publication.publish_at(place, version, schema, passphrase)
     else:
         publication.withdraw_at(place, [(version.dataset, version.number)], passphrase)
     require_whole(version)
-    return Registration(**vars(said), card=card, provenance=written, findings=tuple(assessment.findings), labels=labels)
+    assert kept is not None
+    return Registration(**vars(said), **vars(kept))
+
+
+def fix(
+    place: HospitalFolder,
+    dataset: str,
+    number: int | None = None,
+    *,
+    leave_waiting: bool = False,
+    unlabelled: bool = False,
+    passphrase: str | None = None,
+    progress: Progress | None = None,
+) -> FixedVersion:
+    """Fix a version for good, and write its card and Provenance; `publication.publish` tells the ledger.
+
+    Raises as `register`.
+    """
+    version, _, kept = _fixed(place, dataset, number, leave_waiting, unlabelled, passphrase, progress)
+    require_whole(version)
+    assert kept is not None
+    return kept
+
+
+def _fixed(
+    place: HospitalFolder, dataset: str, number: int | None, leave_waiting: bool, unlabelled: bool,
+    passphrase: str | None, progress: Progress | None,
+) -> tuple[Version, Schema | RecordSchema | None, FixedVersion | None]:  # fmt: skip
+    """The version, the form of its records if it has any, and what was written of it unless some were erased."""
+    with open_records(place, passphrase) as records:
+        version = publication.fix(records, dataset, number, leave_waiting=leave_waiting, unlabelled=unlabelled)
+        schema = publication.schema_of(records, version) if version.records else None
+        if version.erased_ms is not None:
+            return version, schema, None
+        card, assessment = cards.write_card(records, version, progress)
+        written = provenance.write_of_version(records, version)
+        return version, schema, FixedVersion(card, written, tuple(assessment.findings), state(records, version))
 
 
 def write_card(

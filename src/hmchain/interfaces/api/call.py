@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
+from hmchain.records.sources.request import SourceRequest, read_request
 
 HOSPITAL = "hospital"
 """The query parameter, or cookie, that names a hospital of a run."""
@@ -41,6 +42,12 @@ class UnknownHospitalError(InputError):
     """There is no such hospital here."""
 
     code = "unknown_hospital"
+
+
+class UnknownPlaceError(InputError):
+    """The portal's settings name no such place."""
+
+    code = "unknown_place"
 
 
 @dataclass(frozen=True)
@@ -196,3 +203,17 @@ class Call:
                 return Unsigned(to_sign(*needed.messages))
 
         return self.site.jobs.start(kind, about, self.person.name, until_signed)
+
+    def source(self, name: str) -> SourceRequest:
+        """The source of a name. Raises `UnknownPlaceError`, and what reading its description raises."""
+        return read_request(_place(self.site.sources, name, "sources"))
+
+    def destination(self, name: str) -> str:
+        """The place of a name where records may go. Raises `UnknownPlaceError`."""
+        return _place(self.site.destinations, name, "destinations")
+
+
+def _place(places: Mapping[str, str], name: str, kind: str) -> str:
+    if (found := places.get(name)) is None:
+        raise UnknownPlaceError(f"portal.toml names no such place among its {kind}", f"add it there, under [{kind}]")
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,10 @@ class Site:
     """By which people come in; none where everybody looks."""
     jobs: Jobs = field(default_factory=Jobs)
     """Long work of its people."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Where data may be taken from, by name: no request names a place of its own."""
+    destinations: Mapping[str, str] = field(default_factory=dict)
+    """Where records may go, by name."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
     models: Apart = field(default_factory=Apart)

@@ -161,6 +161,8 @@ def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterato
             access=access,
             jobs=jobs,
             signs_here=settings.signs_here,
+            sources=settings.sources,
+            destinations=settings.destinations,
         )
         outgoing = Outgoing(settings.address, settings.mail, settings.webhook)
         watch = held.enter_context(watched(site, outgoing, folder.portal_store))

@@ -29,7 +29,8 @@ WEBHOOK = WebhookSettings(url="https://chat.hospital.example/hooks/hmchain", sec
 
 def test_the_reference_shows_a_whole_one_as_it_is_written() -> None:
     (shown,) = re.findall(r"```toml\n(.*?)```", (REPOSITORY / "docs/reference/portal.md").read_text(), re.DOTALL)
-    whole = PortalSettings(oidc=OIDC, mail=MAIL, webhook=WEBHOOK)
+    places = {"mri": "/srv/mri"}, {"pacs": "dimse://RESEARCH@pacs.hospital.example:104"}
+    whole = PortalSettings(sources=places[0], destinations=places[1], oidc=OIDC, mail=MAIL, webhook=WEBHOOK)
     written = to_toml(whole)
     assert shown == written
     assert decoding.from_toml(written, PortalSettings) == whole

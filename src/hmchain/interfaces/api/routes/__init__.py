@@ -7,7 +7,9 @@ from hmchain.interfaces.api.routes import (
     audit,
     consents,
     counts,
+    data_work,
     datasets,
+    erasures,
     events,
     incidents,
     jobs,
@@ -27,6 +29,7 @@ from hmchain.interfaces.api.routes import (
     studies,
     transactions,
     uses,
+    vault,
     watching,
 )
 
@@ -52,6 +55,9 @@ _FILES = (
     node,
     incidents,
     datasets,
+    data_work,
+    erasures,
+    vault,
     quarantine,
     jobs,
     watching,
