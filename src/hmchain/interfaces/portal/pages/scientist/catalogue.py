@@ -9,6 +9,7 @@ from hmchain.application.governance.policies.words import sentences
 from hmchain.application.pages.markup import table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty
+from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import standing
 from hmchain.interfaces.portal.registry import Pages
@@ -19,13 +20,15 @@ from hmchain.ledger.readers.catalogue import DatasetOffer
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 WRITE = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
 PATH = "/scientist/catalogue"
+_PAGE = 50
 
 pages = Pages("scientist")
 
 
 @pages.show(PATH, VIEW, later("Catalogue"))
-def catalogue(call: Call) -> Page:
+def catalogue(call: Call, offset: int = 0) -> Page:
     """All datasets that one can ask for."""
+    offset = max(offset, 0)
     may_write = allowed(WRITE, call.who, call.organisation)
     with call.ledger() as ledger:
         found = reader.offers(ledger.verified.state, call.organisation)
@@ -46,7 +49,8 @@ def catalogue(call: Call) -> Page:
                 [h.a(".button", href="/scientist/editor")[say("Write a request")], " "] if may_write else None,
                 h.a(".button", href="/scientist/counts")[say("Count people first")],
             ],
-            table(head, [_row(each) for each in found], caption=say("Datasets"), folds=True),
+            table(head, [_row(each) for each in found[offset : offset + _PAGE]], caption=say("Datasets"), folds=True),
+            paging(PATH, {}, offset, _PAGE, len(found)),
         ],
         lead=lead,
     )

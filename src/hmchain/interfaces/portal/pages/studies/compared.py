@@ -24,7 +24,7 @@ from hmchain.ledger.readers.study_status import StudyStatus
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 PATH = "/studies-compared"
-SHOWN_MAX = 8
+SHOWN_MAX, OFFERED_MAX = 8, 100
 Names = Annotated[list[str], Query(alias="study", max_length=64)]
 
 pages = Pages()
@@ -34,9 +34,9 @@ pages = Pages()
 def compared(call: Call, names: Names = []) -> Page:  # noqa: B006 - FastAPI copies it
     """Studies that are named, or the last ones, in columns."""
     with call.ledger() as ledger:
-        known = list(ledger.studies())
-        wanted = [each for each in known if each.name in names] if names else known[-SHOWN_MAX:]
-        found = [(each, curve_of(call, ledger, each.name)) for each in wanted[:SHOWN_MAX]]
+        known = ledger.meant[-OFFERED_MAX:]
+        wanted = [each for each in dict.fromkeys(names) if each in known] if names else known[-SHOWN_MAX:]
+        found = [(ledger.study(each), curve_of(call, ledger, each)) for each in wanted[:SHOWN_MAX]]
     return Page(
         say("Studies compared"),
         [_choice(known, {each.name for each, _ in found}), *_content(found)]
@@ -48,11 +48,9 @@ def compared(call: Call, names: Names = []) -> Page:  # noqa: B006 - FastAPI cop
     )
 
 
-def _choice(known: Sequence[StudyStatus], chosen: set[str]) -> h.Element:
+def _choice(known: Sequence[str], chosen: set[str]) -> h.Element:
     boxes = [
-        h.label(".radio")[
-            h.input(type="checkbox", name="study", value=each.name, checked=each.name in chosen), each.name
-        ]
+        h.label(".radio")[h.input(type="checkbox", name="study", value=each, checked=each in chosen), each]
         for each in known
     ]
     return h.form(".entry", method="get", action=PATH)[

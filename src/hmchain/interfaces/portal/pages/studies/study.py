@@ -43,7 +43,8 @@ from hmchain.ledger.readers.study_status import CurrentRound, StudyStatus
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 STEER = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
 CHANGES = ("study.", "round.", "model.", "count.")
-_PAGE = 50
+_PAGE = 20
+"""A study is read round by round."""
 _PHASES: dict[str, Later] = {
     "commit": later("hospitals train, and commit to their updates"),
     "attest": later("others fetch each update, and see that it is there"),
