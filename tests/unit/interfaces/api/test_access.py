@@ -247,6 +247,26 @@ def test_the_organisations_own_sign_in_goes_there_and_comes_back(tmp_path: Path)
             assert code(client.get(back.removeprefix(ORIGIN))) == (400, "challenge")
 
 
+def test_a_second_factor_is_asked_for_on_the_way_and_no_token_stands_in_for_it(tmp_path: Path) -> None:
+    with opened_door(tmp_path / "node", second_factor=("view",)) as door, portal(door) as client:
+        device, unreadable = PasskeyDevice(ORIGIN), {"message": "90"}
+
+        def read(**headers: str) -> tuple[int, str]:
+            return code(client.post("/v1/transactions/meaning", json=unreadable, headers=own(client, **headers)))
+
+        enter(client, door)
+        assert read() == (403, "second_factor")
+        options = client.post("/v1/passkeys/options", headers=own(client)).json()
+        client.post("/v1/passkeys", json={"name": "phone", "answer": device.make(options)}, headers=own(client))
+        asked = client.post("/v1/sign-in/passkey/options", headers=own(client)).json()
+        client.post("/v1/sign-in/passkey", json={"answer": device.answer(asked)}, headers=own(client))
+        assert read() == (400, "unreadable_transaction")
+        made = client.post("/v1/tokens", json={"name": "script", "scopes": ["view"]}, headers=own(client)).json()
+        assert read(Authorization=f"Bearer {made['secret']}") == (403, "second_factor")
+        enter(client, door, "x1")
+        assert read() == (403, "second_factor"), "another person brings no factor of the one before"
+
+
 def test_bodies_that_are_none_of_ours_are_told(client: TestClient) -> None:
     for path, body in (
         ("/v1/sign-in/challenge", {"organisation": "a"}),
