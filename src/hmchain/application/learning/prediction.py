@@ -17,8 +17,6 @@ from hmchain.records.sources.item import DICOM
 from hmchain.records.sources.recognition import HEAD_BYTES, kind_of
 
 BATCH = 64
-HEAT_CELLS = 12
-Rows = tuple[tuple[float, ...], ...]
 
 Given = TypeVar("Given")
 Unread = TypeVar("Unread")
@@ -55,28 +53,6 @@ def answers(
                 yield dict(zip(how.classes, next(shares).tolist(), strict=True))
             else:
                 yield each
-
-
-def covered(model: Model, image: Images | bytes, cells: int = HEAT_CELLS) -> tuple[str, float, Rows]:
-    """The likeliest class, its probability, and how much of that goes where one of `cells` x `cells` parts is covered.
-
-    A part is covered with the image's mean colour. Raises as `predict`.
-    """
-    network, how, given = model.network(), model.preprocessing, as_input(image, model.preprocessing)
-    height, width = (min(cells, size) for size in given.shape[:2])
-    tried = np.repeat(given[None], height * width + 1, axis=0)  # the first is the image as it is
-    colour = given.mean((0, 1)).round().astype(given.dtype)
-    for number, part in enumerate(tried[1:]):
-        row, column = divmod(number, width)
-        part[_nth(row, height, len(given)), _nth(column, width, given.shape[1])] = colour
-    shares = predict_probabilities(network, tried, how.prior, batch_size=BATCH)
-    best = int(shares[0].argmax())
-    lost = ((shares[0, best] - shares[1:, best]) * 100).reshape(height, width).round(2)
-    return how.classes[best], float(shares[0, best]), tuple(tuple(row) for row in lost.tolist())
-
-
-def _nth(number: int, of: int, size: int) -> slice:
-    return slice(number * size // of, (number + 1) * size // of)
 
 
 def as_input(image: Images | bytes, how: Preprocessing) -> Images:

@@ -1,4 +1,4 @@
-"""Models in a process of their own: what torch takes, and what a damaged file does, is not of whoever asks.
+"""Work on models in a process of its own: what torch takes, and what a damaged file does, is not of whoever asks.
 
 The process begins with the first question and ends when nobody has asked for a while.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -16,15 +16,14 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hmchain.application.learning.memory import tune_allocator
-from hmchain.application.models import inference, prediction
+from hmchain.application.models import inference
+from hmchain.application.models.asking import ModelProcessError
 from hmchain.application.models.inference import ModelFile
-from hmchain.application.models.prediction import Heat, ImageFiles, Prediction
-from hmchain.errors import HMChainError, StudyError
+from hmchain.errors import HMChainError
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.learning.models import Model
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.plain import RESEARCH_ONLY
 from hmchain.processes import no_code_from_here
 
 if TYPE_CHECKING:
@@ -34,12 +33,6 @@ IDLE_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
 
 _T = TypeVar("_T")
-
-
-class ModelProcessError(StudyError):
-    """The process that asks models ended, or did not answer in time."""
-
-    code = "model_process"
 
 
 @dataclass(frozen=True)
@@ -55,17 +48,6 @@ class KnownModels:
         return cls(ledger.genesis, tuple(models.models(ledger.verified.state)))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A model's word on one image."""
-
-    model: ModelFile
-    prediction: Prediction
-    heat: Heat | None
-    """Which parts of the image its word rests on; None where the image cannot be used."""
-    notice: str = RESEARCH_ONLY
-
-
 class Apart:
     """The process, if there is one. Safe from several threads, whose questions it takes one after the other."""
 
@@ -77,10 +59,6 @@ class Apart:
     def describe(self, path: Path, known: KnownModels | None) -> ModelFile:
         """A model file, held against a ledger. Raises as `inference.describe`, and `ModelProcessError`."""
         return self.run(described, path, known)
-
-    def ask(self, path: Path, image: Path, known: KnownModels) -> Answer:
-        """A registered model's word on the image in a file. Raises as `prediction.predict`, and `ModelProcessError`."""
-        return self.run(answered, path, image, known)
 
     def run(self, question: Callable[..., _T], *given: object) -> _T:
         """The answer of a module's function to a question, made in the process. Raises `ModelProcessError`."""
@@ -160,15 +138,6 @@ def _serve(pipe: Connection[Any, Any]) -> None:
 def described(path: Path, known: KnownModels | None) -> ModelFile:
     """What `describe` gives, made here."""
     return inference.describe(path, None if known is None else _registered(known))
-
-
-def answered(path: Path, image: Path, known: KnownModels) -> Answer:
-    """What `ask` gives, made here."""
-    registry = _registered(known)
-    found = prediction.predict(path, ImageFiles((image,), 0), registry)
-    (word,) = found.predictions
-    named = replace(word, image=Path(image.name))
-    return Answer(found.model, named, None if word.error else prediction.heat(path, image, registry))
 
 
 def _registered(known: KnownModels) -> RegisteredModels:

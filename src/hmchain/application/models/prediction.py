@@ -65,19 +65,6 @@ class Predictions:
     notice: str = RESEARCH_ONLY
 
 
-@dataclass(frozen=True)
-class Heat:
-    """How much of the likeliest class's probability goes where a part of an image is covered, in percent points.
-
-    An occlusion map (Zeiler and Fergus, 2014): it shows what the model's word rests on, and not why.
-    """
-
-    likeliest: str
-    probability: float
-    rows: tuple[tuple[float, ...], ...]
-    """From the top, each from the left; below 0 where it is likelier without."""
-
-
 def images_in(given: Sequence[Path]) -> ImageFiles:
     """The given files, and the pictures and DICOM objects in the given folders. Raises `NoImagesError`."""
     found: list[Path] = []
@@ -125,16 +112,6 @@ def predict(path: Path, files: ImageFiles, registry: Registry | None, progress: 
             tell(progress, len(found), len(files.images))
     compared, why = (MATCHES, "") if registry else (UNKNOWN, "compared with no ledger, as was asked")
     return Predictions(described(path, model, compared, why), tuple(found), files.passed_over)
-
-
-def heat(path: Path, image: Path, registry: Registry | None) -> Heat:
-    """Which parts of an image a model's word rests on. Raises as `predict`, and `NotAnImageError`."""
-    tune_allocator()
-    from hmchain.application.learning import model_file, prediction
-
-    model = model_file.load_model(path, registry, unregistered=registry is None)
-    with quiet():
-        return Heat(*prediction.covered(model, read_bytes(image)))
 
 
 def _read(image: Path, how: Preprocessing) -> Images | str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.models import results
-from hmchain.application.models.apart import Answer, KnownModels
+from hmchain.application.models import asking, results
+from hmchain.application.models.apart import KnownModels
+from hmchain.application.models.asking import IMAGE_BYTES_MAX, ModelAnswer
 from hmchain.application.models.inference import ModelFile, standing
 from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.api.call import Call
@@ -22,8 +23,6 @@ PREDICT = Rule(Operation.VIEW, Scope.HOSPITAL)
 """Changes nothing: the image is gone when the answer is."""
 
 routes = Routes("models")
-
-IMAGE_BYTES_MAX = 256 << 20
 
 
 @routes.get("/models", VIEW, commands=("model list",))
@@ -44,14 +43,14 @@ def show_model(call: Call, study: Name) -> ModelFile:
 
 
 @routes.post("/models/{study}/predictions", PREDICT, commands=("model predict",), bytes_max=IMAGE_BYTES_MAX)
-def ask_model(call: Call, study: Name, upload: Upload) -> Answer:
+def ask_model(call: Call, study: Name, upload: Upload) -> ModelAnswer:
     """What the model says of a picture or a DICOM object, and on which parts of the image that rests.
 
     The image is kept nowhere. Research use only, not a medical device.
     """
     with call.ledger() as ledger:
-        known = KnownModels.of(ledger)
-    return call.site.models.ask(_file(call, study), upload.path, known)
+        known = asking.registered(ledger)
+    return asking.ask(_file(call, study), known, upload.path.read_bytes())
 
 
 def _file(call: Call, study: str) -> Path:
