@@ -161,7 +161,8 @@ class Oidc:
             raise OidcError("the issuer's ID token does not hold", "begin again; are the clocks right?") from error
         if not same_text(nonce, str(claims.get("nonce", ""))):
             raise OidcError("the issuer's ID token is of another sign-in", "begin again")
-        if claims.get("azp", self._settings.client_id) != self._settings.client_id:
+        is_for_us_alone = claims["aud"] in (self._settings.client_id, [self._settings.client_id])
+        if claims.get("azp", self._settings.client_id if is_for_us_alone else None) != self._settings.client_id:
             raise OidcError("the issuer's ID token is for another program", "begin again")
         return claims
 
@@ -171,7 +172,8 @@ class Oidc:
 
         wanted = jwt.get_unverified_header(token).get("kid")
         for again in (False, True):
-            named = [each for each in self._issuer_keys(again) if wanted is None or each.key_id == wanted]
+            sign = [each for each in self._issuer_keys(again) if each.public_key_use in (None, "sig")]
+            named = [each for each in sign if wanted is None or each.key_id == wanted]
             if len(named) == 1:
                 return named[0]
         raise OidcError("the issuer's ID token names no key of it", "begin again")

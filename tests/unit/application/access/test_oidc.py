@@ -122,7 +122,8 @@ def test_whom_the_ledger_does_not_know_may_look_and_nothing_else(provider: Provi
 @pytest.mark.parametrize(
     "lies",
     [
-        {"iss": "https://evil.example"}, {"aud": "another"}, {"aud": ["another", "third"]}, {"nonce": "x"},
+        {"iss": "https://evil.example"}, {"aud": "another"}, {"aud": ["another", "third"]},
+        {"aud": ["portal", "another"]}, {"aud": ["portal", "another"], "azp": "another"}, {"nonce": "x"},
         {"nonce": None}, {"exp": 1}, {"exp": None}, {"sub": None}, {"azp": "another"}, {"iat": None}, {"nbf": 1 << 40},
     ],
     ids=str,
@@ -138,6 +139,11 @@ def test_a_token_that_the_issuer_did_not_sign_lets_nobody_in(door: Door, provide
     provider.algorithm, provider.signs_with = algorithm, Ed25519PrivateKey.generate()
     with pytest.raises(OidcError):
         enter(door)
+
+
+def test_a_token_for_several_says_that_it_was_asked_for_by_us(door: Door, provider: Provider) -> None:
+    provider.lies |= {"aud": ["portal", "another"], "azp": "portal"}
+    assert door.is_in(enter(door)[0])
 
 
 def test_an_answer_is_good_once_in_the_browser_that_asked(door: Door) -> None:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmchain.application.access.throttle import Rate, Throttle, TooManyError, of_address
+from hmchain.application.access.throttle import (
+    QUESTIONS,
+    READS,
+    TRIES_OF_ADDRESS,
+    TRIES_OF_PERSON,
+    WRITES,
+    Rate,
+    Throttle,
+    TooManyError,
+    of_address,
+)
+from support.paths import REPOSITORY
 
 
 @settings(max_examples=60, deadline=None)
@@ -52,3 +65,10 @@ def test_a_flood_of_names_fills_no_memory_and_an_old_one_is_full_again() -> None
 )  # fmt: skip
 def test_one_machine_is_one_address(address: str, whose: str) -> None:
     assert of_address(address) == whose
+
+
+def test_the_reference_says_how_often() -> None:
+    page = (REPOSITORY / "docs/reference/portal.md").read_text().split("### How often")[1].split("## portal.toml")[0]
+    told = [tuple(map(int, found)) for found in re.findall(r"\| (\d+) \| (\d+) \|", page)]
+    rates = (READS, WRITES, TRIES_OF_ADDRESS, TRIES_OF_PERSON, QUESTIONS)
+    assert told == [(each.burst, each.per_minute) for each in rates]
