@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from hmchain.plain import Progress, plain
 
 RUNNING_MAX = 2
 """Jobs that work at one time; others wait."""
-WAITING_MAX = 50
+WAITING_MAX, WAITING_EACH = 50, 10
+"""Jobs that are not over: of all people together, and of each."""
 KEPT = 200
 """Jobs that are over and still remembered."""
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -111,6 +113,7 @@ class _Standing:
     job: Job
     cancelled: threading.Event
     written_ms: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Jobs:
@@ -135,8 +138,9 @@ class Jobs:
         )
         standing = _Standing(begun, threading.Event())
         with self._lock:
-            if sum(each.job.state not in OVER for each in self._jobs.values()) >= WAITING_MAX:
-                raise TooManyJobsError(f"{WAITING_MAX} jobs wait already", "wait, or cancel one: `/v1/jobs` lists them")
+            waiting = Counter(each.job.person for each in self._jobs.values() if each.job.state not in OVER)
+            if waiting.total() >= WAITING_MAX or waiting[person] >= WAITING_EACH:
+                raise TooManyJobsError("so many jobs wait already", "wait, or cancel one: `/v1/jobs` lists them")
             self._jobs[begun.id] = standing
             self._forget()
         self._write(standing)
@@ -152,6 +156,13 @@ class Jobs:
     def get(self, id: str) -> Job:
         """One job. Raises `UnknownJobError`."""
         return self._standing(id).job
+
+    def wait(self, id: str, seconds: float) -> Job:
+        """One job once it is over, or as it stands after so long. Raises `UnknownJobError`."""
+        standing = self._standing(id)
+        if standing.job.state not in OVER:
+            standing.over.wait(seconds)
+        return standing.job
 
     def cancel(self, id: str) -> Job:
         """Call a job off: it ends at its next step, and what is done stays done. Raises `UnknownJobError`."""
@@ -206,6 +217,7 @@ class Jobs:
     def _end(self, standing: _Standing, state: JobState, error: Exception | None = None, **more: Any) -> None:
         standing.job = replace(standing.job, state=state, ended_ms=now_ms(), **more)
         self._write(standing)
+        standing.over.set()
         self.tell(standing.job, error)
 
     def _write(self, standing: _Standing) -> None:

@@ -172,10 +172,15 @@ def requests_of(state: State, organisation: str, *, over: bool = True) -> Views[
 
     Drafts are their own people's business: those of others are left out. All of them, where no organisation is given.
     """
-    names = state.made(
+    names = names_of(state, organisation, over=over)
+    return Views(names, lambda name: _view(state, requests.require_request(state, name)))
+
+
+def names_of(state: State, organisation: str, *, over: bool = True) -> list[str]:
+    """The names of these requests."""
+    return state.made(
         ("requests of", organisation, over), _LISTED_BY, lambda: _names_of(state, organisation, over=over)
     )
-    return Views(names, lambda name: _view(state, requests.require_request(state, name)))
 
 
 def _names_of(state: State, organisation: str, *, over: bool) -> list[str]:

@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.jobs.jobs import WAITING_MAX, Job, Jobs, JobState, TooManyJobsError, UnknownJobError
+from hmchain.application.jobs.jobs import (
+    WAITING_EACH,
+    WAITING_MAX,
+    Job,
+    Jobs,
+    JobState,
+    TooManyJobsError,
+    UnknownJobError,
+)
 from hmchain.errors import DataError
 from hmchain.plain import Progress
 
@@ -96,9 +104,12 @@ def test_work_that_its_process_left_is_stopped_and_foreign_files_are_passed_over
 
 def test_so_many_wait_and_no_more() -> None:
     jobs, go = Jobs(), threading.Event()
-    for _ in range(WAITING_MAX):
-        jobs.start("a", "b", "c", lambda progress: go.wait(WAIT_SECONDS))
+    for number in range(WAITING_MAX):
+        jobs.start("a", "b", f"north/s{number // WAITING_EACH}", lambda progress: go.wait(WAIT_SECONDS))
+        if number == WAITING_EACH:
+            with pytest.raises(TooManyJobsError):
+                jobs.start("a", "b", "north/s0", lambda progress: None)
     with pytest.raises(TooManyJobsError):
-        jobs.start("a", "b", "c", lambda progress: None)
+        jobs.start("a", "b", "north/other", lambda progress: None)
     go.set()
     jobs.close()

@@ -19,6 +19,7 @@ from hmchain.plain import Progress
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD, OPERATOR))
 VIEW_PATIENTS = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD,))
 CHANGE = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD, OPERATOR))
+OPERATE = Rule(Operation.OPERATE, Scope.HOSPITAL, (STEWARD, OPERATOR))
 
 routes = Routes("vault")
 
@@ -71,6 +72,17 @@ def repair_vault(call: Call, body: Replica) -> Job:
             return upkeep.repair(records, place, progress=progress)
 
     return call.begin("data vault repair", body.destination, work)
+
+
+@routes.post("/vault/rotation", OPERATE, job=True, commands=("data vault rotate",), example=Nothing())
+def rotate_vault_key(call: Call, body: Nothing) -> Job:
+    """Replace the key that wraps the records' keys; backups of the vault made before are worth nothing then."""
+
+    def work(progress: Progress) -> object:
+        with call.records_alone() as records:
+            return upkeep.rotate(records, progress)
+
+    return call.begin("data vault rotate", "vault", work)
 
 
 @routes.post("/vault/sweep", CHANGE, commands=("data vault sweep",), example=Nothing())
