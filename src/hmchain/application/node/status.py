@@ -34,7 +34,17 @@ from hmchain.ledger.readers.rules import RulesView, rules_of
 from hmchain.ledger.readers.states import NoStateError, VerifiedState
 from hmchain.plain import Progress
 
-__all__ = ["NetworkStatus", "NodeAudit", "NodeStatus", "audit", "damage_of", "network_at", "node_status", "with_pace"]
+__all__ = [
+    "NetworkStatus",
+    "NodeAudit",
+    "NodeStatus",
+    "audit",
+    "damage_of",
+    "keep_headers",
+    "network_at",
+    "node_status",
+    "with_pace",
+]
 
 HEADERS_SHOWN = 200
 """Over so many of the last blocks the share of each proposer is counted."""
@@ -259,12 +269,16 @@ def audit(folder: NodeFolder, anchor: bytes | None = None, progress: Progress | 
     The signed headers are fetched from the node and kept beside its log: from then on anybody can audit a copy.
     Raises `NoEndpointError` if the node does not run, and what `cometbft.audit.verify` raises.
     """
+    return verify(folder.ledger, keep_headers(folder), anchor, progress)
+
+
+def keep_headers(folder: NodeFolder) -> archive.Archive:
+    """Fetch the signed headers from the node, and keep them beside its log. Raises `NoEndpointError`."""
     folder.joined()
     with connected(folder) as client:
-        kept = archive.keep(
+        return archive.keep(
             folder.ledger, lambda: client.status().sync_info.latest_block_height, client.signed_header, _silent
         )
-    return verify(folder.ledger, kept, anchor, progress)
 
 
 def _silent(_done: int, _of: int | None) -> None:

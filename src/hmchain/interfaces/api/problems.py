@@ -37,7 +37,7 @@ _CODES = {
     "too_many": 429, "model_busy": 429, "too_many_streams": 429, "too_many_jobs": 429,
     "refused": 409, "contrary": 409, "too_large": 413,
 }  # fmt: skip
-_NOT_FOUND = ("unknown_", "no_such_", "no_study", "no_route")
+_NOT_FOUND = ("unknown_", "no_such_", "no_study", "no_organisation", "no_route")
 TITLES = {
     400: "What was given cannot be used", 401: "Nobody is signed in", 403: "Not allowed", 404: "There is no such thing",
     405: "Not that way", 406: "No such form", 409: "It stands otherwise", 412: "It has changed",

@@ -97,7 +97,7 @@ def door() -> Door:
 @pytest.fixture(scope="module")
 def client(run_directory: Path, door: Door) -> Iterator[TestClient]:
     with site_of(run_directory, door) as site:
-        made = app.create(site, (*pages.ALL, room))
+        made = app.create(site, (room, *pages.ALL))
         with TestClient(made, "http://localhost", raise_server_exceptions=False, follow_redirects=False) as found:
             yield found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hmchain.interfaces.portal.pages import (
     auditor,
     entering,
+    everybody,
     frame,
     models,
     operator,
@@ -17,7 +18,7 @@ from hmchain.interfaces.portal.pages import (
 )
 
 ALL = (
-    frame.pages, entering.pages, ways_in.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM, *auditor.ROOM,
-    *requests.ROOM, *studies.ROOM, *models.ROOM, *releases.ROOM,
+    *everybody.FIRST, frame.pages, entering.pages, ways_in.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM,
+    *auditor.ROOM, *requests.ROOM, *studies.ROOM, *models.ROOM, *releases.ROOM, *everybody.ROOM,
 )  # fmt: skip
 """The order in which the navigation lists them."""

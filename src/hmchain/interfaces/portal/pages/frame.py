@@ -1,4 +1,4 @@
-"""The pages that everybody sees: the first one, signing in, one's keys, how pages look."""
+"""The keys in a browser, and how pages look."""
 
 from __future__ import annotations
 
@@ -11,26 +11,15 @@ from starlette.responses import RedirectResponse, Response
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import script_field, section
-from hmchain.interfaces.portal.framing import choices, frame_of, keep
+from hmchain.interfaces.portal.framing import choices, keep
 from hmchain.interfaces.portal.page import Page, local
-from hmchain.interfaces.portal.registry import Fields, Next, Pages
+from hmchain.interfaces.portal.registry import Fields, Pages
 from hmchain.interfaces.portal.texts import say
 from hmchain.interfaces.portal.wording import words
 
 ANYBODY = Rule(Operation.VIEW, Scope.PUBLIC)
-SIGNED_IN = Rule(Operation.VIEW, Scope.OWN)
 
 pages = Pages()
-
-
-@pages.show("/", SIGNED_IN)
-def first(call: Call) -> Next | Page:
-    """The first page of the role that somebody has."""
-    frame = frame_of(call.request)
-    if frame.role and any(entry.path == f"/{frame.role}" for entry in frame.entries):
-        return Next(f"/{frame.role}")
-    listed = [h.li[h.a(href=entry.path)[entry.path]] for entry in frame.entries]
-    return Page(say("Welcome"), h.ul[listed] if listed else h.p[say("There is no page for your roles yet.")])
 
 
 @pages.do("/display", ANYBODY)

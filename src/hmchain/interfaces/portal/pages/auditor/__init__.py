@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.auditor import blocks, decisions, events, incidents, transactions
+from hmchain.interfaces.portal.pages.auditor import blocks, decisions, events, incidents, transactions, verification
 
-ROOM = (blocks.pages, transactions.pages, decisions.pages, events.pages, incidents.pages)
+ROOM = (
+    blocks.pages, transactions.pages, decisions.pages, events.pages, incidents.pages, verification.pages,
+)  # fmt: skip
 """In the order of the navigation."""
