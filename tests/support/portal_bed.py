@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from hmchain.application.access.principal import Principal
 from hmchain.interfaces.portal import app
 from support.api_bed import HEADER, ApiBed
 from support.portal_client import main_of
@@ -23,6 +24,10 @@ class PortalBed(ApiBed):
             made = app.create(self.site(hospital))
             self._clients[hospital] = TestClient(made, "http://localhost", follow_redirects=False)
         return self._clients[hospital]
+
+    def principal(self, who: str) -> Principal | None:
+        """Somebody who is signed in."""
+        return self._who(who)
 
     def page(self, who: str, path: str, status: int = 200) -> str:
         """What a page says to somebody."""

@@ -116,7 +116,15 @@ def requests(call: Call, offset: int = 0, limit: int = 50, over: bool = True) ->
 
 def request_table(found: list[ListedRequest]) -> h.Element:
     """Requests, a row each."""
-    head = (say("Request"), say("Title"), say("Stands"), say("To"), say("Hospitals say"), say("Asked by"), say("Until"))
+    head = (
+        say("Request"),
+        say("Title"),
+        say("Stands"),
+        say("Kind"),
+        say("Hospitals say"),
+        say("Asked by"),
+        say("Until"),
+    )
     return table(head, [_row(each) for each in found], caption=say("Requests"), folds=True)
 
 

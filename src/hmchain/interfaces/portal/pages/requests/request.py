@@ -44,12 +44,14 @@ def request(call: Call, name: str) -> Page:
 def content(found: RequestInWords, call: Call) -> list[h.Node]:
     """All of it, in the order in which somebody decides."""
     view = found.view
+    doing = choices(found, call)
     return [
         problem("unread", found.title, say("Ask whoever sent it, before you decide.")) if _is_lost(found) else None,
-        choices(found, call),
+        h.p[h.a(".button", href="#do")[say("Read it, then decide")]] if doing else None,
         section(say("What is asked"), terms(found.asked), _used(found), anchor="asked"),
         _form(found),
         section(say("What each hospital says"), _decisions(view.decisions), terms(found.reasons), anchor="decisions"),
+        doing,
         _papers(found),
         _said(found),
         _duties(found),

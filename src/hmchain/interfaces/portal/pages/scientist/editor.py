@@ -90,7 +90,7 @@ def drafts(call: Call) -> Page:
                             "Short, for ever, seen by all members, no word of what is asked: a-z, 0-9, '.', '_', '-'."
                         ),
                     ),
-                    choice_field("kind", say("To"), {kind: of_later(words) for kind, words in KINDS.items()}),
+                    choice_field("kind", say("It is to"), {kind: of_later(words) for kind, words in KINDS.items()}),
                     sends=say("Begin"),
                 ),
                 anchor="new",
@@ -244,7 +244,7 @@ def _form(call: Call, name: str, found: Mapping[str, Any], offers: Sequence[Data
             csrf_of(call.request),
             choice_field(
                 "kind",
-                say("To"),
+                say("It is to"),
                 {each: of_later(words) for each, words in KINDS.items()},
                 kind,
                 help=say("Save after changing it: other questions follow."),

@@ -79,7 +79,7 @@ def transfer(call: Call, name: str) -> Page:
         (
             (say("given by"), found.granted_by),
             (say("on"), until(found.granted_ms)),
-            (say("to"), found.grantee),
+            (say("given to"), found.grantee),
             (say("records of"), f"{found.giver}/{found.dataset} v{found.version}"),
             (say("for"), theirs(purpose_words(found.purpose))),
             (say("under"), _request(found)),
