@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -125,11 +126,26 @@ class ApiBed:
         assert found.status_code == status, (method, path, found.status_code, found.text[:2_000])
         return found
 
+    def work(self, who: str, path: str, body: object) -> dict[str, Any]:
+        """Have long work done, signing what it comes to; returns what came of it."""
+        while True:
+            job = self.ask("POST", who, path, json=body, status=202).json()
+            while job["state"] in ("waiting", "running"):
+                time.sleep(0.02)  # until the next answer, which is looked at
+                job = self.ask("GET", who, f"/jobs/{job['id']}").json()
+            assert job["state"] == "done", job
+            if set(job["result"]) != {"to_sign"}:
+                found: dict[str, Any] = job["result"]
+                return found
+            self._send(who, job["result"]["to_sign"])
+
     def do(self, who: str, path: str, body: object = None, *, method: str = "POST", **more: Any) -> list[str]:
         """Have something prepared, sign all of it, and send it; returns what was signed, in words."""
         if body is not None:
             more["json"] = body
-        asked = self.ask(method, who, path, status=202, **more).json()
+        return self._send(who, self.ask(method, who, path, status=202, **more).json())
+
+    def _send(self, who: str, asked: dict[str, Any]) -> list[str]:
         said = []
         for each in (asked, *asked["more"]):
             signature = self.key(who).sign(bytes.fromhex(each["message"])).hex()

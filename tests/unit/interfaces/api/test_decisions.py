@@ -72,4 +72,6 @@ def test_a_study_is_asked_for_allowed_and_proposed_by_the_same_question(api: Api
 def test_what_cannot_be_counted_is_a_problem(api: ApiBed) -> None:
     asked = {"query": "female", "datasets": ["north/brain", "south/brain", "west/brain"]}
     assert api.ask("POST", SCIENTIST, "/counts", status=400, json=asked).json()["code"] == "count_argument"
-    assert api.ask("POST", SCIENTIST, "/counts", status=400, json=asked | {"query": "femal"}).json()["code"] == "bad_query"
+    assert (
+        api.ask("POST", SCIENTIST, "/counts", status=400, json=asked | {"query": "femal"}).json()["code"] == "bad_query"
+    )
