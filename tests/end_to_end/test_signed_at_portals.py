@@ -14,12 +14,14 @@ from hmchain.application.access.settings import PortalSettings
 from hmchain.application.access.sign_in import Access
 from hmchain.application.governance.requests.file import RequestFile, TransferAsked
 from hmchain.application.node.live import open_live
+from hmchain.application.node.opening import open_hospital
 from hmchain.application.site.keyring import key_file
 from hmchain.client import Asker, Client, operations
 from hmchain.interfaces.api import app
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
 from hmchain.keys import SigningKey, load_key
+from hmchain.ledger.contracts.data.datasets import PublishVersion
 from support.sites import Consortium, register
 from support.sites import consortium as consortium
 
@@ -50,8 +52,9 @@ def person(consortium: Consortium, name: str, office: str) -> Iterator[Client]:
 
 
 def test_a_request_goes_from_portal_to_portal(consortium: Consortium) -> None:
-    for name in ("north", "south"):
-        register(consortium.sites[name], "brain")
+    register(consortium.sites["north"], "brain")
+    with open_hospital(consortium.sites["north"].folder) as member:
+        member.require(member.hospital.as_steward(PublishVersion("brain", 1, bytes(32), 512)))
     asked = RequestFile(
         name="relapse", kind="transfer", datasets={"north": "brain"}, regions=["DE"],
         until=date.today() + timedelta(days=200), transfer=TransferAsked(days=90),
