@@ -15,21 +15,21 @@ from hmchain.interfaces.api.site import Authenticate, Site, anybody
 
 
 @contextmanager
-def site_of(run: Path, authenticate: Authenticate | None = None) -> Iterator[Site]:
+def site_of(run: Path, authenticate: Authenticate | None = None, kind: type[Site] = Site) -> Iterator[Site]:
     """A run as an API shows it: to anybody, or to whom a test lets in."""
     hospitals = tuple(sorted(each.name for each in RunFolder(run).hospitals.iterdir()))
     with open_live(run) as live:
-        site = Site(run, live, hospitals, authenticate or anybody(hospitals[0]))
+        site = kind(run, live, hospitals, authenticate or anybody(hospitals[0]))
         yield site
         site.jobs.close()
         site.models.close()
 
 
 @contextmanager
-def api_of(run: Path, authenticate: Authenticate | None = None) -> Iterator[TestClient]:
+def api_of(run: Path, authenticate: Authenticate | None = None, kind: type[Site] = Site) -> Iterator[TestClient]:
     """A client of the API of a run."""
     with (
-        site_of(run, authenticate) as site,
+        site_of(run, authenticate, kind) as site,
         TestClient(app.create(site), "http://localhost", raise_server_exceptions=False) as found,
     ):
         yield found

@@ -56,6 +56,8 @@ class Route:
     """The commands that do the same."""
     job: bool = False
     """It begins a job, and answers with that (202)."""
+    words: str = ""
+    """Of the function itself."""
     bytes_max: int = 0
     """Of the file that it takes, if it takes one."""
 
@@ -91,8 +93,9 @@ class Routes:
             hints = get_type_hints(handler, include_extras=True)
             takes = next((kind for kind in hints.values() if _is_struct(kind)), None)
             found = Route(
-                method, path, rule, handler.__name__, self.resource, takes, hints.pop("return"), signs, **more
-            )
+                method, path, rule, handler.__name__, self.resource, takes, hints.pop("return"), signs,
+                words=handler.__doc__ or "", **more,
+            )  # fmt: skip
             self.all.append(found)
             self.router.add_api_route(
                 path, _endpoint(handler, hints, found), methods=[method], name=found.name,

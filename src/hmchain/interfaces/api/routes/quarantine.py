@@ -52,6 +52,12 @@ class HeldChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         return Choice(self.items, wanted, self.everything)
 
 
+class TakenBack(msgspec.Struct, frozen=True):
+    """Decisions that hold no more for what comes later."""
+
+    decisions: int
+
+
 @routes.get("/quarantine", VIEW, commands=("data quarantine list", "data quarantine review"))
 def list_held(
     call: Call, dataset: Word = "", reason: Word = "", kind: Word = "", modality: Word = "", limit: Limit = 100
@@ -86,3 +92,11 @@ def reject_held(call: Call, body: HeldChoice) -> Job:
             return quarantine.reject(records, body.choice, who, progress=progress)
 
     return call.begin("data quarantine reject", body.dataset, work)
+
+
+@routes.post("/quarantine/asking-again", DECIDE, commands=("data quarantine ask-again",),
+             example=HeldChoice(reason="damaged"))  # fmt: skip
+def ask_again(call: Call, body: HeldChoice) -> TakenBack:
+    """Take decisions back for what comes later: the same content waits for a person again in the next version."""
+    with call.records_alone() as records:
+        return TakenBack(quarantine.ask_again(records, body.choice.wanted))
