@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.interfaces.client import failures, flows
 from hmchain.interfaces.client.failures import NoSignerError, NotSafeError, OtherMessageError, PortalError
 from hmchain.interfaces.client.flows import Flow, Question, Reply, Sign, Wait
+from hmchain.keys import SigningKey, load_key
 from hmchain.ledger.engines.ledger import Signer
 
 if TYPE_CHECKING:
@@ -40,6 +42,11 @@ class Asker:
     signer: Signer | None = None
     token: str = ""
     agree: Agree = _whatever
+
+
+def person(name: str, key_file: Path, passphrase: str | None = None, agree: Agree = _whatever) -> Asker:
+    """ORGANISATION/PERSON, with the key in a file. Raises `KeyFileError` or `WrongPassphraseError`."""
+    return Asker(name, load_key(SigningKey, key_file, passphrase), agree=agree)
 
 
 class _Base:
