@@ -6,5 +6,6 @@ from hmchain.interfaces.client import AsyncClient, Client, Done, PortalError, ac
 from hmchain.interfaces.client.clients import Asker, person
 
 __all__ = [
-    "Asker", "AsyncClient", "Client", "Done", "PortalError", "act", "listed", "operations", "person", "read", "taken", "work",
+    "Asker", "AsyncClient", "Client", "Done", "PortalError",
+    "act", "listed", "operations", "person", "read", "taken", "work",
 ]  # fmt: skip
