@@ -49,6 +49,7 @@ PUBLIC = {
     "MailSettings.password_file": "where it lies",
     "WebhookSettings.secret_file": "where it lies",
     "Message.key": "by which a receiver knows a message that comes twice",
+    "Pictures.seed": "chooses what is drawn",
     "OidcSettings.secret_file": "where it lies",
     "PortalSettings.key": "where it lies",
     "Units.passphrase": "where its file is to lie",

@@ -119,13 +119,13 @@ and every page says so. False: people sign in their own browser, or with their k
     sources: Annotated[
         dict[str, str],
         says("""\
-Where data may be taken from by who works in the portal, each by a name of your own: what `hmchain data extract` takes,
+Where data may be taken from by who works in the portal, each by a name of your own: a source as an extraction takes it,
 such as a folder, dicomweb+https://... or a .toml file. The portal takes nothing from anywhere else."""),
     ] = {}
     destinations: Annotated[
         dict[str, str],
         says("""\
-Where records may go, by names too: a PACS or archive as `hmchain data send` takes it, a folder for exports, a replica
+Where records may go, by names too: a PACS or archive that objects are sent to, a folder for exports, a replica
 of the vault (a directory, or s3://BUCKET/PREFIX)."""),
     ] = {}
     oidc: OidcSettings | None = None

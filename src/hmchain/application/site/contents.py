@@ -76,7 +76,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"node\.toml", Kind.SETTINGS),
     (r"portal\.toml", Kind.SETTINGS),
     (r"portal/portal\.db", Kind.PORTAL),
-    (r"portal/jobs/[0-9a-f]{16}\.json", Kind.WORDS),
+    (r"portal/jobs/.+", Kind.WORDS),
     (r"member\.json", Kind.INTRODUCTION),
     (r"network\.json", Kind.NETWORK),
     (r"state-sync\.json", Kind.STORY),
