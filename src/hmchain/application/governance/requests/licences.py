@@ -122,6 +122,14 @@ def read(objects: ObjectStore, digest: bytes) -> bytes:
         raise _other(digest) from error
 
 
+def read_shown(objects: ObjectStore, digest: bytes) -> tuple[bytes, Media]:
+    """The same of what terms can be: what else lies in the members' store is no terms. Raises as `read`."""
+    data = read(objects, digest)
+    if (media := media_of(data)) is None:
+        raise _other(digest)
+    return data, media
+
+
 def wording(objects: ObjectStore, digest: bytes, own: Licence | None = None) -> Wording:
     """What terms say: of a person's own file, which is these very terms, or else from the members' store."""
     try:

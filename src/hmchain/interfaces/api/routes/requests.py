@@ -87,7 +87,8 @@ def list_terms(call: Call, name: Name) -> tuple[TermsInWords, ...]:
 @routes.get("/terms/{digest}", VIEW, answer="application/octet-stream", commands=("request terms", "policy terms"))
 def read_terms(call: Call, digest: Terms) -> Response:
     """The file of terms, held against its digest. A hospital wrote it: open it as you open mail."""
-    return answers.file(licences.read(call.objects, bytes.fromhex(digest)), f"terms-{digest[:12]}")
+    data, media = licences.read_shown(call.objects, bytes.fromhex(digest))
+    return answers.file(data, f"terms-{digest[:12]}{SUFFIXES.get(media, '')}")
 
 
 @routes.get("/request-templates/{kind}", VIEW, answer="text/plain", commands=("request new",))

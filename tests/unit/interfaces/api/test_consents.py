@@ -1,0 +1,55 @@
+"""Consents and opt-outs over the API: for the hospital's stewards alone, and no number in an address or an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hmchain.interfaces.api.app import ROUTES
+from support.api_bed import ApiBed
+from support.sharing_bed import SharingBed
+
+STEWARD, NUMBER = "east/steward", "MRN-1"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiBed]:
+    place = tmp_path_factory.mktemp("consents")
+    bed = SharingBed.found(place)
+    bed.fill("dicom")
+    found = ApiBed(bed.asking, place / "nodes")
+    yield found
+    found.close()
+
+
+def test_a_list_is_reconciled_and_forgotten(api: ApiBed) -> None:
+    whole = api.ask("POST", STEWARD, "/datasets/head/usable", json={"use": "train"}).json()
+    assert (whole["records"], whole["of"]) == (6, 6)
+    asked = {"content": f"{NUMBER}\nMRN-9\n".encode(), "params": {"as_of": "2026-01-02"}}
+    (listed,) = api.ask("PUT", STEWARD, "/optouts/national", **asked).json()
+    assert (listed["name"], listed["numbers"]) == ("national", 2)
+    left = api.ask("POST", STEWARD, "/datasets/head/usable", json={"use": "train"})
+    assert left.json()["records"] == 4 and NUMBER not in left.text
+    assert api.ask("DELETE", STEWARD, "/optouts/national").json() == []
+    bad = api.ask("PUT", STEWARD, "/optouts/national", status=400, content=b"<html>", params={"as_of": "2026-01-02"})
+    assert bad.json()["code"] == "list_file"
+
+
+def test_a_dataset_goes_by_consent_once_that_is_said(api: ApiBed) -> None:
+    said = api.ask("PUT", STEWARD, "/datasets/head/basis", json={"basis": "consent", "purposes": ["HRESCH"]}).json()
+    assert said == api.get(STEWARD, "/datasets/head/basis") == {"basis": "consent", "purposes": ["HRESCH"]}
+    assert api.ask("POST", STEWARD, "/datasets/head/usable", json={"use": "train"}).json()["records"] == 0
+    found = api.ask("POST", STEWARD, "/consents/withdrawals", status=400, json={"patient": NUMBER})
+    assert found.json()["code"] == "no_consent" and NUMBER not in found.text
+    api.ask("PUT", STEWARD, "/datasets/head/basis", json={"basis": "opt-out"})
+
+
+def test_nobody_else_sees_them(api: ApiBed) -> None:
+    for who, at in (("east/scientist", "east"), ("west/steward", "east")):
+        for method, path in (("GET", "/consents"), ("GET", "/optouts"), ("DELETE", "/optouts/national")):
+            assert api.ask(method, who, path, at=at, status=403).json()["code"] == "not_allowed"
+
+
+def test_no_address_has_a_place_for_a_patient() -> None:
+    assert not [each.path for each in ROUTES if "{patient" in each.path or "{number}" in each.path]
