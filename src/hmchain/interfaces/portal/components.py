@@ -82,28 +82,34 @@ def text_field(
     required: bool = False,
     **more: str,
 ) -> h.Element:
-    """A field for a text (of several `lines`), with its help and with what is wrong with it."""
-    shared = _told(name, help, error) | {"required": required} | more
+    """A field for a text (of several `lines`), with its help and with what is wrong with it.
+
+    The name of one of several with the same name on a page ends as `@place`, by which its label finds it.
+    """
+    id, name = _placed(name)
+    shared = _told(id, help, error) | {"required": required} | more
     box = (
-        h.textarea(id=name, name=name, rows=str(lines), **shared)[value]
+        h.textarea(id=id, name=name, rows=str(lines), **shared)[value]
         if lines
-        else h.input(id=name, name=name, type=kind, value=value or None, **shared)
+        else h.input(id=id, name=name, type=kind, value=value or None, **shared)
     )
-    return _field(name, title, box, help, error)
+    return _field(id, title, box, help, error)
 
 
 def choice_field(
     name: str, title: str, choices: Mapping[str, str], chosen: str = "", *, help: str = "", error: str = ""
 ) -> h.Element:
-    """A field for one of several (value, words)."""
+    """A field for one of several (value, words); its name as that of a text."""
+    id, name = _placed(name)
     options = [h.option(value=value, selected=value == chosen)[words] for value, words in choices.items()]
-    return _field(name, title, h.select(id=name, name=name, **_told(name, help, error))[options], help, error)
+    return _field(id, title, h.select(id=id, name=name, **_told(id, help, error))[options], help, error)
 
 
 def check_field(name: str, title: h.Node, *, value: str = "yes", checked: bool = False, help: str = "") -> h.Element:
-    """A box to tick."""
-    box = h.input(id=name, name=name, type="checkbox", value=value, checked=checked, **_told(name, help, ""))
-    return h.div(".field.check")[box, h.label(for_=name)[title], h.small(id=f"{name}-help")[help] if help else None]
+    """A box to tick; its name as that of a text."""
+    id, name = _placed(name)
+    box = h.input(id=id, name=name, type="checkbox", value=value, checked=checked, **_told(id, help, ""))
+    return h.div(".field.check")[box, h.label(for_=id)[title], h.small(id=f"{id}-help")[help] if help else None]
 
 
 def radio_fields(name: str, title: str, choices: Mapping[str, h.Node], chosen: str = "") -> h.Element:
@@ -113,6 +119,11 @@ def radio_fields(name: str, title: str, choices: Mapping[str, h.Node], chosen: s
         for value, words in choices.items()
     ]
     return h.fieldset(".field")[h.legend[title], boxes]
+
+
+def _placed(name: str) -> tuple[str, str]:
+    """The id of a field, and its name."""
+    return name.replace("@", "-"), name.partition("@")[0]
 
 
 def _field(name: str, title: str, box: h.Node, help: str, error: str) -> h.Element:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +47,9 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
     waits = portal.html(STEWARD, "/inbox")
     assert 'href="/requests/relapse"' in waits
     seen = portal.html(STEWARD, PAGE)
+    for page in (seen, portal.html(SCIENTIST, PAGE)):
+        ids = re.findall(r' id="([^"]*)"', page)
+        assert sorted(set(ids)) == sorted(ids)
     assert "<script>alert" not in seen and "<img src=x" not in seen and html.escape("<script>alert(1)</script>") in seen
     assert "at worst" in seen and "Allow it" in seen
     portal.act(STEWARD, f"{PAGE}/comment", {"letter": HOSTILE})

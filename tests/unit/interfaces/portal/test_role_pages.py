@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -44,6 +45,8 @@ def test_every_link_leads_somewhere(run_directory: Path, language: str) -> None:
             path = waiting.pop()
             page = portal.get(path)
             assert page.status_code == 200, (path, main_of(page.text))
+            ids = re.findall(r' id="([^"]*)"', page.text)
+            assert len(ids) == len(set(ids)), (path, sorted(ids))
             assert "style=" not in page.text and "javascript:" not in page.text, path
             done.add(path)
             found = Links(page.text[page.text.index("<main") :]).found

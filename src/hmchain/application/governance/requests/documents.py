@@ -150,11 +150,18 @@ def file_document(path: Path) -> Document:
         raise DocumentError(f"{path} is too large", f"at most {FILE_BYTES_MAX >> 20} MiB: {_SMALLER}") from error
     except OSError as error:
         raise DocumentError(f"{path} cannot be read: {error.strerror}", "check the path and its owner") from error
+    return data_document(str(path), path.name, data)
+
+
+def data_document(file: str, name: str, data: bytes) -> Document:
+    """What was read of a file, which is called `file` where it cannot be used; its readers see `name`."""
     if not data:
-        raise DocumentError(f"{path} is empty", "attach another file")
+        raise DocumentError(f"{file} is empty", "attach another file")
+    if len(data) > FILE_BYTES_MAX:
+        raise DocumentError(f"{file} is too large", f"at most {FILE_BYTES_MAX >> 20} MiB: {_SMALLER}")
     if (media := media_of(data)) is None:
-        raise DocumentError(f"{path} is of no kind that can be attached", "attach a PDF, a text (UTF-8), a PNG or JPEG")
-    return Document(media, readable(path.name, lines=False)[:NAME_CHARACTERS_MAX], data)
+        raise DocumentError(f"{file} is of no kind that can be attached", "attach a PDF, a text (UTF-8), a PNG or JPEG")
+    return Document(media, readable(name, lines=False)[:NAME_CHARACTERS_MAX], data)
 
 
 _SMALLER = "save it with smaller pictures, or attach what matters of it"

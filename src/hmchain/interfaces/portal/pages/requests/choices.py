@@ -13,6 +13,7 @@ from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import check_field, choice_field, form, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.pages.requests import duties
 from hmchain.interfaces.portal.pages.requests.rules import APPLY, DECIDE, SPEAK
 from hmchain.interfaces.portal.pages.words import at, until
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, say_n
@@ -82,7 +83,7 @@ def choices(found: RequestInWords, call: Call) -> h.Node:
     desk = _Desk(found.view, call, found.steps)
     if call.site.is_read_only or call.who is None:
         return None
-    forms = list(_forms(desk))
+    forms = [*_forms(desk), *duties.forms(found, call)]
     if not forms:
         return None
     (words, first), rest = forms[0], forms[1:]
@@ -94,7 +95,7 @@ def choices(found: RequestInWords, call: Call) -> h.Node:
     )
 
 
-def _forms(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
+def _forms(desk: _Desk) -> Iterator[tuple[str, h.Node]]:
     who, call, view = desk.call.person, desk.call, desk.view
     if view.is_over:
         return
@@ -107,8 +108,8 @@ def _forms(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
         yield from _of_steward(desk)
     if view.status != "draft" and allowed(SPEAK, who, call.organisation):
         yield say("Write something beside it"), _comment(desk)
-    if who.name in (view.applicant, *view.members):
-        reason = _select("reason", say("Why"), decisions.CLOSE_REASONS)
+    if who.name in (view.applicant, *view.members) and allowed(SPEAK, who, call.organisation):
+        reason = _select("reason@close", say("Why"), decisions.CLOSE_REASONS)
         what = say("It ends for all hospitals, and what it allows. What is owed for it stays owed.")
         yield say("Close it for good"), desk.form("close", say("Close it"), h.p[what], reason)
 
@@ -123,8 +124,8 @@ def _of_steward(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
                 "return",
                 say("Give it back"),
                 h.p[say("For all hospitals: a new version comes, and is decided on anew.")],
-                _select("reason", say("Why"), decisions.REASONS),
-                _letter(say("What is to be changed"), required=True),
+                _select("reason@return", say("Why"), decisions.REASONS),
+                _letter("return", say("What is to be changed"), required=True),
             ),
         )
         yield (
@@ -135,9 +136,9 @@ def _of_steward(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
                 h.p[
                     say("To this version, here. Other hospitals decide for themselves. The reason stays on the ledger.")
                 ],
-                _which(waiting),
-                _select("reason", say("Why"), decisions.REASONS),
-                _letter(say("A letter to the applicant")),
+                _which("reject", waiting),
+                _select("reason@reject", say("Why"), decisions.REASONS),
+                _letter("reject", say("A letter to the applicant")),
             ),
         )
     if approved := desk.stands("approved"):
@@ -147,9 +148,9 @@ def _of_steward(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
                 "revoke",
                 say("Take it back for good"),
                 h.p[say("From the next step of whatever runs. What was made before stays made.")],
-                _which(approved),
-                _select("reason", say("Why"), decisions.REVOKE_REASONS),
-                _letter(say("A letter to the applicant")),
+                _which("revoke", approved),
+                _select("reason@revoke", say("Why"), decisions.REVOKE_REASONS),
+                _letter("revoke", say("A letter to the applicant")),
             ),
         )
     if view.status == "submitted" and waiting:
@@ -163,7 +164,7 @@ def _opinions(desk: _Desk, waiting: tuple[HospitalWord, ...]) -> Iterator[tuple[
             "ask",
             say("Ask"),
             text_field(
-                "person",
+                "person@ask",
                 say("Who"),
                 help=say("A person of your hospital, or ORGANISATION/PERSON of another."),
                 required=True,
@@ -181,8 +182,8 @@ def _opinions(desk: _Desk, waiting: tuple[HospitalWord, ...]) -> Iterator[tuple[
             "vote",
             say("Vote"),
             h.p[say("To say to those who decide what you think.")],
-            _which(waiting),
-            _select("said", say("Your vote"), decisions.VOTES),
+            _which("vote", waiting),
+            _select("said@vote", say("Your vote"), decisions.VOTES),
         ),
     )
 
@@ -211,7 +212,7 @@ def _approve(desk: _Desk, waiting: tuple[HospitalWord, ...]) -> h.Element:
         ]
         if others and not said
         else None,
-        _which(waiting),
+        _which("approve", waiting),
         text_field(
             "days",
             say("For how many days"),
@@ -239,8 +240,8 @@ def _answer(desk: _Desk, word: Word) -> tuple[str, h.Element]:
         "answer",
         say("Answer"),
         hidden,
-        _select("said", say("What you say"), decisions.ANSWERS[word.kind]),
-        _letter(say("Your words")),
+        _select("said@answer", say("What you say"), decisions.ANSWERS[word.kind]),
+        _letter("answer", say("Your words")),
     )
 
 
@@ -248,8 +249,10 @@ def _comment(desk: _Desk) -> h.Element:
     return desk.form(
         "comment",
         say("Write it"),
-        _letter(say("Your words"), required=True),
-        check_field("private", say("For my own organisation alone"), help=say("Else all who take part may read it.")),
+        _letter("comment", say("Your words"), required=True),
+        check_field(
+            "private@comment", say("For my own organisation alone"), help=say("Else all who take part may read it.")
+        ),
     )
 
 
@@ -286,18 +289,22 @@ def _of_applicant(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
         )
     yield (
         say("Invite somebody"),
-        desk.form("invite", say("Invite"), text_field("person", say("Who"), help="ORGANISATION/PERSON", required=True)),
+        desk.form(
+            "invite", say("Invite"), text_field("person@invite", say("Who"), help="ORGANISATION/PERSON", required=True)
+        ),
     )
     if view.status == "draft":
         yield say("Forget this draft"), desk.form("forget", say("Forget it"))
 
 
-def _which(words: tuple[HospitalWord, ...]) -> h.Node:
+def _which(deed: str, words: tuple[HospitalWord, ...]) -> h.Node:
     """The choice of one of several datasets."""
     if len(words) < 2:
         return None
     return choice_field(
-        "dataset", say("Of which dataset"), {"": say("all of them"), **{each.dataset: each.dataset for each in words}}
+        f"dataset@{deed}",
+        say("Of which dataset"),
+        {"": say("all of them"), **{each.dataset: each.dataset for each in words}},
     )
 
 
@@ -305,9 +312,9 @@ def _select(name: str, title: str, codes: Iterable[str]) -> h.Element:
     return choice_field(name, title, {code: of_later(_REASONS[code]) if code in _REASONS else code for code in codes})
 
 
-def _letter(title: str, *, required: bool = False) -> h.Element:
+def _letter(deed: str, title: str, *, required: bool = False) -> h.Element:
     return text_field(
-        "letter",
+        f"letter@{deed}",
         title,
         lines=4,
         required=required,

@@ -21,11 +21,12 @@ ALL = Rule(Operation.VIEW, Scope.NETWORK)
 CHANGES = ("request.", "duty.", "release.", "transfer.", "emergency.", "incident.", "policy.", "people.")
 """Events after which the list may be another one, by how their kinds begin."""
 _LEADS = (
-    ("request inbox", "/inbox"), ("request ", "/requests"), ("release ", "/releases"), ("study ", "/studies"),
-    ("share emergencies", "/steward/emergencies"), ("share emergency", "/steward/emergencies"),
-    ("incident ", "/incidents"), ("policy ", "/steward/datasets"), ("people ", "/people"),
+    ("request inbox", "/inbox", False), ("request submit", "/scientist/editor", True), ("request ", "/requests", True),
+    ("release ", "/releases", True), ("study ", "/studies", True), ("share emergencies", "/steward/emergencies", False),
+    ("share review", "/steward/emergencies", False), ("share show", "/steward/transfers", True),
+    ("share revoke", "/steward/transfers", True), ("incident ", "/auditor/incidents", True),
 )  # fmt: skip
-"""Where pages do what a command does, by how it begins."""
+"""Where pages do what a command does, by how it begins, and whether there is one for each name."""
 _KINDS: dict[str, Later] = {
     "train": later("train a model"),
     "count": later("count people"),
@@ -88,11 +89,10 @@ def _todo(each: Waiting) -> h.Element:
 
 def _page_for(command: str, request: str) -> str:
     """The page that does what a command does; empty where none does."""
-    for begins, path in _LEADS:
+    for begins, path, is_named in _LEADS:
         if command.startswith(begins):
-            words = command.removeprefix(begins).split()
-            name = request or (words[1] if len(words) > 1 else "")
-            return path + (at(name) if name and path in ("/requests", "/releases", "/studies", "/incidents") else "")
+            name = request or command.split()[-1]
+            return path + at(name) if is_named and " " in command else path
     return ""
 
 

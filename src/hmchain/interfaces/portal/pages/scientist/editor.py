@@ -407,7 +407,7 @@ def _attached(call: Call, name: str, found: Mapping[str, Any]) -> h.Element:
         else h.p(".quiet")[say("Nothing is attached yet: a protocol, an ethics letter, an impact assessment.")],
         h.form(".entry", method="post", action=f"{here}/attach", enctype="multipart/form-data")[
             token_field(csrf),
-            choice_field("kind", say("What it is"), {str(each): str(each) for each in ATTACHED}),
+            choice_field("kind@attach", say("What it is"), {str(each): str(each) for each in ATTACHED}),
             h.div(".field")[
                 h.label(for_="file")[say("File")],
                 h.input("#file", type="file", name="file", required=True, aria_describedby="file-help"),

@@ -98,9 +98,9 @@ def _change(call: Call, name: str, now: str) -> h.Node:
         f"{at('steward', 'consents', name)}/basis",
         csrf_of(call.request),
         choice_field(
-            "basis", say("From the next use on"), {code: of_later(words) for code, words in _BASES.items()}, now
+            f"basis@{name}", say("From the next use on"), {code: of_later(words) for code, words in _BASES.items()}, now
         ),
-        text_field("purposes", say("Kept for"), help=say("Codes, with commas; nothing for research.")),
+        text_field(f"purposes@{name}", say("Kept for"), help=say("Codes, with commas; nothing for research.")),
         label=say("Change it"),
         sends=say("Change it"),
     )
