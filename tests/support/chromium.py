@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
 def served(app: Any, listening: socket.socket | None = None) -> Iterator[str]:
     """An application on a port of this machine, a free one where none was taken before: its origin."""
     with listening or listener() as taken:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
         thread.start()
         yield origin_of(taken)

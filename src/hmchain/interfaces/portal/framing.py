@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -17,7 +17,7 @@ from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import SYSTEM, THEMES, AsOf, Entry, Frame, Look, local
 from hmchain.interfaces.portal.texts import ENGLISH, wanted
 
-LANGUAGE, THEME, SAID = "language", "theme", "said"
+LANGUAGE, THEME, ROLE, SAID = "language", "theme", "role", "said"
 """Cookies: how somebody wants pages to be, and what the next page says once."""
 _SAID_LETTERS_MAX = 300
 _YEAR_SECONDS = 365 * 24 * 60 * 60
@@ -49,7 +49,7 @@ def frame_of(request: Request) -> Frame:
             read_only=site.is_read_only, said=(said,) if said else (),
         )  # fmt: skip
     shown = list(_open_to(call, request.app.state.pages))
-    role = _role(call, {each.entry.role for each in shown if each.entry})
+    role = _role(call, shown)
     return Frame(
         here,
         call.organisation,
@@ -89,6 +89,15 @@ def say_next(path: str, said: str = "") -> Response:
     return response
 
 
+def remember(response: Response, request: Request, role: str) -> Response:
+    """Have the browser remember in which role somebody looks, and forget what this page said once."""
+    if role and request.cookies.get(ROLE) != role:
+        keep(response, request, ROLE, role)
+    if SAID in request.cookies and "hx-request" not in request.headers:
+        response.delete_cookie(SAID, httponly=True, samesite="strict")
+    return response
+
+
 def keep(response: Response, request: Request, name: str, value: str) -> None:
     """Have the browser remember how somebody wants pages to be."""
     secure = request.url.scheme == "https"
@@ -113,13 +122,17 @@ def _open_to(call: Call, pages: Iterable[Shown]) -> Iterable[Shown]:
     return (each for each in pages if each.entry and allowed(each.rule, call.who, organisation))
 
 
-def _role(call: Call, there: set[str]) -> str:
-    """The role of the page that is asked for, else one that whoever looks has, and that has pages."""
-    first = call.request.url.path.strip("/").partition("/")[0]
-    if first in ROLES:
-        return first
-    held = [name for name in ROLES if name in there and call.who and name in call.who.roles]
-    return next((name for name in (call.request.cookies.get("role", ""), *held) if name in there and name), "")
+def _role(call: Call, shown: Sequence[Shown]) -> str:
+    """The role of the page that is asked for, else the one of the page before, else one that whoever looks has."""
+    path, there = call.request.url.path, {each.entry.role for each in shown if each.entry}
+    first = path.strip("/").partition("/")[0]
+    own = [
+        each.entry for each in shown if each.entry and each.entry.role and f"{path}/".startswith(f"{each.entry.path}/")
+    ]
+    closest = max(own, key=lambda entry: len(entry.path)).role if own else ""
+    held = [name for name in ROLES if call.who and name in call.who.roles]
+    asked = (first if first in ROLES else "", closest, call.request.cookies.get(ROLE, ""), *held, *ROLES)
+    return next((name for name in asked if name in there and name), "")
 
 
 def _counts(call: Call, shown: Iterable[Shown], role: str) -> dict[str, int]:

@@ -82,9 +82,8 @@ def _head(page: Page, frame: Frame) -> h.Element:
 
 
 def _top(frame: Frame) -> h.Element:
-    home = f"/{frame.role}" if frame.role in ROLES else "/"
     return h.header(".top")[
-        h.p(".brand")[h.a(href=home)["FL-HMChain"], h.span(".place")[f" {frame.organisation}"]],
+        h.p(".brand")[h.a(href="/")["FL-HMChain"], h.span(".place")[f" {frame.organisation}"]],
         _roles(frame),
         _search(frame) if frame.person or frame.read_only else None,
         h.div(".who")[_notifications(frame), _person(frame), _display(frame)],
@@ -97,10 +96,15 @@ def _roles(frame: Frame) -> h.Element | None:
         return None
     return h.nav(".roles", aria_label=say("Roles"))[
         [
-            h.a(href=f"/{role}", aria_current="true" if role == frame.role else None)[of_later(ROLES[role])]
+            h.a(href=home_of(role, frame), aria_current="true" if role == frame.role else None)[of_later(ROLES[role])]
             for role in shown
         ]
     ]
+
+
+def home_of(role: str, frame: Frame) -> str:
+    """The first page of a role, as the navigation has them."""
+    return next((entry.path for entry in frame.entries if entry.role == role), "/")
 
 
 def _search(frame: Frame) -> h.Element:

@@ -12,8 +12,8 @@ from hmchain.interfaces.portal.wording import words
 def proof_panel(file: str = "") -> h.Element:
     """The panel for a proof (`file` is its path), or for one in a file; the anchor is brought by whoever checks."""
     known = {"data_proof": file, "data_forms": static.address(static.PROOFS)}
-    return h.section("#proving.panel", aria_labelledby="proof-title", **known)[
-        h.h2("#proof-title")[say("Check the proof in this browser")],
+    return h.section("#proving.panel", aria_labelledby="proving-title", **known)[
+        h.h2("#proving-title")[say("Check the proof in this browser")],
         h.p[say("The browser computes it all itself, from the anchor that you bring from elsewhere.")],
         h.p(".quiet")[
             say(

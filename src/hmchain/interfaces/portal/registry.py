@@ -23,7 +23,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import TooLargeBodyError
-from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, say_next
+from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, remember, say_next
 from hmchain.interfaces.portal.layout import CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
 from hmchain.interfaces.portal.signing import signing
@@ -194,4 +194,5 @@ def answer(found: Page | Next | Response, request: Request) -> Response:
         return found
     if isinstance(found, Next):
         return say_next(found.path, found.said)
-    return HTMLResponse(render(found, frame_of(request)), found.status)
+    frame = frame_of(request)
+    return remember(HTMLResponse(render(found, frame), found.status), request, frame.role)

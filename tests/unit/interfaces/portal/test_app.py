@@ -58,6 +58,11 @@ def be_sure(call: Call, fields: Fields) -> Next:
     raise SecondFactorError("this takes a second factor", "confirm with your passkey, or with your key")
 
 
+@room.do("/steward/say", Rule(Operation.VIEW, Scope.PUBLIC))
+def speak(call: Call, fields: Fields) -> Next:
+    return Next("/steward", f"{call.person.name} said {fields.text('word')}")
+
+
 class Marks(HTMLParser):
     """The tags of a page, and attributes that run something."""
 
@@ -115,6 +120,18 @@ def test_the_first_page_is_that_of_the_role(client: TestClient) -> None:
     assert 'href="/steward" aria-current="page"' in found.text and "As of <a" in found.text
     assert "script-src 'self';" in found.headers["content-security-policy"]
     assert found.headers["cache-control"] == "no-store"
+
+
+def test_what_was_done_is_said_once(client: TestClient) -> None:
+    found = client.post("/steward/say", data={"word": "<yes>"}, follow_redirects=True)
+    assert "<p>east/anna said &lt;yes&gt;</p>" in found.text
+    assert "said &lt;yes&gt;" not in client.get("/steward").text
+
+
+def test_who_leaves_a_role_s_pages_stays_in_that_role(client: TestClient) -> None:
+    assert 'aria-current="true">Auditor' in client.get("/auditor/blocks").text
+    assert 'aria-current="true">Auditor' in client.get("/keys").text
+    assert 'aria-current="true">Steward' in client.get("/steward").text
 
 
 def test_nobody_is_led_to_the_door(client: TestClient, door: Door) -> None:

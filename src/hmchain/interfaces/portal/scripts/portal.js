@@ -12,7 +12,8 @@ const NEEDS = {
 
 async function prepare(root) {
   for (const [selector, load] of Object.entries(NEEDS)) {
-    for (const found of root.querySelectorAll(selector)) {
+    const itself = root.matches?.(selector) ? [root] : [];
+    for (const found of [...itself, ...root.querySelectorAll(selector)]) {
       if (found.dataset.ready) continue;
       found.dataset.ready = "1";
       (await load()).start(found);
