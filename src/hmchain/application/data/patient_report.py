@@ -19,6 +19,7 @@ from hmchain.application.pages import patient as page
 from hmchain.application.pages.patient import HeldVersion, PatientReport, RoundsOfYours
 from hmchain.application.site.activity import What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records, read_records
+from hmchain.application.site.persons import Signers
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.deidentification.patients import Patient
@@ -41,7 +42,7 @@ def named(who: str, issuer: str = "") -> Target:
 
 
 def report(
-    place: HospitalFolder, target: Target, reason: str, key_files: Sequence[Path], passphrase: str | None = None
+    place: HospitalFolder, target: Target, reason: str, signers: Signers, passphrase: str | None = None
 ) -> PatientReport:
     """What is held of a patient, and all that was asked of it, once two people have signed for the question.
 
@@ -49,15 +50,22 @@ def report(
     """
     with read_records(place, passphrase) as records:
         names = _names(records, target)
-        deed, signers = reidentification.signed(
-            place, What.TELL, names[0] if names else "", reason, key_files, passphrase
+        deed, signed_by = reidentification.signed(
+            place, What.TELL, names[0] if names else "", reason, signers, passphrase
         )
         with recorded(place.activity, deed):
             held = _held(records, names)
             rounds = _rounds(records, target, names)
     found = uses_of(place, {(each.dataset, each.version) for each in held}, refused=True)
     words = {code: purpose_words(code).partition(", ")[2] for use in found.uses for code in use.purposes}
-    return PatientReport(place.organisation, now_ms(), held, found.uses, found.unknown, signers, words, rounds)
+    return PatientReport(place.organisation, now_ms(), held, found.uses, found.unknown, signed_by, words, rounds)
+
+
+def to_sign(place: HospitalFolder, target: Target, reason: str, at_ms: int, passphrase: str | None = None) -> bytes:
+    """What two people sign elsewhere for such a report at this time. Raises `NoReasonError`."""
+    with read_records(place, passphrase) as records:
+        names = _names(records, target)
+    return reidentification.to_sign(What.TELL, names[0] if names else "", reason, at_ms)
 
 
 def write_page(found: PatientReport, path: Path) -> None:

@@ -6,13 +6,13 @@ The numbers lie sealed in the catalogue, so a hospital that destroys its keys, o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from hmchain.application.site import persons as people
 from hmchain.application.site.activity import Deed, What, recorded
 from hmchain.application.site.hospital import HospitalFolder, Records
+from hmchain.application.site.persons import MadeElsewhere, Signers
 from hmchain.clock import now_ms
 from hmchain.errors import InputError
 from hmchain.records.deidentification.patients import Patient
@@ -20,6 +20,8 @@ from hmchain.records.deidentification.pseudonyms import Pseudonyms
 
 PERSONS = 2
 REASON_LETTERS_MAX = 500
+SIGNED_MS_MAX = 600_000
+"""So long ago people may have signed elsewhere."""
 
 
 class NoReasonError(InputError):
@@ -52,7 +54,7 @@ class Reidentified:
 
 
 def reidentify(
-    records: Records, pseudonym: str, reason: str, key_files: Sequence[Path], passphrase: str | None = None
+    records: Records, pseudonym: str, reason: str, signers: Signers, passphrase: str | None = None
 ) -> Reidentified:
     """Find whom a pseudonym stands for, once two people have signed for it.
 
@@ -62,7 +64,7 @@ def reidentify(
     pseudonym = pseudonym.strip().lower()
     if not is_whole(pseudonym):
         raise UnknownPseudonymError(f"{pseudonym or 'nothing'} is no whole pseudonym", f"give it {WHOLE}")
-    deed, names = signed(records.folder, What.REIDENTIFY, pseudonym, reason, key_files, passphrase)
+    deed, names = signed(records.folder, What.REIDENTIFY, pseudonym, reason, signers, passphrase)
     with recorded(records.folder.activity, deed):
         return _found(records, pseudonym, names)
 
@@ -73,24 +75,37 @@ def is_whole(pseudonym: str) -> bool:
 
 
 def signed(
-    place: HospitalFolder, what: What, subject: str, reason: str, key_files: Sequence[Path], passphrase: str | None
+    place: HospitalFolder, what: What, subject: str, reason: str, signers: Signers, passphrase: str | None
 ) -> tuple[Deed, tuple[str, ...]]:
     """A deed about a pseudonym that enough people signed, for the log, and their names.
 
-    Raises `NoReasonError`, or as `persons.approve`.
+    What was signed elsewhere was signed within the last minutes. Raises `NoReasonError`, or as `persons.approve`.
     """
-    reason = " ".join(reason.split())
-    if not reason or len(reason) > REASON_LETTERS_MAX:
-        raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
-    at_ms = now_ms()
+    reason, at_ms = _reason(reason), now_ms()
+    if isinstance(signers, MadeElsewhere):
+        if not 0 <= at_ms - signers.signed_ms <= SIGNED_MS_MAX:
+            raise people.PersonsMissingError("this was signed too long ago", "have it signed anew")
+        at_ms = signers.signed_ms
     words = _words(what, subject, reason, at_ms)
-    approvals = people.approve(place, key_files, words, needed=PERSONS, passphrase=passphrase)
+    approvals = people.approve(place, signers, words, needed=PERSONS, passphrase=passphrase)
     names = tuple(approval.name for approval in approvals)
     signatures = tuple(approval.logged() for approval in approvals)
     deed = Deed(
         what, person=" and ".join(names), subject=subject, reason=reason, signed_ms=at_ms, signatures=signatures
     )
     return deed, names
+
+
+def to_sign(what: What, subject: str, reason: str, at_ms: int) -> bytes:
+    """What people sign elsewhere, for `signed`. Raises `NoReasonError`."""
+    return people.statement_of(_words(what, subject, _reason(reason), at_ms))
+
+
+def _reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if not reason or len(reason) > REASON_LETTERS_MAX:
+        raise NoReasonError(f"a reason has 1 to {REASON_LETTERS_MAX} letters", "say why: --reason TEXT")
+    return reason
 
 
 def is_signed(deed: Deed) -> bool:

@@ -74,13 +74,26 @@ class Approval:
         return Signature(self.name, self.key.raw.hex(), self.signature.hex())
 
 
+@dataclass(frozen=True)
+class MadeElsewhere:
+    """Signatures that people made where their keys are, of words that have a time in them."""
+
+    signed_ms: int
+    signatures: tuple[tuple[str, bytes], ...]
+    """Name and signature of each."""
+
+
+Signers = Sequence[Path] | MadeElsewhere
+"""Key files on this machine, or what was signed elsewhere."""
+
+
 def holds(signature: Signature, words: Sequence[str]) -> bool:
     """Tell whether a signature of the log is that of its key under what was done, `words`."""
     try:
         key, signed = bytes.fromhex(signature.public), bytes.fromhex(signature.signature)
     except ValueError:
         return False
-    return Approval(signature.person, PublicKey(ED25519, key), _statement(words), signed).holds
+    return Approval(signature.person, PublicKey(ED25519, key), statement_of(words), signed).holds
 
 
 def known(place: HospitalFolder) -> tuple[Person, ...]:
@@ -143,30 +156,39 @@ def of_keys(
 
 
 def approve(
-    place: HospitalFolder,
-    key_files: Sequence[Path],
-    words: Sequence[str],
-    *,
-    needed: int,
-    passphrase: str | None = None,
+    place: HospitalFolder, signers: Signers, words: Sequence[str], *, needed: int, passphrase: str | None = None
 ) -> tuple[Approval, ...]:
-    """Sign what is to be done, `words`, with the keys of so many people; returns the approvals, one a person.
+    """Have what is to be done, `words`, signed by so many people; returns the approvals, one a person.
 
-    Raises `UnknownPersonError` for a key of nobody's, `PersonsMissingError` if the keys are those of fewer people than
-    are `needed`, `KeyFileError` or `WrongPassphraseError`.
+    Raises `UnknownPersonError` for a key or a name of nobody's, `PersonsMissingError` if fewer people than are `needed`
+    signed these words, `KeyFileError` or `WrongPassphraseError`.
     """
-    statement = _statement(words)
-    approvals = {
-        person.name: Approval(person.name, person.key, statement, key.sign(statement))
-        for person, key in of_keys(place, key_files, passphrase)
-    }
+    statement = statement_of(words)
+    if isinstance(signers, MadeElsewhere):
+        found = _made_elsewhere(place, signers, statement)
+    else:
+        keys = of_keys(place, signers, passphrase)
+        found = [Approval(person.name, person.key, statement, key.sign(statement)) for person, key in keys]
+    approvals = {each.name: each for each in found}
     if len(approvals) < needed:
         what = f"this takes {needed} people, and {len(approvals)} signed"
         raise PersonsMissingError(what, "give the key file of each: --person FILE --person FILE")
     return tuple(approvals[name] for name in sorted(approvals))
 
 
-def _statement(words: Sequence[str]) -> bytes:
+def _made_elsewhere(place: HospitalFolder, signers: MadeElsewhere, statement: bytes) -> list[Approval]:
+    people, found = {person.name.casefold(): person for person in known(place)}, []
+    for name, signature in signers.signatures:
+        if (person := people.get(name.casefold())) is None:
+            raise UnknownPersonError(f"nobody is called {name!r} here", "`hmchain data person list` shows who is known")
+        if not (made := Approval(person.name, person.key, statement, signature)).holds:
+            raise PersonsMissingError(f"{person.name} signed something else, or at another time", "have it signed anew")
+        found.append(made)
+    return found
+
+
+def statement_of(words: Sequence[str]) -> bytes:
+    """What people sign who approve of something, 32 bytes."""
     return digest("hmchain approval", *(word.encode() for word in words))
 
 

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from hmchain.application.site import persons
 from hmchain.interfaces.api.app import ROUTES
+from hmchain.keys import SigningKey, load_key
 from support.api_bed import ApiBed
 from support.sharing_bed import SharingBed
 
@@ -43,6 +45,35 @@ def test_a_dataset_goes_by_consent_once_that_is_said(api: ApiBed) -> None:
     found = api.ask("POST", STEWARD, "/consents/withdrawals", status=400, json={"patient": NUMBER})
     assert found.json()["code"] == "no_consent" and NUMBER not in found.text
     api.ask("PUT", STEWARD, "/datasets/head/basis", json={"basis": "opt-out"})
+
+
+def test_a_patient_is_answered_once_two_people_signed_elsewhere(api: ApiBed) -> None:
+    folder = api.bed.bed.consortium.hospitals["east"].folder
+    keys = {}
+    for name in ("Anna Berg", "Ben Dorn"):
+        path = api.place / f"{name[:3]}.key"
+        persons.add(folder, name, path)
+        keys[name] = load_key(SigningKey, path)
+    asks = {"patient": NUMBER}
+    told = api.ask("POST", STEWARD, "/patients/report/statement", json=asks).json()
+    signed = [
+        {"person": name, "signature": key.sign(bytes.fromhex(told["statement"])).hex()} for name, key in keys.items()
+    ]
+    body = asks | {"signed_ms": told["signed_ms"], "signatures": signed}
+    found = api.ask("POST", STEWARD, "/patients/report", json=body)
+    assert found.json()["signed_for_by"] == ["Anna Berg", "Ben Dorn"] and NUMBER not in found.text
+    assert [(each["dataset"], each["records"]) for each in found.json()["held"]] == [("head", {"dicom": 2})]
+    for wrong in (
+        {"signatures": signed[:1]},
+        {"signatures": [signed[0], signed[0]]},
+        {"signatures": [signed[0], {"person": "Ben Dorn", "signature": signed[0]["signature"]}]},
+        {"signed_ms": told["signed_ms"] - 1},
+        {"signed_ms": told["signed_ms"] - 700_000},
+        {"patient": "MRN-2"},
+        {"reason": "another"},
+    ):
+        refused = api.ask("POST", STEWARD, "/patients/report", status=400, json=body | wrong)
+        assert refused.json()["code"] == "persons_missing", wrong
 
 
 def test_nobody_else_sees_them(api: ApiBed) -> None:

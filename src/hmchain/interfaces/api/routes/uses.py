@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
+import msgspec
 from fastapi import Query
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.data import uses
+from hmchain.application.data import patient_report, uses
+from hmchain.application.data.erasure import Target
+from hmchain.application.data.reidentification import PERSONS
 from hmchain.application.data.uses import DutiesReport, UsesReport
+from hmchain.application.pages.patient import PatientReport
+from hmchain.application.site.persons import MadeElsewhere
+from hmchain.clock import now_ms
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routing import Routes
+from hmchain.ledger.context import STEWARD
 from hmchain.ledger.readers.explanations import Explanation
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+ANSWER = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD,))
+"""From a person to pseudonyms: two sign for it, and it is logged."""
 
 routes = Routes("uses")
 
@@ -26,6 +36,52 @@ OfDataset = Annotated[
     ),
 ]  # fmt: skip
 Since = Annotated[int, Query(ge=0, le=2**53, alias="since_ms", description="In force since then, or asked for.")]
+
+
+class PatientAsks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A patient who asks."""
+
+    patient: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+    """The number, or a whole pseudonym."""
+    issuer: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = patient_report.ASKED_BY_PATIENT
+    """Why; it is written down, so name no patient in it."""
+
+    @property
+    def target(self) -> Target:
+        """The patient who is meant."""
+        return patient_report.named(self.patient, self.issuer)
+
+    def __repr__(self) -> str:
+        """Nothing of the patient."""
+        return f"{type(self).__name__}()"
+
+
+class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The signature of one of the hospital's people."""
+
+    person: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    signature: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+
+
+class SignedPatientAsks(PatientAsks, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The same, signed for."""
+
+    signed_ms: int
+    """As the statement has it."""
+    signatures: Annotated[tuple[PersonSigned, ...], msgspec.Meta(min_length=1, max_length=8)]
+
+
+@dataclass(frozen=True)
+class ToApprove:
+    """What people sign together, each with a key of their own."""
+
+    statement: bytes
+    """32 bytes."""
+    signed_ms: int
+    persons: int
+    """So many."""
+    reason: str
 
 
 @routes.get("/uses", VIEW, commands=("uses list",))
@@ -48,3 +104,25 @@ def explain_request(call: Call, name: Name) -> list[Explanation]:
     """Why each hospital's policy said what it said of a request, asked again of the version that judged."""
     with call.ledger() as ledger:
         return ledger.explanations(name)
+
+
+@routes.post("/patients/report/statement", ANSWER, commands=("uses patient",), example=PatientAsks(patient="4711"))
+def prepare_patient_report(call: Call, body: PatientAsks) -> ToApprove:
+    """What two of the hospital's people sign, each where the key is, before a patient's question is answered."""
+    at_ms = now_ms()
+    statement = patient_report.to_sign(call.folder, body.target, body.reason, at_ms, call.passphrase)
+    return ToApprove(statement, at_ms, PERSONS, body.reason)
+
+
+@routes.post(
+    "/patients/report", ANSWER, commands=("uses patient",),
+    example=SignedPatientAsks(patient="4711", signed_ms=0, signatures=(PersonSigned("Anna Berg", "00" * 64),) * 2),
+)  # fmt: skip
+def answer_patient(call: Call, body: SignedPatientAsks) -> PatientReport:
+    """Answer a patient: which uses there were of my data, and which models. Two people signed for it, and it is logged.
+
+    The answer names nobody.
+    """
+    signatures = tuple((each.person, bytes.fromhex(each.signature)) for each in body.signatures)
+    signers = MadeElsewhere(body.signed_ms, signatures)
+    return patient_report.report(call.folder, body.target, body.reason, signers, call.passphrase)
