@@ -173,7 +173,7 @@ def _quarantine(data: CardData) -> h.Element | None:
         for one in sorted(data.quarantine, key=lambda one: (-one.count, one.code, one.reason))
     ]
     heads = ("reason", "code", "waiting", "let through", "rejected")
-    return _section("Quarantine", "Items that no program may let pass.", table(heads, rows, caption="Quarantine"))
+    return _section("Quarantine", "Items that no program may let pass.", table(heads, rows, caption="Held items"))
 
 
 def _origin(data: CardData) -> h.Element:

@@ -140,5 +140,5 @@ def proof(told: Told) -> h.Element:
         h.p[h.a(href=file, download=True)[say("The proof, as a file")]],
         h.p(".quiet")[say("To check the file anywhere, offline:")],
         h.pre[h.code[f"hmchain audit proof proof-{told.transaction.digest.hex()[:12]}.json --genesis {genesis}"]],
-        anchor="proof",
+        anchor="inclusion",
     )  # fmt: skip

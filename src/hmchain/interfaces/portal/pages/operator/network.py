@@ -166,7 +166,9 @@ def _course(found: Course) -> h.Element:
     )  # fmt: skip
     begins = None if found.is_whole else h.p(".quiet")[say("It begins when this portal was started.")]
     jailed = _jailed(found, names)
-    return h.div("#course")[section(title, h.p[_said(found)], chart, jailed, begins, anchor="reputation")]
+    return h.div("#course")[
+        section(title, h.p[_said(found)], h.div(".pair")[chart], jailed, begins, anchor="reputation")
+    ]
 
 
 def theirs_text(words: str) -> str:
