@@ -45,10 +45,10 @@ class PortalBed(ApiBed):
         assert found.status_code == status, (path, found.status_code, main_of(found.text) if found.text else "")
         return found
 
-    def act(self, who: str, path: str, fields: Any = None) -> str:
+    def act(self, who: str, path: str, fields: Any = None, **more: Any) -> str:
         """A form, and what it asks to sign signed by the key of whoever sent it, and sent; the page that was signed."""
         client = self.client(who.split("/")[0])
-        found = client.post(path, data=fields or {}, headers={HEADER: who})
+        found = client.post(path, data=fields or {}, headers={HEADER: who}, **more)
         told = re.search(r'data-sign="([^"]*)"', found.text)
         assert told is not None, (path, found.status_code, main_of(found.text) if found.text else "")
         for each in json.loads(unescape(told[1])):

@@ -7,9 +7,13 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from msgspec.structs import replace
 
+from hmchain.clock import DAY_MS
+from hmchain.ledger.contracts.data.policies import Duty, SetPolicy
+from support.policy_bed import TERMS
 from support.portal_bed import PortalBed
-from support.request_bed import RequestBed
+from support.request_bed import FILE, RequestBed
 
 SCIENTIST, STEWARD, OTHER = "west/scientist", "east/steward", "north/steward"
 HOSTILE = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>"
@@ -149,3 +153,19 @@ def test_who_reviews_sits_down_and_gets_up(portal: PortalBed) -> None:
 def test_a_patient_who_is_not_known_is_not_repeated(portal: PortalBed) -> None:
     said = portal.send(STEWARD, "/steward/consents/withdraw", {"number": "4711-secret"}, status=400)
     assert "4711-secret" not in said.text
+
+
+def test_what_is_owed_is_shown_and_confirmed(portal: PortalBed) -> None:
+    terms = replace(TERMS, duties=(Duty("publish", 10),))
+    portal.bed.user("north/steward").send(SetPolicy("brain", terms))
+    portal.bed.submit(FILE.replace("relapse", "second").replace('east = "brain"\n', ""))
+    page = "/requests/second"
+    portal.act(OTHER, f"{page}/approve")
+    portal.bed.bed.now_ms += 300 * DAY_MS
+    portal.act(SCIENTIST, f"{page}/comment", {"letter": "It is out."})
+    assert "Show that it was done: publish" in portal.page(SCIENTIST, page)
+    paper = {"evidence": ("paper.pdf", b"%PDF-1.7 the paper", "application/pdf")}
+    portal.act(SCIENTIST, f"{page}/duties/publish/fulfil", files=paper)
+    assert "What was shown does not do" in portal.page(OTHER, page)
+    portal.act(OTHER, f"{page}/duties/publish/confirm", {"dataset": "brain"})
+    assert "publish, owed for brain" not in portal.page(OTHER, page)
