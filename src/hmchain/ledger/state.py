@@ -311,13 +311,13 @@ class State:
         self._db.close()
 
     def made(self, what: Hashable, of: Sequence[Table[Any]], make: Callable[[], T]) -> T:
-        """What `make` gives, asked again only after a block that wrote to one of these tables; for readers.
+        """What `make` gives, asked again only after a block that wrote to one of these tables, or to any; for readers.
 
         It must follow from them alone.
         """
         if self._overlay:
             return make()
-        written = max(self._written.get(table.name, 0) for table in of)
+        written = max(self._written.get(table.name, 0) for table in of) if of else self.height
         known = self._made.get(what)
         if known is None or known[0] != written:
             if len(self._made) >= _MADE_MAX:

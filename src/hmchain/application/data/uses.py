@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 from hmchain.application.models.machine import MachineUse, used_here
@@ -21,6 +22,9 @@ class UnknownDatasetError(InputError):
     """The ledger holds no such dataset."""
 
     code = "unknown_dataset"
+
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class UsesReport:
     uses: tuple[UseView, ...]
     machine: tuple[MachineUse, ...] = ()
     """At a node: what their studies took of the hospital's own machine."""
+    more: int = 0
+    """So many follow on these."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,19 @@ def report(directory: Path, organisation: str = "", dataset: str = "", since_ms:
         return reported(ledger, organisation, dataset, since_ms)
 
 
-def reported(ledger: LedgerReader, organisation: str = "", dataset: str = "", since_ms: int = 0) -> UsesReport:
-    """The same of a ledger that is open. Raises `UnknownDatasetError`."""
+def reported(
+    ledger: LedgerReader, organisation: str = "", dataset: str = "", since_ms: int = 0, part: slice = ALL
+) -> UsesReport:
+    """The same of a ledger that is open, or a part of them. Raises `UnknownDatasetError`."""
     owner, _, name = dataset.rpartition("/")
     at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
-    found = [use for each in names for use in ledger.uses(at_ms, each, name)]
-    return UsesReport(at_ms, ledger.verified.words, tuple(use for use in found if _touches(use, since_ms)))
+    listed = [ledger.uses(at_ms, each, name) for each in names]
+    if since_ms:
+        listed = [[use for uses in listed for use in uses if _touches(use, since_ms)]]
+    total, first = sum(map(len, listed)), part.start or 0
+    places = chain.from_iterable(((uses, number) for number in range(len(uses))) for uses in listed)
+    found = tuple(uses[number] for uses, number in islice(places, first, part.stop))
+    return UsesReport(at_ms, ledger.verified.words, found, more=max(0, total - first - len(found)))
 
 
 def with_machine(found: UsesReport, place: HospitalFolder) -> UsesReport:

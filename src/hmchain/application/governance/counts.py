@@ -237,12 +237,13 @@ def budget(state: State, organisation: str, dataset: str) -> BudgetView:
 
 def listed(state: State) -> tuple[CountStanding, ...]:
     """All counts that were asked for, in order of name."""
-    found = []
-    for entry in requests.requests(state):
-        content = requests.latest(state, entry)
-        if content is not None and content.kind is Kind.COUNT:
-            found.append(standing(state, entry.name))
-    return tuple(found)
+    names = state.made("counts", (requests.REQUESTS, requests.CONTENTS), lambda: _names(state))
+    return tuple(standing(state, name) for name in names)
+
+
+def _names(state: State) -> list[str]:
+    found = ((entry.name, requests.latest(state, entry)) for entry in requests.requests(state))
+    return [name for name, content in found if content is not None and content.kind is Kind.COUNT]
 
 
 def propose(user: LedgerUser, name: str) -> CountStanding:

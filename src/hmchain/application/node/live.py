@@ -14,7 +14,6 @@ from contextlib import AbstractContextManager, ExitStack, closing, contextmanage
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.node import reading
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.errors import InputError
 from hmchain.ledger import events
@@ -122,12 +121,15 @@ class LiveLedger(ABC):
 
     @contextmanager
     def aside(self) -> Iterator[LedgerReader]:
-        """The ledger, opened anew for a question that reads the whole log; who reads for pages does not wait for it.
+        """The ledger, its log opened anew, for a question that reads all of it; who reads for pages does not wait.
 
-        One such question at a time. Raises what opening a ledger raises.
+        One such question at a time. Raises what opening a log raises.
         """
-        with self._aside, reading.open_ledger(self._directory) as found:
-            yield found
+        with self._aside, ExitStack() as held:
+            store = held.enter_context(closing(BlockStore(self._directory / BLOCKS, read_only=True)))
+            with self.reader() as found:
+                reader = found.with_log(store, held)
+            yield reader
 
     def wait(self, after_height: int, seconds: float) -> int:
         """Wait until there is a block after a height, or so long; returns the height that there is then."""

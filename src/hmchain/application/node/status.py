@@ -28,6 +28,7 @@ from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient
 from hmchain.ledger.engines.cometbft.snapshots import begins_after
 from hmchain.ledger.readers import notices
 from hmchain.ledger.readers.incidents import IncidentView, all_incidents
+from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.members import ValidatorStatus, proposers, tolerated, validators
 from hmchain.ledger.readers.notices import Notice
 from hmchain.ledger.readers.rules import RulesView, rules_of
@@ -247,11 +248,16 @@ def network_at(place: Path) -> NetworkStatus:
 
 def _of_ledger(place: Path) -> NetworkStatus:
     with ledger_at(place) as directory, open_ledger(directory) as ledger:
-        found, read = ledger.members(), ledger.verified
-        proposed = sum(each.proposed for each in found)
-        return NetworkStatus(
-            ledger.genesis.chain_id, read.state.height, tolerated(found), proposed, found, read.words, None
-        )
+        return network_of(ledger)
+
+
+def network_of(ledger: LedgerReader) -> NetworkStatus:
+    """The same of a ledger that is open, without what a node's engine tells."""
+    found, read = ledger.members(), ledger.verified
+    proposed = sum(each.proposed for each in found)
+    return NetworkStatus(
+        ledger.genesis.chain_id, read.state.height, tolerated(found), proposed, found, read.words, None
+    )
 
 
 def _of_node(folder: NodeFolder) -> NetworkStatus:

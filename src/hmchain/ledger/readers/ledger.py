@@ -127,6 +127,12 @@ class LedgerReader:
         self._directory, self._store, self._headers = directory, store, headers
         self._held, self._progress = held, progress
 
+    def with_log(self, store: BlockStore, held: ExitStack) -> LedgerReader:
+        """The same state and headers with a log of its own, for another thread."""
+        return LedgerReader(
+            self._directory, store, self._headers, held, self._progress, self.verified, self.require_whole
+        )
+
     @cached_property
     def _log(self) -> SignedLog:
         witnesses = Witnesses(self.genesis, self._names)
@@ -347,11 +353,11 @@ class LedgerReader:
         """One study and all that it pins, as one hospital sees it. Raises `UnknownStudyError`."""
         return studies.proposal(self.verified.state, organisation, study)
 
-    def uses(self, time_ms: int, organisation: str, dataset: str = "") -> list[UseView]:
+    def uses(self, time_ms: int, organisation: str, dataset: str = "") -> Sequence[UseView]:
         """All uses of a hospital's dataset, or of all of its datasets, that were asked for, as they stand at a time."""
-        return uses.uses(self.verified.state, time_ms, organisation, dataset, self._studies_before)
+        return self._listed(uses.uses(self.verified.state, time_ms, organisation, dataset, self._studies_before))
 
-    @cached_property
+    @property
     def _studies_before(self) -> list[Study]:
         return uses.studies_before(self.verified.state)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,15 +108,23 @@ def for_hospital(state: State, time_ms: int, organisation: str, within_ms: int =
 
 
 def for_people(
-    state: State, time_ms: int, organisation: str, person: str = "", within_ms: int = SOON_MS
+    state: State,
+    time_ms: int,
+    organisation: str,
+    person: str = "",
+    within_ms: int = SOON_MS,
+    living: Sequence[Request] | None = None,
 ) -> list[Notice]:
-    """What those who asked should see to: a person, or all of an organisation."""
+    """What those who asked should see to: a person, or all of an organisation.
+
+    `living` are the requests among which theirs are, for whoever has looked at all that live.
+    """
 
     def theirs(entry: Request) -> bool:
         return any(each.organisation == organisation and person in ("", each.person) for each in entry.involved)
 
     owed = [duty for duty in obligations.to_be_done(state) if theirs(requests.require_request(state, duty.request))]
-    names = [entry.name for entry in requests.living(state) if theirs(entry)]
+    names = [entry.name for entry in (requests.living(state) if living is None else living) if theirs(entry)]
     return _in_order([*_of_duties(owed, time_ms, within_ms), *_of_permits(state, names, time_ms, within_ms)])
 
 

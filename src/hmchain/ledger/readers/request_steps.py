@@ -5,13 +5,14 @@ A command stands here without program and folder, which whoever shows it knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import deciding, permits, requests, reviewing
 from hmchain.ledger.contracts.data.requests import Decided, Kind, Request, Status
-from hmchain.ledger.contracts.data.reviewing import CallStatus, Deed
+from hmchain.ledger.contracts.data.reviewing import Call, CallStatus, Deed
 from hmchain.ledger.contracts.learning import permitted, studies
 from hmchain.ledger.contracts.members import people, standings
 from hmchain.ledger.contracts.members.people import PersonRef
@@ -80,11 +81,22 @@ class _Open:
     due: list[Notice]
     """What the hospital should see to."""
     time_ms: int
+    own: Mapping[PersonRef, list[Request]]
+    """Those that live, by who takes part in them or did."""
+    called: Mapping[PersonRef, list[tuple[str, Call]]]
+    """What was asked of persons and is not answered, with its request."""
 
     @classmethod
     def of(cls, state: State, organisation: str) -> _Open:
-        time_ms = standings.time_ms(state)
-        return cls(requests.living(state), notices.for_hospital(state, time_ms, organisation), time_ms)
+        time_ms, living = standings.time_ms(state), requests.living(state)
+        own, called = defaultdict[PersonRef, list[Request]](list), defaultdict[PersonRef, list[tuple[str, Call]]](list)
+        for entry in living:
+            for person in {entry.applicant, *entry.members, *entry.involved}:
+                own[person].append(entry)
+            for call in reviewing.calls(state, entry.name, entry.version) if entry.status is Status.SUBMITTED else ():
+                if call.status is not CallStatus.ANSWERED:
+                    called[call.person].append((entry.name, call))
+        return cls(living, notices.for_hospital(state, time_ms, organisation), time_ms, own, called)
 
 
 def _of(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
@@ -95,20 +107,21 @@ def _of(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
         if person in entry.invited:
             words = f"{entry.applicant} invites you to take part"
             yield Todo(entry.name, "invited", words, f"request join {entry.name}")
-        if entry.status is Status.SUBMITTED:
-            yield from _called(state, entry, person)
+    for name, call in opened.called.get(person, ()):
+        yield _called(name, call)
 
 
 # -- as applicant or member --------------------------------------------------------------------------------------------
 
 
 def _of_own(state: State, person: PersonRef, opened: _Open) -> Iterator[Todo]:
-    for entry in opened.living:
+    own = opened.own.get(person, [])
+    for entry in own:
         if person == entry.applicant:
             yield from _of_applicant(state, entry, opened.time_ms)
         if person in (entry.applicant, *entry.members):
             yield from _terms(state, entry, person)
-    for notice in notices.for_people(state, opened.time_ms, person.organisation, person.person):
+    for notice in notices.for_people(state, opened.time_ms, person.organisation, person.person, living=own):
         if notice.subject is Subject.PERMIT_ENDS:
             words = f"what {notice.organisation} allowed ends soon: go on with a copy, if you need more time"
             command = f"request renew {notice.request} NEW --until DAY"
@@ -224,13 +237,11 @@ def _coder(state: State, entry: Request) -> PersonRef | None:
     return requests.registrant(state, content.code) if content is not None else None
 
 
-def _called(state: State, entry: Request, person: PersonRef) -> Iterator[Todo]:
-    for call in reviewing.calls(state, entry.name, entry.version):
-        if call.person == person and call.status is not CallStatus.ANSWERED:
-            is_review = call.deed is Deed.REVIEW
-            words = f"{call.hospital} asks for your {'review' if is_review else 'advice'}"
-            command = f"request {'review' if is_review else 'decide'} {entry.name} ANSWER"
-            yield Todo(entry.name, "reviewer" if is_review else "decider", words, command)
+def _called(request: str, call: Call) -> Todo:
+    is_review = call.deed is Deed.REVIEW
+    words = f"{call.hospital} asks for your {'review' if is_review else 'advice'}"
+    command = f"request {'review' if is_review else 'decide'} {request} ANSWER"
+    return Todo(request, "reviewer" if is_review else "decider", words, command)
 
 
 def steps(state: State, name: str, organisation: str) -> tuple[tuple[str, str], ...]:

@@ -123,7 +123,7 @@ def proposal_to(state: State, organisation: str, name: str) -> StudyProposal:
 _NOT_ASKED = Permission("", "", 0, UNDECIDED, "", 0)
 
 
-_NAMED_MAX = 100
+_NAMED_MAX = 20
 
 
 def known_names(state: State) -> str:

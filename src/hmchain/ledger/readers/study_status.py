@@ -113,6 +113,9 @@ class StudyStatus:
         return f"{self.name}: {self.status}, {done}; next: {self.next} (block {self.height}, {self.vouched})"
 
 
+_NAMED_MAX = 20
+
+
 def all_studies(found: VerifiedState) -> Views[StudyStatus]:
     """All studies as they stand now, in order of name."""
     state, words = found.state, found.words
@@ -145,7 +148,8 @@ def default_study(state: State) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
     names = meant(state)
     if len(names) != 1:
-        hint = f"name one with --study: {', '.join(names)}" if names else "a scientist proposes one"
+        more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
+        hint = f"name one with --study: {', '.join(names[:_NAMED_MAX])}{more}" if names else "a scientist proposes one"
         raise NoStudyError(f"{len(names)} studies may be meant" if names else "the ledger holds no study", hint)
     return names[0]
 

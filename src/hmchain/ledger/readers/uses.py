@@ -13,11 +13,12 @@ from enum import StrEnum
 
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.contracts.data import permits, requests
-from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, Kind, Request, Status
+from hmchain.ledger.contracts.data.requests import Decided, Handling, Kind, Request, Status
 from hmchain.ledger.contracts.learning import approvals, models, permitted, studies
 from hmchain.ledger.contracts.learning.approvals import Approval, Decision
 from hmchain.ledger.contracts.learning.studies import DatasetUse, Study
 from hmchain.ledger.contracts.members.people import PersonRef
+from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
 
@@ -101,28 +102,40 @@ class UseView:
 
 def studies_before(state: State) -> list[Study]:
     """The studies that stand under no permit: those of protocol 2, of which a ledger gets no more."""
+    return state.made("studies under no permit", studies.TABLES, lambda: _studies_before(state))
+
+
+def _studies_before(state: State) -> list[Study]:
     found = studies.studies(state)
     return [study for study in found if permitted.under(state, study.progress.specification) is None]
 
 
 def uses(
     state: State, time_ms: int, organisation: str, dataset: str = "", before: Sequence[Study] | None = None
-) -> list[UseView]:
+) -> Views[UseView]:
     """All uses of a hospital's dataset, or of all of its datasets, that were ever asked for, as of a time.
 
     `before` are the state's `studies_before`, for whoever asks several times.
     """
-    found = [
-        *_under_requests(state, time_ms, organisation, dataset),
-        *_of_studies(state, time_ms, organisation, dataset, studies_before(state) if before is None else before),
-    ]
-    return sorted(found, key=lambda use: (use.dataset, use.request, use.submission, use.version))
+    asked = state.made(("uses", organisation, dataset), _LISTED_BY, lambda: [*_asked(state, organisation, dataset)])
+    of_studies = _of_studies(state, time_ms, organisation, dataset, studies_before(state) if before is None else before)
+    approved = {(use.dataset, use.request, use.submission, use.version): use for use in of_studies}
+
+    def view(place: _Place) -> UseView:
+        return approved.get(place) or _under_request(state, time_ms, organisation, place)
+
+    return Views(sorted([*asked, *approved]), view)
 
 
 # -- requests and permits ----------------------------------------------------------------------------------------------
 
 
-def _under_requests(state: State, time_ms: int, organisation: str, dataset: str) -> Iterator[UseView]:
+_Place = tuple[str, str, int, int]
+"""A use among those of a hospital: dataset, request, submission, and the dataset's version."""
+_LISTED_BY = (requests.REQUESTS, requests.CONTENTS, requests.HANDLINGS)
+
+
+def _asked(state: State, organisation: str, dataset: str) -> Iterator[_Place]:
     for name in requests.asked_of(state, organisation, dataset):
         entry = requests.require_request(state, name)
         for version in range(1, entry.version + 1):
@@ -131,12 +144,14 @@ def _under_requests(state: State, time_ms: int, organisation: str, dataset: str)
             for use in content.of(organisation):
                 word = requests.HANDLINGS.get(state, name, version, organisation, use.dataset)
                 if word is not None and dataset in ("", use.dataset):
-                    yield _under_request(state, time_ms, entry, content, use.version, word)
+                    yield use.dataset, name, version, use.version
 
 
-def _under_request(
-    state: State, time_ms: int, entry: Request, content: Content, version: int, word: Handling
-) -> UseView:
+def _under_request(state: State, time_ms: int, organisation: str, place: _Place) -> UseView:
+    dataset, name, submission, version = place
+    entry, content = requests.require_request(state, name), requests.content(state, name, submission)
+    word = requests.HANDLINGS.get(state, name, submission, organisation, dataset)
+    assert content is not None and word is not None, "what was submitted, and said of it, stays"
     submitted = requests.submission(state, entry.name, word.version)
     assert submitted is not None, "what was submitted stays"
     standing = _standing(state, time_ms, entry, word)

@@ -47,6 +47,10 @@ def listed(
 
 def todos(state: State, organisation: str) -> tuple[Todo, ...]:
     """What waits for anybody of an organisation, each thing once with all who can do it: what is overdue first."""
+    return state.made(("what waits", organisation), (), lambda: _todos(state, organisation))
+
+
+def _todos(state: State, organisation: str) -> tuple[Todo, ...]:
     everything = (
         *request_steps.inbox_of(state, organisation),
         *transfers.to_do(state, organisation),

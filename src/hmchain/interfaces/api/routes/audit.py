@@ -78,7 +78,8 @@ def trace(call: Call, study: Study = "", dataset: OfMember = "") -> StudyTrace |
 @routes.get("/audit/events", SEE_EVENTS, commands=("audit events",))
 def list_events(call: Call, since_ms: Since = 0, kinds: Kinds = []) -> Account:  # noqa: B006
     """The hospital's security events, checked against themselves and their anchors on the ledger."""
-    return event_audit.examine(call.folder, since_ms=since_ms, kinds=kinds_named(kinds))
+    with call.ledger() as ledger:
+        return event_audit.examine(call.folder, ledger, since_ms=since_ms, kinds=kinds_named(kinds))
 
 
 @routes.post("/audit/anchors", ANCHOR, signs=True, commands=("audit anchor",), example=Nothing())

@@ -66,6 +66,9 @@ class Motions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @routes.get("/network", VIEW, commands=("network status",))
 def show_network(call: Call) -> NetworkStatus:
     """Whether the network goes on; validators with power, reputation and jail; who proposed the last blocks."""
+    if call.site.is_read_only:
+        with call.ledger() as ledger:
+            return status.network_of(ledger)
     return status.network_at(call.site.place)
 
 

@@ -17,6 +17,7 @@ from hmchain.application.pages.patient import PatientReport
 from hmchain.application.site.persons import MadeElsewhere
 from hmchain.clock import now_ms
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.paging import LIMIT, Limit, Offset
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import STEWARD
@@ -85,10 +86,12 @@ class ToApprove:
 
 
 @routes.get("/uses", VIEW, commands=("uses list",))
-def list_uses(call: Call, dataset: OfDataset = "", since: Since = 0) -> UsesReport:
+def list_uses(
+    call: Call, dataset: OfDataset = "", since: Since = 0, limit: Limit = LIMIT, offset: Offset = 0
+) -> UsesReport:
     """What the hospital's data were asked for and used for: by whom, on whose word, from when until when."""
     with call.ledger() as ledger:
-        found = uses.reported(ledger, call.about, dataset, since)
+        found = uses.reported(ledger, call.about, dataset, since, slice(offset, offset + limit))
     return found if call.own_folder is None else uses.with_machine(found, call.own_folder)
 
 
