@@ -22,7 +22,7 @@ AT_THE_MACHINE = {
         "network init", "network join", "network challenge", "network answer",
     ),
     "it signs with a key file, which stays where it is": ("sign attach", "sign challenge"),
-    "two people sign with key files of their own": ("data patients reidentify", "uses patient"),
+    "two people sign with key files of their own": ("data patients reidentify",),
     "it shows a patient, or asks for a number unseen: on the hospital's own screen alone": (
         "data quarantine look", "data selftest",
     ),
