@@ -28,6 +28,8 @@ one), or a browser's session.
   was sent. Sign `message` with the person's Ed25519 key, and `POST /v1/transactions`.
 - **Long work** answers 202 with a job: `GET /v1/jobs/{id}` says how far it is, and what came of it.
 - **Lists** come in pages: `limit`, `offset`; `next` is where the next page begins.
+- **Keys of writes**: what is sent again with the same `Idempotency-Key` within a day is done once and answered as
+  before (`Idempotent-Replayed: true`). Nothing is kept so of sessions, tokens, passkeys and of what tells of a patient.
 - **Entity tags**: send an answer's `ETag` as `If-None-Match`, and 304 says that nothing has changed.
 - **Events**: `GET /v1/events` streams what happens on the ledger; `Last-Event-ID` goes on where a reader was cut off.
 - **Problems** are problem details (RFC 9457): `code` stands in the list of [errors](../errors.md), `hint` is the way

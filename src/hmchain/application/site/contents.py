@@ -77,6 +77,7 @@ _PLACES: tuple[tuple[str, Kind], ...] = (
     (r"portal\.toml", Kind.SETTINGS),
     (r"portal/portal\.db", Kind.PORTAL),
     (r"portal/jobs/.+", Kind.WORDS),
+    (r"portal/answers\.db", Kind.PORTAL),
     (r"member\.json", Kind.INTRODUCTION),
     (r"network\.json", Kind.NETWORK),
     (r"state-sync\.json", Kind.STORY),

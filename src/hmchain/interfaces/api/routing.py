@@ -19,7 +19,7 @@ from starlette.responses import Response
 from hmchain import decoding
 from hmchain.application.access import permissions
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.interfaces.api import paging, uploads
+from hmchain.interfaces.api import idempotency, paging, uploads
 from hmchain.interfaces.api.answers import answered
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
@@ -60,6 +60,8 @@ class Route:
     """Of the function itself."""
     bytes_max: int = 0
     """Of the file that it takes, if it takes one."""
+    private: bool = False
+    """Its answer tells of a patient: nothing of it is kept."""
 
 
 class Routes:
@@ -149,15 +151,19 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
 
     def endpoint(http_request: Request, **given: Any) -> Response:
         part = {name: given.pop(name) for name in _PART} if is_paged else {}
-        try:
-            view = handler(**given)
-        except SignatureElsewhere as needed:
-            return answered(http_request, to_sign(*needed.messages), 202)
-        if isinstance(view, Response):
-            return view
-        if is_paged and not isinstance(view, Page):
-            view = paging.page(view, **part)
-        return answered(http_request, view, 202 if route.job else 200)
+
+        def made() -> Response:
+            try:
+                view = handler(**given)
+            except SignatureElsewhere as needed:
+                return answered(http_request, to_sign(*needed.messages), 202)
+            if isinstance(view, Response):
+                return view
+            if is_paged and not isinstance(view, Page):
+                view = paging.page(view, **part)
+            return answered(http_request, view, 202 if route.job else 200)
+
+        return idempotency.once(http_request, route.rule.scope, route.private, given, made)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=parameters, return_annotation=Response

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.sign_in import Access
+from hmchain.application.jobs.answers import Answers
 from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.models.apart import Apart
 from hmchain.application.node.live_protocol import Live
@@ -50,6 +51,8 @@ class Site:
     """Where data may be taken from, by name: no request names a place of its own."""
     destinations: Mapping[str, str] = field(default_factory=dict)
     """Where records may go, by name."""
+    answers: Answers = field(default_factory=Answers)
+    """What was answered to writes, by the keys that their askers chose."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
     models: Apart = field(default_factory=Apart)

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp
 
 from hmchain.application.access.settings import DEFAULT_LISTEN, load
 from hmchain.application.access.sign_in import Access
+from hmchain.application.jobs.answers import Answers
 from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.node.live import open_live
 from hmchain.application.site.node import NodeFolder
@@ -151,6 +152,7 @@ def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterato
         live = held.enter_context(open_live(folder.path))
         access = held.enter_context(closing(Access(folder, settings, live)))
         jobs = held.enter_context(closing(Jobs(folder.portal)))
+        given = held.enter_context(closing(Answers(folder.portal)))
         site = Site(
             place=folder.path,
             live=live,
@@ -160,6 +162,7 @@ def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterato
             second_factor=frozenset(settings.second_factor),
             access=access,
             jobs=jobs,
+            answers=given,
             signs_here=settings.signs_here,
             sources=settings.sources,
             destinations=settings.destinations,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.api_bed import ApiBed
+from support.api_bed import HEADER, ApiBed
 from support.image_files import picture
 from support.request_bed import RequestBed
 
@@ -82,3 +82,22 @@ def test_a_patient_is_in_no_answer_and_others_may_not(api: ApiBed) -> None:
     assert number not in again.text
     assert api.ask("POST", "north/steward", "/patients/parting", json={"number": number}).json() == {"numbers": 1}
     assert api.get("north/steward", "/deciders")["items"] == []
+
+
+def test_a_write_with_a_key_is_done_once(api: ApiBed) -> None:
+    client, key = api.client("north"), {"Idempotency-Key": "a1"}
+
+    def ask(path: str, body: object, who: str = "north/steward", **more: str) -> Any:
+        return client.post(f"/v1{path}", json=body, headers={HEADER: who, **key, **more})
+
+    first = ask("/vault/verification", {})
+    again = ask("/vault/verification", {})
+    assert (again.status_code, again.content) == (202, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert len([each for each in api.get("north/steward", "/jobs")["items"] if each["id"] == first.json()["id"]]) == 1
+    other = ask("/vault/verification", {"ciphertext_only": True})
+    assert (other.status_code, other.json()["code"]) == (409, "other_request")
+    asked = ask("/withdrawals", {}, **{"Idempotency-Key": "no key!"})
+    assert (asked.status_code, asked.json()["code"]) == (400, "bad_key")
+    refused = ask("/vault/verification", {}, "east/steward")
+    assert refused.status_code == 403, "a key opens no door"

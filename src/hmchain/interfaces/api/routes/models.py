@@ -42,7 +42,8 @@ def show_model(call: Call, study: Name) -> ModelFile:
         return standing(found, ledger)
 
 
-@routes.post("/models/{study}/predictions", PREDICT, commands=("model predict",), bytes_max=IMAGE_BYTES_MAX)
+@routes.post("/models/{study}/predictions", PREDICT, commands=("model predict",),
+             bytes_max=IMAGE_BYTES_MAX, private=True)  # fmt: skip
 def ask_model(call: Call, study: Name, upload: Upload) -> ModelAnswer:
     """What the model says of a picture or a DICOM object, and on which parts of the image that rests.
 
