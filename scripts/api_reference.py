@@ -25,8 +25,9 @@ and `hmchain.client` asks it from Python. A client sends a token (`Authorization
 one), or a browser's session.
 
 - **Writes on the ledger** take two steps. The route answers 202 with what is to be signed, in words and bytes; nothing
-  was sent. Sign `message` with the person's Ed25519 key, and `POST /v1/transactions`.
-- **Long work** answers 202 with a job: `GET /v1/jobs/{id}` says how far it is, and what came of it.
+  was sent. Sign `message`, and each of `more`, with the person's Ed25519 key, and `POST /v1/transactions` in order.
+- **Long work** answers 202 with a job: `GET /v1/jobs/{id}` says how far it is, and what came of it. Where that is
+  `to_sign`, sign and send it, and ask for the same work again: it goes on.
 - **Lists** come in pages: `limit`, `offset`; `next` is where the next page begins.
 - **Keys of writes**: what is sent again with the same `Idempotency-Key` within a day is done once and answered as
   before (`Idempotent-Replayed: true`). Nothing is kept so of sessions, tokens, passkeys and of what tells of a patient.
