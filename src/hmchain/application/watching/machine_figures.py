@@ -129,14 +129,19 @@ def _asked(name: str, ask: Callable[[], None]) -> Store:
 
 def held(place: HospitalFolder, local: SecretKey) -> int | None:
     """Items that wait for a person, rounded to a power of two of at least 64; None where nothing tells."""
+    found = held_here(place, local)
+    return rounded_count(found) if found else found
+
+
+def held_here(place: HospitalFolder, local: SecretKey) -> int | None:
+    """The same number as it is, for the hospital's own people."""
     if not place.catalogue.exists():
         return None
     try:
         with closing(Catalogue(place.catalogue, local)) as catalogue:
-            found = catalogue.quarantine.count(HeldFilter(state=PENDING))
+            return catalogue.quarantine.count(HeldFilter(state=PENDING))
     except (HMChainError, OSError):
         return None
-    return rounded_count(found) if found else 0
 
 
 def agent_runs(place: HospitalFolder) -> bool:

@@ -119,9 +119,12 @@ def test_people_of_others_see_what_every_ledger_has(portal: PortalBed) -> None:
         return found.status_code, found.text
 
     assert seen("/steward/datasets")[0] == seen("/steward/log")[0] == seen("/inbox")[0] == 403
-    status, text = seen(PAGE)
-    assert status == 200 and "Who will relapse?" not in text and "Until when do you need it?" not in text
+    portal.bed.submit(FILE.replace('"relapse"', '"third"'))
+    portal.act(STEWARD, "/requests/third/comment", {"letter": "Until when do you need it?"})
+    status, text = seen("/requests/third")
+    assert status == 200 and "who will relapse?" not in text and "Until when do you need it?" not in text
     assert "What you can do" not in text
+    assert "who will relapse?" in portal.html(STEWARD, "/requests/third")
 
 
 def test_a_hospital_with_nothing_says_what_comes(portal: PortalBed) -> None:

@@ -20,7 +20,9 @@ from hmchain.application.data import quarantine
 from hmchain.application.data.reviewing import Desk
 from hmchain.application.pages.markup import table
 from hmchain.application.site import hospital
+from hmchain.application.watching import machine_figures
 from hmchain.errors import HMChainError
+from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, form, section
 from hmchain.interfaces.portal.framing import csrf_of
@@ -48,7 +50,10 @@ pages = Pages("steward")
 
 
 def held(call: Call) -> int:
-    """How many items wait for a person."""
+    """How many items wait for a person; counted for each page, so no key file is opened where there is a node."""
+    if not call.site.is_read_only:
+        local = watch.of_app(call.request.app).local
+        return (machine_figures.held_here(call.folder, local) or 0) if local is not None else 0
     with hospital.read_records(call.folder, call.passphrase) as records:
         return quarantine.waiting(records, limit=1).total
 
