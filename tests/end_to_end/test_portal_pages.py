@@ -53,6 +53,11 @@ def links(page: Page) -> list[str]:
     return [path for each in found if (path := each.partition("#")[0]).startswith("/") and not path.startswith("/v1/")]
 
 
+def settled(page: Page) -> None:
+    """Wait for the parts that a page fetches once it is there; one that follows the ledger is never idle."""
+    page.wait_for_selector("[hx-trigger^=load], .htmx-request", state="detached")
+
+
 def walked(page: Page) -> Iterator[str]:
     """Each page that one comes to from the first one by links, while it is shown."""
     seen, alike, waiting = set[str](), Counter[str](), deque(["/"])
@@ -60,7 +65,7 @@ def walked(page: Page) -> Iterator[str]:
         path = waiting.popleft()
         answer = page.goto(path)
         assert answer is not None and answer.status in (200, 403), f"{path}: {answer and answer.status}"
-        page.wait_for_load_state("networkidle")
+        settled(page)
         yield path
         for link in links(page):
             if link not in seen and alike[shape(link)] < ALIKE:
@@ -92,7 +97,7 @@ def test_no_page_weighs_much(browser: Browser, origin: str) -> None:
             sent.clear()
             page.context.clear_cookies()
             page.goto(path)
-            page.wait_for_load_state("networkidle")
+            settled(page)
             if sum(sent) > WEIGHT_MAX:
                 heavy.append(f"{path}: {sum(sent)} bytes")
     assert not heavy, heavy
