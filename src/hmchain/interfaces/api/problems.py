@@ -36,7 +36,7 @@ _CODES = {
     "sign_in_refused": 401, "sign_in_again": 403,
     "too_many": 429, "model_busy": 429, "too_many_streams": 429, "too_many_jobs": 429,
     "refused": 409, "contrary": 409, "other_request": 409, "same_under_way": 409,
-    "object_missing": 404, "too_large": 413,
+    "object_missing": 404, "nothing_to_trace": 404, "too_large": 413,
 }  # fmt: skip
 _NOT_FOUND = ("unknown_", "no_such_", "no_study", "no_organisation", "no_route")
 TITLES = {
