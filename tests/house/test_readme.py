@@ -36,7 +36,7 @@ SIDE = 16
 
 def marked(text: str, mark: str) -> str:
     """The Python block that is marked with a word after the language."""
-    found = re.search(rf"^```python {mark}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    found = re.search(rf'^```python (?:title=")?{mark}"?\n(.*?)^```$', text, re.DOTALL | re.MULTILINE)
     assert found, f"there is no block marked ```python {mark}"
     return found[1]
 
