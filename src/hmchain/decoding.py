@@ -36,7 +36,10 @@ def from_json(data: bytes | str, kind: type[T] | UnionType, *, strict: bool = Tr
 
     Raises `msgspec.DecodeError`, of which `msgspec.ValidationError` is one, as the others here do.
     """
-    return json_decoder(kind, strict=strict).decode(data)
+    try:
+        return json_decoder(kind, strict=strict).decode(data)
+    except RecursionError as error:
+        raise msgspec.DecodeError("JSON is nested too deep") from error
 
 
 def from_toml(data: bytes | str, kind: type[T] | UnionType) -> T:
@@ -52,7 +55,10 @@ def from_toml(data: bytes | str, kind: type[T] | UnionType) -> T:
 
 def from_msgpack(data: bytes, kind: type[T] | UnionType) -> T:
     """Decode MessagePack as `kind`."""
-    return msgpack_decoder(kind).decode(data)
+    try:
+        return msgpack_decoder(kind).decode(data)
+    except RecursionError as error:
+        raise msgspec.DecodeError("it is nested too deep") from error
 
 
 def converted(value: Any, kind: type[T] | UnionType, *, strict: bool = True) -> T:

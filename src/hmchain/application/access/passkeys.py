@@ -23,6 +23,8 @@ PASSKEYS_MAX, NAME_CHARACTERS_MAX = 20, 60
 """Of one person."""
 _SIGN_IN = "sign in with a passkey"
 _CREDENTIAL_BYTES_MAX = 1024
+_ODD = (ValueError, TypeError, KeyError, RecursionError)
+"""What reading an answer of an odd form raises beside the library's own."""
 _ALGORITHMS = (-8, -7, -257)
 """EdDSA, ES256, RS256, by their numbers in COSE."""
 
@@ -74,7 +76,7 @@ class Passkeys:
         try:
             read = webauthn.helpers.parse_authentication_credential_json(answer)
             challenge = webauthn.helpers.parse_client_data_json(read.response.client_data_json).challenge
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        except (WebAuthnException, *_ODD) as error:
             raise ChallengeError("this is no answer of a passkey", "begin again") from error
         self._challenges.spend(_SIGN_IN, challenge)
         known = self._store.passkey(read.raw_id[:_CREDENTIAL_BYTES_MAX])
@@ -90,7 +92,7 @@ class Passkeys:
                 expected_origin=self._origin, credential_public_key=known.public,
                 credential_current_sign_count=known.count, require_user_verification=True,
             )  # fmt: skip
-        except (WebAuthnException, ValueError):
+        except (WebAuthnException, ValueError, RecursionError):
             return None
         is_first = self._store.passkey_used(known, found.new_sign_count, self._now_ms())
         return Known(known, who) if is_first else None
@@ -132,7 +134,7 @@ class Passkeys:
                 expected_origin=self._origin, require_user_verification=True,
                 supported_pub_key_algs=[cose.COSEAlgorithmIdentifier(each) for each in _ALGORITHMS],
             )  # fmt: skip
-        except (WebAuthnException, ValueError, TypeError, KeyError) as error:
+        except (WebAuthnException, *_ODD) as error:
             raise PasskeyError("what the authenticator answered does not hold", "begin again") from error
         new = Passkey(
             found.credential_id, new_id(), ref, of.credential.mark, found.credential_public_key, found.sign_count,

@@ -69,11 +69,14 @@ class Call:
     @property
     def organisation(self) -> str:
         """The hospital whose portal this is; of a run that which was chosen. Raises `UnknownHospitalError`."""
-        wanted = self.request.query_params.get(HOSPITAL) or self.request.cookies.get(HOSPITAL)
-        if not self.site.is_read_only or not wanted:
-            return self.site.hospitals[0]
-        if wanted not in self.site.hospitals:
-            raise UnknownHospitalError("there is no such hospital here", f"one of {', '.join(self.site.hospitals)}")
+        wanted, known = self.request.query_params.get(HOSPITAL), self.site.hospitals
+        if not self.site.is_read_only:
+            return known[0]
+        if not wanted:  # one that was chosen in another run's portal is none of this one
+            kept = self.request.cookies.get(HOSPITAL)
+            return kept if kept in known else known[0]
+        if wanted not in known:
+            raise UnknownHospitalError("there is no such hospital here", f"one of {', '.join(known)}")
         return wanted
 
     @property
@@ -138,7 +141,7 @@ class Call:
     @property
     def about(self) -> str:
         """Whose view a list is: this hospital's; of a run that which was chosen, else nobody's, and so all of it."""
-        is_chosen = HOSPITAL in self.request.query_params or HOSPITAL in self.request.cookies
+        is_chosen = HOSPITAL in self.request.query_params or self.request.cookies.get(HOSPITAL) in self.site.hospitals
         return self.organisation if is_chosen or not self.site.is_read_only else ""
 
     @contextmanager

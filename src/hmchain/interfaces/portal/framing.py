@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from hmchain.application.access.permissions import Rule, allowed
 from hmchain.errors import HMChainError
-from hmchain.interfaces.api.call import HOSPITAL, Call
+from hmchain.interfaces.api.call import HOSPITAL, Call, UnknownHospitalError
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import SYSTEM, THEMES, AsOf, Entry, Frame, Look, local
@@ -52,7 +52,7 @@ def frame_of(request: Request) -> Frame:
     role = _role(call, shown)
     return Frame(
         here,
-        call.organisation,
+        _organisation(call),
         person="" if site.is_read_only or call.who is None else call.who.name,
         role=role,
         roles=tuple(name for name in ROLES if any(each.entry and each.entry.role == name for each in shown)),
@@ -111,6 +111,14 @@ def choices(site: Site) -> dict[str, Callable[[str], bool]]:
         THEME: lambda value: value in THEMES,
         HOSPITAL: lambda value: site.is_read_only and value in site.hospitals,
     }
+
+
+def _organisation(call: Call) -> str:
+    """Whose portal the frame says it is; the page itself says that there is no such hospital."""
+    try:
+        return call.organisation
+    except UnknownHospitalError:
+        return call.site.hospitals[0]
 
 
 def _here(request: Request) -> str:

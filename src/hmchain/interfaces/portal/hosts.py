@@ -1,4 +1,8 @@
-"""A portal of this machine answers under this machine's own names: a site that points its name here gets nothing."""
+"""A portal of this machine answers its own user, under this machine's own names.
+
+A site that points its name here gets nothing, and no more does who else works on this machine: a port of loopback has
+no mode, as files have that others must not read.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,31 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hmchain.interfaces.portal.review.neighbours import is_others
+
 _NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class OwnNames:
-    """An application that nobody reaches by another name (DNS rebinding)."""
+    """An application that nobody reaches by another name (DNS rebinding), nor from another user's program."""
 
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app, self._hosts = app, {f"{name}:{port}" for name in _NAMES}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and Headers(scope=scope).get("host", "").lower() not in self._hosts:
-            await PlainTextResponse("this portal has another name\n", 421)(scope, receive, send)
+        if (refusal := self._refusal(scope)) is not None:
+            status, words = refusal
+            await PlainTextResponse(f"{words}\n", status)(scope, receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        if scope["type"] != "http":
+            return None
+        if Headers(scope=scope).get("host", "").lower() not in self._hosts:
+            return 421, "this portal has another name"
+        client, server = scope.get("client"), scope.get("server")
+        if client and server and is_others(tuple(client), tuple(server)):
+            return 403, "this portal is for the user of this machine who opened it"
+        return None

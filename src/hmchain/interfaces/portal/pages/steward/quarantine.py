@@ -35,7 +35,7 @@ from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection"))
-REVIEW = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward", "protection"))
+REVIEW = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward", "protection"))
 PATH = "/steward/quarantine"
 ROOT = f"{PATH}/review/"
 IDLE_SECONDS = 30 * 60

@@ -1,0 +1,108 @@
+"""What strangers try at a portal: names of nowhere, answers without end, other users of the machine."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from hmchain.application.access.permissions import Operation
+from hmchain.interfaces.api.signed_in import by_session_or_token
+from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.portal import app, hosts
+from hmchain.interfaces.portal.hosts import OwnNames
+from hmchain.interfaces.portal.pages import ALL
+from hmchain.interfaces.portal.review import neighbours
+from support.door import Door, door
+from support.finished_run import run_directory
+from support.portal_client import portal_of
+
+__all__ = ["door", "run_directory"]
+ORIGIN = "http://localhost:8470"
+DEEP = "[" * 100_000
+
+
+@pytest.fixture(scope="module")
+def run(run_directory: Path) -> Iterator[TestClient]:
+    with portal_of(run_directory) as found:
+        yield found
+
+
+@pytest.fixture
+def client(door: Door) -> Iterator[TestClient]:
+    site = Site(door.place, door.live, ("a",), by_session_or_token(door.access), access=door.access)
+    with TestClient(app.create(site), ORIGIN, raise_server_exceptions=False, follow_redirects=False) as found:
+        yield found
+
+
+@pytest.mark.parametrize("wanted", ["nowhere", "../../etc", "\x00", "<b>"])
+def test_a_hospital_of_nowhere_is_none_of_this_run(run: TestClient, wanted: str) -> None:
+    asked = run.get("/steward/datasets", params={"hospital": wanted})
+    assert asked.status_code == 404 and "unknown_hospital" in asked.text
+    assert run.get("/v1/datasets", params={"hospital": wanted}).json()["code"] == "unknown_hospital"
+
+
+def test_a_hospital_that_was_chosen_in_another_run_s_portal_is_forgotten(run: TestClient) -> None:
+    usual = run.get("/v1/datasets").json()
+    kept = {"Cookie": "hospital=elsewhere"}
+    assert run.get("/v1/datasets", headers=kept).json() == usual
+    assert run.get("/steward/datasets", headers=kept).status_code == 200
+
+
+def bodies() -> Iterator[tuple[str, str]]:
+    told = base64.urlsafe_b64encode(DEEP.encode()).decode().rstrip("=")
+    answer = f'"id": "AA", "rawId": "AA", "type": "public-key", "response": {{"clientDataJSON": "{told}"'
+    yield "nested in the body", f'{{"answer": {{"a": {DEEP}}}}}'
+    yield (
+        "nested in what the browser signs",
+        f'{{"answer": {{{answer}, "authenticatorData": "AA", "signature": "AA"}}}}}}',
+    )
+
+
+@pytest.mark.parametrize("body", [pytest.param(body, id=name) for name, body in bodies()])
+def test_an_answer_that_is_nested_without_end_is_refused(client: TestClient, body: str) -> None:
+    found = client.post("/v1/sign-in/passkey", content=body, headers={"Content-Type": "application/json"})
+    assert (found.status_code, found.json()["code"]) in ((400, "bad_body"), (400, "challenge")), found.text
+
+
+def test_a_portal_of_this_machine_answers_no_other_user_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reached(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError("somebody else's program got through")
+
+    asked: list[tuple[Any, Any]] = []
+
+    def is_others(client: Any, server: Any) -> bool:
+        asked.append((client, server))
+        return True
+
+    monkeypatch.setattr(hosts, "is_others", is_others)
+    client = TestClient(OwnNames(reached, 80), "http://localhost:80", client=("127.0.0.1", 40_000))
+    assert client.get("/", headers={"Host": "localhost:80"}).status_code == 403
+    assert asked == [(("127.0.0.1", 40_000), ("localhost", 80))]
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [("127.0.0.1", "0100007F"), ("::1", "00000000000000000000000001000000")],
+)
+def test_whose_a_connection_is_stands_in_the_kernel_s_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, written: str
+) -> None:
+    rows = [f"0: {written}:1F90 {written}:2106 01 0:0 0:0 0 4242 0 1"]
+    table = tmp_path / "tcp"
+    table.write_text("head\n" + "\n".join(rows) + "\n")
+    monkeypatch.setattr(neighbours, "TABLES", (str(table),))
+    assert neighbours.is_others((host, 0x1F90), (host, 0x2106))
+    assert not neighbours.is_others((host, 0x1F91), (host, 0x2106)), "nobody can say"
+    monkeypatch.setattr("os.getuid", lambda: 4242)
+    assert not neighbours.is_others((host, 0x1F90), (host, 0x2106))
+
+
+def test_who_may_not_decide_over_the_api_does_not_decide_in_a_review() -> None:
+    review = [each for room in ALL for each in room.all if each.path.startswith("/steward/quarantine/")]
+    assert len(review) >= 4
+    assert {each.rule.operation for each in review} == {Operation.DECIDE}
