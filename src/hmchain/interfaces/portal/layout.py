@@ -148,16 +148,18 @@ def _person(frame: Frame) -> h.Node:
 
 def _display(frame: Frame) -> h.Element:
     """Language, theme and, of a finished run, the hospital: chosen with a form, so that it takes no script."""
-    look = frame.look
+    look, several = frame.look, len(frame.hospitals) > 1
+    shown = f"{frame.organisation} · {look.language.upper()}" if several else look.language.upper()
+    name = say("Display")
     return h.details(".menu")[
-        h.summary(aria_label=say("Display"))[look.language.upper()],
+        h.summary(aria_label=f"{name}: {shown}")[shown],
         h.form("#display", method="post", action="/display")[
             token_field(frame.csrf),
             h.input(type="hidden", name="next", value=frame.here),
             _chosen("language", say("Language"), look.language, LANGUAGES),
             _chosen("theme", say("Theme"), look.theme, {key: of_later(text) for key, text in _THEMES.items()}),
             _chosen("hospital", say("Hospital"), frame.organisation, {each: each for each in frame.hospitals})
-            if len(frame.hospitals) > 1
+            if several
             else None,
             h.button(type="submit")[say("Show so")],
         ],

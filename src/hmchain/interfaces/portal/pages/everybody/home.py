@@ -97,7 +97,7 @@ def home(found: Home) -> Page:
     content = [
         fresh("waits", f"/{found.role}", (), _waiting(found)),
         section(say("How things stand"), _figures(found), anchor="stands"),
-        _ways(found.role),
+        _ways(found),
     ]
     return Page(title, content)
 
@@ -143,14 +143,15 @@ def _figures(found: Home) -> h.Element | None:
     ))  # fmt: skip
 
 
-def _ways(role: str) -> h.Element | None:
+def _ways(found: Home) -> h.Element | None:
     ways = {
         "steward": (
             ("/inbox", say("What waits for a decision")), ("/steward/datasets", say("Our datasets")),
             ("/steward/log", say("What left this hospital")),
         ),
         "scientist": (
-            ("/scientist/catalogue", say("What hospitals have")), ("/scientist/editor", say("Ask for data")),
+            ("/scientist/catalogue", say("What hospitals have")),
+            *(() if found.read_only else (("/scientist/editor", say("Ask for data")),)),
             ("/studies", say("Studies")), ("/models", say("Models")),
         ),
         "auditor": (
@@ -158,7 +159,7 @@ def _ways(role: str) -> h.Element | None:
             ("/auditor/decisions", say("Who asked for what, and each hospital's word")),
             ("/auditor/events", say("Security events")),
         ),
-    }.get(role, ())  # fmt: skip
+    }.get(found.role, ())  # fmt: skip
     if not ways:
         return None
     return section(say("Where to go"), h.ul[[h.li[h.a(href=path)[words]] for path, words in ways]], anchor="ways")

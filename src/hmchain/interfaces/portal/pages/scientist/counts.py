@@ -103,7 +103,7 @@ def _builder(query: str, datasets: Sequence[str], purpose: str, epsilon: float) 
         h.div(".inline.field")[
             choice_field("sex", say("Sex"), {"": say("any"), "female": say("female"), "male": say("male")}),
             text_field("age_from", say("Age from"), kind="number", min="0", max="150"),
-            text_field("age_to", say("to"), kind="number", min="0", max="150"),
+            text_field("age_to", say("up to"), kind="number", min="0", max="150"),
         ],
         rows,
         h.details(open=bool(query))[

@@ -124,7 +124,7 @@ def study(call: Call, name: str) -> Page:
         ),
         lead=[
             standing(found.status),
-            f" {found.reason} " if found.reason else " ",
+            f" {found.reason} · " if found.reason else " ",
             say("Next:"),
             " ",
             h.b[theirs(found.next)],
