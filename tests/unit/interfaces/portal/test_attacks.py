@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import base64
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from hmchain.application.access.permissions import Operation
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal import app, hosts
+from hmchain.interfaces.portal.connections import Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.pages import ALL
 from hmchain.interfaces.portal.review import neighbours
+from support.chromium import listener
 from support.door import Door, door
 from support.finished_run import run_directory
 from support.portal_client import portal_of
@@ -106,3 +112,20 @@ def test_who_may_not_decide_over_the_api_does_not_decide_in_a_review() -> None:
     review = [each for room in ALL for each in room.all if each.path.startswith("/steward/quarantine/")]
     assert len(review) >= 4
     assert {each.rule.operation for each in review} == {Operation.DECIDE}
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nX: "])
+def test_who_connects_and_does_not_say_what_for_makes_room(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prompt, "head_seconds", 0.05)
+    settings = uvicorn.Config(PlainTextResponse("here"), http=Prompt, log_level="critical", lifespan="off")
+    server = uvicorn.Server(settings)
+    with listener() as taken:
+        taken.listen()
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
+        thread.start()
+        with socket.create_connection(taken.getsockname(), timeout=30) as stranger:
+            stranger.sendall(said)
+            heard = b"".join(iter(lambda: stranger.recv(4096), b""))  # until it is closed
+        assert b"200 OK" not in heard
+        server.should_exit = True
+        thread.join()
