@@ -128,8 +128,10 @@ def show(sites: Sequence[Site]) -> None:
         print(f"  {HOSPITALS[site.name]:<16}{site.link}")
     keys = sites[0].key("s1").parent
     print("\nAt each of them the people are " + ", ".join(f"{name} ({role})" for name, role in PEOPLE.items()) + ".")
-    print("To sign in: open a link, choose `Key file`, and give the person's name and key, such as")
-    print(f"  s1 of {sites[0].name}: {keys / 's1.key'} (no passphrase: this is a rehearsal)")
+    print("To sign in: open a link, choose `take one from a file`, and give the person's key file and name, such as")
+    print(f"  s1 of {sites[0].name}: {keys / 's1.key'}")
+    print("These files are not sealed; the passphrase that the page asks for, at least 12 letters, seals the copy in")
+    print("your browser. Then sign in with the key that is there.")
     print("A scientist asks for data, two stewards of each hospital approve, the agents train, an auditor checks.")
     print("\nCtrl-C stops all of it.", flush=True)
 

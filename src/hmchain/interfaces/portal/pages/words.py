@@ -59,6 +59,12 @@ def standing_words(code: str) -> str:
     return of_later(found[0]) if found else code
 
 
+def capital(words: str) -> str:
+    """A sentence as it begins; a name, such as that of a dataset, stays as it is."""
+    first = words.partition(" ")[0]
+    return words if "/" in first else f"{words[:1].upper()}{words[1:]}"
+
+
 def at(*parts: str | int) -> str:
     """A path of the portal, each part of it as it is, whoever named it."""
     return "/" + "/".join(quote(str(part), safe="") for part in parts)

@@ -17,6 +17,7 @@ from hmchain.interfaces.portal.framing import frame_of
 from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.everybody import places
+from hmchain.interfaces.portal.pages.words import capital
 from hmchain.interfaces.portal.registry import Next, Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, of_later, say, theirs
 from hmchain.ledger.readers import incidents
@@ -121,7 +122,7 @@ def notices(found: Sequence[Shown]) -> h.Element:
 
 def _notice(each: Shown) -> h.Node:
     told = each.notification
-    words = theirs(f"{told.words[:1].upper()}{told.words[1:]}")
+    words = theirs(capital(told.words))
     place = places.of_notification(told)
     return [
         badge(say("overdue"), BAD) if told.overdue else badge(say("urgent"), WARN) if told.urgent else None,

@@ -17,6 +17,7 @@ from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.words import capital
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, say_n, share, theirs
 from hmchain.ledger.readers.members import ValidatorStatus, tolerated
@@ -79,7 +80,7 @@ def _verdict(found: Overview) -> h.Element:
             h.p[theirs(trouble)] if trouble else None,
             h.p[say("Start it:"), " ", h.code["hmchain node start"]],
         ]
-    return h.div(".panel")[h.p[health(found.node.health), " ", theirs(_capital(found.node.health.words.lstrip(": ")))],
+    return h.div(".panel")[h.p[health(found.node.health), " ", theirs(capital(found.node.health.words.lstrip(": ")))],
                            h.p(".error")[theirs(found.node.clock)] if found.node.clock else None]  # fmt: skip
 
 
@@ -123,13 +124,13 @@ def _todo(found: Overview) -> h.Element:
                     "back and has caught up:")  # fmt: skip
         lines.append([words, " ", h.code["hmchain node unjail"]])
     lines += [
-        [theirs(_capital(each.notification.words)), _command(each.notification.command)]
+        [theirs(capital(each.notification.words)), _command(each.notification.command)]
         for each in found.waiting
         if set(each.notification.who) & set(_OPERATES)
     ]
     if found.node is not None:
-        lines += [theirs(_capital(str(each))) for each in found.node.sent]
-        lines += [theirs(_capital(each)) for each in found.node.repairs]
+        lines += [theirs(capital(str(each))) for each in found.node.sent]
+        lines += [theirs(capital(each)) for each in found.node.repairs]
     if not lines:
         return section(title, empty(say("Nothing waits for you. The checks of this machine are below.")), anchor="todo")
     return section(title, h.ul(".todo")[[h.li[each] for each in lines]], anchor="todo")
@@ -184,7 +185,3 @@ def _node(found: NodeStatus) -> h.Element:
         *((theirs(f"used by {each.study}"), theirs(str(each))) for each in found.machine),
     ))  # fmt: skip
     return section(say("This node"), h.div(".panel")[facts], anchor="node")
-
-
-def _capital(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}"
