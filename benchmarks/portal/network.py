@@ -25,7 +25,7 @@ from hmchain.ledger.engines.cometbft.rpc import NoEndpointError, RpcClient, RpcE
 
 NAMES = ("east", "north", "south", "west")
 _ROLES = ("steward", "scientist", "agent", "validator")
-_STARTING_SECONDS, _LOOK_SECONDS = 60.0, 0.1
+_STARTING_SECONDS, _LOOK_SECONDS = 180.0, 0.1
 
 
 def signing_key(name: str, role: str) -> SigningKey:

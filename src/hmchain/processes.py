@@ -25,8 +25,19 @@ _SAFE_PATH = "PYTHONSAFEPATH"
 _STDERR = 2
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_M_ARENA_MAX, _ARENAS = -8, 2  # malloc.h
 _SEARCHES = 16
 """For what was started while others were being stopped; what starts faster than that means to."""
+
+
+def share_memory() -> None:
+    """Have all threads of this process take memory from two places; by itself glibc gives each thread one of its own.
+
+    What a page took of each stays there: a third of the memory of a process that answers by forty threads. Where the
+    allocator is another one nothing happens.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 def child_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -34,7 +34,7 @@ from hmchain.interfaces.portal.connections import Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.watching import Outgoing, watched
 from hmchain.plain import Progress
-from hmchain.processes import ended_by_signals
+from hmchain.processes import ended_by_signals, share_memory
 
 _GRACE_SECONDS = 2
 """For what is being answered when it is told to stop; whoever follows events is cut off then."""
@@ -121,6 +121,7 @@ def opened(
     is told of blocks that are executed first. Raises `PortalPlaceError`, `PortalListenError`, `PortalSettingsError`,
     `PortalStoreError`, and what opening a ledger raises.
     """
+    share_memory()
     folder = NodeFolder(place)
     with ExitStack() as held:
         if folder.toml.is_file():
