@@ -16,6 +16,7 @@ from hmchain.canonical import decode
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.api.signing import ToSign, to_sign
+from hmchain.interfaces.api.waiting import Places
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.transactions import Prepared, Transaction, transaction_digest
 
@@ -23,6 +24,9 @@ SEND = Rule(Operation.ASK, Scope.NETWORK)
 READ = Rule(Operation.VIEW, Scope.NETWORK)
 
 routes = Routes("transactions")
+
+_WAITING = Places(each=4, all=24)
+"""Who waits for a block holds one of the 40 threads that answer everybody: on a network that stands still, for long."""
 
 Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$", max_length=400_000)]
 Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
@@ -69,5 +73,6 @@ def send_transaction(call: Call, body: Signed) -> SentTransaction:
     if found.chain_id != ledger.chain_id:
         raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
     wire = Prepared(decode(message, Transaction)).attach(signature)
-    delegate.send_wire(call.node, ledger, found, wire)
+    with _WAITING.taken(call.person.name):
+        delegate.send_wire(call.node, ledger, found, wire)
     return SentTransaction(transaction_digest(wire), found.words)
