@@ -341,6 +341,11 @@ class LedgerReader:
         """The studies that may be meant when none is named: those that were not refused, else all."""
         return study_status.meant(self.verified.state)
 
+    @property
+    def open_studies(self) -> list[str]:
+        """The studies that are not over, in order of name."""
+        return study_status.names_of_open(self.verified.state)
+
     def study(self, name: str | None = None) -> StudyStatus:
         """One study; without a name the only one that was not refused. Raises `NoStudyError`."""
         return study_status.study_status(self.verified, name)

@@ -122,6 +122,11 @@ def all_studies(found: VerifiedState) -> Views[StudyStatus]:
     return Views(studies.names(state), lambda name: _status(state, studies.require_study(state, name), words))
 
 
+def names_of_open(state: State) -> list[str]:
+    """The studies that are not over, in order of name."""
+    return studies.all_open(state)
+
+
 def study_status(found: VerifiedState, name: str | None = None) -> StudyStatus:
     """One study as it stands now, without a name the one that is meant. Raises `NoStudyError`."""
     state, wanted = found.state, name or default_study(found.state)

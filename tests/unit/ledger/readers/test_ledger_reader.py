@@ -45,6 +45,8 @@ def bare(directory: Path, tmp_path: Path) -> Path:
 def test_the_questions_that_are_asked_most(directory: Path) -> None:
     (study,) = questions.studies(directory)
     assert (study.name, study.status, study.vouched) == (STUDY, "running", "signed by 4 of 4 founders")
+    with open_ledger(directory) as ledger:
+        assert ledger.open_studies == [STUDY]
     members = questions.members(directory)
     assert [each.organisation for each in members] == [each.organisation for each in study.participants]
     assert sum(each.share_permyriad for each in members) == 10_000

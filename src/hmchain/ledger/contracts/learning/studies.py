@@ -242,6 +242,11 @@ def open_studies(state: State, organisation: str) -> list[str]:
     return [entry.study for entry in _OPEN.all(state, organisation)]
 
 
+def all_open(state: State) -> list[str]:
+    """All studies that are not over, in order of name."""
+    return sorted({entry.study for entry in _OPEN.all(state)})
+
+
 def set_progress(
     state: State,
     name: str,

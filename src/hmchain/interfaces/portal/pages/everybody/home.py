@@ -85,7 +85,7 @@ def load(call: Call, role: str) -> Home:
     waiting = waiting_for(call)
     with call.ledger() as ledger:
         return Home(
-            role, waiting, sum(not each.reason and not each.model_root for each in ledger.studies()),
+            role, waiting, len(ledger.open_studies),
             len(ledger.models()), sum(each.is_asked for each in ledger.releases()),
             len(incidents.all_incidents(ledger.verified.state, over=False)), ledger.height, len(ledger.members()),
             call.site.is_read_only,
