@@ -50,7 +50,7 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 class AnchorError(InputError):
     """What was typed is no anchor."""
 
-    code = "bad_anchor"
+    code = "typed_anchor"
 
 
 @dataclass(frozen=True)
