@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -47,8 +47,8 @@ class UsesReport:
     uses: tuple[UseView, ...]
     machine: tuple[MachineUse, ...] = ()
     """At a node: what their studies took of the hospital's own machine."""
-    more: int = 0
-    """So many follow on these."""
+    more: bool = False
+    """Whether others follow on these."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,13 @@ def reported(
     """The same of a ledger that is open, or a part of them. Raises `UnknownDatasetError`."""
     owner, _, name = dataset.rpartition("/")
     at_ms, names = now_ms(), _owners(ledger, owner or organisation, name)
-    listed = [ledger.uses(at_ms, each, name) for each in names]
+    listed: Iterable[Sequence[UseView]] = (ledger.uses(at_ms, each, name) for each in names)
     if since_ms:
         listed = [[use for uses in listed for use in uses if _touches(use, since_ms)]]
-    total, first = sum(map(len, listed)), part.start or 0
+    # A use is a place in a list until it is looked at, and no further list is made than it takes.
     places = chain.from_iterable(((uses, number) for number in range(len(uses))) for uses in listed)
-    found = tuple(uses[number] for uses, number in islice(places, first, part.stop))
-    return UsesReport(at_ms, ledger.verified.words, found, more=max(0, total - first - len(found)))
+    found = tuple(uses[number] for uses, number in islice(places, part.start, part.stop))
+    return UsesReport(at_ms, ledger.verified.words, found, more=next(places, None) is not None)
 
 
 def with_machine(found: UsesReport, place: HospitalFolder) -> UsesReport:
