@@ -51,6 +51,9 @@ class BedLedger:
         with open_ledger(self.place) as found:
             yield found
 
+    aside = reader
+    """Opened for each question, it is aside for all of them."""
+
     def now_ms(self) -> int:
         return self.ledger.now_ms()
 

@@ -109,7 +109,7 @@ def list_powers(call: Call, person: Someone = "", of: OfMember = "") -> list[Pow
 @routes.get("/people/{person}/deeds", VIEW, commands=("people deeds",))
 def list_deeds(call: Call, person: Person, since: Since = 1, of: OfMember = "") -> list[KeyDeed]:
     """All that a person's key signed, the keys before it too: for one that was stolen."""
-    with call.ledger() as ledger:
+    with call.whole_ledger() as ledger:
         return Staff(of or call.organisation, ledger).deeds(person, since)
 
 
