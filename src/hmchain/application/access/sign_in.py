@@ -27,7 +27,7 @@ from hmchain.application.access.throttle import (
     Throttle,
     of_address,
 )
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.security.events import DONE, Event, Kind
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.recording import note
@@ -64,7 +64,7 @@ class Access:
         self,
         folder: NodeFolder,
         settings: PortalSettings,
-        live: Live,
+        live: LiveLedger,
         *,
         clock_ms: Callable[[], int] = now_ms,
         seconds: Callable[[], float] = time.monotonic,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from threading import Lock
 
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.canonical import digest
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.contracts.members.people import OFFICER, OFFICES, PersonRef
@@ -57,7 +57,7 @@ def _office_roles(office: str) -> frozenset[str]:
 class Standings:
     """How it stands with people at the last block. Threads may share it."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: LiveLedger) -> None:
         self._live, self._height = live, -1
         self._known: dict[PersonRef, Standing] = {}
         self._turn = Lock()

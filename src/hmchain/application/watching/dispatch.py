@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.watching import mail, notifications, webhook
 from hmchain.application.watching.delivery import DeliveryError
 from hmchain.application.watching.lines import Happened, LineLog
@@ -32,7 +32,7 @@ def _uncounted(_channel: str, _outcome: str, _count: int) -> None:
 class Dispatch:
     """What is told of, by which ways."""
 
-    live: Live
+    live: LiveLedger
     organisation: str
     origin: str
     """The portal's address, as browsers write it."""

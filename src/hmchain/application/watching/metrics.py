@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from hmchain.application.node.health import Health
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.watching import ledger_figures, machine_figures, series
@@ -44,7 +44,7 @@ Jobs = Callable[[], Mapping[tuple[str, str], int]]
 class Watched:
     """What metrics are about."""
 
-    live: Live
+    live: LiveLedger
     organisation: str
     place: HospitalFolder
     local: SecretKey | None = None

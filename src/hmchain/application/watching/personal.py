@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from hmchain.application.access.principal import Principal
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.watching import notifications
 from hmchain.application.watching.notifications import NOTHING, Facts, Notification
 from hmchain.application.watching.outbox import Outbox
@@ -26,7 +26,7 @@ class Shown:
 class Personal:
     """The notifications of everybody who comes to a portal."""
 
-    live: Live
+    live: LiveLedger
     organisation: str
     """Whose portal it is: what its machine tells is for its own people."""
     outbox: Outbox | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.watching import machine_figures
 from hmchain.application.watching.kept import Kept
@@ -37,7 +37,7 @@ class Ready:
 class Readiness:
     """What is asked again and again, and looked at now and then."""
 
-    def __init__(self, live: Live, place: HospitalFolder) -> None:
+    def __init__(self, live: LiveLedger, place: HospitalFolder) -> None:
         self._live, self._place = live, place
         self._quick = Kept(self._ledger, FRESH_SECONDS)
         self._slow = Kept(self._stores, SLOW_SECONDS)

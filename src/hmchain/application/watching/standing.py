@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.errors import HMChainError
 from hmchain.ledger.readers.standing_history import StandingPoint, history, point
 
@@ -38,7 +38,7 @@ class Course:
 class Standings:
     """The course of one ledger's standings; a thread works it out from when somebody asks first."""
 
-    def __init__(self, live: Live, directory: Path, *, follows: bool) -> None:
+    def __init__(self, live: LiveLedger, directory: Path, *, follows: bool) -> None:
         """`follows` where blocks come to the ledger still."""
         self._live, self._directory, self._follows = live, directory, follows
         self._turn, self._begun = threading.Lock(), False

@@ -14,7 +14,7 @@ from hmchain.application.access.sign_in import Access
 from hmchain.application.jobs.answers import Answers
 from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.models.apart import Apart
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
 
@@ -35,7 +35,7 @@ class Site:
 
     place: Path
     """The folder of a node, or of a finished run."""
-    live: Live
+    live: LiveLedger
     hospitals: tuple[str, ...]
     """Those whose folders lie here: a node's own, or all of a run; the first where nobody says which."""
     authenticate: Authenticate

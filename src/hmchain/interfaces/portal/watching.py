@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from hmchain.application.jobs.jobs import Job
-from hmchain.application.node.live_protocol import Live
+from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.keyring import local_key
 from hmchain.application.site.outgoing import MailSettings, WebhookSettings
@@ -85,7 +85,7 @@ def _local(site: Site) -> SecretKey | None:
 class _Watchman:
     """Looks now and then, tells those who want to be told, and writes down when the ledger stops or goes on."""
 
-    def __init__(self, live: Live, facts: MachineFacts, dispatch: Dispatch, log: LineLog) -> None:
+    def __init__(self, live: LiveLedger, facts: MachineFacts, dispatch: Dispatch, log: LineLog) -> None:
         self._live, self._facts, self._dispatch, self._log = live, facts, dispatch, log
         self._was_followed = True
 
