@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-EVENTS = ("condition", "procedure", "drug", "measurement", "modality")
-SEXES = ("female", "male")
-
 
 @dataclass(frozen=True)
 class EventChosen:

@@ -66,9 +66,9 @@ Bodies = AnchorLog | RestoreLog
 
 _ANCHORS = Table("log_anchors", Anchor)
 _LOSSES = Table("log_losses", Loss)
+"""By organisation and height: one a block."""
 TABLES = (_ANCHORS, _LOSSES)
 """All that is known of logs."""
-"""By organisation and height: one a block."""
 
 
 def anchor(state: State, organisation: str) -> Anchor | None:
