@@ -20,7 +20,7 @@ from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec, plan_of
 from hmchain.ledger.contracts.members import membership, upgrades
 from hmchain.ledger.readers.requests import require_request
-from hmchain.ledger.readers.studies import REQUESTED, StudyRequest, known_names, proposal, proposal_to
+from hmchain.ledger.readers.studies import REQUESTED, StudyRequest, proposal, proposal_to
 
 
 class BadReasonError(InputError):
@@ -99,7 +99,7 @@ def propose(user: LedgerUser, asked: Proposal, texts: Texts | None = None) -> St
     require_sound(asked)
     if upgrades.has_requests(user.state):
         return _ask_or_propose(user, asked, texts)
-    if asked.name in known_names(user.state).split(", "):
+    if studies.study(user.state, asked.name) is not None:
         user.send(_included(user, asked, texts))
     else:
         user.send(ProposeStudy(_specification(user, asked, texts)))

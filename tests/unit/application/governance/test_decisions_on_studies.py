@@ -15,7 +15,7 @@ from hmchain.application.governance.study_requests import StudyNotAllowedError
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.protocols import FOUNDING
 from hmchain.ledger.readers.studies import NotAskedError, UnknownStudyError, proposal_to
-from support.study_bed import START_MS, STUDY, YEAR_MS, Bed
+from support.study_bed import START_MS, STUDY, YEAR_MS, Bed, another
 
 
 @pytest.fixture
@@ -105,6 +105,17 @@ def test_a_proposal_from_a_file_pins_the_newest_versions(bed: Bed, tmp_path: Pat
         load_proposal(file)
     with pytest.raises(StudyFileError, match="has published no dataset knees"):
         studies.propose(user(bed, "west", "scientist"), Proposal(name="knees", datasets={"west": "knees"}))
+
+
+@pytest.mark.parametrize("protocol", [2])
+def test_a_name_is_given_once_however_many_studies_there_are(bed: Bed) -> None:
+    spec, west = bed.prepare(), user(bed, "west", "scientist")
+    for number in range(21):
+        assert bed.propose(another(spec, f"a{number:02}"), bed.names[number % len(bed.names)]) == "ok"
+    height = bed.state.height
+    with pytest.raises(StudyFileError, match=f"there is a study {STUDY} already"):
+        studies.propose(west, Proposal(name=STUDY, datasets=dict.fromkeys(bed.names, "brain")))
+    assert bed.state.height == height
 
 
 def test_a_study_is_asked_for_decided_on_and_proposed_by_the_same_commands(bed: Bed) -> None:
