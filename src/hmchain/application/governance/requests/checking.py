@@ -84,10 +84,10 @@ def check(path: Path, node: NodeFolder, now_ms: int) -> CheckedRequest:
     return _checked(asked, named, answers, attached)
 
 
-def against(state: State, asked: RequestFile, applicant: PersonRef, now_ms: int) -> CheckedRequest:
-    """A request that names no file, and what policies would say to this applicant now. Raises as `content_of`."""
-    content = content_of(state, asked, now_ms, (DocumentRef(DocumentKind.FORM, _UNSEALED),))
-    return _checked(asked, content.datasets, answers_to(state, content, applicant, now_ms))
+def against(state: State, asked: RequestFile, now_ms: int, organisation: str, person: str) -> CheckedRequest:
+    """A person's request that names no file, and what policies would say to it now. Raises as `content_of`."""
+    content, answers = expected(state, asked, now_ms, organisation, person)
+    return _checked(asked, content.datasets, answers)
 
 
 def _checked(

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance.requests import acceptance, checking, file, licences, listing, reading, template
 from hmchain.application.governance.requests.acceptance import TermsInWords
-from hmchain.application.governance.requests.applying import document_of, person_named
+from hmchain.application.governance.requests.applying import document_of
 from hmchain.application.governance.requests.checking import CheckedRequest
 from hmchain.application.governance.requests.documents import SUFFIXES
 from hmchain.application.governance.requests.file import RequestFile
@@ -106,5 +106,5 @@ def check_request(call: Call, body: RequestFile) -> CheckedRequest:
     file.require_alone(body)
     with call.ledger() as ledger:
         return checking.against(
-            ledger.verified.state, body, person_named(call.person.name, call.organisation), call.now_ms()
+            ledger.verified.state, body, call.now_ms(), call.person.organisation, call.person.person
         )
