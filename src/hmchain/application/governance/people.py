@@ -223,15 +223,10 @@ def confirm(user: LedgerUser, name: bytes, change: Change) -> Asked:
     return _asked(user, name, change, waits=False)
 
 
-def drop(user: LedgerUser, change: bytes, words: str) -> Asked:
-    """Take back what an officer asked for. Raises as `LedgerUser.send`."""
-    user.send(DropChange(change))
-    return Asked(words, change, False, tuple(people.officers(user.state, user.organisation)))
-
-
-def dropped(user: LedgerUser, name: bytes, change: Change) -> Asked:
-    """Take back what an officer asked for, and say what it was. Raises as `LedgerUser.send`."""
-    return drop(user, name, f"not to {sent.words(change)}")
+def drop(user: LedgerUser, name: bytes, change: Change) -> Asked:
+    """Take back what an officer asked for, by its id. Raises as `LedgerUser.send`."""
+    user.send(DropChange(name))
+    return Asked(f"not to {sent.words(change)}", name, False, tuple(people.officers(user.state, user.organisation)))
 
 
 def suspend(user: LedgerUser, handle: str) -> None:

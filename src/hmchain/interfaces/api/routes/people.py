@@ -203,7 +203,7 @@ def confirm_change(call: Call, digest: Digits, body: Nothing) -> Asked:
 def drop_change(call: Call, digest: Digits, body: Nothing) -> Asked:
     """Have a change that waits come to nothing."""
     with call.user() as user:
-        return people.dropped(user, *people.waiting(user, digest))
+        return people.drop(user, *people.waiting(user, digest))
 
 
 @routes.post(

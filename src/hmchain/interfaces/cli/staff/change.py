@@ -143,5 +143,5 @@ def drop(change: ChangeArgument, directory: NodeOption = DEFAULT_FOLDER, yes: Ye
     """Officer: have a change that waits come to nothing."""
     with open_steward(directory, yes=yes) as officer:
         name, found = people.waiting(officer, change)
-        done = people.dropped(officer, name, found)
+        done = people.drop(officer, name, found)
     output.show(done, view.show_asked)
