@@ -154,8 +154,7 @@ def submit(user: LedgerUser, asked: RequestFile, papers: Documents, agreed: Agre
 
 
 def _taken_back(entry: Request | None) -> tuple[TakeBackRequest, ...]:
-    is_submitted = entry is not None and entry.status is Status.SUBMITTED
-    return (TakeBackRequest(entry.name),) if entry is not None and is_submitted else ()
+    return (TakeBackRequest(entry.name),) if entry is not None and entry.status is Status.SUBMITTED else ()
 
 
 def _agree(entry: Request | None, content: Content | None, agreed: Agreed) -> None:

@@ -48,9 +48,9 @@ class Desk:
 
     def path(self, name: str) -> Path:
         """The file of a draft, for who checks it or hands it in. Raises `NoSuchDraftError`."""
-        if not is_name(name) or not (found := self._folder / name / _FILE).is_file():
+        if not self.has(name):
             raise NoSuchDraftError(f"there is no draft {name} of yours here", "begin one, or hand in its file")
-        return found
+        return self._folder / name / _FILE
 
     def has(self, name: str) -> bool:
         """Whether there is one of this name."""

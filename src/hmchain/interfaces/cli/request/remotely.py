@@ -40,7 +40,6 @@ def decide(
     name: str,
     question: str,
     act: Callable[[RequestInWords], Flow[Done[RequestView]]],
-    done: Callable[[RequestInWords], str],
     *,
     yes: bool,
 ) -> None:
@@ -50,7 +49,7 @@ def decide(
         confirm(question, yes=yes, about=lambda: show_request(shown))
         portal.ask(act(shown))
         found = portal.ask(operations.request(name))
-    output.tell(found.view, done(found))
+    output.tell(found.view, _standing(found.view))
 
 
 def approve(url: str, name: str, *, days: int | None, of: str, unread: bool, yes: bool) -> None:
@@ -63,17 +62,14 @@ def approve(url: str, name: str, *, days: int | None, of: str, unread: bool, yes
         return operations.approve(name, version=version, days=days, dataset=of, unread=unread or not yes)
 
     how_long = f"for {days} days" if days else "as long as it is asked for"
-    decide(url, name, f"Allow what is asked of this hospital {how_long}?", act, _standing, yes=yes)
+    decide(url, name, f"Allow what is asked of this hospital {how_long}?", act, yes=yes)
 
 
-def _standing(found: RequestInWords) -> str:
-    view = found.view
+def _standing(view: RequestView) -> str:
     words = ", ".join(f"{each.organisation}/{each.dataset}: {each.status}" for each in view.decisions)
     return f"{view.request} now: {words or view.status}."
 
 
-def said(
-    url: str, name: str, question: str, flow: Callable[..., Any], *given: str, yes: bool, **more: Any
-) -> None:  # fmt: skip
+def said(url: str, name: str, question: str, flow: Callable[..., Any], *given: str, yes: bool, **more: Any) -> None:
     """Decide something that takes a reason, with a letter."""
-    decide(url, name, question, lambda shown: flow(name, *given, **more), _standing, yes=yes)
+    decide(url, name, question, lambda shown: flow(name, *given, **more), yes=yes)
