@@ -111,7 +111,8 @@ def measure(found: MadeUp, times: int) -> dict[str, object]:
     chance = random.Random(13)
     places, persons = chance.choices(found.datasets, k=times), chance.choices(found.persons, k=times)
     used = ask(found, [
-        (lambda state, at=at: uses(state, NOW_MS, *at, before=()), lambda state, at=at: rows_of_dataset(state, *at))
+        (lambda state, at=at: list(uses(state, NOW_MS, *at, before=())),
+         lambda state, at=at: rows_of_dataset(state, *at))
         for at in places
     ])  # fmt: skip
     may = ask(found, [
