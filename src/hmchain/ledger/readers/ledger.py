@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger import genesis as genesis_file
-from hmchain.ledger.contracts.learning.studies import Study
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore, NoSuchTransactionError, StoredBlock
 from hmchain.ledger.engines.cometbft.audit import partial_log
@@ -360,11 +359,7 @@ class LedgerReader:
 
     def uses(self, time_ms: int, organisation: str, dataset: str = "") -> Sequence[UseView]:
         """All uses of a hospital's dataset, or of all of its datasets, that were asked for, as they stand at a time."""
-        return self._listed(uses.uses(self.verified.state, time_ms, organisation, dataset, self._studies_before))
-
-    @property
-    def _studies_before(self) -> list[Study]:
-        return uses.studies_before(self.verified.state)
+        return self._listed(uses.uses(self.verified.state, time_ms, organisation, dataset))
 
     def powers(self, time_ms: int, organisation: str, person: str = "") -> list[Powers]:
         """What a person of an organisation may do at a time, or each of its persons. Raises `UnknownPersonError`."""
