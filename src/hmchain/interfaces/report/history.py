@@ -39,7 +39,7 @@ from hmchain.ledger.events import AboutStudy, FraudProven, InvalidProposalSigned
 from hmchain.ledger.reputation import faults_tolerated
 from hmchain.ledger.request_events import AboutDataset, Decided, RequestJudged, RequestReturned
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
+from hmchain.ledger.transactions import SignedTransaction, believed, transaction_digest
 from hmchain.ledger.transition import Machine
 
 TOLD_AT_ONCE = (InvalidProposalSigned, FraudProven)
@@ -116,7 +116,7 @@ def read(directory: Path, study: str, members: Iterable[str] = ()) -> History:
         for stored in store.blocks():
             block = stored.block
             reader.before(block)
-            result = machine.execute(block.input, _believed)
+            result = machine.execute(block.input, believed)
             machine.commit(stored.height)
             history.stored_bytes += len(stored.block_bytes) + len(stored.commit_bytes)
             reader.after(block, result)
@@ -125,11 +125,6 @@ def read(directory: Path, study: str, members: Iterable[str] = ()) -> History:
     finally:
         state.close()
         store.close()
-
-
-def _believed(wire: bytes, chain_id: str) -> Authentic:
-    """A stored transaction, decoded without checking its signature again."""
-    return Authentic(decode_trusted(wire, SignedTransaction).transaction, transaction_digest(wire), wire)
 
 
 def _study_of(body: object) -> str | None:

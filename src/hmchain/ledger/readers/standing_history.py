@@ -10,7 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from hmchain.canonical import decode_trusted
 from hmchain.ledger import genesis as genesis_file
 from hmchain.ledger.contracts.members import standings
 from hmchain.ledger.engines import beginning
@@ -18,7 +17,7 @@ from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from hmchain.ledger.readers.logs import DamagedBlockError
 from hmchain.ledger.readers.members import validators
 from hmchain.ledger.state import State
-from hmchain.ledger.transactions import Authentic, SignedTransaction, transaction_digest
+from hmchain.ledger.transactions import believed
 from hmchain.ledger.transition import Machine
 from hmchain.plain import Progress
 
@@ -63,7 +62,7 @@ def history(directory: Path, points: int, progress: Progress | None = None) -> l
         every, found = max(1, count // points), [point(state)]
         for number, stored in enumerate(store.blocks(), start=1):
             block = stored.block
-            machine.execute(block.input, _believed)
+            machine.execute(block.input, believed)
             if state.commitment() != block.header.state_commitment:
                 raise DamagedBlockError(f"executing block {stored.height} does not give what the log says", _AUDIT)
             machine.commit(stored.height)
@@ -72,8 +71,3 @@ def history(directory: Path, points: int, progress: Progress | None = None) -> l
             if progress and number % every == 0:
                 progress(number, count)
         return found
-
-
-def _believed(wire: bytes, chain_id: str) -> Authentic:
-    """A stored transaction, decoded without checking its signature again."""
-    return Authentic(decode_trusted(wire, SignedTransaction).transaction, transaction_digest(wire), wire)
