@@ -17,6 +17,8 @@ from hmchain.ledger.state import State
 
 REQUESTED = "requested"
 """The status of a study that a request asks for: nobody has proposed it yet."""
+NAMED_MAX = 20
+"""So many names are told to somebody who named no study, or another one."""
 
 
 class UnknownStudyError(InputError):
@@ -123,14 +125,11 @@ def proposal_to(state: State, organisation: str, name: str) -> StudyProposal:
 _NOT_ASKED = Permission("", "", 0, UNDECIDED, "", 0)
 
 
-_NAMED_MAX = 20
-
-
 def known_names(state: State) -> str:
     """The names of all studies, and of those that are asked for, for somebody who named another one."""
     found = requests(state, "")
-    more = [f"and {len(found) - _NAMED_MAX} more"] if len(found) > _NAMED_MAX else []
-    return ", ".join([*(each.study for each in found[:_NAMED_MAX]), *more]) or "none"
+    more = [f"and {len(found) - NAMED_MAX} more"] if len(found) > NAMED_MAX else []
+    return ", ".join([*(each.study for each in found[:NAMED_MAX]), *more]) or "none"
 
 
 def _asked_for(state: State, organisation: str, entry: DataRequest) -> StudyProposal | None:

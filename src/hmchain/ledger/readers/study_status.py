@@ -16,7 +16,7 @@ from hmchain.ledger.readers import next_steps, permissions
 from hmchain.ledger.readers.next_steps import Left, Step
 from hmchain.ledger.readers.setbacks import Setback, setbacks
 from hmchain.ledger.readers.states import VerifiedState
-from hmchain.ledger.readers.studies import known_names, requests
+from hmchain.ledger.readers.studies import NAMED_MAX, known_names, requests
 from hmchain.ledger.readers.views import Views
 from hmchain.ledger.state import State
 
@@ -113,9 +113,6 @@ class StudyStatus:
         return f"{self.name}: {self.status}, {done}; next: {self.next} (block {self.height}, {self.vouched})"
 
 
-_NAMED_MAX = 20
-
-
 def all_studies(found: VerifiedState) -> Views[StudyStatus]:
     """All studies as they stand now, in order of name."""
     state, words = found.state, found.words
@@ -153,8 +150,8 @@ def default_study(state: State) -> str:
     """The study that is meant when none is named: the only one that was not refused. Raises `NoStudyError`."""
     names = meant(state)
     if len(names) != 1:
-        more = f" and {len(names) - _NAMED_MAX} more" if len(names) > _NAMED_MAX else ""
-        hint = f"name one with --study: {', '.join(names[:_NAMED_MAX])}{more}" if names else "a scientist proposes one"
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        hint = f"name one with --study: {', '.join(names[:NAMED_MAX])}{more}" if names else "a scientist proposes one"
         raise NoStudyError(f"{len(names)} studies may be meant" if names else "the ledger holds no study", hint)
     return names[0]
 
