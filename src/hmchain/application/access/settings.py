@@ -12,10 +12,11 @@ from hmchain import files
 from hmchain.application.access.permissions import Operation
 from hmchain.application.site.network import check_address
 from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.outgoing import MailSettings, WebhookSettings, is_file_name, is_loopback
+from hmchain.application.site.outgoing import MailSettings, WebhookSettings, is_file_name, is_safe_way
 from hmchain.application.site.settings import explained, says
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members.people import AUDITOR, OPERATOR, ROLES_OF_4
+from hmchain.records.sources.http import is_loopback
 
 DEFAULT_LISTEN = "127.0.0.1:8470"
 LANGUAGES = ("en", "de")
@@ -63,10 +64,7 @@ that the ledger gives."""),
 
     def __post_init__(self) -> None:
         url = urlsplit(self.issuer)
-        if (
-            not (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or "")))
-            or not url.hostname
-        ):
+        if not url.hostname or not is_safe_way(url):
             raise PortalSettingsError(f"oidc.issuer is {self.issuer!r}", "an address that begins with https://")
         if url.query or url.fragment or url.username or not self.client_id or not self.person:
             raise PortalSettingsError(
@@ -153,7 +151,7 @@ of the vault (a directory, or s3://BUCKET/PREFIX)."""),
             raise PortalSettingsError(what, "give certificate and key, or listen at 127.0.0.1 behind a proxy")
         url = urlsplit(self.address)
         is_whole = url.hostname and (url.scheme, url.netloc, "", "", "") == tuple(url)
-        if not is_whole or not (self.is_https or (url.scheme == "http" and is_loopback(url.hostname or ""))):
+        if not is_whole or not is_safe_way(url):
             hint = "https://NAME without anything behind it; http:// for this machine alone"
             raise PortalSettingsError(f"origin is {self.origin!r}", hint)
         if self.certificate and not self.is_https:

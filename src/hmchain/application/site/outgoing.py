@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from hmchain.application.site.settings import says
 from hmchain.errors import InputError
+from hmchain.records.sources.http import is_loopback
 
 _ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", re.ASCII)
 
@@ -73,7 +73,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             host, _ = url.hostname or "", url.port
         except ValueError:
             host = ""
-        if not host or url.scheme not in ("https", "http") or (url.scheme == "http" and not is_loopback(host)):
+        if not host or not is_safe_way(url):
             raise OutgoingSettingsError("webhook.url is no address that may be told", "https://HOST/PATH")
         if url.username or url.password or url.fragment:
             raise OutgoingSettingsError("webhook.url holds more than an address", "the secret goes into its own file")
@@ -81,12 +81,9 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
             raise OutgoingSettingsError("webhook.secret_file is no name of a file in keys/", 'such as "webhook.secret"')
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, whoever asks."""
-    try:
-        return host.lower() == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def is_safe_way(url: SplitResult) -> bool:
+    """Whether what goes to an address crosses no wire in clear: over HTTPS, or over HTTP to this machine."""
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
 
 
 def is_file_name(text: str) -> bool:

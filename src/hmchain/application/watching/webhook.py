@@ -18,9 +18,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hmchain.application.site.outgoing import WebhookSettings, is_loopback
+from hmchain.application.site.outgoing import WebhookSettings
 from hmchain.application.watching.delivery import DeliveryError, secret_in
 from hmchain.application.watching.notifications import Notification
+from hmchain.records.sources.http import is_loopback
 
 SIGNATURE, KEY = "X-HMChain-Signature", "Idempotency-Key"
 _OK = range(200, 300)

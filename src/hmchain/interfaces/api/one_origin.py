@@ -15,9 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hmchain.application.access.challenges import same_text
 from hmchain.application.access.settings import PortalSettings
-from hmchain.application.site.outgoing import is_loopback
 from hmchain.canonical import digest
 from hmchain.interfaces.api import problems
+from hmchain.records.sources.http import is_loopback
 
 CSRF_HEADER = "x-csrf"
 _SAFE = ("GET", "HEAD", "OPTIONS")

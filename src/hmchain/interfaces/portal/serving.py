@@ -24,7 +24,6 @@ from hmchain.application.jobs.answers import Answers
 from hmchain.application.jobs.jobs import Jobs
 from hmchain.application.node.live import open_live
 from hmchain.application.site.node import NodeFolder
-from hmchain.application.site.outgoing import is_loopback
 from hmchain.application.site.run import RunFolder
 from hmchain.errors import InputError
 from hmchain.interfaces.api.signed_in import by_session_or_token
@@ -35,6 +34,7 @@ from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.watching import Outgoing, watched
 from hmchain.plain import Progress
 from hmchain.processes import ended_by_signals, share_memory
+from hmchain.records.sources.http import is_loopback
 
 _GRACE_SECONDS = 2
 """For what is being answered when it is told to stop; whoever follows events is cut off then."""

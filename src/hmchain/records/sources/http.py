@@ -198,7 +198,7 @@ def trust(ca_file: Path | None) -> ssl.SSLContext:
 def is_loopback(host: str) -> bool:
     """Tell whether a host, as an address has it, is this machine: what is sent there in clear crosses no network."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
 
