@@ -97,7 +97,7 @@ def of_state(state: State, organisation: str) -> LedgerFigures:
         incidents=dict(Counter(str(each.severity) for each in incidents.open_incidents(state))),
         incidents_owed=sum(each.role == RESPONDER for each in waiting),
         emergencies_waiting=_unjudged(state, organisation),
-        ballots_waiting=sum(each.open and organisation not in each.yes for each in ballots(state)),
+        ballots_waiting=sum(each.waits_for(organisation) for each in ballots(state)),
         anchored_lines=anchor.size if anchor else 0,
         anchored_ms=anchor.time_ms if anchor else 0,
     )

@@ -165,7 +165,7 @@ def _late(state: State, study: Study, organisation: str) -> Iterator[Notificatio
 def _of_ballots(state: State, organisation: str) -> Iterator[Notification]:
     who = _with(state, organisation, STEWARD)
     for ballot in ballots(state):
-        if ballot.open and organisation not in ballot.yes:
+        if ballot.waits_for(organisation):
             id = ballot.id.hex()[:16]
             words = f"the members vote: {ballot.action}"
             yield _made(Kind.BALLOT, id, words, f"network vote {id}", who, due_ms=ballot.until_ms)

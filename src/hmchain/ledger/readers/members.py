@@ -71,6 +71,10 @@ class BallotView:
         """True while it takes votes."""
         return not (self.passed or self.withdrawn or self.lapsed)
 
+    def waits_for(self, organisation: str) -> bool:
+        """Whether it takes votes and has none of this member's."""
+        return self.open and organisation not in self.yes
+
     def __str__(self) -> str:
         outcome = "passed" if self.passed else "open" if self.open else "over"
         return f"{self.id.hex()}: {self.action}; {len(self.yes)} of {self.needed} votes, {outcome}"

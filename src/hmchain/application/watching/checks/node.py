@@ -196,7 +196,7 @@ def rules(place: Place) -> Iterator[Finding]:
         yield ok(Subject.RULES, "next", f"the rules are {found}, which this program knows")
     said = place.known_if_sound
     for ballot in said.upgrades if said else ():
-        if place.organisation not in ballot.yes:
+        if ballot.waits_for(place.organisation):
             words = f"the members vote on {ballot.action}: {len(ballot.yes)} of {ballot.needed} votes"
             way_out = f"install a program that knows it, then `hmchain network vote {ballot.id.hex()[:16]}`"
             yield warn(Subject.RULES, "ballot", words, way_out)

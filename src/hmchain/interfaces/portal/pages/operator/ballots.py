@@ -44,7 +44,7 @@ class Votes:
 def open_count(call: Call) -> int:
     """So many ballots wait for this hospital's vote."""
     with call.ledger() as ledger:
-        return sum(each.open and call.organisation not in each.yes for each in ledger.ballots())
+        return sum(each.waits_for(call.organisation) for each in ledger.ballots())
 
 
 @pages.show(PATH, VIEW, later("Ballots and upgrades"), open_count)
