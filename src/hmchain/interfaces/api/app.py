@@ -14,13 +14,13 @@ from starlette.responses import Response
 from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import logs, openapi, problems, routing
+from hmchain.interfaces.api.logs import PREFIX
 from hmchain.interfaces.api.one_origin import OneOrigin
 from hmchain.interfaces.api.routes import ALL, AT_ROOT
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.api.watch import Watch, install
 from hmchain.plain import RESEARCH_ONLY
 
-PREFIX = "/v1"
 ROUTES = [*routing.merged(ALL), *(route for routes in AT_ROOT for route in routes.all)]
 """Every route of the API, and those that programs look for outside of it."""
 _AT_ROOT = frozenset(route.path for routes in AT_ROOT for route in routes.all)

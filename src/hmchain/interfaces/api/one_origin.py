@@ -17,11 +17,12 @@ from hmchain.application.access.challenges import same_text
 from hmchain.application.access.settings import PortalSettings
 from hmchain.canonical import digest
 from hmchain.interfaces.api import problems
+from hmchain.interfaces.api.logs import PREFIX
 from hmchain.records.sources.http import is_loopback
 
 CSRF_HEADER = "x-csrf"
-_SAFE = ("GET", "HEAD", "OPTIONS")
-_API = "/v1/"
+SAFE = ("GET", "HEAD", "OPTIONS")
+"""Methods that change nothing."""
 _BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """What programs ask for by whatever name or address; a browser that was led here brings no cookie of ours."""
 _COOKIES = "set_cookies"
@@ -38,6 +39,7 @@ class OneOrigin:
         if is_loopback(url.hostname or ""):
             port = f":{url.port}" if url.port else ""
             self._hosts |= {f"{host}{port}" for host in ("localhost", "127.0.0.1", "[::1]")}
+        self._scheme, self._origins = url.scheme, {f"{url.scheme}://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -67,7 +69,7 @@ class OneOrigin:
 
     def _see_through_proxy(self, scope: Scope, headers: Headers) -> None:
         """People come by our own origin; from where, a proxy that is trusted says, and nobody else."""
-        scope["scheme"] = urlsplit(self._settings.address).scheme
+        scope["scheme"] = self._scheme
         peer = scope["client"][0] if scope.get("client") else ""
         if peer and peer == self._settings.trusted_proxy:
             last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
@@ -76,20 +78,16 @@ class OneOrigin:
     def _wrong(self, scope: Scope, headers: Headers, state: dict[str, object]) -> tuple[int, str, str] | None:
         if headers.get("host", "").lower() not in self._hosts and scope["path"] not in _BY_ADDRESS:
             return 421, "this portal has another name", f"it is at {self._settings.address}"
-        if scope["method"] in _SAFE:
+        if scope["method"] in SAFE:
             return None
         origin, fetched = headers.get("origin"), headers.get("sec-fetch-site")
-        if (origin is not None and origin not in self._origins()) or fetched not in (None, "same-origin", "none"):
+        if (origin is not None and origin not in self._origins) or fetched not in (None, "same-origin", "none"):
             return 403, "another site's page asks for this", f"do it at {self._settings.address}"
         known, given = str(state["csrf"]), headers.get(CSRF_HEADER, "")
         is_by_cookie = bool(known) and "authorization" not in headers
-        if is_by_cookie and scope["path"].startswith(_API) and not same_text(known, given):
+        if is_by_cookie and scope["path"].startswith(f"{PREFIX}/") and not same_text(known, given):
             return 403, "this was sent by no page of yours", f"send {CSRF_HEADER.title()} as the page has it"
         return None
-
-    def _origins(self) -> set[str]:
-        scheme = urlsplit(self._settings.address).scheme
-        return {f"{scheme}://{host}" for host in self._hosts}
 
 
 def cookie_name(settings: PortalSettings, organisation: str) -> str:

@@ -9,13 +9,12 @@ from hmchain.application.access.principal import Principal
 from hmchain.application.access.sessions import Visitor
 from hmchain.application.access.sign_in import Access
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.one_origin import cookie, cookie_name, csrf_of
+from hmchain.interfaces.api.one_origin import SAFE, cookie, cookie_name, csrf_of
 from hmchain.interfaces.api.site import Authenticate, ReadOnlyError
 
 BACKGROUND = "x-background"
 """The header of what a page asks for by itself while nobody is there: a session left alone ends all the same."""
 _BEARER = "bearer "
-_READS = ("GET", "HEAD", "OPTIONS")
 
 
 def by_session_or_token(access: Access) -> Authenticate:
@@ -31,7 +30,7 @@ def by_session_or_token(access: Access) -> Authenticate:
         request.state.visitor = found
         if found is None:
             return None
-        access.require_rate(found, writes=request.method not in _READS)
+        access.require_rate(found, writes=request.method not in SAFE)
         return found.principal
 
     return asked_by
