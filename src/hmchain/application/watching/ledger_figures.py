@@ -13,11 +13,10 @@ from hmchain.ledger.contracts.members import anchors, incidents, standings, upgr
 from hmchain.ledger.readers import notices
 from hmchain.ledger.readers.members import ValidatorStatus, ballots, validators
 from hmchain.ledger.readers.notices import Subject
+from hmchain.ledger.readers.request_steps import RESPONDER
 from hmchain.ledger.readers.rules import rules_of
 from hmchain.ledger.state import State
 
-RESPONDER = "responder"
-"""In whose role people answer to incidents."""
 STUDIES_MAX = 50
 """So many open studies have series of their own: the first by name."""
 

@@ -18,7 +18,7 @@ from hmchain.ledger.contracts.learning.studies import Status, Study
 from hmchain.ledger.contracts.members import membership, people, standings
 from hmchain.ledger.contracts.members.people import OFFICER, OPERATOR, PersonRef
 from hmchain.ledger.readers.members import ballots
-from hmchain.ledger.readers.request_steps import Todo
+from hmchain.ledger.readers.request_steps import DECIDER, RESPONDER, REVIEWER, Todo
 from hmchain.ledger.readers.study_status import awaited, awaited_to_open
 from hmchain.ledger.state import State
 
@@ -46,7 +46,7 @@ class Kind(StrEnum):
 
 
 _URGENT = (Kind.INCIDENT, Kind.BREAK_GLASS, Kind.KEY, Kind.MACHINE)
-_DECIDES = (STEWARD, OFFICER, "reviewer", "decider")
+_DECIDES = (STEWARD, OFFICER, REVIEWER, DECIDER)
 _ORDER = list(Kind)
 
 
@@ -120,7 +120,7 @@ def _made(kind: Kind, about: str, words: str, command: str, who: tuple[str, ...]
 
 def _of_todo(todo: Todo) -> Notification:
     kind = Kind.TASK
-    if todo.role == "responder":
+    if todo.role == RESPONDER:
         kind = Kind.INCIDENT
     elif todo.command.startswith(("share review", "share emergencies", "share lift-bar")):
         kind = Kind.BREAK_GLASS

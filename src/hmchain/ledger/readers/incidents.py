@@ -11,7 +11,7 @@ from hmchain.ledger.contracts.members import incidents, membership, people, stan
 from hmchain.ledger.contracts.members.incident_codes import KNOWING, Deed
 from hmchain.ledger.contracts.members.incidents import ANSWERING, Incident, Word
 from hmchain.ledger.contracts.members.people import PersonRef
-from hmchain.ledger.readers.request_steps import Todo
+from hmchain.ledger.readers.request_steps import RESPONDER, Todo
 from hmchain.ledger.state import State
 
 
@@ -131,12 +131,12 @@ def _todos(found: IncidentView, organisation: str, who: tuple[str, ...]) -> Iter
     own = next((each for each in found.answers if each.organisation == organisation), None)
     if own is not None and not own.acknowledged_ms and own.owes:
         words = f"{about}, opened by {found.opener}: say that this hospital knows of it"
-        yield Todo("", "responder", words, f"incident acknowledge {name}", found.due_ms, own.overdue, who)
+        yield Todo("", RESPONDER, words, f"incident acknowledge {name}", found.due_ms, own.overdue, who)
     if own is not None and own.owes == Deed.CONTAIN:
         words = f"{about}: contain it here, and say what was done"
-        yield Todo("", "responder", words, f"incident show {name}", who=who)
+        yield Todo("", RESPONDER, words, f"incident show {name}", who=who)
     if found.opener.partition("/")[0] == organisation and found.stage is Stage.CONTAINED:
-        yield Todo("", "responder", f"{about} waits for nobody any more: close it", f"incident close {name}", who=who)
+        yield Todo("", RESPONDER, f"{about} waits for nobody any more: close it", f"incident close {name}", who=who)
 
 
 def steps(state: State, found: IncidentView, organisation: str) -> tuple[tuple[str, str], ...]:

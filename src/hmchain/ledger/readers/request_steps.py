@@ -23,6 +23,9 @@ from hmchain.ledger.state import State
 
 _NEVER = 1 << 62
 
+REVIEWER, DECIDER, RESPONDER = "reviewer", "decider", "responder"
+"""Of those who review a request, decide on it, and answer to incidents."""
+
 
 @dataclass(frozen=True)
 class Todo:
@@ -241,7 +244,7 @@ def _called(request: str, call: Call) -> Todo:
     is_review = call.deed is Deed.REVIEW
     words = f"{call.hospital} asks for your {'review' if is_review else 'advice'}"
     command = f"request {'review' if is_review else 'decide'} {request} ANSWER"
-    return Todo(request, "reviewer" if is_review else "decider", words, command)
+    return Todo(request, REVIEWER if is_review else DECIDER, words, command)
 
 
 def steps(state: State, name: str, organisation: str) -> tuple[tuple[str, str], ...]:

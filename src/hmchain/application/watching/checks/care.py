@@ -9,6 +9,7 @@ from msgspec import DecodeError
 from hmchain import files
 from hmchain.application.node.anchoring import AGE_MS, OTHER_LOG
 from hmchain.application.security import log
+from hmchain.application.security.events import DONE
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.watching.findings import Finding, Subject, fail, ok, warn
 from hmchain.application.watching.place import Place
@@ -89,6 +90,6 @@ def _made(hospital: HospitalFolder) -> dict[str, int]:
                 event = line.typed
             except DecodeError:  # of a kind of a later version
                 continue
-            if event.what in BACKUPS and event.outcome == "done":
+            if event.what in BACKUPS and event.outcome == DONE:
                 found[event.what] = line.at_ms
     return found
