@@ -13,13 +13,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hmchain.application.access.challenges import ChallengeError, Challenges
-from hmchain.application.access.sessions import NoCredentialError, Visitor
+from hmchain.application.access.sessions import NoCredentialError, Visitor, is_readable
 from hmchain.application.access.standing import NO_MARK, Standing, Standings
 from hmchain.application.access.store import Passkey, PortalStore, new_id
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.members.people import PersonRef
 
-PASSKEYS_MAX, NAME_CHARACTERS_MAX = 20, 60
+PASSKEYS_MAX = 20
 """Of one person."""
 _SIGN_IN = "sign in with a passkey"
 _CREDENTIAL_BYTES_MAX = 1024
@@ -123,7 +123,7 @@ class Passkeys:
         from webauthn.helpers.exceptions import WebAuthnException
 
         ref = self._require_room(of)
-        if not name.strip() or len(name) > NAME_CHARACTERS_MAX or not name.isprintable():
+        if not is_readable(name):
             raise PasskeyError("a passkey has a name of 1 to 60 characters", "say where it is: my telephone")
         try:
             read = webauthn.helpers.parse_registration_credential_json(answer)

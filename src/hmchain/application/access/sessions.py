@@ -24,7 +24,7 @@ from hmchain.ledger.contracts.members.people import PersonRef
 
 EVERYTHING = frozenset(Operation)
 TOKEN_PREFIX = "hmc_"  # noqa: S105 - by which people, and programs that look for lost secrets, know a token
-TOKEN_DAYS_MAX, TOKEN_NAME_CHARACTERS_MAX = 365, 60
+TOKEN_DAYS_MAX, NAME_CHARACTERS_MAX = 365, 60
 SESSIONS_MAX, TOKENS_MAX = 20, 50
 """Of one person."""
 RECENT_MS = 10 * MINUTE_MS
@@ -65,6 +65,11 @@ class Opened(Redacted):
 
     secret: str
     credential: Credential
+
+
+def is_readable(name: str) -> bool:
+    """Whether a person may call a token or a passkey so."""
+    return bool(name.strip()) and len(name) <= NAME_CHARACTERS_MAX and name.isprintable()
 
 
 class Sessions:
@@ -164,7 +169,7 @@ class Sessions:
         wanted, now = frozenset(scopes), self._now_ms()
         if of.credential.mark == NO_MARK:  # nobody would hear of it if the organisation let that person go
             raise TokenError("whoever only looks makes no token", "sign in as a person whom the ledger knows")
-        if not name.strip() or len(name) > TOKEN_NAME_CHARACTERS_MAX or not name.isprintable():
+        if not is_readable(name):
             raise TokenError("a token has a name of 1 to 60 characters", "say what it is for")
         if not wanted or not wanted <= of.credential.scopes:
             hint = f"some of {', '.join(sorted(of.credential.scopes))}"
