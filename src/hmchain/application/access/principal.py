@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hmchain.keys import ED25519, PublicKey
+from hmchain.ledger.contracts.members.people import PersonRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class Principal:
     def name(self) -> str:
         """ORGANISATION/PERSON."""
         return f"{self.organisation}/{self.person}"
+
+    @property
+    def ref(self) -> PersonRef:
+        """The person, as the ledger names one."""
+        return PersonRef(self.organisation, self.person)
 
     @property
     def key(self) -> PublicKey:

@@ -11,7 +11,6 @@ from hmchain.application.watching import notifications
 from hmchain.application.watching.notifications import NOTHING, Facts, Notification
 from hmchain.application.watching.outbox import Outbox
 from hmchain.clock import now_ms
-from hmchain.ledger.contracts.members.people import PersonRef
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Personal:
         """What waits for one person. Raises `OutboxError`, and what reading the ledger raises."""
         facts = self.facts() if who.organisation == self.organisation else NOTHING
         with self.live.reader() as ledger:
-            found = notifications.of_person(ledger.verified.state, _ref(who), facts)
-        seen = self.outbox.seen(_ref(who)) if self.outbox is not None else frozenset()
+            found = notifications.of_person(ledger.verified.state, who.ref, facts)
+        seen = self.outbox.seen(who.ref) if self.outbox is not None else frozenset()
         return [Shown(each, each.id in seen) for each in found]
 
     def of_everybody(self, organisation: str) -> list[Shown]:
@@ -52,9 +51,5 @@ class Personal:
         if self.outbox is None:
             return 0
         own = {each.notification.id for each in self.of(who)} & set(ids)
-        self.outbox.mark_seen(_ref(who), own, now_ms())
+        self.outbox.mark_seen(who.ref, own, now_ms())
         return len(own)
-
-
-def _ref(who: Principal) -> PersonRef:
-    return PersonRef(who.organisation, who.person)
