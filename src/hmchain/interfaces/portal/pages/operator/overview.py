@@ -13,10 +13,10 @@ from hmchain.application.node.health import Health, NetworkHealth
 from hmchain.application.node.status import NodeStatus
 from hmchain.application.pages.markup import definitions, digest, table, tiles
 from hmchain.application.watching.personal import Shown
-from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.everybody.home import waiting_for
 from hmchain.interfaces.portal.pages.words import capital
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, say_n, share, theirs
@@ -50,8 +50,7 @@ def overview_page(call: Call) -> Page:
 
 def load(call: Call) -> Overview:
     """How all of it is now."""
-    personal = watch.of_app(call.request.app).personal
-    waiting = personal.of_everybody(call.organisation) if call.site.is_read_only else personal.of(call.person)
+    waiting = waiting_for(call)
     with call.ledger() as ledger:
         members, height, read = ledger.members(), ledger.height, ledger.verified
         node = None if call.site.is_read_only else status.node_status(call.node, read)

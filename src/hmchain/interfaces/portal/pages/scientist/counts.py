@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -18,7 +17,6 @@ from hmchain.application.governance import counts as services
 from hmchain.application.governance.counts import CountQuestion, CountStanding, PlannedCount
 from hmchain.application.governance.purposes import PURPOSES, purpose_words
 from hmchain.application.models import counts as results
-from hmchain.application.models import export
 from hmchain.application.models.counts import CountResult
 from hmchain.application.pages.markup import definitions, table
 from hmchain.clock import utc
@@ -280,7 +278,7 @@ def count(call: Call, name: str) -> Page:
         found, answer, lost = services.standing(state, name), None, ""
         if found.is_done and is_own(call):
             try:
-                answer = results.result(export.locate(_place(call)), state, found.study, call.passphrase)
+                answer = results.result(call.place, state, found.study, call.passphrase)
             except HMChainError as error:
                 lost = error.what
     may = not call.site.is_read_only and allowed(ASK, call.who, call.organisation)
@@ -299,10 +297,6 @@ def count(call: Call, name: str) -> Page:
         crumbs=((say("Count people"), PATH),),
         active=PATH,
     )
-
-
-def _place(call: Call) -> Path:
-    return call.folder.path if call.site.is_read_only else call.site.place
 
 
 def _answer(found: CountResult) -> h.Element:

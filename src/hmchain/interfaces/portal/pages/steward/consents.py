@@ -8,7 +8,6 @@ from hmchain.application.access.permissions import Operation, Rule, Scope, allow
 from hmchain.application.data import consents, datasets
 from hmchain.application.data.consents import ConsentCheck, ConsentLine
 from hmchain.application.pages.markup import definitions, table
-from hmchain.application.site import hospital
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import (
     BAD,
@@ -48,7 +47,7 @@ pages = Pages("steward")
 def list_consents(call: Call, offset: int = 0, dataset: str = "", use: str = "train", purpose: str = "") -> Page:
     """All consents, the lists of others, and what a use of a dataset may have."""
     offset = max(offset, 0)
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         found, lists = consents.all_of(records), consents.lists(records)
         names = list(dict.fromkeys(each.dataset for each in datasets.versions(records)))
         bases = {name: consents.basis(records, name) for name in names}
@@ -223,7 +222,7 @@ def _lists(found: tuple[OptOutList, ...]) -> h.Element:
 @pages.show(f"{PATH}/{{name}}", VIEW)
 def consent(call: Call, name: str) -> Page:
     """What one consent says, rule by rule."""
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         found = consents.one(records, name)
     return Page(
         say("Consent {name}", name=found.line.id[:12]),
@@ -246,6 +245,6 @@ def consent(call: Call, name: str) -> Page:
 @pages.do(f"{PATH}/{{name}}/basis", CHANGE)
 def basis(call: Call, name: str, fields: Fields) -> Next:
     """Say by what a dataset is used from now on."""
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         consents.say_basis(records, name, fields.text("basis"), fields.text("purposes"))
     return Next(PATH, say("It holds from the next use on."))

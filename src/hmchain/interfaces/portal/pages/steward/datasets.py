@@ -9,7 +9,6 @@ from hmchain.application.data import cards, datasets
 from hmchain.application.data.datasets import Description
 from hmchain.application.pages import card as card_page
 from hmchain.application.pages.markup import definitions, table, tiles
-from hmchain.application.site import hospital
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, badge, empty, section, tabs
 from hmchain.interfaces.portal.page import Page
@@ -29,7 +28,7 @@ pages = Pages("steward")
 @pages.show(PATH, VIEW, later("Datasets"))
 def list_datasets(call: Call) -> Page:
     """All versions of all datasets."""
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         found = datasets.versions(records)
     lead = say("What this hospital keeps for research. Exact numbers: for use inside the hospital.")
     if not found:
@@ -71,8 +70,7 @@ def _stands(each: Version) -> h.Element:
 @pages.show(f"{PATH}/{{name}}", VIEW)
 def dataset(call: Call, name: str, version: int | None = None) -> Page:
     """One version: what it holds, how good it is, what was done to it."""
-    folder = call.folder
-    with hospital.read_records(folder, call.passphrase) as records:
+    with call.records() as records:
         found = datasets.describe(records, name, version, 0)
         numbers = [each.number for each in datasets.versions(records) if each.dataset == name]
     number = found.version.number
@@ -88,7 +86,7 @@ def dataset(call: Call, name: str, version: int | None = None) -> Page:
             if len(numbers) > 1
             else None,
             _overview(found),
-            _card(cards.read_card(folder, found.version.dataset, number)),
+            _card(cards.read_card(call.folder, found.version.dataset, number)),
         ],
         lead=say("{dataset}, version {version}", dataset=name, version=number),
         crumbs=((say("Datasets"), PATH),),

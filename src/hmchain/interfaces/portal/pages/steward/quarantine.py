@@ -19,7 +19,6 @@ from hmchain.application.access.permissions import Operation, Rule, Scope, allow
 from hmchain.application.data import quarantine
 from hmchain.application.data.reviewing import Desk
 from hmchain.application.pages.markup import table
-from hmchain.application.site import hospital
 from hmchain.application.watching import machine_figures
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import watch
@@ -54,14 +53,14 @@ def held(call: Call) -> int:
     if not call.site.is_read_only:
         local = watch.of_app(call.request.app).local
         return (machine_figures.held_here(call.folder, local) or 0) if local is not None else 0
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return quarantine.waiting(records, limit=1).total
 
 
 @pages.show(PATH, VIEW, later("Quarantine"), held)
 def overview(call: Call) -> Page:
     """What waits, by reason and kind."""
-    with hospital.read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         found = quarantine.waiting(records, limit=1)
         counts = found.counts or records.catalogue.quarantine.counts(HeldFilter(state=PENDING))
     lead = say("Items that no program may decide about wait here, encrypted, for somebody to look.")

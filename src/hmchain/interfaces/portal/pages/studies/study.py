@@ -116,7 +116,7 @@ def study(call: Call, name: str) -> Page:
         number = found.current.number if found.current else (rounds[-1].number if rounds else 0)
         drawn = study_rounds.drawn_master(state, name, number)
         curve = curve_of(call, ledger, name)
-    used = used_here(call.folder, name) if is_own(call) and not call.site.is_read_only else None
+    used = used_here(call.own_folder, name) if call.own_folder is not None else None
     return Page(
         name,
         fresh(
