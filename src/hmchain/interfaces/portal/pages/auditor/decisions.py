@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import htpy as h
-from fastapi import Path
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance.purposes import purpose_words
@@ -16,6 +14,7 @@ from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal import components
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
 from hmchain.interfaces.portal.page import Page
@@ -34,8 +33,6 @@ _KINDS = {
 }  # fmt: skip
 
 pages = Pages("auditor")
-
-Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,47}$")]
 
 
 @dataclass(frozen=True)

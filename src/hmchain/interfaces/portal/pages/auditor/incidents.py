@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
 
 import htpy as h
-from fastapi import Path
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import incidents
 from hmchain.application.governance.incidents import IncidentInWords
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.registry import Pages
@@ -25,8 +24,6 @@ PATH = "/auditor/incidents"
 _STAGES = {Stage.OPEN: BAD, Stage.ACKNOWLEDGED: WARN, Stage.CONTAINED: PLAIN, Stage.CLOSED: GOOD}
 
 pages = Pages("auditor")
-
-Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,47}$")]
 
 
 def open_count(call: Call) -> int:

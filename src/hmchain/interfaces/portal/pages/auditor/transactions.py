@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 import htpy as h
-from fastapi import Path
 from starlette.responses import Response
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
@@ -15,6 +13,7 @@ from hmchain.application.node import sent
 from hmchain.application.node.meaning import fields_of
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Digits
 from hmchain.interfaces.portal.components import empty, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.auditor import blocks
@@ -32,8 +31,6 @@ _RAW_LETTERS = 200
 
 pages = Pages("auditor")
 
-Digest = Annotated[str, Path(pattern="^[0-9a-fA-F]{4,64}$")]
-
 
 @dataclass(frozen=True)
 class Told:
@@ -45,14 +42,14 @@ class Told:
 
 
 @pages.show(PATH, VIEW)
-def transaction_page(call: Call, digest: Digest) -> Page:
+def transaction_page(call: Call, digest: Digits) -> Page:
     """One transaction, by its digest or the first digits of it."""
     with call.ledger() as ledger:
         return transaction(Told(ledger.transaction(digest), ledger.genesis.digest))
 
 
 @pages.show(PATH + "/proof.json", VIEW)
-def transaction_proof(call: Call, digest: Digest) -> Response:
+def transaction_proof(call: Call, digest: Digits) -> Response:
     """The proof that a transaction is in the ledger, as a file to hand on."""
     with call.ledger() as ledger:
         made = proof_files.to_json(ledger.proof(digest))

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import htpy as h
-from fastapi import Path
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.node import sent
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, section, tabs
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.registry import Pages
@@ -25,8 +24,6 @@ PATH = "/people"
 _KINDS = {"active": GOOD, "invited": WARN, "suspended": BAD, "removed": BAD}
 
 pages = Pages()
-
-Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9._-]{0,47}$")]
 
 
 @dataclass(frozen=True)
