@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import htpy as h
 
+from hmchain.application.access.permissions import Rule, allowed
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge
@@ -83,3 +84,8 @@ def until(time_ms: int) -> h.Node:
 def is_own(call: Call) -> bool:
     """Whether whoever looks is of the hospital whose portal this is: others see what every ledger has."""
     return call.site.is_read_only or (call.who is not None and call.who.organisation == call.organisation)
+
+
+def may(call: Call, rule: Rule) -> bool:
+    """Whether whoever looks may do what a rule is of; nobody does anything in a finished run."""
+    return not call.site.is_read_only and allowed(rule, call.who, call.organisation)

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of
@@ -22,7 +22,7 @@ from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
 from hmchain.interfaces.portal.pages.releases.release import ASK
 from hmchain.interfaces.portal.pages.studies.study import curve_of, whose
-from hmchain.interfaces.portal.pages.words import at, standing_words, terms
+from hmchain.interfaces.portal.pages.words import at, may, standing_words, terms
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, say, say_n, theirs
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS
@@ -116,7 +116,7 @@ def load(call: Call, name: str) -> ModelCard:
             study_rounds.study_rounds(state, name),
             tuple(ledger.releases(name)),
             curve_of(call, ledger, name),
-            allowed(ASK, call.who, call.organisation),
+            may(call, ASK),
         )
 
 

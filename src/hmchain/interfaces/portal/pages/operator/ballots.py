@@ -9,13 +9,14 @@ from typing import Annotated
 import htpy as h
 from fastapi import Path
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import members
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, confirmed, empty, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.words import may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
 from hmchain.ledger.readers.members import BallotView
@@ -50,9 +51,10 @@ def open_count(call: Call) -> int:
 @pages.show(PATH, VIEW, later("Ballots and upgrades"), open_count)
 def ballots_page(call: Call) -> Page:
     """All that the members were asked to decide."""
-    may_vote = not call.site.is_read_only and allowed(DECIDE, call.who, call.site.hospitals[0])
     with call.ledger() as ledger:
-        found = Votes(ledger.ballots(), ledger.parameters(), call.organisation, may_vote, csrf_of(call.request))
+        found = Votes(
+            ledger.ballots(), ledger.parameters(), call.organisation, may(call, DECIDE), csrf_of(call.request)
+        )
     return ballots(found)
 
 

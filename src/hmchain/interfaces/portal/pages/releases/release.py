@@ -30,7 +30,7 @@ from hmchain.interfaces.portal.components import (
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, is_own, standing, until
+from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, theirs
 from hmchain.ledger.readers import releases as reader
@@ -207,7 +207,7 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
         empty(
             say("Nothing was measured yet. It takes minutes, on this hospital's machine, from its own records."),
             form(f"{here}/measure", csrf_of(call.request), sends=say("Measure it"))
-            if not call.site.is_read_only and allowed(MEASURE, call.who, call.organisation) else None,
+            if may(call, MEASURE) else None,
         ),
     ]  # fmt: skip
 

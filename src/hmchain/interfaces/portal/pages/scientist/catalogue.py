@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance.policies.words import sentences
 from hmchain.application.pages.markup import table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import standing
+from hmchain.interfaces.portal.pages.words import may, standing
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import ENGLISH, later, say, theirs
 from hmchain.ledger.readers import catalogue as reader
@@ -29,7 +29,6 @@ pages = Pages("scientist")
 def catalogue(call: Call, offset: int = 0) -> Page:
     """All datasets that one can ask for."""
     offset = max(offset, 0)
-    may_write = allowed(WRITE, call.who, call.organisation)
     with call.ledger() as ledger:
         found = reader.offers(ledger.verified.state, call.organisation)
     lead = say(
@@ -46,7 +45,7 @@ def catalogue(call: Call, offset: int = 0) -> Page:
         say("Catalogue"),
         [
             h.p[
-                [h.a(".button", href="/scientist/editor")[say("Write a request")], " "] if may_write else None,
+                [h.a(".button", href="/scientist/editor")[say("Write a request")], " "] if may(call, WRITE) else None,
                 h.a(".button", href="/scientist/counts")[say("Count people first")],
             ],
             table(head, [_row(each) for each in found[offset : offset + _PAGE]], caption=say("Datasets"), folds=True),

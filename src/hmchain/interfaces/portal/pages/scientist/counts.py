@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import htpy as h
 from fastapi import Query
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.cohort import building, grammar
 from hmchain.application.cohort.building import EventChosen
 from hmchain.application.cohort.words import words
@@ -26,7 +26,7 @@ from hmchain.interfaces.portal.components import choice_field, empty, form, fres
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.numbers import number
-from hmchain.interfaces.portal.pages.words import at, is_own, standing
+from hmchain.interfaces.portal.pages.words import at, is_own, may, standing
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 from hmchain.ledger.readers import catalogue as reader
@@ -186,7 +186,7 @@ def _question(call: Call, question: CountQuestion, offers: list[DatasetOffer]) -
 
 
 def _plan(call: Call, question: CountQuestion) -> h.Node:
-    if call.site.is_read_only or not allowed(ASK, call.who, call.organisation):
+    if not may(call, ASK):
         return h.p(".quiet")[say("A scientist of this hospital can ask it.")]
     try:
         with call.user() as user:
@@ -281,7 +281,6 @@ def count(call: Call, name: str) -> Page:
                 answer = results.result(call.place, state, found.study, call.passphrase)
             except HMChainError as error:
                 lost = error.what
-    may = not call.site.is_read_only and allowed(ASK, call.who, call.organisation)
     return Page(
         name,
         fresh(
@@ -291,7 +290,7 @@ def count(call: Call, name: str) -> Page:
             _answer(answer) if answer else None,
             problem("no_number", lost, "", say("The number is not here:")) if lost else None,
             _standing(found),
-            _propose(call, found) if may and found.is_unused and found.allowed_by else None,
+            _propose(call, found) if found.is_unused and found.allowed_by and may(call, ASK) else None,
         ),
         lead=theirs(found.words),
         crumbs=((say("Count people"), PATH),),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.data import consents, datasets
 from hmchain.application.data.consents import ConsentCheck, ConsentLine
 from hmchain.application.pages.markup import definitions, table
@@ -24,7 +24,7 @@ from hmchain.interfaces.portal.components import (
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at
+from hmchain.interfaces.portal.pages.words import at, may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, amount, day, later, of_later, say, say_n, share, theirs
 from hmchain.records.consents.optout_lists import OptOutList
@@ -91,7 +91,7 @@ def list_consents(call: Call, offset: int = 0, dataset: str = "", use: str = "tr
 
 
 def _change(call: Call, name: str, now: str) -> h.Node:
-    if call.site.is_read_only or not allowed(CHANGE, call.who, call.organisation):
+    if not may(call, CHANGE):
         return "–"
     return form(
         f"{at('steward', 'consents', name)}/basis",
@@ -171,7 +171,7 @@ def _day(time_ms: int | None) -> str:
 
 
 def _withdrawal(call: Call) -> h.Node:
-    if call.site.is_read_only or not allowed(CHANGE, call.who, call.organisation):
+    if not may(call, CHANGE):
         return None
     return section(
         say("A patient withdraws"),

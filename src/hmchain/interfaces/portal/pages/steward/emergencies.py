@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.pages.markup import table
 from hmchain.application.sharing import emergencies as services
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, WARN, badge, confirmed, empty, problem, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, standing, until
+from hmchain.interfaces.portal.pages.words import at, may, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say
 from hmchain.ledger.readers import emergencies as reader
@@ -81,8 +81,7 @@ def _row(each: EmergencyView) -> tuple[h.Node, ...]:
 
 
 def _judge(call: Call, each: EmergencyView) -> h.Node:
-    may = not call.site.is_read_only and allowed(JUDGE, call.who, call.organisation)
-    if not may or each.giver != call.organisation or each.is_reviewed:
+    if each.giver != call.organisation or each.is_reviewed or not may(call, JUDGE):
         return None
     csrf, path = csrf_of(call.request), at("steward", "emergencies", each.name)
     after = h.input(type="hidden", name="after", value=PATH)

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.data import quarantine
 from hmchain.application.data.reviewing import Desk
 from hmchain.application.pages.markup import table
@@ -26,6 +26,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, form, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.words import may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.review import exchange
 from hmchain.interfaces.portal.review.quarantine import QuarantinePages
@@ -80,7 +81,7 @@ def overview(call: Call) -> Page:
 
 
 def _begin(call: Call) -> h.Node:
-    if call.site.is_read_only or not allowed(REVIEW, call.who, call.organisation):
+    if not may(call, REVIEW):
         return None
     csrf = csrf_of(call.request)
     if _desks(call.request).find(call.person.name) is not None:

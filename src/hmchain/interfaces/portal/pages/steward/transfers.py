@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import transfers as services
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import transfer_words
@@ -13,7 +13,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, choice_field, confirmed, empty
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, until
+from hmchain.interfaces.portal.pages.words import at, may, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 from hmchain.ledger.readers import transfers as reader
@@ -108,8 +108,7 @@ def transfer(call: Call, name: str) -> Page:
 
 
 def _revoke(call: Call, found: TransferView) -> h.Node:
-    may = not call.site.is_read_only and allowed(REVOKE, call.who, call.organisation)
-    if not may or found.giver != call.organisation or found.is_over:
+    if found.giver != call.organisation or found.is_over or not may(call, REVOKE):
         return None
     return confirmed(
         say("Take it back"),

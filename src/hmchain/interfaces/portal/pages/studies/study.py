@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import htpy as h
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import studies as services
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models import curves
@@ -31,7 +31,7 @@ from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
-from hmchain.interfaces.portal.pages.words import at, is_own, standing, terms, until
+from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, terms, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n, share, theirs
 from hmchain.ledger.readers import study_rounds
@@ -340,7 +340,7 @@ def _participants(found: StudyStatus) -> h.Element:
 
 
 def _steering(call: Call, found: StudyStatus) -> h.Node:
-    if call.site.is_read_only or found.status != "paused" or not allowed(STEER, call.who, call.organisation):
+    if found.status != "paused" or not may(call, STEER):
         return None
     csrf, path = csrf_of(call.request), at("studies", found.name)
     after = h.input(type="hidden", name="after", value=path)
