@@ -68,6 +68,11 @@ def frame_of(request: Request) -> Frame:
     )
 
 
+def role_of(call: Call) -> str:
+    """The role whose pages whoever asks sees; empty for somebody who has none with pages."""
+    return _role(call, list(_open_to(call, call.request.app.state.pages)))
+
+
 def look_of(request: Request) -> Look:
     """The language and theme that somebody chose, or that the browser asks for."""
     cookies, setting = request.cookies, getattr(request.app.state, LANGUAGE, ENGLISH)

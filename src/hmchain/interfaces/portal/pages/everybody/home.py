@@ -13,7 +13,7 @@ from hmchain.application.watching.personal import Shown
 from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh, section
-from hmchain.interfaces.portal.framing import frame_of
+from hmchain.interfaces.portal.framing import role_of
 from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.everybody import places
@@ -52,7 +52,7 @@ class Home:
 @everybody.show("/", SIGNED_IN)
 def first_page(call: Call) -> Next | Page:
     """The first page of the role that somebody has; what waits, for somebody who has none with pages."""
-    role = frame_of(call.request).role
+    role = role_of(call)
     return Next(f"/{role}") if role else home(load(call, ""))
 
 
