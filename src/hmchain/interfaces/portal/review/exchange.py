@@ -11,16 +11,20 @@ from hmchain.plain import plain
 HTML, JSON, PNG, SVG = "text/html; charset=utf-8", "application/json", "image/png", "image/svg+xml"
 CSS, JS = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
 
-PROTECTED = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+APART = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+"""What keeps an answer apart from all other pages: none may hold it, frame it or take it for something else."""
+PROTECTED = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    **APART,
 }
 """What every answer says: nothing is kept, nothing runs or loads but the portal's own, no other page may hold it."""
 
