@@ -86,10 +86,10 @@ def _builder(query: str, datasets: Sequence[str], purpose: str, epsilon: float) 
     kinds = {kind: of_later(title) for kind, title in _KINDS.items()}
     rows = [
         h.div(".inline.field", role="group", aria_label=say("Something that they had, {number}", number=place + 1))[
-            _named_choice(f"had-{place}", "had", say("They"), {"": say("had"), "not": say("had not")}),
-            _named_choice(f"kind-{place}", "kind", say("What"), kinds),
-            _named_text(f"code-{place}", "code", say("Code"), say("As ICD10:C50; of images MR, CT.")),
-            _named_text(f"since-{place}", "since", say("Since"), say("A day, as 2015-01-01.")),
+            choice_field(f"had@{place}", say("They"), {"": say("had"), "not": say("had not")}),
+            choice_field(f"kind@{place}", say("What"), kinds),
+            text_field(f"code@{place}", say("Code"), help=say("As ICD10:C50; of images MR, CT."), maxlength="100"),
+            text_field(f"since@{place}", say("Since"), help=say("A day, as 2015-01-01."), maxlength="100"),
         ]
         for place in range(EVENTS)
     ]
@@ -115,19 +115,6 @@ def _builder(query: str, datasets: Sequence[str], purpose: str, epsilon: float) 
             ),
         ],
         h.p(".send")[h.button(type="submit")[say("Read it back to me")]],
-    ]
-
-
-def _named_choice(id: str, name: str, title: str, choices: dict[str, str]) -> h.Element:
-    options = [h.option(value=value)[words] for value, words in choices.items()]
-    return h.div(".field")[h.label(for_=id)[title], h.select(id=id, name=name)[options]]
-
-
-def _named_text(id: str, name: str, title: str, help: str) -> h.Element:
-    return h.div(".field")[
-        h.label(for_=id)[title],
-        h.input(id=id, name=name, type="text", maxlength="100", aria_describedby=f"{id}-help"),
-        h.small(id=f"{id}-help")[help],
     ]
 
 
