@@ -13,6 +13,7 @@ from hmchain.application.governance.purposes import PURPOSES, purpose_words
 from hmchain.application.governance.requests import checking, reading
 from hmchain.application.governance.requests.checking import PolicyAnswer
 from hmchain.application.governance.requests.desk import Desk, attached_to
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX
 from hmchain.application.governance.requests.file import ATTACHED
 from hmchain.application.governance.requests.form import FIELDS
 from hmchain.application.governance.requests.reading import RequestInWords
@@ -411,7 +412,9 @@ def _attached(call: Call, name: str, found: Mapping[str, Any]) -> h.Element:
             h.div(".field")[
                 h.label(for_="file")[say("File")],
                 h.input("#file", type="file", name="file", required=True, aria_describedby="file-help"),
-                h.small("#file-help")[say("A PDF, a text, a PNG or JPEG, of {size} at most.", size=size(8 << 20))],
+                h.small("#file-help")[
+                    say("A PDF, a text, a PNG or JPEG, of {size} at most.", size=size(FILE_BYTES_MAX))
+                ],
             ],
             h.p(".send")[h.button(type="submit")[say("Attach it")]],
         ],
