@@ -37,7 +37,7 @@ def permalink(anchor: str) -> h.Element:
     return h.a(".permalink", href=f"#{anchor}", aria_label=say("Link to this part"))["#"]
 
 
-def empty(words: str, *more: h.Node) -> h.Element:
+def empty(words: h.Node, *more: h.Node) -> h.Element:
     """What stands where nothing is: why, and what to do."""
     return h.div(".empty")[h.p[words], more]
 

@@ -144,7 +144,7 @@ def _course(found: Course) -> h.Element:
         ]
     points = found.points
     if found.trouble:
-        return h.div("#course")[section(title, empty(theirs_text(found.trouble)), anchor="reputation")]
+        return h.div("#course")[section(title, empty(theirs(found.trouble)), anchor="reputation")]
     if len(points) < 2:
         words = say("This ledger has too many blocks to execute all of them again: its history begins when this portal "
                     "started. Come back later.")  # fmt: skip
@@ -169,11 +169,6 @@ def _course(found: Course) -> h.Element:
     return h.div("#course")[
         section(title, h.p[_said(found)], h.div(".pair")[chart], jailed, begins, anchor="reputation")
     ]
-
-
-def theirs_text(words: str) -> str:
-    """A service's words where a text is wanted."""
-    return str(theirs(words))
 
 
 def _said(found: Course) -> str:
