@@ -47,7 +47,6 @@ def parts(call: Call) -> Content:
             "/x", "token", components.text_field("name", "Name", help="Yours", error="It is taken"),
             components.text_field("why", "Why", lines=3), components.choice_field("one", "One", {"a": "A", "b": "B"}),
             components.check_field("sure", "Sure", help="Once"),
-            components.radio_fields("r", "Which", {"a": "A", "b": "B"}),
             label="Try", sends="Send",
         )),
         components.confirmed("Withdraw", "Really?", "/x", "token", "Yes"),

@@ -112,15 +112,6 @@ def check_field(name: str, title: h.Node, *, value: str = "yes", checked: bool =
     return h.div(".field.check")[box, h.label(for_=id)[title], h.small(id=f"{id}-help")[help] if help else None]
 
 
-def radio_fields(name: str, title: str, choices: Mapping[str, h.Node], chosen: str = "") -> h.Element:
-    """One of several, each with its words to read."""
-    boxes = [
-        h.label(".radio")[h.input(type="radio", name=name, value=value, checked=value == chosen, required=True), words]
-        for value, words in choices.items()
-    ]
-    return h.fieldset(".field")[h.legend[title], boxes]
-
-
 def _placed(name: str) -> tuple[str, str]:
     """The id of a field, and its name."""
     return name.replace("@", "-"), name.partition("@")[0]

@@ -60,7 +60,6 @@ def _keys() -> dict[str, str]:
 
 def _sign_in() -> dict[str, str]:
     return {
-        "notThisKey": say("No key in this browser is that person's."),
         "otherOrigin": say("What was to be signed is for another address than this page's. Nothing was signed."),
         "noPasskey": say("The passkey did not answer, or is not one of this portal."),
         "passkeyAdded": say("The passkey is added."),

@@ -208,7 +208,7 @@ def test_no_name_becomes_markup(text: str) -> None:
         components.badge(text), components.problem(text, text, text), components.empty(text),
         components.section(text, text), components.text_field("name", text, text, help=text, error=text),
         components.choice_field("choice", text, {text: text}, text),
-        components.radio_fields("radio", text, {text: text}), components.confirmed(text, text, "/x", text, text),
+        components.confirmed(text, text, "/x", text, text),
         components.tabs(text, [(text, "/x")], "/x"),
         components.pages("/x", {"q": text}, 20, 20, 80), components.check_field("check", text, value=text, help=text),
         components.progress(text, 1, 2), components.form("/x", text, label=text, sends=text),

@@ -28,7 +28,6 @@ export function unbase64(text) {
 }
 
 /** The same of the alphabet for addresses, without padding. */
-export const base64url = (bytes) => base64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 export const unbase64url = (text) => unbase64(text.replaceAll("-", "+").replaceAll("_", "/"));
 
 /** @param {string} text @returns {Uint8Array} */

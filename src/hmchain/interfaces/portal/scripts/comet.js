@@ -20,9 +20,9 @@ function varint(value) {
 }
 
 const none = new Uint8Array();
-export const number = (field, value) => (BigInt(value) ? concat(varint(field << 3), varint(value)) : none);
+const number = (field, value) => (BigInt(value) ? concat(varint(field << 3), varint(value)) : none);
 const message = (field, content) => concat(varint((field << 3) | 2), varint(content.length), content);
-export const octets = (field, content) => (content.length ? message(field, content) : none);
+const octets = (field, content) => (content.length ? message(field, content) : none);
 
 function fixed(field, value) {
   if (!value) return none;

@@ -47,7 +47,7 @@ export async function sign(kept, message) {
 }
 
 /** Seal a key's seed as a key file. @param {Uint8Array} seed @param {string} passphrase @returns {Promise<string>} */
-export async function seal(seed, passphrase) {
+async function seal(seed, passphrase) {
   const salt = crypto.getRandomValues(new Uint8Array(16));
   const iv = crypto.getRandomValues(new Uint8Array(12));
   const key = await passphraseKey(passphrase, salt, "encrypt");

@@ -27,7 +27,7 @@ export async function start(page) {
     await api("POST", "/v1/sign-in/passkey", { answer: answer.toJSON() });
     return done();
   });
-  signElsewhere(page, field, done);
+  signElsewhere(field, done);
   await offerOthers(field);
 }
 
@@ -63,7 +63,7 @@ async function finish(asked, signature, done) {
   return done();
 }
 
-function signElsewhere(page, field, done) {
+function signElsewhere(field, done) {
   let asked = null;
   onSent(field("elsewhere"), async () => {
     if (!asked) {
@@ -75,7 +75,7 @@ function signElsewhere(page, field, done) {
     }
     const signature = field("sign-in-signature").value.trim().toLowerCase();
     if (!/^[0-9a-f]{128}$/.test(signature)) throw new KeyError("badSignature");
-    const [known] = [asked];
+    const known = asked;
     asked = null; // it is good once
     field("line-part").hidden = true;
     return finish(known, signature, done);

@@ -9,7 +9,7 @@ from hmchain.application.governance.requests import listing
 from hmchain.application.governance.requests.listing import ListedRequest, Waiting
 from hmchain.application.pages.markup import Cell, table
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh, section
+from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import at, standing, until
@@ -141,8 +141,3 @@ def _row(each: ListedRequest) -> tuple[h.Node | Cell, ...]:
         view.applicant,
         until(view.content.until_ms if view.content else 0),
     )
-
-
-def request_list(found: list[ListedRequest]) -> h.Element:
-    """The same as a part of another page."""
-    return section(say("Requests"), request_table(found), anchor="requests")
