@@ -88,7 +88,7 @@ class RequestInWords:
 
     view: RequestView
     title: str
-    """In one line: the applicant's, or what is to be said in its place."""
+    """In one line: the applicant's, or what is to be said in its place; empty where it has none."""
     form: Form | None
     """What the applicant says; None where it cannot be read."""
     answers: tuple[Term, ...]
@@ -233,11 +233,12 @@ def _form(papers: Documents | None, chain_id: str, view: RequestView) -> Form | 
 
 
 def _title(found: Form | Paper, view: RequestView) -> str:
+    """A request's title, or why it cannot be read; empty where it has none."""
     if isinstance(found, Form):
         return printable(" ".join(found.title.split()))
     if not found.digest and view.content is not None and view.content.kind is Kind.COUNT:
         return written(queries.plan_of(view.content.plan).query)
-    return _UNREAD[found.reading] if found.digest else "no title"
+    return _UNREAD[found.reading] if found.digest else ""
 
 
 _UNREAD = {

@@ -28,7 +28,7 @@ def show_list(found: Sequence[ListedRequest]) -> None:
 def _row(each: ListedRequest) -> tuple[object, ...]:
     view, content = each.view, each.view.content
     return (
-        view.request, each.title, view.status, content.kind if content else "-", _counted(view.decisions),
+        view.request, each.title or "-", view.status, content.kind if content else "-", _counted(view.decisions),
         view.applicant, output.when(content.until_ms) if content else "-",
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def show_request(shown: RequestInWords) -> None:
     view = shown.view
     output.fields((
         ("request", f"{view.request}, {view.status}, version {view.version}"),
-        ("title", shown.title),
+        ("title", shown.title or "-"),
         ("asked by", ", ".join((view.applicant, *view.members))),
         *((("invited", ", ".join(view.invited)),) if view.invited else ()),
         *((("a copy of", view.copied_from),) if view.copied_from else ()),

@@ -133,7 +133,7 @@ def _row(each: ListedRequest) -> tuple[h.Node | Cell, ...]:
     kind = str(view.content.kind) if view.content else ""
     return (
         h.a(href=at("requests", view.request))[view.request],
-        each.title,
+        each.title or "–",
         standing(view.status),
         of_later(_KINDS[kind]) if kind in _KINDS else "–",
         [h.span(".said")[f"{word.organisation}: ", standing(word.status), " "] for word in view.decisions]
