@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SECONDS = 120.0
 """The longest that a portal is waited for: a transaction waits for its block."""
+_AGAIN_SECONDS = 1.0
+"""So long after events broke off they are asked for again."""
 Agree = Callable[[Meaning], None]
 """Told of what is to be signed, read from its very bytes; raises where nobody means it."""
 
@@ -128,15 +131,16 @@ class Client(_Base):
     def events(self, after: str = "") -> Iterator[dict[str, Any]]:
         """What happens on the ledger from now on, or after a place; it goes on where the line breaks."""
         self._begin()
+        told = _Told(after)
         while True:
-            try:
-                with self._http.stream(**self._made(_stream(after)), timeout=None) as lines:
-                    _require_open(lines)
-                    for told in _told(lines.iter_lines()):
-                        after = told["id"]
-                        yield told
-            except _httpx().TransportError:
-                time.sleep(1)
+            made = self._made(told.question())
+            with suppress(_httpx().TransportError), self._http.stream(**made, timeout=None) as lines:
+                if lines.status_code >= 400:
+                    raise failures.of_reply(lines.status_code, lines.read())
+                for line in lines.iter_lines():
+                    if (event := told.read(line)) is not None:
+                        yield event
+            time.sleep(_AGAIN_SECONDS)
 
     def _run(self, flow: Flow[T]) -> T:
         given: Any = None
@@ -189,20 +193,17 @@ class AsyncClient(_Base):
     async def events(self, after: str = "") -> AsyncIterator[dict[str, Any]]:
         """What happens on the ledger from now on, or after a place; it goes on where the line breaks."""
         await self._begin()
+        told = _Told(after)
         while True:
-            try:
-                async with self._http.stream(**self._made(_stream(after)), timeout=None) as lines:
-                    _require_open(lines)
-                    held: list[str] = []
+            made = self._made(told.question())
+            with suppress(_httpx().TransportError):
+                async with self._http.stream(**made, timeout=None) as lines:
+                    if lines.status_code >= 400:
+                        raise failures.of_reply(lines.status_code, await lines.aread())
                     async for line in lines.aiter_lines():
-                        held.append(line)
-                        if not line:
-                            for told in _told(iter(held)):
-                                after = told["id"]
-                                yield told
-                            held.clear()
-            except _httpx().TransportError:
-                await asyncio.sleep(1)
+                        if (event := told.read(line)) is not None:
+                            yield event
+            await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _run(self, flow: Flow[T]) -> T:
         given: Any = None
@@ -258,30 +259,33 @@ def _is_here(host: str) -> bool:
         return False
 
 
-def _stream(after: str) -> Question:
-    return Question("GET", "/events/stream", {"after": after} if after else {})
+class _Told:
+    """Server-sent events (WHATWG HTML, 9.2.6), read line by line, and how far a reader came."""
 
+    def __init__(self, after: str) -> None:
+        self._after = after
+        self._place, self._kind, self._data = "", "", list[str]()
 
-def _require_open(found: httpx.Response) -> None:
-    if found.status_code >= 400:
-        found.read()
-        raise failures.of_reply(found.status_code, found.content)
+    def question(self) -> Question:
+        """Ask for what comes after the last place; half an event that was cut off is told again."""
+        self._place, self._kind, self._data = "", "", []
+        return Question("GET", "/events", {"after": self._after} if self._after else {})
 
-
-def _told(lines: Iterator[str]) -> Iterator[dict[str, Any]]:
-    """Server-sent events (WHATWG HTML, 9.2.6), of those that have a place: its `id`, `kind`, and `data`."""
-    id_, kind, data = "", "", list[str]()
-    for line in lines:
+    def read(self, line: str) -> dict[str, Any] | None:
+        """The event that a line ends, if it is one with a place: its `id`, `kind`, and `data`."""
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         match name:
             case "id":
-                id_ = value
+                self._place = value
             case "event":
-                kind = value
+                self._kind = value
             case "data":
-                data.append(value)
-            case "" if not line:
-                if data and id_:
-                    yield {"id": id_, "kind": kind, "data": msgspec.json.decode("\n".join(data))}
-                kind, data = "", []
+                self._data.append(value)
+        return None if line else self._ended()
+
+    def _ended(self) -> dict[str, Any] | None:
+        place, kind, data = self._place, self._kind, self._data
+        self._place, self._kind, self._data = "", "", []
+        self._after = place or self._after
+        return {"id": place, "kind": kind, "data": msgspec.json.decode("\n".join(data))} if place and data else None

@@ -114,6 +114,65 @@ def test_nothing_is_signed_that_is_not_this_persons(api: ApiBed) -> None:
             client.ask(operations.approve("relapse"))
 
 
+FIRST = b"""retry: 3000
+
+id: 5-0
+: here
+
+id: 6-0
+event: dataset.registered
+data: {"height":6}
+
+event: problem
+data: {"code":"storage"}
+
+id: 7-0
+event: cut
+"""
+AGAIN = b'id: 6-1\nevent: dataset.registered\ndata: {"height":6}\n\n'
+
+
+def test_events_go_on_where_the_line_broke() -> None:
+    """Both clients, from the place that the portal named last, though nothing had happened there; until it says no."""
+    asked: list[str] = []
+
+    def stream(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        match len(asked) % 4:
+            case 1:
+                return httpx.Response(200, content=FIRST.split(b"id: 6-0")[0])
+            case 2:
+                return httpx.Response(200, content=FIRST)
+            case 3:
+                return httpx.Response(200, content=AGAIN)
+        return httpx.Response(401, json={"code": "not_signed_in", "detail": "nobody is signed in"})
+
+    async def beside(seen: list[str]) -> None:
+        async with AsyncClient("http://localhost", Asker(token="one"), httpx.MockTransport(stream)) as client:
+            async for each in client.events():
+                seen.append(each["id"])
+
+    def waiting(seen: list[str]) -> None:
+        with Client("http://localhost", Asker(token="one"), httpx.MockTransport(stream)) as client:
+            for each in client.events():
+                seen.append(each["id"])
+
+    for follow in (waiting, lambda seen: asyncio.run(beside(seen))):
+        seen: list[str] = []
+        asked.clear()
+        with pytest.raises(HMChainError, match="nobody is signed in"):
+            follow(seen)
+        assert seen == ["6-0", "6-1"]
+        assert [url.partition("/v1/events")[2] for url in asked] == ["", "?after=5-0", "?after=6-0", "?after=6-1"]
+
+
+def test_the_portal_answers_where_events_are_asked_for(api: ApiBed) -> None:
+    forged = Asker(token="forged")
+    with Client("http://localhost", forged, carried(api, "east")) as client, pytest.raises(HMChainError) as caught:
+        next(client.events())
+    assert caught.value.code == "not_signed_in"
+
+
 @pytest.mark.parametrize(
     "url", ["http://portal.example", "ftp://localhost", "https://a:b@portal.example", "https://", "http://127.0.0.1.x"]
 )
