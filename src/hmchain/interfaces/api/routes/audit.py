@@ -13,7 +13,7 @@ from hmchain.application.jobs.jobs import Job
 from hmchain.application.node import event_audit, folder_audit
 from hmchain.application.security.account import Account, kinds_named
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import NAME_OR_NONE, Hash, Nothing
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.report.reader import ReportReader
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
@@ -26,8 +26,7 @@ ANCHOR = Rule(Operation.OPERATE, Scope.HOSPITAL, (STEWARD, OPERATOR))
 
 routes = Routes("audit")
 
-Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Study = Annotated[str, Query(pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Of which study.")]
+Study = Annotated[str, Query(pattern=NAME_OR_NONE, description="Of which study.")]
 OfMember = Annotated[
     str, Query(alias="dataset", pattern="^([a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47})?$",
                description="Or of which dataset: ORGANISATION/NAME."),

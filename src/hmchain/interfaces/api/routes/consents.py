@@ -17,7 +17,7 @@ from hmchain.application.data import consents
 from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown, Withdrawn
 from hmchain.application.site.hospital import read_records
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Dataset
+from hmchain.interfaces.api.parameters import Dataset, LedgerName
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.context import STEWARD
 from hmchain.records.consents.optout_lists import OptOutList
@@ -33,7 +33,6 @@ FILE_BYTES_MAX = 64 << 20
 Number = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Issuer = Annotated[str, msgspec.Meta(max_length=64)]
 Purpose = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2,12}$")]
-Member = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]{0,47}$")]
 Id = Annotated[str, Path(pattern="^[0-9a-fA-F]{1,64}$", description="The first letters of its id.")]
 ListName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", description="Name of the list.")]
 IssuedBy = Annotated[str, Query(max_length=64, description="Who issued the numbers; the hospital, if left out.")]
@@ -70,7 +69,7 @@ class WantedUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     purposes: Annotated[tuple[Purpose, ...], msgspec.Meta(max_length=20)] = ("HRESCH",)
     """Codes of HL7's ActReason."""
-    recipients: Annotated[tuple[Member, ...], msgspec.Meta(max_length=32)] = ()
+    recipients: Annotated[tuple[LedgerName, ...], msgspec.Meta(max_length=32)] = ()
 
 
 class SaidBasis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

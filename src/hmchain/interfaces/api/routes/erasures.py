@@ -11,8 +11,7 @@ from hmchain.application.data import erasure, publication
 from hmchain.application.data.erasure import ErasurePreview, OptOutChange, Target
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import DatasetName
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import DatasetName, Nothing
 from hmchain.interfaces.api.routing import Routes
 from hmchain.plain import Progress
 

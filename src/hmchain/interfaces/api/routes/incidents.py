@@ -14,7 +14,7 @@ from hmchain.application.governance.incidents import IncidentInWords, Report
 from hmchain.application.governance.requests.documents import SUFFIXES, Document, text_document
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name, Text
+from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, Digits, LedgerName, Name, Text
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.readers import incidents as reader
 from hmchain.ledger.readers.incidents import IncidentView
@@ -30,7 +30,7 @@ routes = Routes("incidents")
 
 Living = Annotated[bool, Query(description="Leave out what is closed.")]
 Signed = Annotated[bool, Query(description="Also all that the stolen keys signed, whoever had them.")]
-Key = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}$")]
+Key = Annotated[str, msgspec.Meta(pattern=NAME_OF_MEMBER)]
 
 
 class IncidentWord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

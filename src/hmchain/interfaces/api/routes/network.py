@@ -13,8 +13,7 @@ from hmchain.application.governance.members import Motion
 from hmchain.application.node import status
 from hmchain.application.node.status import NetworkStatus
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Digits, LedgerName
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import Digits, LedgerName, Nothing
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.readers.members import BallotView
 from hmchain.ledger.readers.rules import ParametersView, RulesView

@@ -11,7 +11,7 @@ from hmchain.application.governance import members
 from hmchain.application.node import status
 from hmchain.application.node.status import NodeStatus
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routing import Routes
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL)

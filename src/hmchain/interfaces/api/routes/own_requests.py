@@ -14,7 +14,7 @@ from hmchain.application.governance.requests.applying import Renewed
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, file_document
 from hmchain.application.governance.requests.file import ATTACHED, RequestFile, RequestFileError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name
+from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name, Nothing
 from hmchain.interfaces.api.routes.requests import EXAMPLE, routes
 from hmchain.interfaces.api.routing import Upload
 from hmchain.ledger.context import SCIENTIST
@@ -63,10 +63,6 @@ class AcceptedTerms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     unread: bool = False
     """Also to those that nobody here can read."""
-
-
-class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Nothing more is to be said."""
 
 
 @routes.post("/requests", ASK, signs=True, commands=("request submit",), example=EXAMPLE)

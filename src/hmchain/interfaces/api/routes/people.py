@@ -14,8 +14,17 @@ from hmchain.application.governance.staff import Staff
 from hmchain.application.site.exchanged import RecoveryCard
 from hmchain.application.site.persons import PersonNameError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Digits, LedgerName, OfMember, Organisation, Person
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import (
+    NAME_OR_NONE,
+    Digits,
+    Hash,
+    LedgerName,
+    Nothing,
+    OfMember,
+    Organisation,
+    Person,
+    Signature,
+)
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.readers.deeds import KeyDeed
@@ -32,12 +41,8 @@ OWN = Rule(Operation.CHANGE, Scope.HOSPITAL)
 
 routes = Routes("people")
 
-Key = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
-Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
 Roles = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=20)], ...], msgspec.Meta(min_length=1, max_length=9)]
-Someone = Annotated[
-    str, Query(alias="person", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="One; everybody if left out.")
-]
+Someone = Annotated[str, Query(alias="person", pattern=NAME_OR_NONE, description="One; everybody if left out.")]
 Since = Annotated[int, Query(ge=1, le=2**53, description="From this block on.")]
 
 
@@ -45,7 +50,7 @@ class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A key that was made for somebody."""
 
     person: LedgerName
-    public: Key
+    public: Hash
 
 
 class Possession(msgspec.Struct, frozen=True):
@@ -58,7 +63,7 @@ class Introduced(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """A key, and its own signature of `possession`."""
 
     person: LedgerName
-    public: Key
+    public: Hash
     proof: Signature
 
 
@@ -78,8 +83,8 @@ class Recovery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The key that a hospital asks the others for, as its file has it."""
 
     organisation: LedgerName
-    former: Key
-    public: Key
+    former: Hash
+    public: Hash
     proof: Signature
     days: Annotated[int, msgspec.Meta(ge=0, le=90)] = 0
     """How long that hospital may object; as long as the network asks at least, if 0."""

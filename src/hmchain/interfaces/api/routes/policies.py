@@ -19,8 +19,7 @@ from hmchain.application.governance.requests import file as request_file
 from hmchain.application.governance.requests.file import RequestFile
 from hmchain.application.governance.requests.licences import Wording
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Dataset, DatasetName, Organisation, Version
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import Dataset, DatasetName, Hash, Nothing, Organisation, Version
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import STEWARD
 
@@ -50,7 +49,7 @@ class PolicyTrial(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class SeenPolicy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The policy that somebody read who stands behind it."""
 
-    digest: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+    digest: Hash
 
 
 @routes.get("/policies/{organisation}/{dataset}", VIEW, commands=("policy show",))

@@ -21,8 +21,16 @@ from hmchain.application.releases.deciding import Case, Measure
 from hmchain.application.releases.file import ReleasedFile
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, Dataset, DatasetName, LedgerName, Name, Version
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import (
+    NAME_OR_NONE,
+    Code,
+    Dataset,
+    DatasetName,
+    LedgerName,
+    Name,
+    Nothing,
+    Version,
+)
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers.releases import COUNT, MODEL, TABLE, ReleaseView
@@ -39,14 +47,10 @@ MEASURE = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD,))
 routes = Routes("releases")
 
 _SUFFIXES = {COUNT: ".json", MODEL: ".safetensors", TABLE: ".csv"}
-OfStudy = Annotated[
-    str, Query(alias="study", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Of one study; all if left out.")
-]
+OfStudy = Annotated[str, Query(alias="study", pattern=NAME_OR_NONE, description="Of one study; all if left out.")]
 Audience = Annotated[str, Query(pattern="^(applicant|members|public)$", description="Whom it is for.")]
 Regions = Annotated[str, Query(pattern="^([A-Z]{2}(,[A-Z]{2})*)?$", description="Where it goes: DE,FR; anywhere.")]
-ReleaseName = Annotated[
-    str, Query(alias="name", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="Its name; made if left out.")
-]
+ReleaseName = Annotated[str, Query(alias="name", pattern=NAME_OR_NONE, description="Its name; made if left out.")]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
 MEASURE_SECONDS = 4 * 3600.0
 RELEASED_BYTES_MAX = 256 << 20

@@ -16,8 +16,8 @@ from hmchain.application.governance.requests.licences import PutTerms
 from hmchain.clock import DAY_MS
 from hmchain.errors import StudyError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, DatasetName, Name, Text
-from hmchain.interfaces.api.routes.own_requests import Nothing, PersonName
+from hmchain.interfaces.api.parameters import Code, DatasetName, Hash, Name, Nothing, Text
+from hmchain.interfaces.api.routes.own_requests import PersonName
 from hmchain.interfaces.api.routes.requests import routes
 from hmchain.interfaces.api.routing import Upload
 from hmchain.ledger.context import SCIENTIST, STEWARD
@@ -31,7 +31,6 @@ SHOW = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
 Duty = Annotated[
     str, Path(pattern="^(delete|publish|report|return)$", description="delete, publish, report or return.")
 ]
-Terms = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class OtherVersionError(StudyError):
@@ -100,7 +99,7 @@ class Comment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MoreTerms(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Terms to accept, by their digests."""
 
-    terms: Annotated[tuple[Terms, ...], msgspec.Meta(min_length=1, max_length=32)]
+    terms: Annotated[tuple[Hash, ...], msgspec.Meta(min_length=1, max_length=32)]
 
 
 class OutsideNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,7 +20,7 @@ from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.parameters import Digits, Name
+from hmchain.interfaces.api.parameters import NAME_OR_NONE, Digits, Name
 from hmchain.interfaces.api.routing import Routes
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
@@ -30,9 +30,7 @@ VIEW_SEALED = Rule(Operation.VIEW, Scope.HOSPITAL)
 routes = Routes("requests")
 
 Living = Annotated[bool, Query(description="Leave out what is closed.")]
-Someone = Annotated[
-    str, Query(alias="for", pattern="^([a-z0-9][a-z0-9._-]{0,47})?$", description="One person; everybody if left out.")
-]
+Someone = Annotated[str, Query(alias="for", pattern=NAME_OR_NONE, description="One person; everybody if left out.")]
 Kind = Annotated[str, Path(pattern="^[a-z]{1,20}$", description="train, count, statistics, evaluate or transfer.")]
 NewName = Annotated[str, Query(alias="name", max_length=48, description="The request's name, for ever.")]
 Terms = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of the terms.")]

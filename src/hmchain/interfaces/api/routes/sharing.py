@@ -12,8 +12,7 @@ from hmchain.application.jobs.jobs import Job
 from hmchain.application.sharing import emergencies, erasing, giving, receiving
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, DatasetName, Name, Organisation
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, DatasetName, Name, Nothing, Organisation
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import CLINICIAN, STEWARD
 from hmchain.ledger.readers import emergencies as emergency_reader
@@ -46,7 +45,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AskedEmergency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One patient's records that are needed at once."""
 
-    where: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}$")]
+    where: Annotated[str, msgspec.Meta(pattern=NAME_OF_MEMBER)]
     """HOSPITAL/DATASET."""
     patient: Annotated[str, msgspec.Meta(min_length=1, max_length=emergencies.NUMBER_CHARACTERS_MAX)]
     """The patient's number there; it is sealed to that hospital."""

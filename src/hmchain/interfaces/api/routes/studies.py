@@ -17,8 +17,7 @@ from hmchain.application.node.study_here import StudyHere, study_here
 from hmchain.clock import DAY_MS
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.parameters import Code, Name
-from hmchain.interfaces.api.routes.own_requests import Nothing
+from hmchain.interfaces.api.parameters import Code, Name, Nothing
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers.studies import StudyRequest, proposal_to

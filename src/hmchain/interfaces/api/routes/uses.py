@@ -18,7 +18,7 @@ from hmchain.application.site.persons import MadeElsewhere
 from hmchain.clock import now_ms
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import LIMIT, Limit, Offset
-from hmchain.interfaces.api.parameters import Name
+from hmchain.interfaces.api.parameters import Name, Signature
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.readers.explanations import Explanation
@@ -62,7 +62,7 @@ class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The signature of one of the hospital's people."""
 
     person: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    signature: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+    signature: Signature
 
 
 class SignedPatientAsks(PatientAsks, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -11,8 +11,8 @@ from hmchain.application.data.patients import PatientsKnown
 from hmchain.application.data.upkeep import SweptObjects
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routes.data_work import PlaceName
-from hmchain.interfaces.api.routes.own_requests import Nothing
 from hmchain.interfaces.api.routing import Routes
 from hmchain.plain import Progress
 
