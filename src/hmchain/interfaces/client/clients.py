@@ -87,7 +87,7 @@ class _Base:
             found["content"] = step.content
         elif step.body is not None:
             headers["Content-Type"] = "application/json"
-            found["content"] = encoded(step.body)
+            found["content"] = msgspec.json.encode(step.body, enc_hook=str)
         return found | {"headers": headers}
 
     @staticmethod
@@ -224,11 +224,6 @@ class AsyncClient(_Base):
             return self._seen(await self._http.request(**self._made(step)))
         except _httpx().TransportError as error:
             raise self._unreachable(error) from error
-
-
-def encoded(body: Any) -> bytes:
-    """A body as the API reads it: structs as they are, bytes in hex."""
-    return msgspec.json.encode(body, enc_hook=str)
 
 
 def _httpx() -> Any:

@@ -135,11 +135,11 @@ def work(path: str, body: Any = None, **query: Any) -> Flow[dict[str, Any]]:
     """Long work: begun, waited for, gone on with where something had to be signed; gives what came of it."""
     for _ in range(_SIGNED_MAX):
         reply: Reply = yield Question("POST", path, _given(query), {} if body is None else body)
-        job = _job(reply)
+        job = reply.view(Job)
         while job.state not in OVER:
             yield Wait(_POLL_SECONDS)
             told: Reply = yield Question("GET", f"/jobs/{job.id}")
-            job = _job(told)
+            job = told.view(Job)
         if job.state is not JobState.DONE:
             raise failures.of_code(
                 409, job.code or f"job_{job.state}", job.detail or f"the job is {job.state}", job.hint
@@ -182,10 +182,6 @@ def _signed(asked: _ToSign) -> Flow[tuple[bytes, ...]]:
         reply: Reply = yield Question("POST", "/transactions", body=body)
         digests.append(reply.view(_Sent).digest)
     return tuple(digests)
-
-
-def _job(reply: Reply) -> Job:
-    return reply.view(Job)
 
 
 def _given(query: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hmchain import files
 from hmchain.application.governance.counts import CountStanding
 from hmchain.application.governance.policies.setting import PolicyView
@@ -163,7 +165,5 @@ def policy(organisation: str, dataset: str) -> Flow[PolicyView]:
 
 def as_json(asked: RequestFile) -> dict[str, Any]:
     """A request's file as the API takes it: without the files that it names."""
-    from msgspec import to_builtins
-
-    found: dict[str, Any] = to_builtins(asked)
+    found: dict[str, Any] = msgspec.to_builtins(asked)
     return {name: value for name, value in found.items() if name not in ("folder", "attachments") or value}
