@@ -19,6 +19,7 @@ from hmchain.application.site.hospital import read_records
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, LedgerName
 from hmchain.interfaces.api.routing import Routes, Upload
+from hmchain.keys import Redacted
 from hmchain.ledger.context import STEWARD
 from hmchain.records.consents.optout_lists import OptOutList
 from hmchain.records.consents.register import Basis, DatasetBasis
@@ -39,7 +40,7 @@ IssuedBy = Annotated[str, Query(max_length=64, description="Who issued the numbe
 AsOf = Annotated[str, Query(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="The day that the list is of.")]
 
 
-class OfPatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OfPatient(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A patient, by a number."""
 
     patient: Number
@@ -49,10 +50,6 @@ class OfPatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def named(self) -> Patient:
         """The patient who is meant."""
         return Patient(self.patient.strip(), self.issuer)
-
-    def __repr__(self) -> str:
-        """Nothing of the patient."""
-        return f"{type(self).__name__}()"
 
 
 class Withdrawal(OfPatient, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,6 +13,7 @@ from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import DatasetName, Nothing
 from hmchain.interfaces.api.routing import Routes
+from hmchain.keys import Redacted
 from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD,))
@@ -24,7 +25,7 @@ routes = Routes("erasures")
 Identifier = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class Meant(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Meant(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A patient or a record, by one of its names."""
 
     patient: Identifier | None = None

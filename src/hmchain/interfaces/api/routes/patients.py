@@ -12,6 +12,7 @@ from hmchain.application.data import patients
 from hmchain.application.site import persons
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
+from hmchain.keys import Redacted
 from hmchain.records.deidentification.patients import Patient
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD,))
@@ -23,7 +24,7 @@ Number = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Issuer = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class OnePatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OnePatient(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Two numbers of the hospital's own that are one patient's."""
 
     number: Number
@@ -31,7 +32,7 @@ class OnePatient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The one that the patient goes by from now on."""
 
 
-class OneNumber(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class OneNumber(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A patient's number."""
 
     number: Number

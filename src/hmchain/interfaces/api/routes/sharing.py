@@ -14,6 +14,7 @@ from hmchain.application.sharing.emergencies import Sought
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, DatasetName, Name, Nothing, Organisation
 from hmchain.interfaces.api.routing import Routes
+from hmchain.keys import Redacted
 from hmchain.ledger.context import CLINICIAN, STEWARD
 from hmchain.ledger.readers import emergencies as emergency_reader
 from hmchain.ledger.readers import transfers as transfer_reader
@@ -42,7 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """justified or unjustified."""
 
 
-class AskedEmergency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AskedEmergency(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One patient's records that are needed at once."""
 
     where: Annotated[str, msgspec.Meta(pattern=NAME_OF_MEMBER)]
@@ -54,10 +55,6 @@ class AskedEmergency(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     """danger-to-life, lasting-harm, urgent-treatment or cannot-consent."""
     name: DatasetName = ""
     """Its name; one of chance, if it is empty."""
-
-    def __repr__(self) -> str:
-        """Nothing of the patient."""
-        return f"AskedEmergency(where={self.where!r})"
 
 
 class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,6 +20,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import LIMIT, Limit, Offset
 from hmchain.interfaces.api.parameters import Name, Signature
 from hmchain.interfaces.api.routing import Routes
+from hmchain.keys import Redacted
 from hmchain.ledger.context import STEWARD
 from hmchain.ledger.readers.explanations import Explanation
 
@@ -39,7 +40,7 @@ OfDataset = Annotated[
 Since = Annotated[int, Query(ge=0, le=2**53, alias="since_ms", description="In force since then, or asked for.")]
 
 
-class PatientAsks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PatientAsks(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A patient who asks."""
 
     patient: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -52,10 +53,6 @@ class PatientAsks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     def target(self) -> Target:
         """The patient who is meant."""
         return patient_report.named(self.patient, self.issuer)
-
-    def __repr__(self) -> str:
-        """Nothing of the patient."""
-        return f"{type(self).__name__}()"
 
 
 class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
