@@ -15,7 +15,6 @@ from hmchain.application.consent.taking import AddedConsents
 from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.data import consents
 from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown, Withdrawn
-from hmchain.application.site.hospital import read_records
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, LedgerName
 from hmchain.interfaces.api.routing import Routes, Upload
@@ -80,56 +79,56 @@ class SaidBasis(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 @routes.get("/consents", VIEW, commands=("consent list",))
 def list_consents(call: Call) -> list[ConsentLine]:
     """The consents that the hospital keeps; nobody is named."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return list(consents.all_of(records))
 
 
 @routes.post("/consents/search", VIEW, commands=("consent list",), example=OfPatient(patient="4711"))
 def find_consents(call: Call, body: OfPatient) -> tuple[ConsentLine, ...]:
     """The consents of one patient."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.of_patient(records, body.named)
 
 
 @routes.get("/consents/{consent}", VIEW, commands=("consent show",))
 def show_consent(call: Call, consent: Id) -> ConsentShown:
     """What a consent says, rule by rule, as it is decided on."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.one(records, consent)
 
 
 @routes.post("/consents", CHANGE, commands=("consent add",), bytes_max=FILE_BYTES_MAX)
 def add_consents(call: Call, upload: Upload) -> AddedConsents:
     """Take in patients' consents: FHIR R4 resources of type Consent, a bundle or NDJSON; all or none."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.add(records, [upload.path])
 
 
 @routes.post("/consents/withdrawals", CHANGE, commands=("consent withdraw",), example=Withdrawal(patient="4711"))
 def withdraw_consent(call: Call, body: Withdrawal) -> Withdrawn:
     """Note that a patient withdraws: the records are in no use that begins from now on."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.withdraw(records, body.named, body.consent)
 
 
 @routes.post("/datasets/{dataset}/usable", VIEW, commands=("consent check",), example=WantedUse())
 def check_use(call: Call, dataset: Dataset, body: WantedUse) -> ConsentCheck:
     """How many records of a version a use may have, and why others may not be used; the numbers stay here."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.check(records, dataset, body.version, Use(body.use, body.purposes, body.recipients))
 
 
 @routes.get("/datasets/{dataset}/basis", VIEW, commands=("consent basis",))
 def show_basis(call: Call, dataset: Dataset) -> DatasetBasis:
     """By what a dataset is used where patients say nothing, and what it is kept for."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.basis(records, dataset)
 
 
 @routes.put("/datasets/{dataset}/basis", CHANGE, commands=("consent basis",), example=SaidBasis(basis=Basis.CONSENT))
 def set_basis(call: Call, dataset: Dataset, body: SaidBasis) -> DatasetBasis:
     """Say by what a dataset is used from the next use on."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         consents.set_basis(records, dataset, DatasetBasis(body.basis, body.purposes))
         return consents.basis(records, dataset)
 
@@ -137,7 +136,7 @@ def set_basis(call: Call, dataset: Dataset, body: SaidBasis) -> DatasetBasis:
 @routes.get("/optouts", VIEW, commands=("consent optouts",))
 def list_optouts(call: Call) -> tuple[OptOutList, ...]:
     """The lists of patients who opted out that others keep, and when each was reconciled last."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return consents.lists(records)
 
 
@@ -146,7 +145,7 @@ def reconcile_optouts(
     call: Call, list_name: ListName, upload: Upload, as_of: AsOf, issuer: IssuedBy = ""
 ) -> tuple[OptOutList, ...]:
     """Put a list in the place of the one before: a number a line. Who left it may be used again; no number is kept."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         consents.reconcile(records, list_name, upload.path, issuer, as_of)
         return consents.lists(records)
 
@@ -154,6 +153,6 @@ def reconcile_optouts(
 @routes.delete("/optouts/{list_name}", CHANGE, commands=("consent optouts",))
 def forget_optouts(call: Call, list_name: ListName) -> tuple[OptOutList, ...]:
     """Forget a list: who is on no other may be used again."""
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         consents.drop_list(records, list_name)
         return consents.lists(records)

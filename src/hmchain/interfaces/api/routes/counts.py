@@ -13,7 +13,6 @@ from hmchain.application.data.cohorts import CohortCheck
 from hmchain.application.governance import counts
 from hmchain.application.governance.counts import CountQuestion, CountStanding
 from hmchain.application.models.counts import CountResult, result
-from hmchain.application.site.hospital import read_records
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, DatasetName, LedgerName, Name, Organisation
 from hmchain.interfaces.api.routing import Routes
@@ -117,5 +116,5 @@ def ask_for_count(call: Call, body: AskedCount) -> CountStanding:
 def check_cohort(call: Call, body: OwnCount) -> CohortCheck:
     """Count in one's own records, exactly; nothing of it leaves the hospital, and it is logged."""
     year = datetime.fromtimestamp(call.now_ms() / 1000, UTC).year
-    with read_records(call.folder, call.passphrase) as records:
+    with call.records() as records:
         return cohorts.check(records, body.dataset, body.version, body.query, year)
