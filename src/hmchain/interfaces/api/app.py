@@ -67,7 +67,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
             description=app.description,
             routes=app.routes,
         )
-        app.openapi_schema = openapi.describe(app, ROUTES, base)
+        app.openapi_schema = openapi.describe(ROUTES, base)
     return app.openapi_schema
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI
 
 from hmchain.application.access.permissions import Scope
 from hmchain.interfaces.api import paging, problems
 from hmchain.interfaces.api.routing import Route, is_page_of
 from hmchain.interfaces.api.schemas import Schemas
 from hmchain.interfaces.api.signing import ToSign
-from hmchain.plain import plain
 
 _REFERENCE = "#/components/schemas/{name}"
 _SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"session": []}]
@@ -29,10 +26,9 @@ _SCHEMES = {
 }
 
 
-def describe(app: FastAPI, routes: Sequence[Route], base: dict[str, Any]) -> dict[str, Any]:
-    """The document of an app, from what FastAPI made of it (`base`) and its routes."""
+def describe(routes: Sequence[Route], document: dict[str, Any]) -> dict[str, Any]:
+    """The document of an app, from what FastAPI made of it and its routes."""
     schemas = Schemas()
-    document = base
     for route in routes:
         operation = document["paths"][route.path][route.method.lower()]
         operation |= _operation(route, schemas)
@@ -74,7 +70,7 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
         content = {"application/json": {"schema": schema}}
     else:
         content = {route.answer: {"schema": {"type": "string"}}}
-    words = (inspect.cleandoc(route.rule.operation)).capitalize()
+    words = route.rule.operation.capitalize()
     found = {"202" if route.job else "200": {"description": words, "content": content}}
     if route.signs:
         signed = {"application/json": {"schema": schemas.of(ToSign)}}
@@ -82,8 +78,3 @@ def _responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     problem = {problems.KIND: {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
     found["default"] = {"description": "A problem (RFC 9457)", "content": problem}
     return found
-
-
-def example(view: Any) -> Any:
-    """A view as an example."""
-    return plain(view)
