@@ -27,7 +27,7 @@ from hmchain.errors import InputError
 from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.paging import Item, Page
 from hmchain.interfaces.api.signing import KeyElsewhere, SignatureElsewhere, Unsigned, to_sign
-from hmchain.interfaces.api.site import ReadOnlyError, Site
+from hmchain.interfaces.api.site import ReadOnlyError, Site, only_looked_at
 from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import Progress
@@ -82,9 +82,7 @@ class Call:
     @property
     def folder(self) -> HospitalFolder:
         """The hospital's own folder."""
-        if self.site.is_read_only:
-            return locate(RunFolder(self.site.place).hospital(self.organisation))
-        return locate(self.site.place)
+        return locate(self._own_place)
 
     @property
     def ledger_folder(self) -> Path:
@@ -95,14 +93,19 @@ class Call:
     def node(self) -> NodeFolder:
         """The node's folder. Raises `ReadOnlyError` where there is none."""
         if self.site.is_read_only:
-            raise ReadOnlyError("this is a finished run, which one only looks at", "sign in at a hospital's own portal")
+            raise only_looked_at()
         return self.site.node
 
     @property
     def place(self) -> ExportPlace:
         """The hospital's folder, with ledger and objects. Raises `NoHospitalError`."""
-        own = self.site.place if not self.site.is_read_only else RunFolder(self.site.place).hospital(self.organisation)
-        return export.locate(own)
+        return export.locate(self._own_place)
+
+    @property
+    def _own_place(self) -> Path:
+        if self.site.is_read_only:
+            return RunFolder(self.site.place).hospital(self.organisation)
+        return self.site.place
 
     @property
     def own_folder(self) -> HospitalFolder | None:

@@ -23,8 +23,8 @@ from hmchain.interfaces.api import idempotency, paging, uploads
 from hmchain.interfaces.api.answers import answered
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.signing import SignatureElsewhere, ToSign, to_sign
-from hmchain.interfaces.api.site import ReadOnlyError, Site
+from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
+from hmchain.interfaces.api.site import Site, only_looked_at
 from hmchain.interfaces.api.uploads import BodyError, Upload, read
 
 BODY_BYTES_MAX = 1 << 20
@@ -116,7 +116,7 @@ def guard(rule: Rule) -> Callable[..., None]:
         who = site.authenticate(request)
         permissions.require(rule, who, site.hospitals[0] if not site.is_read_only else _own(who), site.second_factor)
         if site.is_read_only and rule.operation is not Operation.VIEW and rule.scope is not Scope.PUBLIC:
-            raise ReadOnlyError("this is a finished run, which one only looks at", "sign in at a hospital's own portal")
+            raise only_looked_at()
         request.state.call = Call(site, request, who)
 
     return see_to
@@ -203,4 +203,4 @@ def is_page_of(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (list, Page) else None
 
 
-__all__ = ["Call", "Route", "Routes", "ToSign", "Upload", "is_page_of", "merged", "read"]
+__all__ = ["Route", "Routes", "Upload", "guard", "is_page_of", "merged"]

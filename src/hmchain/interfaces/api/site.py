@@ -25,6 +25,11 @@ class ReadOnlyError(InputError):
     code = "read_only"
 
 
+def only_looked_at() -> ReadOnlyError:
+    """The error of whoever would change something in a finished run."""
+    return ReadOnlyError("this is a finished run, which one only looks at", "sign in at a hospital's own portal")
+
+
 Authenticate = Callable[[Request], Principal | None]
 """Whoever a request is of, by its cookie or token; None of nobody. Raises an error of ours for what is forged."""
 

@@ -57,4 +57,5 @@ def ask_model(call: Call, study: Name, upload: Upload) -> ModelAnswer:
 def _file(call: Call, study: str) -> Path:
     if call.site.is_read_only and (found := RunFolder(call.site.place).model).is_file():
         return found
-    return results.model_file(call.place.hospital.node.path if call.place.hospital.node else call.folder.path, study)
+    own = call.folder
+    return results.model_file(own.node.path if own.node else own.path, study)

@@ -64,8 +64,7 @@ def read_meaning(call: Call, body: Message) -> ToSign:
 def send_transaction(call: Call, body: Signed) -> SentTransaction:
     """Send what whoever is signed in has signed, and wait for its block."""
     message, signature = bytes.fromhex(body.message), signing.parse_signature(body.signature)
-    found, ledger = meaning(message), call.site.live.ledger if call.node else None
-    assert ledger is not None
+    found, node, ledger = meaning(message), call.node, call.site.live.ledger
     if found.sender != call.person.public:
         raise NotAllowedError("this waits for another person's key", "sign in as the person who signs")
     if not PublicKey(ED25519, found.sender).verify(signature, message):
@@ -74,5 +73,5 @@ def send_transaction(call: Call, body: Signed) -> SentTransaction:
         raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
     wire = Prepared(decode(message, Transaction)).attach(signature)
     with _WAITING.taken(call.person.name):
-        delegate.send_wire(call.node, ledger, found, wire)
+        delegate.send_wire(node, ledger, found, wire)
     return SentTransaction(transaction_digest(wire), found.words)
