@@ -36,6 +36,11 @@ def document(client: TestClient) -> dict[str, Any]:
     return client.get("/v1/openapi.json").json()  # type: ignore[no-any-return]
 
 
+def test_nothing_is_kept_of_what_tells_of_a_patient() -> None:
+    told = {"find_consents", "prepare_patient_report", "answer_patient", "preview_erasure", "ask_model"}
+    assert {route.name for route in ROUTES if route.private} == told
+
+
 @pytest.mark.parametrize("route", LOOKING, ids=lambda route: route.name)
 def test_an_answer_is_as_described(client: TestClient, document: dict[str, Any], route: Route) -> None:
     path = route.path

@@ -83,7 +83,7 @@ def list_consents(call: Call) -> list[ConsentLine]:
         return list(consents.all_of(records))
 
 
-@routes.post("/consents/search", VIEW, commands=("consent list",), example=OfPatient(patient="4711"))
+@routes.post("/consents/search", VIEW, commands=("consent list",), example=OfPatient(patient="4711"), private=True)
 def find_consents(call: Call, body: OfPatient) -> tuple[ConsentLine, ...]:
     """The consents of one patient."""
     with call.records() as records:

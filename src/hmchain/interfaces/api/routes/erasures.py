@@ -57,7 +57,7 @@ class WithdrawnVersions(msgspec.Struct, frozen=True):
     withdrawn: tuple[tuple[str, int], ...]
 
 
-@routes.post("/erasures/preview", VIEW, commands=("data erase",), example=Meant(subject="0" * 32))
+@routes.post("/erasures/preview", VIEW, commands=("data erase",), example=Meant(subject="0" * 32), private=True)
 def preview_erasure(call: Call, body: Meant) -> ErasurePreview:
     """What an erasure would destroy, in which versions, and which studies used them; nothing is changed."""
     return erasure.preview(call.folder, body.dataset or None, body.target, call.passphrase)

@@ -106,7 +106,8 @@ def explain_request(call: Call, name: Name) -> list[Explanation]:
         return ledger.explanations(name)
 
 
-@routes.post("/patients/report/statement", ANSWER, commands=("uses patient",), example=PatientAsks(patient="4711"))
+@routes.post("/patients/report/statement", ANSWER, commands=("uses patient",), example=PatientAsks(patient="4711"),
+             private=True)  # fmt: skip
 def prepare_patient_report(call: Call, body: PatientAsks) -> ToApprove:
     """What two of the hospital's people sign, each where the key is, before a patient's question is answered."""
     at_ms = now_ms()
@@ -115,7 +116,7 @@ def prepare_patient_report(call: Call, body: PatientAsks) -> ToApprove:
 
 
 @routes.post(
-    "/patients/report", ANSWER, commands=("uses patient",),
+    "/patients/report", ANSWER, commands=("uses patient",), private=True,
     example=SignedPatientAsks(patient="4711", signed_ms=0, signatures=(PersonSigned("Anna Berg", "00" * 64),) * 2),
 )  # fmt: skip
 def answer_patient(call: Call, body: SignedPatientAsks) -> PatientReport:
