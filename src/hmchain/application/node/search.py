@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 
 from hmchain.errors import HMChainError
 from hmchain.ledger.readers import incidents, requests
@@ -43,16 +42,21 @@ class Found:
     """More about it."""
 
 
-def search(ledger: LedgerReader, text: str, limit: int = 50) -> tuple[Found, ...]:
-    """What a text names, or is part of the name of: heights and digests first, then what is named just so."""
+def search(ledger: LedgerReader, organisation: str, text: str, limit: int = 50) -> tuple[Found, ...]:
+    """What a text names, or is part of the name of: heights and digests first, then what is named just so.
+
+    Requests as an organisation sees them; all of them, where none is given.
+    """
     asked = text.strip().lower()[:LETTERS_MAX]
     if not asked:
         return ()
     in_words = not asked.isdecimal()  # numbers stand in everything that is said
     named = (
-        each for each in _named(ledger) if asked in each.name.lower() or (in_words and asked in each.words.lower())
+        each
+        for each in _named(ledger, organisation)
+        if asked in each.name.lower() or (in_words and asked in each.words.lower())
     )
-    found = sorted(islice(named, 10 * limit), key=lambda each: (each.name.lower() != asked, asked not in each.name))
+    found = sorted(named, key=lambda each: (each.name.lower() != asked, asked not in each.name))
     return (*_blocks(ledger, asked), *_transactions(ledger, asked), *found)[:limit]
 
 
@@ -72,9 +76,9 @@ def _transactions(ledger: LedgerReader, asked: str) -> Iterator[Found]:
         yield Found(Sort.TRANSACTION, found.digest.hex(), str(found))
 
 
-def _named(ledger: LedgerReader) -> Iterator[Found]:
+def _named(ledger: LedgerReader, organisation: str) -> Iterator[Found]:
     state = ledger.verified.state
-    for request in requests.requests_of(state, ""):
+    for request in requests.requests_of(state, organisation):
         yield Found(Sort.REQUEST, request.request, f"{request.status}, by {request.applicant}")
     for study in ledger.studies():
         yield Found(Sort.STUDY, study.name, f"{study.status}, by {study.proposer}")

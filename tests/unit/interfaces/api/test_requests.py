@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from hmchain.application.governance import searching
+from hmchain.application.node.reading import open_ledger
+from hmchain.application.node.search import search
 from support.api_bed import ApiBed
 from support.request_bed import RequestBed
 
@@ -127,3 +130,12 @@ def test_a_file_has_a_limit_and_a_plain_name(api: ApiBed) -> None:
     ):
         found = api.ask("POST", "west/scientist", place, status=status, content=content, params={"file": name})
         assert found.json()["code"] == code, name
+
+
+def test_no_search_shows_a_draft_to_others(api: ApiBed) -> None:
+    api.do("west/scientist", "/requests", ASKED | {"name": "unsaid"}, params={"draft": True})
+    with open_ledger(api.bed.bed.directory / "ledger") as ledger:
+        for organisation, is_seen in (("west", True), ("east", False)):
+            found = [each.name for each in search(ledger, organisation, "unsaid")]
+            assert found == [each.name for each in searching.search(ledger, organisation, "unsaid")]
+            assert found == ["unsaid"] * is_seen

@@ -30,7 +30,7 @@ Text = Annotated[str, Query(alias="q", max_length=LETTERS_MAX)]
 def search_page(call: Call, text: Text = "") -> Page | Next:
     """What a text may mean; what can be but one thing is shown at once."""
     with call.ledger() as ledger:
-        found = search(ledger, text)
+        found = search(ledger, call.about, text)
     if len(found) == 1 and (found[0].sort in _SURE or found[0].name.lower() == text.strip().lower()):
         return Next(places.of_found(found[0]))
     return results(text, found)
