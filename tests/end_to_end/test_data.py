@@ -148,6 +148,7 @@ def test_a_replica_mends_what_a_disk_lost(steward: Steward, scans: Path, tmp_pat
     assert "can be read" in steward.show("vault", "verify")
 
 
+@pytest.mark.network
 def test_ciphertext_can_lie_in_a_bucket(tmp_path: Path, scans: Path, capsys: Captured) -> None:
     with running_s3(tmp_path / "s3") as server:
         secrets = tmp_path / "s3.toml"
@@ -183,7 +184,7 @@ def test_clean_files_with_a_report(steward: Steward, scans: Path, tmp_path: Path
     assert error["code"] == "folder_in_use"
 
 
-@pytest.mark.process
+@pytest.mark.network
 def test_an_extraction_that_is_killed_goes_on(tmp_path: Path, steward: Steward) -> None:
     folder = tmp_path / "images"
     rng = np.random.Generator(np.random.PCG64(5))

@@ -101,7 +101,7 @@ def test_every_compressed_syntax_passes_and_gives_images_to_learn_from(steward: 
     assert made["images"] == 8 and made["left_out"] == {}
 
 
-@pytest.mark.process
+@pytest.mark.network
 def test_an_object_of_300_mib_passes_in_little_memory(steward: Steward, tmp_path: Path) -> None:
     side, frames = 1024, 150
     made = ct(Rows=side, Columns=side, NumberOfFrames=frames, SOPClassUID="1.2.840.10008.5.1.4.1.1.2.1")

@@ -44,6 +44,7 @@ def test_a_port_or_host_that_cannot_be_is_a_clear_error(steward: Steward, host_a
     assert steward.run("list") == []
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("protocol", PROTOCOLS[2:])
 def test_http_to_another_machine_is_taken_only_if_that_is_wanted(
     steward: Steward, tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch

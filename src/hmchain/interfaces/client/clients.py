@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SECONDS = 120.0
 """The longest that a portal is waited for: a transaction waits for its block."""
-_AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 1.0
 """So long after events broke off they are asked for again."""
 Agree = Callable[[Meaning], None]
 """Told of what is to be signed, read from its very bytes; raises where nobody means it."""
@@ -140,7 +140,7 @@ class Client(_Base):
                 for line in lines.iter_lines():
                     if (event := told.read(line)) is not None:
                         yield event
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(AGAIN_SECONDS)
 
     def _run(self, flow: Flow[T]) -> T:
         given: Any = None
@@ -203,7 +203,7 @@ class AsyncClient(_Base):
                     async for line in lines.aiter_lines():
                         if (event := told.read(line)) is not None:
                             yield event
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def _run(self, flow: Flow[T]) -> T:
         given: Any = None

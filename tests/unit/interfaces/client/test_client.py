@@ -13,6 +13,7 @@ from hmchain.application.governance.requests.file import RequestFile, TransferAs
 from hmchain.application.node.meaning import Meaning
 from hmchain.client import Asker, AsyncClient, Client, operations, read
 from hmchain.errors import HMChainError, InputError, StudyError
+from hmchain.interfaces.client import clients
 from hmchain.interfaces.client.failures import NoSignerError, NotSafeError, OtherMessageError
 from hmchain.interfaces.client.views import viewed
 from hmchain.ledger.contracts.data.reviewing import RemarkRequest
@@ -132,8 +133,9 @@ event: cut
 AGAIN = b'id: 6-1\nevent: dataset.registered\ndata: {"height":6}\n\n'
 
 
-def test_events_go_on_where_the_line_broke() -> None:
+def test_events_go_on_where_the_line_broke(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both clients, from the place that the portal named last, though nothing had happened there; until it says no."""
+    monkeypatch.setattr(clients, "AGAIN_SECONDS", 0.0)
     asked: list[str] = []
 
     def stream(request: httpx.Request) -> httpx.Response:

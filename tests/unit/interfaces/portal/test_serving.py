@@ -26,7 +26,7 @@ def started(place: Path, *more: str) -> tuple[subprocess.Popen[str], str]:
     return process, process.stdout.readline().strip()
 
 
-@pytest.mark.process
+@pytest.mark.network
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_answers_under_its_own_names_until_it_is_told_to_end(run_directory: Path, number: signal.Signals) -> None:
     process, address = started(run_directory, "--listen", "127.0.0.1:0")
