@@ -286,17 +286,20 @@ def interrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Inter
     return Interrupted(place, second, process.returncode, complaint + printed)
 
 
+@pytest.mark.network
 def test_ctrl_c_says_how_to_go_on(interrupted: Interrupted) -> None:
     assert interrupted.status == 130, interrupted.said
     assert "same command" in interrupted.said
     assert "Traceback" not in interrupted.said
 
 
+@pytest.mark.network
 def test_a_second_process_on_the_same_run_is_refused(interrupted: Interrupted) -> None:
     assert interrupted.second.returncode == 6
     assert re.search(r"process \d+ writes the ledger", interrupted.second.stderr)
 
 
+@pytest.mark.network
 def test_a_run_of_other_training_code_is_not_gone_on_with(
     images: Path, interrupted: Interrupted, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

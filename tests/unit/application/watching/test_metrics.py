@@ -171,7 +171,7 @@ def promtool(*arguments: str, given: bytes = b"") -> None:
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
 
 
-@pytest.mark.process
+@pytest.mark.network
 def test_promtool_takes_rules_and_settings_and_the_rules_do_what_they_say() -> None:
     promtool("check", "rules", ALERTS.name)
     promtool("check", "config", "--syntax-only", "prometheus.yml")
