@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from hmchain.application.governance.requests import decisions, licences
 from hmchain.clock import DAY_MS
 from hmchain.ledger.contracts.data.policies import Duty, SetPolicy
+from hmchain.records.objects import address_of
 from support.policy_bed import TERMS
 from support.portal_bed import PortalBed
 from support.request_bed import FILE, RequestBed
@@ -22,6 +24,8 @@ WRITTEN = {
     "diseases": "MONDO:0005072", "regions": "de", "hours": "24", "memory_gib": "4", "days": "90",
     "form.title": f"Relapse {HOSTILE}", "form.use": f"Who will relapse? {HOSTILE}", "form.contact": "Dr West",
 }  # fmt: skip
+VERSION = {"version": "1"}
+"""As a form names the version that was read."""
 EDITOR = "/scientist/editor/relapse"
 PAGE = "/requests/relapse"
 
@@ -60,19 +64,22 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
     seen = portal.html(OTHER, PAGE)
     assert "<img src=x" not in seen and "&lt;img src=x" in seen
 
-    portal.act(OTHER, f"{PAGE}/return", {"reason": "incomplete", "letter": "Until when do you need it?"})
+    portal.act(OTHER, f"{PAGE}/return", {"reason": "incomplete", "letter": "Until when do you need it?"} | VERSION)
     assert "Until when do you need it?" in portal.page(SCIENTIST, EDITOR)
     refused = portal.send(SCIENTIST, f"{EDITOR}/hand-in", status=400)
     assert "nothing of relapse was changed" in refused.text
     portal.send(SCIENTIST, f"{EDITOR}/save", WRITTEN | {"days": "30"})
     portal.act(SCIENTIST, f"{EDITOR}/hand-in")
 
-    said = portal.act(STEWARD, f"{PAGE}/approve", {"days": "60"})
+    for stale in ({}, VERSION):
+        portal.send(STEWARD, f"{PAGE}/approve", {"days": "60"} | stale, status=409 if stale else 400)
+    assert 'name="version" value="2"' in portal.html(STEWARD, PAGE)
+    said = portal.act(STEWARD, f"{PAGE}/approve", {"days": "60", "version": "2"})
     assert "approve" in said
-    said = portal.act(OTHER, f"{PAGE}/reject", {"reason": "ethics", "letter": "No."})
+    said = portal.act(OTHER, f"{PAGE}/reject", {"reason": "ethics", "letter": "No.", "version": "2"})
     told = portal.page(SCIENTIST, PAGE)
     assert "approved" in told and "rejected" in told
-    portal.act(STEWARD, f"{PAGE}/revoke", {"reason": "consent"})
+    portal.act(STEWARD, f"{PAGE}/revoke", {"reason": "consent", "version": "2"})
     portal.act(SCIENTIST, f"{PAGE}/close", {"reason": "finished"})
     assert "closed" in portal.page(SCIENTIST, PAGE)
 
@@ -158,12 +165,36 @@ def test_a_patient_who_is_not_known_is_not_repeated(portal: PortalBed) -> None:
     assert "4711-secret" not in said.text
 
 
+def test_terms_that_came_after_the_page_are_not_accepted(portal: PortalBed) -> None:
+    """A hospital adds terms while somebody reads the first ones: a word counts for what was shown."""
+    portal.bed.submit(FILE.replace("relapse", "bound"))
+    steward, objects = portal.bed.user("north/steward"), portal.bed.papers("west/scientist").objects()
+    first, later = (licences.Licence(address_of(text), text) for text in (b"Cite us.", b"Pay us."))
+    licences.put(objects, (first, later))
+    decisions.add_licences(steward, portal.bed.seen("bound"), [first.digest])
+    portal.bed.approve("north/steward", "bound")
+    shown = re.findall(r'name="read" value="([0-9a-f]{64})"', portal.html(SCIENTIST, "/requests/bound/terms"))
+    assert shown == [first.digest.hex()]
+    decisions.add_licences(steward, portal.bed.seen("bound"), [first.digest, later.digest])
+    portal.act(SCIENTIST, "/requests/bound/accept", {"read": shown})
+    assert portal.bed.seen("bound").unaccepted == ((SCIENTIST, (later.digest,)),)
+
+
+def test_who_cannot_read_what_is_asked_says_so_with_a_yes(portal: PortalBed) -> None:
+    portal.bed.submit(FILE.replace("relapse", "lost"))
+    view = portal.bed.seen("lost")
+    portal.bed.papers("east/steward").objects().delete(next(each.digest for each in view.documents))
+    assert 'name="unread"' in portal.html(STEWARD, "/requests/lost")
+    portal.send(STEWARD, "/requests/lost/approve", VERSION, status=400)
+    portal.act(STEWARD, "/requests/lost/approve", VERSION | {"unread": "yes"})
+
+
 def test_what_is_owed_is_shown_and_confirmed(portal: PortalBed) -> None:
     terms = replace(TERMS, duties=(Duty("publish", 10),))
     portal.bed.user("north/steward").send(SetPolicy("brain", terms))
     portal.bed.submit(FILE.replace("relapse", "second").replace('east = "brain"\n', ""))
     page = "/requests/second"
-    portal.act(OTHER, f"{page}/approve")
+    portal.act(OTHER, f"{page}/approve", VERSION)
     portal.bed.bed.now_ms += 300 * DAY_MS
     portal.act(SCIENTIST, f"{page}/comment", {"letter": "It is out."})
     assert "Show that it was done: publish" in portal.page(SCIENTIST, page)

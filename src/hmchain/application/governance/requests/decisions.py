@@ -58,7 +58,21 @@ class NotCalledError(StudyError):
     code = "not_asked_for_word"
 
 
+class OtherVersionError(StudyError):
+    """A request is not as somebody saw it who decides on it."""
+
+    code = "request_changed"
+
+
 # -- deciding ----------------------------------------------------------------------------------------------------------
+
+
+def as_read(now: RequestView, version: int) -> RequestView:
+    """A request as it is now, if this version of it was read. Raises `OtherVersionError`."""
+    if version != now.version:
+        what = f"{now.request} is at version {now.version}, and version {version} was read"
+        raise OtherVersionError(what, "read it again before you decide")
+    return now
 
 
 def approve(user: LedgerUser, shown: RequestView, until_ms: int | None = None, dataset: str = "") -> RequestView:

@@ -14,7 +14,6 @@ from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, file_document
 from hmchain.application.governance.requests.licences import PutTerms
 from hmchain.clock import DAY_MS
-from hmchain.errors import StudyError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Code, DatasetName, Hash, Name, Nothing, Text
 from hmchain.interfaces.api.routes.own_requests import PersonName
@@ -31,12 +30,6 @@ SHOW = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
 Duty = Annotated[
     str, Path(pattern="^(delete|publish|report|return)$", description="delete, publish, report or return.")
 ]
-
-
-class OtherVersionError(StudyError):
-    """A request is not as somebody saw it who decides on it."""
-
-    code = "request_changed"
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -118,10 +111,7 @@ class OfDuty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _seen(user: LedgerUser, name: str, body: Seen) -> RequestView:
     """The request as it is now, if that is what was read. Raises `OtherVersionError`."""
     shown = applying.view(user, name)
-    if body.version not in (None, shown.version):
-        what = f"{name} is at version {shown.version}, and version {body.version} was read"
-        raise OtherVersionError(what, "read it again before you decide")
-    return shown
+    return shown if body.version is None else decisions.as_read(shown, body.version)
 
 
 @routes.post("/requests/{name}/approval", DECIDE, signs=True, commands=("request approve",),

@@ -57,6 +57,8 @@ class _Desk:
     call: Call
     steps: tuple[tuple[str, str], ...]
     """What the hospital's people can do now, in words, and with which command."""
+    is_lost: bool
+    """Whether what its applicant says of it cannot be shown."""
 
     @property
     def own(self) -> tuple[HospitalWord, ...]:
@@ -72,6 +74,7 @@ class _Desk:
             f"{here}/{deed}",
             csrf_of(self.call.request),
             h.input(type="hidden", name="after", value=here),
+            h.input(type="hidden", name="version", value=str(self.view.version)),
             content,
             label=words,
             sends=words,
@@ -80,7 +83,7 @@ class _Desk:
 
 def choices(found: RequestInWords, call: Call) -> h.Node:
     """All that whoever asks can do now; nothing where one only looks."""
-    desk = _Desk(found.view, call, found.steps)
+    desk = _Desk(found.view, call, found.steps, found.is_lost)
     if call.site.is_read_only or call.who is None:
         return None
     forms = [*_forms(desk), *duties.forms(found, call)]
@@ -222,6 +225,9 @@ def _approve(desk: _Desk, waiting: tuple[HospitalWord, ...]) -> h.Element:
             help=say("Left empty: as long as it is asked for and your policy lets it."),
         ),
         h.p(".quiet")[say("It is asked for until"), " ", until(content.until_ms if content else 0)],
+        check_field("unread", say("I decide without what the applicant says of it, which cannot be read here"))
+        if desk.is_lost
+        else None,
     )
 
 

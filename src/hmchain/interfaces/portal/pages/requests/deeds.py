@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hmchain.application.governance import studies
 from hmchain.application.governance.delegate import LedgerUser
-from hmchain.application.governance.requests import applying, decisions
+from hmchain.application.governance.requests import applying, decisions, reading
 from hmchain.application.governance.requests.documents import TEXT_CHARACTERS_MAX, DocumentError
 from hmchain.clock import DAY_MS
 from hmchain.interfaces.api.call import Call
@@ -28,6 +28,14 @@ def _done(call: Call, name: str, act: Callable[[LedgerUser, RequestView], object
     return Next(at("requests", name), said)
 
 
+def _decided(
+    call: Call, name: str, fields: Fields, act: Callable[[LedgerUser, RequestView], object], said: str
+) -> Next:
+    """Do something with the version that was read, which the form names: it may have changed since the page came."""
+    version = whole("version", fields.text("version"))
+    return _done(call, name, lambda user, shown: act(user, decisions.as_read(shown, version)), said)
+
+
 def _letter(fields: Fields) -> str:
     text = fields.text("letter").replace("\r\n", "\n")
     if len(text) > TEXT_CHARACTERS_MAX:
@@ -46,6 +54,8 @@ def approve(call: Call, name: str, fields: Fields) -> Next:
     days, dataset = _days(fields), fields.text("dataset")
 
     def act(user: LedgerUser, shown: RequestView) -> None:
+        if fields.text("unread") != "yes":
+            reading.require_read(reading.in_words(call.papers, user.ledger.chain_id, user.state, shown))
         until = None
         if days is not None:
             words = decisions.own_words(shown, user.organisation, dataset, "waiting")
@@ -53,7 +63,7 @@ def approve(call: Call, name: str, fields: Fields) -> Next:
             until = min(user.ledger.now_ms() + days * DAY_MS, *longest)
         decisions.approve(user, shown, until, dataset)
 
-    return _done(call, name, act, say("You allowed it."))
+    return _decided(call, name, fields, act, say("You allowed it."))
 
 
 @pages.do("/requests/{name}/reject", DECIDE)
@@ -63,7 +73,7 @@ def reject(call: Call, name: str, fields: Fields) -> Next:
     def act(user: LedgerUser, shown: RequestView) -> None:
         decisions.reject(user, call.papers, shown, fields.text("reason"), _letter(fields), fields.text("dataset"))
 
-    return _done(call, name, act, say("You said no."))
+    return _decided(call, name, fields, act, say("You said no."))
 
 
 @pages.do("/requests/{name}/return", DECIDE)
@@ -73,7 +83,7 @@ def give_back(call: Call, name: str, fields: Fields) -> Next:
     def act(user: LedgerUser, shown: RequestView) -> None:
         decisions.return_(user, call.papers, shown, fields.text("reason"), _letter(fields))
 
-    return _done(call, name, act, say("It is with who asked again."))
+    return _decided(call, name, fields, act, say("It is with who asked again."))
 
 
 @pages.do("/requests/{name}/revoke", DECIDE)
@@ -83,7 +93,7 @@ def revoke(call: Call, name: str, fields: Fields) -> Next:
     def act(user: LedgerUser, shown: RequestView) -> None:
         decisions.revoke(user, call.papers, shown, fields.text("reason"), _letter(fields), fields.text("dataset"))
 
-    return _done(call, name, act, say("Nothing more of this hospital is used for it."))
+    return _decided(call, name, fields, act, say("Nothing more of this hospital is used for it."))
 
 
 @pages.do("/requests/{name}/vote", DECIDE)
@@ -93,7 +103,7 @@ def vote(call: Call, name: str, fields: Fields) -> Next:
     def act(user: LedgerUser, shown: RequestView) -> None:
         decisions.vote(user, shown, fields.text("said"), fields.text("dataset"))
 
-    return _done(call, name, act, say("Your vote stands beside it."))
+    return _decided(call, name, fields, act, say("Your vote stands beside it."))
 
 
 @pages.do("/requests/{name}/ask", DECIDE)
@@ -104,7 +114,7 @@ def ask(call: Call, name: str, fields: Fields) -> Next:
         person = applying.person_named(fields.text("person").strip(), user.organisation)
         decisions.ask(user, shown, person, _deed(fields))
 
-    return _done(call, name, act, say("Asked."))
+    return _decided(call, name, fields, act, say("Asked."))
 
 
 @pages.do("/requests/{name}/answer", SPEAK)
@@ -115,7 +125,7 @@ def answer(call: Call, name: str, fields: Fields) -> Next:
         said, hospital = fields.text("said"), fields.text("hospital")
         decisions.answer(user, call.papers, shown, said, _deed(fields), _letter(fields), hospital)
 
-    return _done(call, name, act, say("Your word stands beside it."))
+    return _decided(call, name, fields, act, say("Your word stands beside it."))
 
 
 @pages.do("/requests/{name}/comment", SPEAK)

@@ -29,13 +29,13 @@ def terms(call: Call, name: str) -> Page:
     objects = call.papers.objects()
     with call.ledger() as ledger:
         found = acceptance.in_words(ledger.verified.state, objects, name)
-    mine = [each for each in found if each.asked.due and call.person.name in each.asked.open_to]
+    mine = [each for each in found if call.person.name in each.asked.open_to]
     return Page(
         say("Terms of {request}", request=name),
         [
             [section(say("Terms {digest}", digest=each.asked.digest.hex()[:12]), _one(each)) for each in found],
             empty(say("No hospital asks for terms.")) if not found else None,
-            _accept(call, name, mine) if mine else None,
+            _accept(call, name, mine) if any(each.asked.due for each in mine) else None,
         ],
         lead=say("A hospital wrote them. Until all whom they bind have accepted, nothing is allowed."),
         crumbs=((say("Requests"), "/requests"), (name, at("requests", name))),
@@ -64,6 +64,7 @@ def _accept(call: Call, name: str, mine: list[TermsInWords]) -> h.Element:
         form(
             at("requests", name, "accept"), csrf_of(call.request),
             h.input(type="hidden", name="after", value=at("requests", name)),
+            [h.input(type="hidden", name="read", value=each.asked.digest.hex()) for each in mine],
             check_field("unread", say("I accept also what cannot be read here")) if lost else None,
             sends=say("Keep to these terms"),
         ),
@@ -72,9 +73,10 @@ def _accept(call: Call, name: str, mine: list[TermsInWords]) -> h.Element:
 
 @pages.do("/requests/{name}/accept", APPLY)
 def accept(call: Call, name: str, fields: Fields) -> Next:
-    """Accept all terms that wait for one's own word."""
+    """Accept the terms that were shown; others may have been asked for meanwhile."""
     with call.user() as user:
-        left = acceptance.left(user, call.papers.objects(), name)
+        waiting = acceptance.left(user, call.papers.objects(), name)
+        left = [each for each in waiting if each.asked.digest.hex() in fields.texts("read")]
         if fields.text("unread") != "yes":
             acceptance.require_read(left, name)
         acceptance.accept(user, name, left)
