@@ -63,6 +63,11 @@ class Site:
         """Where its people find their portal."""
         return f"http://localhost:{self.portal_port}"
 
+    @property
+    def listen(self) -> str:
+        """Where its portal listens."""
+        return f"127.0.0.1:{self.portal_port}"
+
     def key(self, person: str) -> Path:
         """The key file of one of its people."""
         return self.folder / "keys" / "people" / f"{person}.key"
@@ -74,8 +79,12 @@ class Site:
     def start(self, *arguments: str) -> None:
         """Start what runs until it is stopped."""
         command = [*PROGRAM, *arguments, "--dir", str(self.folder)]
-        with (self.folder / f"{arguments[-1]}.out").open("ab") as out:
+        with self.said(arguments[-1]).open("wb") as out:
             self.processes.append(subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True))
+
+    def said(self, what: str) -> Path:
+        """The file with what a process writes, by the last argument that it was started with."""
+        return self.folder / f"{what}.out"
 
     @property
     def ended(self) -> bool:
@@ -163,7 +172,7 @@ def running(
         for site in sites:
             if agents:
                 site.start("node", "agent")
-            site.start("portal", "--no-browser", "--listen", f"127.0.0.1:{site.portal_port}")
+            site.start("portal", "--no-browser", "--listen", site.listen)
         list(pool.map(_wait_for_portal, sites))
         yield sites
 
@@ -235,14 +244,9 @@ def _wait_for_node(site: Site) -> None:
 
 
 def _wait_for_portal(site: Site) -> None:
-    def answers() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", site.portal_port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    _wait(answers, site, "its portal")
+    """Wait until its portal says where it is: whatever answers at the address may be somebody else's."""
+    said = site.said(site.listen)
+    _wait(lambda: said.is_file() and site.link in said.read_text("utf-8"), site, "its portal")
 
 
 def _wait(condition: Callable[[], bool], site: Site, what: str) -> None:

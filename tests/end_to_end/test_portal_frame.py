@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,20 @@ def parts(call: Call) -> Content:
         components.fresh("live", "/steward/parts", ["study."], h.p["Round 3"]),
     ]  # fmt: skip
     return Content("All parts", made, lead="To look at.", crumbs=(("Steward", "/steward"),))
+
+
+moved = itertools.count(1)
+
+
+@room.show("/steward/live", LOOK, later("Live"), count=lambda call: next(moved))
+def live(call: Call) -> Content:
+    """A part that follows the ledger, in which one reads and writes."""
+    form = components.form("/x", "token", components.text_field("why", "Why"), sends="Send")
+    part = components.fresh(
+        "live", "/steward/live", ["study."], h.p["Seen ", h.b("#seen")[str(next(moved))]], h.a(href="/keys")["A link"],
+        h.details[h.summary["Unfold"], form],
+    )  # fmt: skip
+    return Content("Live", part, lead=str(next(moved)))
 
 
 @room.show("/steward/sign", LOOK)
@@ -162,7 +177,48 @@ def test_a_part_is_fetched_anew_whenever_the_ledger_moves(browser: Browser, orig
                 if not number:
                     page.goto("/steward/parts")
         page.wait_for_selector("#live:has-text('Round 3')")
-        assert asked[:2] == ["", "7-1"], "a stream that was cut goes on where it was"
+        made = page.get_attribute("body", "data-since")
+        assert asked[:2] == [made, "7-1"], "it begins where the page was made; cut, it goes on where it was"
+        assert not complaints, complaints
+
+
+def test_nothing_is_taken_from_who_reads_or_writes_when_a_part_is_fetched_anew(browser: Browser, origin: str) -> None:
+    streams: list[Route] = []
+
+    def asked() -> None:
+        """Wait until the page asks what happens: for the first time, or seconds after it was told."""
+        while not streams:
+            page.wait_for_timeout(20)
+
+    def happens() -> None:
+        asked()
+        body = "retry: 1\n\nid: 7-1\nevent: study.opened\ndata: {}\n\n"
+        streams.pop().fulfill(headers={"Content-Type": "text/event-stream"}, body=body)
+
+    def told() -> tuple[str, ...]:
+        places = ("#seen", "main > .lead", "a[href='/steward/live'] .count")
+        return tuple(page.inner_text(place).split()[0] for place in places)
+
+    with watched(browser, base_url=origin) as (page, complaints):
+        page.route("**/v1/events", lambda route: streams.append(route))
+        page.goto("/steward/live")
+        before = told()
+        page.click("#live summary")
+        page.focus("#live a")
+        happens()
+        page.wait_for_function("(before) => document.querySelector('#seen').textContent !== before", arg=before[0])
+        page.wait_for_function("document.activeElement.textContent === 'A link'")
+        assert page.is_visible("#live [name=why]"), "what was unfolded stays so"
+        assert all(new != old for new, old in zip(told(), before, strict=True)), "its lead and counts come along"
+        page.fill("#live [name=why]", "half a sentence")
+        page.evaluate("document.activeElement.blur()")
+        before = told()
+        happens()
+        asked()
+        assert (page.inner_text("#seen"), page.input_value("#live [name=why]")) == (before[0], "half a sentence")
+        page.fill("#live [name=why]", "")
+        page.evaluate("document.activeElement.blur()")
+        page.wait_for_function("(before) => document.querySelector('#seen').textContent !== before", arg=before[0])
         assert not complaints, complaints
 
 

@@ -58,6 +58,12 @@ class NotInReleaseError(StudyError):
     code = "not_in_release"
 
 
+class OtherEvidenceError(StudyError):
+    """The evidence became other than what somebody read before saying yes."""
+
+    code = "other_evidence"
+
+
 class WeighEvidenceError(StudyError):
     """The evidence saw something, or could not see, and nobody said yes to that."""
 
@@ -100,6 +106,8 @@ class Measure:
     """Of a table: what each person gave to its values."""
     exemptions: tuple[Exemption, ...] = ()
     """What of a count or table may pass although it was found."""
+    attacks: bool = True
+    """Whether a model is attacked where other records may be used than in the evidence that is kept."""
 
 
 AS_USUAL = Measure()
@@ -125,7 +133,10 @@ def case(
         found = gather_table(place, ledger, view, how.contributions, kept, passphrase)
     else:
         _have_model(place, state, view, passphrase)
-        found = gather(place, ledger, view.study, view.artefact, passphrase, progress, kept=kept, anew=how.anew)
+        found = gather(
+            place, ledger, view.study, view.artefact, passphrase, progress,
+            kept=kept, anew=how.anew, attacks=how.attacks,
+        )  # fmt: skip
     if how.exemptions:
         found = _let_pass(place, view, found, how.exemptions, local_key(place.keys, passphrase))
     with register.opened(place.released_cohorts) as cohorts:
@@ -188,6 +199,14 @@ def kept_evidence(place: HospitalFolder, view: ReleaseView, passphrase: str | No
             elif (found.artefact, found.organisation) == (view.artefact.hex(), place.organisation):
                 return found
     return None
+
+
+def as_read(place: HospitalFolder, ledger: LedgerReader, name: str, read: bytes, passphrase: str | None = None) -> Case:
+    """The case by the evidence of a digest, which somebody read. Raises as `case`, and `OtherEvidenceError`."""
+    found = case(place, ledger, name, passphrase, how=Measure(attacks=False))
+    if found.evidence.digest != read:
+        raise OtherEvidenceError(f"the evidence on {name} is another one by now", "read it again, then decide")
+    return found
 
 
 def grant(

@@ -17,6 +17,8 @@ from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import SYSTEM, THEMES, AsOf, Entry, Frame, Look, local
 from hmchain.interfaces.portal.texts import ENGLISH, wanted
 
+SINCE = "since"
+"""The end of the ledger before a page was made."""
 LANGUAGE, THEME, ROLE, SAID = "language", "theme", "role", "said"
 """Cookies: how somebody wants pages to be, and what the next page says once."""
 _SAID_LETTERS_MAX = 300
@@ -60,6 +62,7 @@ def frame_of(request: Request) -> Frame:
         entries=tuple(each.entry for each in shown if each.entry),
         counts=_counts(call, shown, role),
         as_of=_as_of(call),
+        since=str(getattr(request.state, SINCE, "")),
         look=look,
         csrf=csrf_of(request),
         signs_here=site.signs_here,

@@ -40,6 +40,11 @@ ROLES = {
     "auditor": later("Auditor"),
 }
 """The roles that have pages of their own."""
+_COUNTED = (
+    "ballot.", "count.", "duty.", "emergency.", "incident.", "people.", "policy.", "recovery.", "release.", "request.",
+    "study.", "transfer.", "upgrade.",
+)  # fmt: skip
+"""Events after which something may wait that did not, by how their kinds begin."""
 _THEMES = {SYSTEM: later("As the system"), LIGHT: later("Light"), DARK: later("Dark")}
 
 
@@ -50,7 +55,7 @@ def render(page: Page, frame: Frame) -> str:
         theme = look.theme if look.theme in THEMES and look.theme != SYSTEM else None
         made = h.html(lang=look.language, data_theme=theme)[
             _head(page, frame),
-            h.body(hx_headers=json.dumps({f"X-{CSRF}": frame.csrf}) if frame.csrf else None)[
+            h.body(**_told_scripts(frame))[
                 h.a(".skip", href="#main")[say("Go to the content")],
                 _top(frame),
                 _banners(frame),
@@ -63,6 +68,12 @@ def render(page: Page, frame: Frame) -> str:
             ],
         ]
         return printable(f"{made}\n", keep="\n\u202f\xa0")
+
+
+def _told_scripts(frame: Frame) -> dict[str, str]:
+    """What the scripts of a page go by: how to send its forms, and from where on the ledger is news to it."""
+    told = {"data_since": frame.since} if frame.since else {}
+    return told | ({"hx_headers": json.dumps({f"X-{CSRF}": frame.csrf})} if frame.csrf else {})
 
 
 def _head(page: Page, frame: Frame) -> h.Element:
@@ -118,9 +129,10 @@ def _notifications(frame: Frame) -> h.Element | None:
     if not frame.person:
         return None
     count = frame.counts.get("/notifications", 0)
-    said = say_n("{count} notification", "{count} notifications", count)
-    return h.a(".notes", href="/notifications", aria_label=said, title=said)[
-        _bell(), h.b[amount(count)] if count else None
+    return h.a(".notes", href="/notifications", data_count="bell")[
+        _bell(),
+        h.b(aria_hidden="true")[amount(count)] if count else None,
+        h.span(".unseen")[say_n("{count} notification", "{count} notifications", count)],
     ]
 
 
@@ -193,7 +205,8 @@ def _navigation(page: Page, frame: Frame) -> h.Element | None:
     if not own and not shared:
         return None
     active = page.active or frame.here.partition("?")[0]
-    return h.nav(".pages", aria_label=say("Pages"))[
+    follows = {"data_kinds": " ".join(_COUNTED)} if frame.person else {}
+    return h.nav(".pages", aria_label=say("Pages"), **follows)[
         [h.ul[[_entry(entry, active, frame) for entry in group]] for group in (own, shared) if group]
     ]
 
@@ -203,7 +216,9 @@ def _entry(entry: Entry, active: str, frame: Frame) -> h.Element:
     return h.li[
         h.a(href=entry.path, aria_current="page" if entry.path == active else None)[
             h.span[of_later(entry.title)],
-            h.b(".count")[amount(count), h.span(".unseen")[" ", say("waiting")]] if count else None,
+            h.b(".count", data_count=entry.path)[
+                [amount(count), h.span(".unseen")[" ", say("waiting")]] if count else None
+            ],
         ]
     ]
 

@@ -18,12 +18,13 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, Response
 
 from hmchain.application.access.permissions import Rule
+from hmchain.application.node.live import Place
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import TooLargeBodyError
-from hmchain.interfaces.portal.framing import Shown, csrf_of, frame_of, look_of, remember, say_next
+from hmchain.interfaces.portal.framing import SINCE, Shown, csrf_of, frame_of, look_of, remember, say_next
 from hmchain.interfaces.portal.layout import CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
 from hmchain.interfaces.portal.signing import signing
@@ -145,6 +146,7 @@ def _endpoint(handler: Handler) -> Handler:
     parameters.append(inspect.Parameter("http_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request))
 
     def endpoint(http_request: Request, **given: Any) -> Response:
+        setattr(http_request.state, SINCE, Place.end_of(http_request.app.state.site.live.height))
         with speaking(look_of(http_request).language):
             try:
                 found = handler(**given)

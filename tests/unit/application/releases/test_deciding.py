@@ -16,12 +16,13 @@ from hmchain.application.consent.study_cohorts import StudyCohorts
 from hmchain.application.disclosure import evidence as evidence_files
 from hmchain.application.disclosure import gathering
 from hmchain.application.disclosure.evidence import RECORDS, Attack, Evidence, Found
+from hmchain.application.disclosure.gathering import OutdatedEvidenceError
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.releases import asking, deciding, register
 from hmchain.application.releases.asking import ReleaseArgumentError, ReleaseQuestion
-from hmchain.application.releases.deciding import Case, DisclosureError, WeighEvidenceError
+from hmchain.application.releases.deciding import Case, DisclosureError, OtherEvidenceError, WeighEvidenceError
 from hmchain.application.releases.guard import CohortsLostError, NoCohortError
 from hmchain.application.releases.register import HeldAgainst, People
 from hmchain.application.security import log
@@ -136,15 +137,30 @@ def test_evidence_that_somebody_else_wrote_is_measured_anew_with_an_alarm(desk: 
 
 def test_after_an_opt_out_attacks_are_measured_again_and_the_lineage_says_who_is_gone(desk: Desk) -> None:
     before = desk.case().evidence
-    keys = desk.consortium.hospitals["north"].keys
-    with Catalogue(desk.place.catalogue, keys.local) as catalogue, hospital.read_records(desk.place) as records:
-        (gone, *_) = records.vault.records(DATASET, 1)
-        catalogue.opt_outs.add([catalogue.opt_outs.of_record(gone)], 0)
+    opt_one_out(desk)
     after = desk.case().evidence
     assert after.cohort != before.cohort and after.attacks[0].source != "a test"
     assert (RECORDS in after.changed, after.before_ms) == (True, before.computed_ms)
     assert len(list(desk.place.study(STUDY).path.glob("evidence-*.json"))) == 1, "a yes may be bound to it"
     assert desk.case().evidence.digest == after.digest
+
+
+def opt_one_out(desk: Desk) -> None:
+    keys = desk.consortium.hospitals["north"].keys
+    with Catalogue(desk.place.catalogue, keys.local) as catalogue, hospital.read_records(desk.place) as records:
+        (gone, *_) = records.vault.records(DATASET, 1)
+        catalogue.opt_outs.add([catalogue.opt_outs.of_record(gone)], 0)
+
+
+def test_a_yes_is_to_the_evidence_that_was_read(desk: Desk) -> None:
+    read = desk.case().evidence.digest
+    with open_ledger(desk.run / "ledger") as ledger:
+        assert deciding.as_read(desk.place, ledger, "out", read).evidence.digest == read
+        with pytest.raises(OtherEvidenceError):
+            deciding.as_read(desk.place, ledger, "out", bytes(32))
+        opt_one_out(desk)
+        with pytest.raises(OutdatedEvidenceError):
+            deciding.as_read(desk.place, ledger, "out", read)
 
 
 def test_a_version_that_is_withdrawn_meanwhile_is_said_and_no_attack_is_measured_again(desk: Desk) -> None:

@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from hmchain.application.access.principal import Principal
+from hmchain.application.node.live import Place
 from hmchain.interfaces.api import app
 from hmchain.interfaces.api.routes import events
 from hmchain.interfaces.api.site import anybody
@@ -73,6 +74,12 @@ def test_a_reader_that_was_cut_off_goes_on_and_misses_nothing(run_directory: Pat
     places = [tuple(map(int, place.split("-"))) for place, _ in whole]
     assert places == sorted(set(places))
     assert {"dataset.registered", "study.proposed"} <= {kind for _, kind in whole}
+
+
+def test_a_reader_goes_on_after_a_block_of_which_it_read_all(run_directory: Path) -> None:
+    with served(run_directory, {"may": True}) as address:
+        ((place, _),) = read(address, 1, str(Place.end_of(3)))
+    assert int(place.split("-")[0]) > 3
 
 
 def test_who_may_look_no_more_is_cut_off(run_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

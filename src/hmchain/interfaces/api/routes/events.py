@@ -32,13 +32,13 @@ HEARTBEAT_SECONDS = 15.0
 """Something is sent so often, so that nobody takes silence for a cut; who may not see any more is cut off then."""
 RETRY_MS = 3000
 PART = 500
-_PLACE = re.compile(r"(\d{1,16})-(\d{1,9})")
+_PLACE = r"(\d{1,16})-(\d{1,10})"
 
 routes = Routes("events")
 
 Since = Annotated[
     str,
-    Query(alias="after", pattern=r"^(\d{1,16}-\d{1,9})?$", description="Go on after this id; from now on if left out."),
+    Query(alias="after", pattern=f"^({_PLACE})?$", description="Go on after this id; from now on if left out."),
 ]
 Last = Annotated[str, Header(alias="Last-Event-ID", max_length=32, description="The same, as browsers send it.")]
 _open: Counter[str] = Counter()
@@ -53,7 +53,7 @@ class TooManyStreamsError(InputError):
 @routes.get("/events", VIEW, answer="text/event-stream")
 def follow_events(call: Call, after: Since = "", last: Last = "") -> Response:
     """Events of the ledger in order, each with the id `HEIGHT-NUMBER` after which a reader goes on."""
-    found = _PLACE.fullmatch(last or after)
+    found = re.fullmatch(_PLACE, last or after)
     place = Place(int(found[1]), int(found[2])) if found else None
     if _open[call.person.name] >= EACH_MAX or _open.total() >= ALL_MAX:
         raise TooManyStreamsError("so many follow the ledger already", "close a window, and try again")

@@ -46,7 +46,8 @@ MEASURE = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD,))
 
 routes = Routes("releases")
 
-_SUFFIXES = {COUNT: ".json", MODEL: ".safetensors", TABLE: ".csv"}
+SUFFIXES = {COUNT: ".json", MODEL: ".safetensors", TABLE: ".csv"}
+"""Of files of what was released, by its kind."""
 OfStudy = Annotated[str, Query(alias="study", pattern=NAME_OR_NONE, description="Of one study; all if left out.")]
 Audience = Annotated[str, Query(pattern="^(applicant|members|public)$", description="Whom it is for.")]
 Regions = Annotated[str, Query(pattern="^([A-Z]{2}(,[A-Z]{2})*)?$", description="Where it goes: DE,FR; anywhere.")]
@@ -231,7 +232,7 @@ def _told(found: Case) -> MeasuredCase:
 def take_released_file(call: Call, name: Name) -> Response:
     """What was released, with the proof that it was: only if it is on the ledger, and is what was released."""
     with call.ledger() as ledger:
-        suffix = _SUFFIXES[ledger.release(name).kind]
+        suffix = SUFFIXES[ledger.release(name).kind]
     with tempfile.TemporaryDirectory(prefix="hmchain-release-") as folder:
         target = Path(folder) / f"{name}{suffix}"
         call.site.models.run(file.write, call.place, name, target, call.passphrase)

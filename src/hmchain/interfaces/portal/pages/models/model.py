@@ -16,11 +16,11 @@ from hmchain.application.models.curves import Curve
 from hmchain.application.pages.markup import definitions, table, tiles
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routes.releases import ASK
 from hmchain.interfaces.portal.components import empty, section
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
-from hmchain.interfaces.portal.pages.releases.release import ASK
 from hmchain.interfaces.portal.pages.studies.study import curve_of, whose
 from hmchain.interfaces.portal.pages.words import at, may, standing_words, terms
 from hmchain.interfaces.portal.registry import Pages

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.releases import asking, release
+from hmchain.interfaces.portal.pages.releases import asking, checking, release
 
-ROOM = (release.pages, asking.pages)
+ROOM = (release.pages, asking.pages, checking.pages)

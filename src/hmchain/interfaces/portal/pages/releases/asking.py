@@ -8,10 +8,10 @@ from hmchain.application.node.release_words import AUDIENCES
 from hmchain.application.releases import asking
 from hmchain.application.releases.asking import ReleaseQuestion
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routes.releases import ASK
 from hmchain.interfaces.portal.components import choice_field, empty, form, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.releases.release import ASK
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import say, theirs

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import htpy as h
+from starlette.responses import Response
 
-from hmchain.application.access.permissions import Operation, Rule, Scope, allowed
+from hmchain.application.access.permissions import allowed
 from hmchain.application.disclosure import page as evidence_page
 from hmchain.application.disclosure.evidence import Evidence
 from hmchain.application.governance.purposes import purpose_words
@@ -15,6 +17,7 @@ from hmchain.application.node.release_words import audience_words
 from hmchain.application.pages.markup import definitions, table
 from hmchain.application.releases import asking, deciding
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH, take_released_file
 from hmchain.interfaces.portal.components import (
     WARN,
     badge,
@@ -32,19 +35,15 @@ from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, theirs
+from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, say_n, theirs
 from hmchain.ledger.readers import releases as reader
-from hmchain.ledger.readers.releases import ReleaseView, ReleaseWord
+from hmchain.ledger.readers.releases import REFUSED, ReleaseView, ReleaseWord
 from hmchain.plain import Progress
 
-VIEW = Rule(Operation.VIEW, Scope.NETWORK)
-EVIDENCE = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection", "ethics"))
-DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward",))
-ASK = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
-MEASURE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
-PATH = "/releases"
+PATH, CHECK = "/releases", "/releases-check"
 MEASURED = "release evidence"
 CHANGES = ("release.",)
+_DIGEST = re.compile("[0-9a-f]{64}")
 _REASONS: dict[str, Later] = {
     "disclosure": later("it would tell of people"),
     "ethics": later("ethics"),
@@ -97,7 +96,7 @@ def release(call: Call, name: str) -> Page:
     with call.ledger() as ledger:
         found = ledger.release(name)
     own, evidence = found.of(call.organisation), None
-    may_read = own is not None and is_own(call) and allowed(EVIDENCE, call.who, _theirs(call))
+    may_read = own is not None and is_own(call) and allowed(WEIGH, call.who, _theirs(call))
     if may_read:
         evidence = deciding.kept_evidence(call.folder, found, call.passphrase)
     return Page(
@@ -108,6 +107,7 @@ def release(call: Call, name: str) -> Page:
             CHANGES,
             _choices(call, found, own, evidence),
             _facts(found),
+            _file(call, found) if found.is_released else None,
             _words(found.words),
             _evidence(call, evidence, found) if may_read else None,
         ),
@@ -147,11 +147,23 @@ def _facts(found: ReleaseView) -> h.Element:
                 ],
             ),
             (say("digest"), h.code[found.artefact.hex()]),
-            (
-                say("written by"),
-                h.code[f"hmchain release file {found.release} --to FILE"] if found.is_released else None,
-            ),
         )
+    )
+
+
+def _file(call: Call, found: ReleaseView) -> h.Element:
+    """Where who may have it takes it; it lies at the hospitals that made it."""
+    here, has_it = at("releases", found.release), found.of(call.organisation) is not None
+    may_take = is_own(call) and allowed(TAKE, call.who, _theirs(call))
+    return section(
+        say("It may leave"),
+        h.p[say("The file carries its proof: whoever is handed it checks it with nothing else, offline.")],
+        h.p[h.a(".button.main", href=f"{here}/file", download=True)[say("Take the file")]]
+        if has_it and may_take
+        else None,
+        h.p(".quiet")[say("On your machine:"), " ", h.code[f"hmchain release file {found.release} --to FILE"]],
+        h.p[h.a(href=CHECK)[say("Check a file that you were handed")]] if may_take else None,
+        anchor="file",
     )
 
 
@@ -198,7 +210,7 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
     found = next((job for job in call.site.jobs.all() if (job.kind, job.about) == (MEASURED, view.release)), None)
     here = at("releases", view.release)
     if found is not None and found.state not in OVER:
-        part = {"hx_select": "#evidence", "hx_target": "#evidence", "hx_swap": "outerHTML"}
+        part = {"hx_select": "#release", "hx_target": "#release", "hx_swap": "outerHTML"}  # with the way to decide
         again = {"hx_get": here, "hx_trigger": "every 3s", **part}
         return h.div("#measuring", **again)[progress(say("It is measured"), found.done, found.of)]
     failed = say("The last measurement failed:")
@@ -212,63 +224,78 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
     ]  # fmt: skip
 
 
+@pages.show(f"{PATH}/{{name}}/file", TAKE)
+def taken(call: Call, name: str) -> Response:
+    """What was released, with its proof."""
+    found: Response = take_released_file(call, name)
+    return found
+
+
 # -- deciding ----------------------------------------------------------------------------------------------------------
 
 
 def _choices(call: Call, found: ReleaseView, own: ReleaseWord | None, evidence: Evidence | None) -> h.Node:
-    if call.site.is_read_only or call.who is None:
-        return None
-    here, csrf = at("releases", found.release), csrf_of(call.request)
-    after = h.input(type="hidden", name="after", value=here)
     forms: list[h.Node] = []
-    if own is not None and found.is_asked and allowed(DECIDE, call.who, call.organisation):
-        if evidence is None:
-            forms.append(
-                problem(
-                    "no_evidence",
-                    say("Without evidence nobody can say yes."),
-                    "",
-                    say("Measure first."),
-                )
-            )
-        else:
-            forms.append(
-                form(
-                    f"{here}/grant",
-                    csrf,
-                    after,
-                    h.p[say("It leaves once all its hospitals say so, for good: nobody can take it back.")],
-                    check_field(
-                        "weighed",
-                        say("I have read what the evidence saw, or could not see"),
-                        help=say("Needed where a part of the evidence wants to be weighed."),
-                    ),
-                    sends=say("Let it leave"),
-                )
-            )
-        forms.append(
-            confirmed(
-                say("Keep it inside"),
-                say("The reason is on the ledger for ever. You may let it leave later."),
-                f"{here}/refuse",
-                csrf,
-                say("Keep it inside"),
-                after,
-                choice_field("reason", say("Why"), {code: of_later(words) for code, words in _REASONS.items()}),
-            )
-        )
-    if found.is_asked and found.by.partition("/")[0] == call.organisation and allowed(ASK, call.who, call.organisation):
-        forms.append(
-            confirmed(
-                say("Ask no more for it"),
-                say("What has left cannot be taken back."),
-                f"{here}/withdraw",
-                csrf,
-                say("Withdraw it"),
-                after,
-            )
-        )
+    if own is not None and found.is_asked and may(call, DECIDE):
+        forms += [_yes(call, found, own, evidence), _no(call, found)]
+    if found.is_asked and found.by.partition("/")[0] == call.organisation and may(call, ASK):
+        forms.append(_withdrawal(call, found))
     return section(say("What you can do"), forms, anchor="do") if forms else None
+
+
+def _yes(call: Call, found: ReleaseView, own: ReleaseWord, evidence: Evidence | None) -> h.Node:
+    if not own.is_waiting and own.decision != REFUSED:
+        return None
+    if own.is_waiting and call.person.name in own.persons:
+        return h.p[say("You have said yes; it takes another person of your hospital.")]
+    if evidence is None:
+        return problem("no_evidence", say("Without evidence nobody can say yes."), "", say("Measure first."))
+    more = own.needed - len(own.persons) - 1 if own.is_waiting else own.needed - 1
+    return _deed(
+        call, found, "grant",
+        h.input(type="hidden", name="evidence", value=evidence.digest.hex()),
+        h.p[say("It leaves once all its hospitals say so, for good: nobody can take it back.")],
+        h.p[say_n("After you, {count} more person says yes.", "After you, {count} more persons say yes.", more)]
+        if more > 0 else None,
+        check_field(
+            "weighed",
+            say("I have read what the evidence saw, or could not see"),
+            help=say("Needed where a part of the evidence wants to be weighed."),
+        ),
+        sends=say("Let it leave"),
+    )  # fmt: skip
+
+
+def _deed(call: Call, found: ReleaseView, deed: str, *content: h.Node, sends: str) -> h.Element:
+    here = at("releases", found.release)
+    return form(f"{here}/{deed}", csrf_of(call.request), _after(found), content, sends=sends)
+
+
+def _after(found: ReleaseView) -> h.VoidElement:
+    return h.input(type="hidden", name="after", value=at("releases", found.release))
+
+
+def _no(call: Call, found: ReleaseView) -> h.Element:
+    return confirmed(
+        say("Keep it inside"),
+        say("The reason is on the ledger for ever. You may let it leave later."),
+        f"{at('releases', found.release)}/refuse",
+        csrf_of(call.request),
+        say("Keep it inside"),
+        _after(found),
+        choice_field("reason", say("Why"), {code: of_later(words) for code, words in _REASONS.items()}),
+    )
+
+
+def _withdrawal(call: Call, found: ReleaseView) -> h.Element:
+    return confirmed(
+        say("Ask no more for it"),
+        say("What has left cannot be taken back."),
+        f"{at('releases', found.release)}/withdraw",
+        csrf_of(call.request),
+        say("Withdraw it"),
+        _after(found),
+    )
 
 
 @pages.do(f"{PATH}/{{name}}/measure", MEASURE)
@@ -289,14 +316,18 @@ def measure(call: Call, name: str, fields: Fields) -> Next:
 
 @pages.do(f"{PATH}/{{name}}/grant", DECIDE)
 def grant(call: Call, name: str, fields: Fields) -> Next:
-    """Let it leave, by this hospital's evidence; its guard compares it with what left before."""
+    """Let it leave, by the evidence that was read; the hospital's guard compares it with what left before."""
     with call.ledger() as ledger:
-        found = deciding.case(call.folder, ledger, name, call.passphrase)
+        found = deciding.as_read(call.folder, ledger, name, _digest(fields.text("evidence")), call.passphrase)
     if found.differences:
         raise deciding.refused(found.view, found.differences)
     with call.user() as user:
         deciding.grant(user, call.folder, found, call.passphrase, weighed=fields.text("weighed") == "yes")
     return Next(at("releases", name), say("This hospital lets it leave."))
+
+
+def _digest(text: str) -> bytes:
+    return bytes.fromhex(text) if _DIGEST.fullmatch(text) else b""
 
 
 @pages.do(f"{PATH}/{{name}}/refuse", DECIDE)
