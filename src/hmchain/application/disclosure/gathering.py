@@ -58,6 +58,9 @@ class OutdatedEvidenceError(StudyError):
 
     code = "outdated_evidence"
 
+    def __init__(self, what: str) -> None:
+        super().__init__(what, "measure it anew: `hmchain release evidence NAME`, or on its page")
+
 
 def gather(
     place: HospitalFolder,
@@ -76,11 +79,10 @@ def gather(
     """Compute what this hospital can say of a study's model, or of a count; it is left in the study's folder.
 
     `artefact` is the digest by which a release names it; `models` are the references that are trained here, unless
-    `others` gives some; without `attacks` none is trained, so those that were kept must do. Of evidence that was `kept`
-    on the same artefact attacks are taken over where the same records may still be used, unless wanted `anew`, and
-    exemptions of what is found again; where nothing says otherwise it stands. `progress` is told of thousandths. Raises
-    `NothingGivenError`, `ReferencesError`, `OutdatedEvidenceError`, `UnpublishedDataError`, `ModelFileError` where the
-    model is not here, and what keys and vault complain of.
+    `others` gives some; without `attacks` those that were kept must do. Of evidence `kept` on the same artefact attacks
+    are taken over where the same records may still be used, unless wanted `anew`, and exemptions of what is found anew.
+    `progress` is told of thousandths. Raises `NothingGivenError`, `ReferencesError`, `OutdatedEvidenceError`,
+    `UnpublishedDataError`, `ModelFileError` where the model is not here, and what keys and vault complain of.
     """
     started, state, name = time.perf_counter(), ledger.verified.state, place.organisation
     entry = studies.require_study(state, study)
@@ -98,11 +100,10 @@ def gather(
             table = _count(records, state, name, entry, allowed, kept, progress)
         elif same is not None:
             parts = ModelParts(same.attacks, same.memorisation)
-        elif not attacks:
-            what = f"of {study} nothing was measured with the records of {name} that may be used now"
-            raise OutdatedEvidenceError(what, "measure it anew: `hmchain release evidence NAME`, or on its page")
-        else:
+        elif attacks:
             parts = _of_model(place, ledger, entry, _Work(records, allowed, artefact, models, others, progress))
+        else:
+            raise OutdatedEvidenceError(f"nothing was measured of {study} with the records that may be used now")
     found = Evidence(
         kind=Kind.COUNT if entry.spec.is_count else Kind.MODEL,
         study=study,

@@ -12,7 +12,7 @@ from hmchain.application.governance.incidents import IncidentInWords
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
+from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
@@ -21,6 +21,7 @@ from hmchain.ledger.readers.incidents import Answer, IncidentView, SaidWord, Sta
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 PATH = "/auditor/incidents"
+_CHANGES = ("incident.", "key.")
 _STAGES = {Stage.OPEN: BAD, Stage.ACKNOWLEDGED: WARN, Stage.CONTAINED: PLAIN, Stage.CLOSED: GOOD}
 
 pages = Pages("auditor")
@@ -49,8 +50,11 @@ def incident_page(call: Call, incident: Name) -> Page:
 def listed(found: Sequence[IncidentView]) -> Page:
     """All incidents in a list."""
     lead = say("What a member told all others: a stolen key, records in wrong hands, a machine that was broken into.")
-    if not found:
-        return Page(say("Incidents"), empty(say("No member has opened an incident.")), lead)
+    shown = _table(found) if found else empty(say("No member has opened an incident."))
+    return Page(say("Incidents"), fresh("incidents", PATH, _CHANGES, shown), lead)
+
+
+def _table(found: Sequence[IncidentView]) -> h.Element:
     head = [
         say("Incident"),
         say("Kind"),
@@ -68,7 +72,7 @@ def listed(found: Sequence[IncidentView]) -> Page:
         )
         for each in found
     ]  # fmt: skip
-    return Page(say("Incidents"), table(head, rows, caption=say("Incidents"), folds=True), lead)
+    return table(head, rows, caption=say("Incidents"), folds=True)
 
 
 def stage(found: Stage) -> h.Element:
@@ -90,7 +94,8 @@ def shown(found: IncidentInWords) -> Page:
     ))  # fmt: skip
     content = [h.div(".panel")[facts], _keys(view), _answers(view.answers), _words(view.said)]
     title = say("Incident {name}", name=view.incident)
-    return Page(title, content, crumbs=((say("Incidents"), PATH),), active=PATH)
+    part = fresh("incident", f"{PATH}/{view.incident}", _CHANGES, content)
+    return Page(title, part, crumbs=((say("Incidents"), PATH),), active=PATH)
 
 
 def _keys(view: IncidentView) -> h.Element | None:

@@ -13,7 +13,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import members
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, confirmed, empty, section
+from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, confirmed, empty, fresh, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import may
@@ -25,6 +25,7 @@ from hmchain.ledger.readers.rules import PARAMETER_RANGES, ParametersView
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 DECIDE = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward",))
 PATH = "/operator/ballots"
+_CHANGES = ("ballot.", "member.", "parameters.", "protocol.", "upgrade.")
 
 pages = Pages("operator")
 
@@ -90,7 +91,7 @@ def ballots(found: Votes) -> Page:
         section(say("Over"), _over(over), anchor="over") if over else None,
         _parameters(found.parameters),
     ]
-    return Page(say("Ballots and upgrades"), content, lead)
+    return Page(say("Ballots and upgrades"), fresh("ballots", PATH, _CHANGES, content), lead)
 
 
 def _open(ballot: BallotView, found: Votes) -> h.Element:

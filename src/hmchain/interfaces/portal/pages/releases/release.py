@@ -67,10 +67,18 @@ def releases(call: Call) -> Page:
     """All of them: what waits for this hospital first."""
     with call.ledger() as ledger:
         found = asking.listed(ledger.releases(), call.organisation)
-    lead = say("What studies made stays inside until every hospital whose records are in it lets it leave.")
-    if not found:
-        words = say("Nobody has asked for a release. What is asked for stands here.")
-        return Page(say("Releases"), empty(words), lead=lead)
+    nothing = empty(say("Nobody has asked for a release. What is asked for stands here."))
+    return Page(
+        say("Releases"),
+        [
+            fresh("releases", PATH, CHANGES, _table(found) if found else nothing),
+            h.p[h.a(href=CHECK)[say("Check a file that you were handed")]] if _may_take(call) else None,
+        ],
+        lead=say("What studies made stays inside until every hospital whose records are in it lets it leave."),
+    )
+
+
+def _table(found: Sequence[ReleaseView]) -> h.Element:
     head = (say("Release"), say("What"), say("For"), say("Where"), say("Stands"), say("Waits for"))
     rows = [
         (
@@ -83,11 +91,7 @@ def releases(call: Call) -> Page:
         )
         for each in found
     ]
-    return Page(
-        say("Releases"),
-        fresh("releases", PATH, CHANGES, table(head, rows, caption=say("Releases"), folds=True)),
-        lead=lead,
-    )
+    return table(head, rows, caption=say("Releases"), folds=True)
 
 
 @pages.show(f"{PATH}/{{name}}", VIEW)
@@ -122,6 +126,10 @@ def _theirs(call: Call) -> str:
     return call.who.organisation if call.site.is_read_only and call.who else call.organisation
 
 
+def _may_take(call: Call) -> bool:
+    return is_own(call) and allowed(TAKE, call.who, _theirs(call))
+
+
 def _facts(found: ReleaseView) -> h.Element:
     return definitions(
         (
@@ -154,7 +162,7 @@ def _facts(found: ReleaseView) -> h.Element:
 def _file(call: Call, found: ReleaseView) -> h.Element:
     """Where who may have it takes it; it lies at the hospitals that made it."""
     here, has_it = at("releases", found.release), found.of(call.organisation) is not None
-    may_take = is_own(call) and allowed(TAKE, call.who, _theirs(call))
+    may_take = _may_take(call)
     return section(
         say("It may leave"),
         h.p[say("The file carries its proof: whoever is handed it checks it with nothing else, offline.")],

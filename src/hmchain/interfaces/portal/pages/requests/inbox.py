@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
@@ -105,13 +107,11 @@ def requests(call: Call, offset: int = 0, limit: int = 50, over: bool = True) ->
         found = listing.listed(ledger, organisation, call.sealed, over=over)
         part, total = list(found[offset : offset + limit]), len(found)
     lead = say("Who asks for which data of which hospitals, and what each hospital said.")
-    if not total:
-        return Page(say("Requests"), empty(say("Nobody has asked for anything yet. A request that comes stands here.")))
-    return Page(
-        say("Requests"),
-        [request_table(part), paging("/requests", {"over": str(over).lower()}, offset, limit, total)],
-        lead=lead,
-    )
+    asked = {"over": str(over).lower()}
+    here = f"/requests?{urlencode({**asked, 'offset': offset, 'limit': limit})}"
+    nothing = empty(say("Nobody has asked for anything yet. A request that comes stands here."))
+    shown = [request_table(part), paging("/requests", asked, offset, limit, total)] if total else nothing
+    return Page(say("Requests"), fresh("requests", here, ("request.",), shown), lead=lead)
 
 
 def request_table(found: list[ListedRequest]) -> h.Element:

@@ -66,10 +66,13 @@ def studies(call: Call, offset: int = 0) -> Page:
     with call.ledger() as ledger:
         known = ledger.studies()
         found, total = list(known[offset : offset + _PAGE]), len(known)
+    nothing = empty(say("There is no study yet. One begins when the hospitals that a request asks have allowed it."))
+    shown = _listed(found, offset, total) if total else nothing
     lead = say("What hospitals compute together, under whose permission, and how far it is.")
-    if not found:
-        words = say("There is no study yet. One begins when the hospitals that a request asks have allowed it.")
-        return Page(say("Studies"), empty(words), lead=lead)
+    return Page(say("Studies"), fresh("studies", f"/studies?offset={offset}", CHANGES, shown), lead=lead)
+
+
+def _listed(found: Sequence[StudyStatus], offset: int, total: int) -> list[h.Node]:
     head = (
         say("Study"),
         say("Stands"),
@@ -92,18 +95,11 @@ def studies(call: Call, offset: int = 0) -> Page:
         for each in found
     ]
     compare = h.p[h.a(href="/studies-compared")[say("Compare studies")]] if total > 1 else None
-    return Page(
-        say("Studies"),
-        fresh(
-            "studies",
-            f"/studies?offset={offset}",
-            CHANGES,
-            table(head, rows, caption=say("Studies"), folds=True),
-            paging("/studies", {}, offset, _PAGE, total),
-            compare,
-        ),
-        lead=lead,
-    )
+    return [
+        table(head, rows, caption=say("Studies"), folds=True),
+        paging("/studies", {}, offset, _PAGE, total),
+        compare,
+    ]
 
 
 @pages.show("/studies/{name}", VIEW)
