@@ -27,14 +27,17 @@ class Ward(SharingBed):
     """West's clinician, and what East answers."""
 
     def open(self) -> None:
-        self.asking.enrol(DOCTOR, "clinician")
+        if DOCTOR not in self.asking.keys:
+            self.asking.enrol(DOCTOR, "clinician")
         self.allow(OPENS)
 
     def allow(self, rule: str) -> None:
         self.steward(GIVER).send(SetPolicy("head", terms(cedar=compiled(break_glass=rule))))
 
-    def need(self, sought: Sought = PATIENT, name: str = "night", where: str = f"{GIVER}/head") -> Emergency:
-        place, user = self.folder(GRANTEE), self.asking.user(DOCTOR)
+    def need(
+        self, sought: Sought = PATIENT, name: str = "night", where: str = f"{GIVER}/head", who: str = DOCTOR
+    ) -> Emergency:
+        place, user = self.folder(GRANTEE), self.asking.user(who)
         return emergencies.ask(place, user, self.objects, where, sought, "danger-to-life", name)
 
     def agent(self, name: str) -> LedgerUser:

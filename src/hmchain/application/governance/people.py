@@ -34,6 +34,7 @@ from hmchain.ledger.contracts.members.enrolment import (
 from hmchain.ledger.contracts.members.enrolment import Change as Change
 from hmchain.ledger.contracts.members.people import ROLES_OF_4, Person, PersonRef
 from hmchain.ledger.readers.people import PeopleView, people_of
+from hmchain.ledger.state import State
 from hmchain.plain import PREFIX_MIN, is_meant
 
 
@@ -236,8 +237,14 @@ def suspend(user: LedgerUser, handle: str) -> None:
 
 def invited(user: LedgerUser) -> Person:
     """The invitation of the user's own key. Raises `NoInvitationError`."""
-    known = membership.credential(user.state, user.signer.public.raw)
-    entry = people.person(user.state, user.organisation, known.role) if known else None
+    return invitation_of(user.state, user.organisation, user.signer.public.raw)
+
+
+def invitation_of(state: State, organisation: str, public: bytes) -> Person:
+    """An organisation's invitation of a key. Raises `NoInvitationError`."""
+    known = membership.credential(state, public)
+    is_ours = known is not None and known.organisation == organisation
+    entry = people.person(state, organisation, known.role) if known is not None and is_ours else None
     if entry is not None and entry.status is people.Status.ACTIVE:
         raise NoInvitationError(f"{entry.person} accepted already, and acts", "`hmchain people list` shows the people")
     if entry is None or entry.status is not people.Status.INVITED:

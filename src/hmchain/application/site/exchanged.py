@@ -86,6 +86,11 @@ def load_card(path: Path) -> PersonCard:
     return network.load_record(path, PersonCard, _NAMES[PersonCard])
 
 
+def read_card(data: bytes) -> PersonCard:
+    """The same of a file that was sent. Raises `NetworkFileError`."""
+    return network.read_record(data, PersonCard, _NAMES[PersonCard])
+
+
 def load_challenge(path: Path) -> Challenge:
     """Read a challenge. Raises `NetworkFileError`."""
     return network.load_record(path, Challenge, _NAMES[Challenge])
@@ -101,6 +106,11 @@ def load_answer(path: Path) -> Answered:
 def load_recovery(path: Path) -> RecoveryCard:
     """Read a recovery. Raises `NetworkFileError`."""
     return network.load_record(path, RecoveryCard, _NAMES[RecoveryCard])
+
+
+def read_recovery(data: bytes) -> RecoveryCard:
+    """The same of a file that was sent. Raises `NetworkFileError`."""
+    return network.read_record(data, RecoveryCard, _NAMES[RecoveryCard])
 
 
 def load_to_sign(path: Path) -> ToSign:

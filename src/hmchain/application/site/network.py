@@ -198,12 +198,24 @@ def load_record(path: Path, kind: type[R], name: str) -> R:
     return _load(path, kind, name)
 
 
+def read_record(data: bytes, kind: type[R], name: str) -> R:
+    """The same of a file that was sent. Raises `NetworkFileError`."""
+    try:
+        return _decoded(data, kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NetworkFileError(f"what was sent is no {name}", "ask for the file again") from error
+
+
+def _decoded(data: bytes, kind: type[R]) -> R:
+    content = msgspec.json.decode(data)
+    if kind is Network and isinstance(content, list) and content:
+        genesis_file.require_protocol_of(content[0])
+    return decoding.converted(_in_order(content, kind), kind)
+
+
 def _load(path: Path, kind: type[R], name: str = "") -> R:
     try:
-        content = msgspec.json.decode(read(path))
-        if kind is Network and isinstance(content, list) and content:
-            genesis_file.require_protocol_of(content[0])
-        return decoding.converted(_in_order(content, kind), kind)
+        return _decoded(read(path), kind)
     except OSError as error:
         raise NetworkFileError(f"{path} cannot be read: {error.strerror}", "check the path and its owner") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

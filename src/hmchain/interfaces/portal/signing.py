@@ -22,10 +22,17 @@ def signing(found: ToSign, after: str = "") -> Page:
     return Page(say("Sign"), sign_panel(found, after), lead=say("Nothing is sent before you sign."))
 
 
-def sign_panel(found: ToSign, after: str = "") -> h.Element:
-    """What is to be signed, for the script that reads, signs and sends it, and for people who sign elsewhere."""
+SEND, SEND_ACCEPTANCE = "/v1/transactions", "/v1/transactions/acceptance"
+
+
+def sign_panel(found: ToSign, after: str = "", send: str = SEND) -> h.Element:
+    """What is to be signed, for the script that reads, signs and sends it, and for people who sign elsewhere.
+
+    `send` is the route that takes it.
+    """
     every = (found, *found.more)
     told = {"data_sign": json.dumps([_told(each) for each in every]), "data_after": local(after)}
+    told["data_send"] = send
     told["data_forms"] = static.address(static.BODIES)
     return h.section("#signing.panel.signing", aria_labelledby="asks", **told)[
         h.p("#asks.asks")[say("Whoever signs this asks to:"), " ", [h.b[theirs(each.words), ". "] for each in every]],

@@ -47,6 +47,7 @@ def _keys() -> dict[str, str]:
         "made": say("in this browser since {day}"),
         "saveFile": say("Save the key file"),
         "saveCard": say("Save the file for an officer"),
+        "accept": say("Accept an invitation with it"),
         "forget": say("Forget this key"),
         "forgetSure": say("It goes from this browser for good. Have you saved its file?"),
         "forgetYes": say("Yes, forget it"),

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hmchain.ledger.contracts.data import break_glass
+from hmchain.ledger.contracts.data import break_glass, datasets
 from hmchain.ledger.contracts.data.break_glass import Emergency, Status
-from hmchain.ledger.contracts.members import standings
+from hmchain.ledger.contracts.members import membership, standings
+from hmchain.ledger.contracts.members.people import PersonRef
 from hmchain.ledger.state import State
 
 
@@ -88,6 +89,19 @@ def emergencies(state: State, organisation: str = "") -> Emergencies:
 def emergency(state: State, name: str) -> EmergencyView:
     """One emergency. Raises what `require_emergency` raises."""
     return _view(break_glass.require_emergency(state, name), standings.time_ms(state))
+
+
+def open_to(state: State, organisation: str, person: str) -> tuple[str, ...]:
+    """The datasets, as `HOSPITAL/DATASET`, of which a clinician may ask for a patient's records at once."""
+    who, held = PersonRef(organisation, person), datasets.datasets(state)
+    return tuple(
+        f"{each.organisation}/{each.name}"
+        for each in held
+        if each.version and each.organisation != organisation
+        and membership.is_active(state, each.organisation)
+        and break_glass.allows(state, each.organisation, each.name, who)
+        and not break_glass.is_barred(state, each.organisation, organisation)
+    )  # fmt: skip
 
 
 def bars(state: State, organisation: str = "") -> tuple[Bar, ...]:

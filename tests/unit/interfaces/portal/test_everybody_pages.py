@@ -90,6 +90,8 @@ def notification(kind: Kind, command: str, about: str = "") -> Notification:
     [
         (notification(Kind.DECISION, "request show tiny", "tiny"), "/requests/tiny"),
         (notification(Kind.DECISION, "release show out"), "/releases/out"),
+        (notification(Kind.DECISION, "share erase relapse-east", "relapse"), "/steward/transfers/relapse-east"),
+        (notification(Kind.DECISION, "policy confirm brain"), "/policies"),
         (notification(Kind.INCIDENT, "incident acknowledge lost"), "/auditor/incidents/lost"),
         (notification(Kind.STUDY, "", "tiny"), "/studies/tiny"),
         (notification(Kind.BALLOT, "network vote 3f", "3f"), "/operator/ballots"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -211,16 +211,48 @@ class DeniedPermit:
 def denied(state: State, organisation: str, terms: Terms, dataset: str, time_ms: int) -> tuple[DeniedPermit, ...]:
     """The approvals in force that a policy would not give: setting it leaves them as they are."""
     found = []
+    for entry, word in _words(state, organisation, dataset, requests.Decided.APPROVED):
+        verdict = policies.judge(terms, _asked(state, entry, dataset, organisation))
+        if word.until_ms >= time_ms and verdict.answer is Answer.NO:
+            revoke = f"hmchain request revoke {entry.name} --dataset {dataset} --reason policy"
+            found.append(DeniedPermit(entry.name, word.until_ms, tuple(map(reason_words, verdict.reasons)), revoke))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What a policy would answer to a request that waits."""
+
+    request: str
+    before: Answer
+    """Of the policy in force."""
+    after: Answer
+    reasons: tuple[str, ...]
+    """In words."""
+
+
+def foreseen(state: State, organisation: str, terms: Terms, dataset: str) -> tuple[Foreseen, ...]:
+    """What a policy would answer to the requests that wait for this hospital's word on a dataset; none is changed."""
+    current, found = policies.current(state, organisation, dataset), []
+    for entry, _ in _words(state, organisation, dataset, requests.Decided.WAITING):
+        if entry.status is not requests.Status.SUBMITTED:
+            continue
+        asked = _asked(state, entry, dataset, organisation)
+        verdict = policies.judge(terms, asked)
+        reasons = tuple(map(reason_words, verdict.reasons))
+        found.append(Foreseen(entry.name, policies.judge(current, asked).answer, verdict.answer, reasons))
+    return tuple(found)
+
+
+def _words(
+    state: State, organisation: str, dataset: str, status: requests.Decided
+) -> Iterator[tuple[requests.Request, requests.Handling]]:
+    """The requests for a dataset of which the hospital's word stands so."""
     for name in requests.asked_of(state, organisation, dataset):
         entry = requests.require_request(state, name)
         word = requests.handling(state, entry, organisation, dataset)
-        if word is None or word.status is not requests.Decided.APPROVED or word.until_ms < time_ms:
-            continue
-        verdict = policies.judge(terms, _asked(state, entry, dataset, organisation))
-        if verdict.answer is Answer.NO:
-            revoke = f"hmchain request revoke {name} --dataset {dataset} --reason policy"
-            found.append(DeniedPermit(name, word.until_ms, tuple(map(reason_words, verdict.reasons)), revoke))
-    return tuple(found)
+        if word is not None and word.status is status:
+            yield entry, word
 
 
 def _asked(state: State, entry: requests.Request, dataset: str, organisation: str) -> Asked:
@@ -244,6 +276,11 @@ def waiting(state: State, organisation: str, dataset: str) -> WaitingPolicy:
     if found is None:
         raise NoPolicyError(f"no policy of {dataset} waits", f"in force: `hmchain policy show {dataset}`")
     return found
+
+
+def all_waiting(state: State, organisation: str) -> tuple[str, ...]:
+    """The datasets of a hospital of which a policy waits for another person."""
+    return tuple(each.dataset for each in policies.all_pending(state, organisation))
 
 
 def confirm(steward: LedgerUser, found: WaitingPolicy) -> PolicySet:

@@ -8,9 +8,9 @@ from typing import Annotated
 import msgspec
 
 from hmchain.application.access.permissions import NotAllowedError, Operation, Rule, Scope
-from hmchain.application.governance import delegate, signing
+from hmchain.application.governance import delegate, people, signing
 from hmchain.application.governance.signing import NotItsKeyError
-from hmchain.application.node.meaning import meaning
+from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.application.site.exchanged import OtherChainError
 from hmchain.canonical import decode
 from hmchain.interfaces.api.call import Call
@@ -23,6 +23,8 @@ from hmchain.ledger.transactions import Prepared, Transaction, transaction_diges
 
 SEND = Rule(Operation.ASK, Scope.NETWORK)
 READ = Rule(Operation.VIEW, Scope.NETWORK)
+NEWCOMER = Rule(Operation.ASK, Scope.PUBLIC)
+"""Whoever an officer invited: the signature of the invited key is what lets it in."""
 
 routes = Routes("transactions")
 
@@ -63,15 +65,32 @@ def read_meaning(call: Call, body: Message) -> ToSign:
 @routes.post("/transactions", SEND, commands=("sign send",), example=Signed("90", "0" * 128))
 def send_transaction(call: Call, body: Signed) -> SentTransaction:
     """Send what whoever is signed in has signed, and wait for its block."""
-    message, signature = bytes.fromhex(body.message), signing.parse_signature(body.signature)
-    found, node, ledger = meaning(message), call.node, call.site.live.ledger
+    found = meaning(bytes.fromhex(body.message))
     if found.sender != call.person.public:
         raise NotAllowedError("this waits for another person's key", "sign in as the person who signs")
+    return _sent(call, found, body, call.person.name)
+
+
+@routes.post("/transactions/acceptance", NEWCOMER, example=Signed("90", "0" * 128))
+def send_acceptance(call: Call, body: Signed) -> SentTransaction:
+    """Send the acceptance of an invitation, which is all that whoever is invited may do, who cannot sign in yet."""
+    found, node = meaning(bytes.fromhex(body.message)), call.node
+    if ("kind", "accept_invitation") not in found.fields:
+        raise NotAllowedError("this accepts no invitation", "sign in to send something else")
+    with call.ledger() as ledger:
+        invited = people.invitation_of(ledger.verified.state, node.settings().organisation, found.sender)
+    return _sent(call, found, body, invited.person)
+
+
+def _sent(call: Call, found: Meaning, body: Signed, who: str) -> SentTransaction:
+    """Send what its sender's key has signed, and wait for its block."""
+    message, signature = bytes.fromhex(body.message), signing.parse_signature(body.signature)
+    node, ledger = call.node, call.site.live.ledger
     if not PublicKey(ED25519, found.sender).verify(signature, message):
         raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
     if found.chain_id != ledger.chain_id:
         raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
     wire = Prepared(decode(message, Transaction)).attach(signature)
-    with _WAITING.taken(call.person.name):
+    with _WAITING.taken(who):
         delegate.send_wire(node, ledger, found, wire)
     return SentTransaction(transaction_digest(wire), found.words)

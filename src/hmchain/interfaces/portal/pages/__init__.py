@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from hmchain.interfaces.portal.pages import (
+    accepting,
     auditor,
     entering,
     everybody,
     frame,
     models,
     operator,
+    policies,
     releases,
     requests,
     scientist,
@@ -18,7 +20,8 @@ from hmchain.interfaces.portal.pages import (
 )
 
 ALL = (
-    *everybody.FIRST, frame.pages, entering.pages, ways_in.pages, *steward.ROOM, *scientist.ROOM, *operator.ROOM,
-    *auditor.ROOM, *requests.ROOM, *studies.ROOM, *models.ROOM, *releases.ROOM, *everybody.ROOM,
+    *everybody.FIRST, frame.pages, entering.pages, accepting.pages, ways_in.pages, *steward.ROOM, *scientist.ROOM,
+    *operator.ROOM, *auditor.ROOM, *requests.ROOM, *policies.ROOM, *studies.ROOM, *models.ROOM, *releases.ROOM,
+    *everybody.ROOM,
 )  # fmt: skip
 """The order in which the navigation lists them."""

@@ -49,6 +49,7 @@ function card(page, here, key) {
     element("p", {}, element("code", {}, key.public)),
     element("p", { class: "quiet" }, say("made", { day: new Date(key.made).toISOString().slice(0, 10) })),
     element("p", {}, file, " ", here.chain_id ? officer : ""),
+    here.chain_id ? element("p", {}, element("a", { href: `/accept/${key.name}/${key.public}` }, say("accept"))) : "",
   );
   const sure = element("details", { class: "confirm" }, element("summary", {}, say("forget")));
   sure.append(element("div", {}, element("p", {}, say("forgetSure")), button("forgetYes", async () => {

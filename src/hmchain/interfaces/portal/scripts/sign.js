@@ -90,7 +90,7 @@ async function send(panel, all, signatures) {
   try {
     for (const [at, told] of all.entries()) {
       if (told.sent) continue;
-      told.sent = await api("POST", "/v1/transactions", { message: told.message, signature: signatures[at] });
+      told.sent = await api("POST", panel.dataset.send, { message: told.message, signature: signatures[at] });
     }
   } catch (error) {
     complain(place, error instanceof Refused ? error.message : say("unreachable"), error.hint);

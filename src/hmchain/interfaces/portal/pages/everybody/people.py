@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import htpy as h
 
@@ -14,6 +14,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, section, tabs
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.everybody import officers
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
 from hmchain.ledger.readers.people import ChangeView, PeopleView, PersonView, people_of
@@ -39,13 +40,22 @@ class Staff:
 @pages.show(PATH, VIEW, later("People and roles"))
 def own_people_page(call: Call) -> Page:
     """The people of this hospital."""
-    return people(load(call, call.organisation))
+    return _people_page(call, call.organisation)
 
 
 @pages.show(PATH + "/{organisation}", VIEW)
 def people_page(call: Call, organisation: Name) -> Page:
     """The people of a member."""
-    return people(load(call, organisation))
+    return _people_page(call, organisation)
+
+
+def _people_page(call: Call, organisation: str) -> Page:
+    """The people of a member, and what whoever looks can do about them."""
+    found = load(call, organisation)
+    shown, view = people(found, call), found.people
+    own = officers.of_all(call, view)
+    more = officers.recovering(call) if organisation == call.organisation else None
+    return replace(shown, content=[shown.content, own, more])
 
 
 def load(call: Call, organisation: str) -> Staff:
@@ -62,11 +72,13 @@ def person_page(call: Call, organisation: Name, person: Name) -> Page:
     with call.ledger() as ledger:
         (found,) = ledger.powers(call.now_ms(), organisation, person)
         staff = people_of(ledger.verified.state, organisation, call.now_ms())
-    return one_person(found, next(each for each in staff.people if each.person == person))
+    shown = next(each for each in staff.people if each.person == person)
+    page = one_person(found, shown)
+    return replace(page, content=[page.content, officers.of_one(call, organisation, shown)])
 
 
-def people(found: Staff) -> Page:
-    """The people of a member, and what waits for its officers."""
+def people(found: Staff, call: Call | None = None) -> Page:
+    """The people of a member, and what waits for its officers; with what whoever asks by `call` can do about it."""
     view = found.people
     lead = say(
         "On the ledger people have short names; who is who only their hospital knows. What they decide is signed with "
@@ -77,8 +89,8 @@ def people(found: Staff) -> Page:
         tabs(say("Members"), ways, f"{PATH}/{view.organisation}"),
         _list(view.people, view.organisation),
         _officers(view.officers),
-        _changes(view.changes, own=found.own),
-        _recovery(view),
+        _changes(view.changes, call if found.own else None),
+        _recovery(view, call),
     ]
     return Page(say("People of {organisation}", organisation=view.organisation), content, lead, active=PATH)
 
@@ -112,29 +124,29 @@ def _officers(found: Sequence[str]) -> h.Element:
     return h.p(".quiet")[words]
 
 
-def _changes(found: Sequence[ChangeView], *, own: bool) -> h.Element | None:
+def _changes(found: Sequence[ChangeView], call: Call | None) -> h.Element | None:
     waiting = [each for each in found if not each.lapsed]
     if not waiting:
         return None
     title = say("Waits for another officer")
-    head = [say("Change"), say("Asked by"), say("Open until"), say("To confirm")]
+    head = [say("Change"), say("Asked by"), say("Open until"), say("What you can do")]
     rows = [
         (
             theirs(sent.words(each.change)), each.officer, moment(each.until_ms),
-            h.code[f"hmchain people confirm {each.id.hex()[:12]}"] if own else "–",
+            officers.of_change(call, each) if call else "–",
         )
         for each in waiting
     ]  # fmt: skip
     return section(title, table(head, rows, caption=title, folds=True), anchor="changes")
 
 
-def _recovery(view: PeopleView) -> h.Element | None:
+def _recovery(view: PeopleView, call: Call | None) -> h.Node:
     if view.recovering is not None:
         words = say(
-            "The other members voted another steward's key for this hospital, from {time} on. If its own is not lost, "
-            "an officer objects:", time=moment(view.recovering.due_ms),
+            "The members voted another steward's key for {organisation}, from {time} on. If its own is not lost, an "
+            "officer there objects before.", organisation=view.organisation, time=moment(view.recovering.due_ms),
         )  # fmt: skip
-        return h.p(".caution")[words, " ", h.code["hmchain people recover object"]]
+        return [h.p(".caution")[words], officers.of_recovery(call, view) if call else None]
     if view.recovered is not None:
         words = say("Since block {height} the steward's key is one that the other members voted.",
                     height=amount(view.recovered.height))  # fmt: skip

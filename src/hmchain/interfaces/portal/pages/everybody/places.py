@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from hmchain.application.node.search import Found, Sort
 from hmchain.application.watching.notifications import Kind, Notification
+from hmchain.interfaces.portal.pages.words import at
 
 _FOUND = {
     Sort.BLOCK: "/auditor/blocks/{}",
@@ -26,9 +27,14 @@ _NOTIFIED = {
     Kind.QUARANTINE: "/steward/quarantine",
     Kind.MACHINE: "/operator/machine",
 }
-_COMMANDS = {"request": "/requests/{}", "release": "/releases/{}", "incident": "/auditor/incidents/{}",
-             "study": "/studies/{}", "share": "/steward/transfers/{}", "people": "/people"}  # fmt: skip
-"""By the first word of the command that does it; the third names what it is about."""
+_LEADS = (
+    ("request inbox", "/inbox", False), ("request submit", "/scientist/editor", True), ("request ", "/requests", True),
+    ("release ", "/releases", True), ("study ", "/studies", True), ("share emergencies", "/steward/emergencies", False),
+    ("share lift-bar", "/steward/emergencies", False), ("share review", "/steward/emergencies", True),
+    ("share ", "/steward/transfers", True), ("incident ", "/auditor/incidents", True), ("policy ", "/policies", False),
+    ("people ", "/people", False),
+)  # fmt: skip
+"""Where pages do what a command does, by how it begins, and whether there is one for each name."""
 
 
 def of_found(found: Found) -> str:
@@ -40,9 +46,16 @@ def of_notification(found: Notification) -> str:
     """Where somebody sees to it; empty where no page does."""
     if (place := _NOTIFIED.get(found.kind)) is not None:
         return place
-    words = found.command.split()
-    place = _COMMANDS.get(words[0], "") if words else ""
-    name = found.about or (words[2] if len(words) > 2 else "")
     if found.kind is Kind.STUDY:
-        place = "/studies/{}"
-    return place.format(quote(name, safe="")) if name or "{}" not in place else ""
+        return at("studies", found.about)
+    return page_for(found.command, found.about)
+
+
+def page_for(command: str, request: str = "") -> str:
+    """The page that does what a command does; empty where none does. The third word of most names what it is about."""
+    words = command.split()
+    for begins, path, is_named in _LEADS:
+        if command.startswith(begins):
+            name = words[2] if len(words) > 2 else request
+            return path + at(name) if is_named and name else path
+    return ""

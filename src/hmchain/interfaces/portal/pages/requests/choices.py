@@ -145,6 +145,11 @@ def _of_steward(desk: _Desk) -> Iterator[tuple[str, h.Element]]:
             ),
         )
     if approved := desk.stands("approved"):
+        if view.content is not None and str(view.content.kind) == "transfer":
+            yield (
+                say("Give the records"),
+                h.p[h.a(".button", href=at("requests", view.request, "give"))[say("See what goes, and give it")]],
+            )
         yield (
             say("Take the approval back"),
             desk.form(

@@ -14,6 +14,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.everybody import places
 from hmchain.interfaces.portal.pages.words import at, standing, until
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
@@ -22,13 +23,6 @@ VIEW = Rule(Operation.VIEW, Scope.HOSPITAL)
 ALL = Rule(Operation.VIEW, Scope.NETWORK)
 CHANGES = ("request.", "duty.", "release.", "transfer.", "emergency.", "incident.", "policy.", "people.")
 """Events after which the list may be another one, by how their kinds begin."""
-_LEADS = (
-    ("request inbox", "/inbox", False), ("request submit", "/scientist/editor", True), ("request ", "/requests", True),
-    ("release ", "/releases", True), ("study ", "/studies", True), ("share emergencies", "/steward/emergencies", False),
-    ("share review", "/steward/emergencies", False), ("share show", "/steward/transfers", True),
-    ("share revoke", "/steward/transfers", True), ("incident ", "/auditor/incidents", True),
-)  # fmt: skip
-"""Where pages do what a command does, by how it begins, and whether there is one for each name."""
 _KINDS: dict[str, Later] = {
     "train": later("train a model"),
     "count": later("count people"),
@@ -75,7 +69,7 @@ def waiting_list(found: list[Waiting]) -> h.Element:
 
 def _todo(each: Waiting) -> h.Element:
     todo = each.todo
-    path = _page_for(todo.command, todo.request)
+    path = places.page_for(todo.command, todo.request)
     words = h.b[theirs(todo.words)]
     return h.li[
         h.a(href=path)[words] if path else words,
@@ -87,15 +81,6 @@ def _todo(each: Waiting) -> h.Element:
             None if path else [" · ", h.code[f"hmchain {todo.command}"]],
         ],
     ]
-
-
-def _page_for(command: str, request: str) -> str:
-    """The page that does what a command does; empty where none does."""
-    for begins, path, is_named in _LEADS:
-        if command.startswith(begins):
-            name = request or command.split()[-1]
-            return path + at(name) if is_named and " " in command else path
-    return ""
 
 
 @pages.show("/requests", ALL, later("Requests"))

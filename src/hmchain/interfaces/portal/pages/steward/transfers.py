@@ -1,4 +1,4 @@
-"""Records that hospitals gave each other: how each stands, and taking a grant back."""
+"""Records that hospitals gave each other: how each stands, what is owed for it, and taking a grant back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, choice_field, confirmed, empty
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.steward import received
 from hmchain.interfaces.portal.pages.words import at, may, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
@@ -100,7 +101,7 @@ def transfer(call: Call, name: str) -> Page:
     )
     return Page(
         name,
-        [facts, _revoke(call, found)],
+        [received.deeds(call, found), facts, _revoke(call, found)],
         lead=stands(found.standing),
         crumbs=((say("Transfers"), PATH),),
         active=PATH,
