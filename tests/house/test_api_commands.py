@@ -22,13 +22,11 @@ AT_THE_MACHINE = {
         "network init", "network join", "network challenge", "network answer",
     ),
     "it signs with a key file, which stays where it is": ("sign attach", "sign challenge"),
-    "two people sign with key files of their own": ("data patients reidentify",),
     "it shows a patient, or asks for a number unseen: on the hospital's own screen alone": (
         "data quarantine look", "data selftest",
     ),
     "it writes files for somebody else, and reads them offline": (
-        "audit bundle", "audit check", "audit verify-record", "data prove", "data deidentify",
-        "model export", "node export-ledger", "report",
+        "audit verify-record", "data deidentify", "model export", "report",
     ),
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from hmchain.keys import SigningKey
 from hmchain.ledger.contracts.members import membership, people
 from hmchain.ledger.engines.ledger import Ledger
 from hmchain.ledger.readers.ledger import LedgerReader
+from support.apart import here
 from support.request_bed import RequestBed
 
 HEADER = "x-test-person"
@@ -88,10 +89,11 @@ class ApiBed:
         folder.objects.symlink_to(run / "objects")
         live = BedLedger(run / "ledger", self.bed.bed.consortium.ledger)
         if not self.has_door:
-            return Site(folder.path, live, (hospital,), lambda request: self._who(request.headers.get(HEADER, "")))
+            who = lambda request: self._who(request.headers.get(HEADER, ""))  # noqa: E731
+            return Site(folder.path, live, (hospital,), who, apart=here)
         access = Access(folder, PortalSettings(origin=self.origin), live)
         self._doors.append(access)
-        return Site(folder.path, live, (hospital,), by_session_or_token(access), access=access)
+        return Site(folder.path, live, (hospital,), by_session_or_token(access), access=access, apart=here)
 
     def close(self) -> None:
         """Close the doors, jobs and network."""

@@ -12,6 +12,7 @@ from hmchain.application.node.live import open_live
 from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.api import app
 from hmchain.interfaces.api.site import Authenticate, Site, anybody
+from support.apart import here
 
 
 @contextmanager
@@ -19,7 +20,7 @@ def site_of(run: Path, authenticate: Authenticate | None = None, kind: type[Site
     """A run as an API shows it: to anybody, or to whom a test lets in."""
     hospitals = tuple(sorted(each.name for each in RunFolder(run).hospitals.iterdir()))
     with open_live(run) as live:
-        site = kind(run, live, hospitals, authenticate or anybody(hospitals[0]))
+        site = kind(run, live, hospitals, authenticate or anybody(hospitals[0]), apart=here)
         yield site
         site.jobs.close()
         site.models.close()

@@ -16,6 +16,7 @@ from hmchain.application.governance.outbox import SILENT, Talk
 from hmchain.application.node import bundle, ledger_export
 from hmchain.application.node.anchoring import OTHER_LOG
 from hmchain.application.node.bundle import FORMAT, Manifest
+from hmchain.application.node.home import validator_key
 from hmchain.application.security import log
 from hmchain.application.security.checking import LogDefectError, checked
 from hmchain.application.security.events import Event, Kind
@@ -118,6 +119,17 @@ def make(folder: NodeFolder, file: Path, passphrase: str | None, progress: Progr
         return _write(folder, file, open_key(folder, settings.acts_as or STEWARD, passphrase), None, progress)
     with open_steward(folder, passphrase, talk) as user:
         return _write(folder, file, user.signer, newest_anchor(user, folder), progress)
+
+
+def make_here(folder: NodeFolder, file: Path, passphrase: str | None, progress: Progress) -> Bundle:
+    """The same in the node's own name, where whoever asks has no key here: it is signed with its validator's key.
+
+    It ends as the log does, whatever of it is anchored. Raises as `make`.
+    """
+    if file.exists():
+        raise bundle.exists(file)
+    record(folder, Event(Kind.LOG_EXPORTED, "audit bundle"))
+    return _write(folder, file, validator_key(folder, passphrase), None, progress)
 
 
 def _write(folder: NodeFolder, file: Path, signer: Signer, last: Anchor | None, progress: Progress) -> Bundle:

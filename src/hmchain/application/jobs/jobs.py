@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -112,8 +113,14 @@ Tell = Callable[[Job, Exception | None], None]
 class _Standing:
     job: Job
     cancelled: threading.Event
+    leftover: Path | None = None
     written_ms: int = 0
     over: threading.Event = field(default_factory=threading.Event)
+
+    def clear(self) -> None:
+        """Remove what only the work needed."""
+        if self.leftover is not None:
+            shutil.rmtree(self.leftover, ignore_errors=True)
 
 
 class Jobs:
@@ -131,15 +138,16 @@ class Jobs:
         for job in _kept(self._folder) if self._folder else ():
             self._jobs[job.id] = _Standing(job if job.state in OVER else _stopped(job), threading.Event())
 
-    def start(self, kind: str, about: str, person: str, work: Work) -> Job:
-        """Begin a job. Raises `TooManyJobsError`."""
+    def start(self, kind: str, about: str, person: str, work: Work, leftover: Path | None = None) -> Job:
+        """Begin a job; a folder that it works with is removed when it is over. Raises `TooManyJobsError`."""
         begun = Job(
             id=secrets.token_hex(8), kind=kind, about=about, person=person, state=JobState.WAITING, begun_ms=now_ms()
         )
-        standing = _Standing(begun, threading.Event())
+        standing = _Standing(begun, threading.Event(), leftover)
         with self._lock:
             waiting = Counter(each.job.person for each in self._jobs.values() if each.job.state not in OVER)
             if waiting.total() >= WAITING_MAX or waiting[person] >= WAITING_EACH:
+                standing.clear()
                 raise TooManyJobsError("so many jobs wait already", "wait, or cancel one: `/v1/jobs` lists them")
             self._jobs[begun.id] = standing
             self._forget()
@@ -215,6 +223,7 @@ class Jobs:
             self._end(standing, JobState.DONE, result=named)
 
     def _end(self, standing: _Standing, state: JobState, error: Exception | None = None, **more: Any) -> None:
+        standing.clear()
         standing.job = replace(standing.job, state=state, ended_ms=now_ms(), **more)
         self._write(standing)
         standing.over.set()

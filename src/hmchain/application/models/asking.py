@@ -1,37 +1,27 @@
-"""A model asked about one image, in a process of its own: torch takes memory that whoever asks rarely need not hold.
+"""Questions to models put in a process of their own: torch takes memory that whoever asks rarely need not hold.
 
-What somebody sends is decoded there, too.
+What somebody sends is decoded there, too. Whoever asks hands these functions to `hmchain.apart`.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from hmchain import decoding
-from hmchain.canonical import decode, encode
-from hmchain.errors import HMChainError, InputError, StorageError
+from hmchain.application.learning.memory import tune_allocator
+from hmchain.application.models import inference
+from hmchain.application.models.inference import ModelFile
+from hmchain.errors import HMChainError, InputError
 from hmchain.ledger.contracts.learning import models
+from hmchain.ledger.contracts.learning.models import Model
+from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.readers.ledger import LedgerReader
-from hmchain.processes import child_environment
+
+if TYPE_CHECKING:
+    from hmchain.application.learning.model_file import RegisteredModels
 
 IMAGE_BYTES_MAX = 64 << 20
-SECONDS = 120.0
-_ANSWER_BYTES_MAX = 32 << 20
-_AT_ONCE = BoundedSemaphore(2)
-"""Each takes some 300 MB."""
-_CHILD = (sys.executable, "-P", "-c", "from hmchain.application.models.asking import main; main()")
-
-
-class ModelBusyError(InputError):
-    """The model is asked by so many that this machine has no memory for more."""
-
-    code = "model_busy"
 
 
 class ModelAnswerError(InputError):
@@ -40,39 +30,17 @@ class ModelAnswerError(InputError):
     code = "model_answer"
 
 
-class ModelProcessError(StorageError):
-    """The process that asks a model ended without an answer."""
+@dataclass(frozen=True)
+class KnownModels:
+    """The models of a ledger, to hold files against."""
 
-    code = "model_process"
+    genesis: Genesis
+    models: tuple[Model, ...]
 
-
-class Registered(msgspec.Struct, frozen=True):
-    """The models of a ledger, for who has no ledger at hand."""
-
-    genesis: bytes
-    earlier: tuple[bytes, ...]
-    models: tuple[bytes, ...]
-    """Their canonical encodings."""
-
-
-class Question(msgspec.Struct, frozen=True):
-    """One image for one model."""
-
-    path: str
-    registered: Registered
-    image: bytes
-    heat: bool
-
-
-class Word(msgspec.Struct, frozen=True):
-    """The answer, or why there is none."""
-
-    probabilities: dict[str, float] = {}
-    picture: bytes = b""
-    """The image as the model is shown it, as PNG."""
-    drops: tuple[tuple[float, ...], ...] = ()
-    what: str = ""
-    hint: str = ""
+    @classmethod
+    def of(cls, ledger: LedgerReader) -> KnownModels:
+        """Those of a ledger that is open."""
+        return cls(ledger.genesis, tuple(models.models(ledger.verified.state)))
 
 
 @dataclass(frozen=True)
@@ -91,54 +59,35 @@ class ModelAnswer:
         return max(self.probabilities, key=lambda name: self.probabilities[name])
 
 
-def registered(ledger: LedgerReader) -> Registered:
-    """The models of a ledger, to hold a file against."""
-    known, genesis = models.models(ledger.verified.state), ledger.genesis
-    return Registered(genesis.digest, tuple(past.genesis for past in genesis.chains[1:]), tuple(map(encode, known)))
+def describe(path: Path, known: KnownModels | None) -> ModelFile:
+    """A model file, held against a ledger. Raises as `inference.describe`."""
+    return inference.describe(path, None if known is None else _registered(known))
 
 
-def ask(path: Path, known: Registered, image: bytes, *, heat: bool = True) -> ModelAnswer:
-    """The word of a model's file, which must be the ledger's, on one image.
-
-    Raises `ModelAnswerError` with the reason, `ModelBusyError` or `ModelProcessError`.
-    """
-    if not _AT_ONCE.acquire(blocking=False):
-        raise ModelBusyError("the model is being asked by others", "try again in some seconds")
+def ask(path: Path, known: KnownModels, image: bytes) -> ModelAnswer:
+    """The word of a model's file, which must be the ledger's, on one image. Raises `ModelAnswerError`."""
     try:
-        given = msgspec.msgpack.encode(Question(str(path), known, image, heat))
-        done = subprocess.run(
-            _CHILD, input=given, capture_output=True, timeout=SECONDS, check=False, env=child_environment()
-        )
-        found = decoding.from_msgpack(done.stdout[:_ANSWER_BYTES_MAX], Word)
-    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError) as error:
-        raise ModelProcessError("the model gave no answer", "see that there is memory for it, and try again") from error
-    finally:
-        _AT_ONCE.release()
-    if found.what:
-        raise ModelAnswerError(found.what, found.hint)
-    return ModelAnswer(found.probabilities, found.picture, found.drops)
-
-
-def main() -> None:
-    """Answer the question that comes on standard input, on standard output."""
-    question = decoding.from_msgpack(sys.stdin.buffer.read(), Question)
-    try:
-        word = _answer(question)
+        return _asked(path, known, image)
     except HMChainError as error:
-        word = Word(what=error.what, hint=error.hint or "give a DICOM object or a picture, as the model learned from")
-    sys.stdout.buffer.write(msgspec.msgpack.encode(word))
+        hint = error.hint or "give a DICOM object or a picture, as the model learned from"
+        raise ModelAnswerError(error.what, hint) from error
 
 
-def _answer(question: Question) -> Word:
+def _asked(path: Path, known: KnownModels, image: bytes) -> ModelAnswer:
+    registered = _registered(known)
     from hmchain.application.learning import model_file, prediction
     from hmchain.application.models.heat import heat_map
     from hmchain.records.pictures.decode import as_png
 
-    given = question.registered
-    known = tuple(decode(each, models.Model) for each in given.models)
-    model = model_file.load_model(Path(question.path), model_file.RegisteredModels(given.genesis, known, given.earlier))
-    image = prediction.as_input(question.image, model.preprocessing)
-    shares = prediction.predict(model, image)
+    model = model_file.load_model(path, registered)
+    shown = prediction.as_input(image, model.preprocessing)
+    shares = prediction.predict(model, shown)
     likeliest = max(shares, key=lambda name: shares[name])
-    drops = heat_map(model, image, likeliest).drops if question.heat else ()
-    return Word(shares, as_png(image.squeeze()), drops)
+    return ModelAnswer(shares, as_png(shown.squeeze()), heat_map(model, shown, likeliest).drops)
+
+
+def _registered(known: KnownModels) -> RegisteredModels:
+    tune_allocator()
+    from hmchain.application.learning import model_file
+
+    return model_file.registered_on(known.genesis, known.models)

@@ -112,6 +112,22 @@ class CheckedBundle:
     """What nobody could audit, of the ledger and of chains before it, which hold anchors too. Empty if all is there."""
 
 
+@dataclass(frozen=True)
+class BundleVerdict:
+    """The same in short, without the events."""
+
+    holds: bool | None
+    """None where something is missing that nobody could audit."""
+    manifest: Manifest
+    signer: str
+    ledger: AuditReport
+    anchored: int
+    """Events that the ledger vouches for."""
+    failed: int
+    """Of all events."""
+    missing: tuple[str, ...]
+
+
 def signed_bytes(manifest: bytes) -> bytes:
     """What a hospital signs of a manifest."""
     return digest(FORMAT, manifest)
@@ -184,6 +200,14 @@ def check(
             f"what was anchored on {each.chain_id}, up to block {each.height}: it is not in the file" for each in past
         )
         return CheckedBundle(manifest, signer, report, log, (*report.missing, *lacking))
+
+
+def judge(file: Path, anchor: bytes | None = None, progress: Progress | None = None) -> BundleVerdict:
+    """Check all of a bundle, and say in short what came of it. Raises as `check`."""
+    found = check(file, anchor, progress)
+    anchored = found.log.size - found.log.unanchored
+    holds = None if found.missing else True
+    return BundleVerdict(holds, found.manifest, found.signer, found.ledger, anchored, found.log.failed, found.missing)
 
 
 class _Events:

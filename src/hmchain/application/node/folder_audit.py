@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from hmchain.application.node import status
 from hmchain.application.security import log
 from hmchain.application.security.account import account
 from hmchain.application.security.checking import require_earlier
@@ -100,6 +101,23 @@ def verify(
         audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, reports, passphrase)
         audit.check(contents(folder), found)
         return FolderAudit(found, tuple(audit.checked), tuple(audit.not_checked))
+
+
+def verify_here(
+    folder: Path,
+    ledger: Path,
+    reports: Reports,
+    anchor: bytes | None = None,
+    *,
+    trusted: TrustedHeader | None = None,
+    progress: Progress | None = None,
+    passphrase: str | None = None,
+) -> FolderAudit:
+    """The same at a node that may run: the signed headers that it has are kept beside its log first."""
+    node = NodeFolder(folder)
+    if node.toml.is_file() and node.runner() is not None:
+        status.keep_headers(node)
+    return verify(folder, ledger, reports, anchor, trusted=trusted, progress=progress, passphrase=passphrase)
 
 
 def require_founded(claims: LedgerClaims, path: Path, genesis: Genesis, state: State) -> None:

@@ -97,6 +97,20 @@ class Case:
 
 
 @dataclass(frozen=True)
+class MeasuredCase:
+    """What was measured, in a few words: all of it lies in the hospital's folder."""
+
+    release: str
+    evidence_digest: bytes
+    parts: tuple[tuple[str, str], ...]
+    """What each part of the evidence found."""
+    weighed: tuple[str, ...]
+    """Parts that somebody has to weigh."""
+    differences: int
+    """How often the guard says no."""
+
+
+@dataclass(frozen=True)
 class Measure:
     """How somebody wants the evidence to be computed."""
 
@@ -147,11 +161,29 @@ def case(
     return Case(view, found, differences, fewest, folder.evidence_page, table)
 
 
-def case_at(directory: Path, name: str, passphrase: str | None, how: Measure = AS_USUAL) -> Case:
+def case_at(
+    directory: Path, name: str, passphrase: str | None, how: Measure = AS_USUAL, progress: Progress | None = None
+) -> Case:
     """The same of the hospital in a folder, for a process of its own. Raises as `case`, and what opening raises."""
     place = export.locate(directory)
     with open_ledger(place.ledger) as ledger:
-        return case(place.hospital, ledger, name, passphrase, how=how)
+        return case(place.hospital, ledger, name, passphrase, progress, how)
+
+
+def measured_at(
+    directory: Path, name: str, passphrase: str | None, how: Measure = AS_USUAL, progress: Progress | None = None
+) -> MeasuredCase:
+    """The same in a few words. Raises as `case_at`."""
+    found = case_at(directory, name, passphrase, how, progress)
+    parts = tuple((part, seen.value) for part, seen, _ in found.evidence.parts)
+    return MeasuredCase(found.view.release, found.evidence.digest, parts, found.weighed, len(found.differences))
+
+
+def measured_with(
+    contributions: Path, directory: Path, name: str, passphrase: str | None, progress: Progress | None = None
+) -> MeasuredCase:
+    """The same of a table, by what each person gave to its values. Raises as `case_at`."""
+    return measured_at(directory, name, passphrase, Measure(contributions=contributions), progress)
 
 
 def folder_of(place: HospitalFolder, view: ReleaseView) -> StudyFolder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,13 @@ from starlette.requests import Request
 
 from hmchain.application.access.permissions import NotSignedInError
 from hmchain.application.access.principal import Principal
+from hmchain.application.data import long_work
 from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.requests.documents import Documents, documents_at
 from hmchain.application.governance.words import texts_at
 from hmchain.application.jobs.jobs import Job, Work
-from hmchain.application.models import export
+from hmchain.application.models import export, results
 from hmchain.application.models.export import ExportPlace
 from hmchain.application.site import hospital
 from hmchain.application.site.hospital import HospitalFolder, Records, locate
@@ -28,10 +29,12 @@ from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.paging import Item, Page
 from hmchain.interfaces.api.signing import KeyElsewhere, SignatureElsewhere, Unsigned, to_sign
 from hmchain.interfaces.api.site import ReadOnlyError, Site, only_looked_at
+from hmchain.interfaces.api.uploads import Upload
 from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import Progress
 from hmchain.records.objects import ObjectStore
+from hmchain.records.sources.opening import listens
 from hmchain.records.sources.request import SourceRequest, read_request
 
 HOSPITAL = "hospital"
@@ -48,6 +51,12 @@ class UnknownPlaceError(InputError):
     """The portal's settings name no such place."""
 
     code = "unknown_place"
+
+
+class ListenerError(InputError):
+    """A source has no end, and long work of a portal has to have one."""
+
+    code = "listener"
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,13 @@ class Call:
     def place(self) -> ExportPlace:
         """The hospital's folder, with ledger and objects. Raises `NoHospitalError`."""
         return export.locate(self._own_place)
+
+    def model_file(self, study: str) -> Path:
+        """The file of a study's model, as it lies here. Raises as `results.model_file`."""
+        if self.site.is_read_only and (found := RunFolder(self.site.place).model).is_file():
+            return found
+        own = self.folder
+        return results.model_file(own.node.path if own.node else own.path, study)
 
     @property
     def _own_place(self) -> Path:
@@ -196,10 +212,11 @@ class Call:
         self.node  # noqa: B018  of a run nothing is changed
         return hospital.open_records(self.folder, self.passphrase)
 
-    def begin(self, kind: str, about: str, work: Work) -> Job:
+    def begin(self, kind: str, about: str, work: Work, leftover: Path | None = None) -> Job:
         """Begin long work, as whoever asks: `kind` is the command's words, `about` a name.
 
-        What it gives is an `Unsigned` where it came to that person's signature.
+        What it gives is an `Unsigned` where it came to that person's signature. A folder that is a `leftover` is
+        removed when it is over.
         """
 
         def until_signed(progress: Progress) -> object:
@@ -208,11 +225,42 @@ class Call:
             except SignatureElsewhere as needed:
                 return Unsigned(to_sign(*needed.messages))
 
-        return self.site.jobs.start(kind, about, self.person.name, until_signed)
+        return self.site.jobs.start(kind, about, self.person.name, until_signed, leftover)
+
+    def begin_apart(self, kind: str, about: str, work: Callable[..., object], *given: object, **named: object) -> Job:
+        """The same in a process of its own: a function of a module, which is handed `progress` too."""
+        return self.begin(kind, about, lambda told: self.site.apart(work, *given, progress=told, **named))
+
+    def begin_on_records(
+        self,
+        kind: str,
+        about: str,
+        service: Callable[..., object],
+        *given: object,
+        alone: bool = False,
+        **named: object,
+    ) -> Job:
+        """The same of a service that takes the hospital's records first; `alone` is for what changes them."""
+        whole = (service, self.folder, self.passphrase, *given)
+        return self.begin_apart(kind, about, long_work.on_records, *whole, alone=alone, **named)
+
+    def begin_on_upload(
+        self, kind: str, about: str, upload: Upload, work: Callable[..., object], *given: object
+    ) -> Job:
+        """The same of a function that takes the path of a file first, which was sent and is gone when it is over."""
+        path = upload.keep()
+        return self.begin(kind, about, lambda told: self.site.apart(work, path, *given, progress=told), path.parent)
 
     def source(self, name: str) -> SourceRequest:
-        """The source of a name. Raises `UnknownPlaceError`, and what reading its description raises."""
-        return read_request(_place(self.site.sources, name, "sources"))
+        """The source of a name, which comes to an end by itself.
+
+        Raises `UnknownPlaceError`, `ListenerError`, and what reading its description raises.
+        """
+        found = read_request(_place(self.site.sources, name, "sources"))
+        if listens(found):
+            what = "this source is a listener: it takes what is sent to it for as long as it runs, and a job has to end"
+            raise ListenerError(what, "run `hmchain data extract` at the machine")
+        return found
 
     def destination(self, name: str) -> str:
         """The place of a name where records may go. Raises `UnknownPlaceError`."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from fastapi import Path, Query
 
+from hmchain.application.site.persons import MadeElsewhere
 from hmchain.ledger import context
 
 NAME = f"^{context.NAME}$"
@@ -35,6 +38,34 @@ Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """32 bytes: a digest, or a key."""
 Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+
+
+class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The signature of one of the hospital's people."""
+
+    person: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    signature: Signature
+
+
+Signatures = Annotated[tuple[PersonSigned, ...], msgspec.Meta(min_length=1, max_length=8)]
+"""Of what several people sign together."""
+
+
+def made_elsewhere(signed_ms: int, signatures: Sequence[PersonSigned]) -> MadeElsewhere:
+    """The same as services take it."""
+    return MadeElsewhere(signed_ms, tuple((each.person, bytes.fromhex(each.signature)) for each in signatures))
+
+
+@dataclass(frozen=True)
+class ToApprove:
+    """What people sign together, each with a key of their own."""
+
+    statement: bytes
+    """32 bytes."""
+    signed_ms: int
+    persons: int
+    """So many."""
+    reason: str
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

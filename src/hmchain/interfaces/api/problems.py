@@ -34,7 +34,7 @@ _FAMILIES: tuple[tuple[type[HMChainError], int], ...] = (
 _CODES = {
     "not_signed_in": 401, "not_allowed": 403, "second_factor": 403, "read_only": 403, "foreign_page": 403,
     "sign_in_refused": 401, "sign_in_again": 403,
-    "too_many": 429, "model_busy": 429, "too_many_streams": 429, "too_many_waiting": 429, "too_many_jobs": 429,
+    "too_many": 429, "child_busy": 429, "too_many_streams": 429, "too_many_waiting": 429, "too_many_jobs": 429,
     "refused": 409, "contrary": 409, "other_request": 409, "same_under_way": 409,
     "object_missing": 404, "nothing_to_trace": 404, "too_large": 413,
 }  # fmt: skip

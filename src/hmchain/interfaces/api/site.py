@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from starlette.requests import Request
 
+from hmchain import apart
+from hmchain.apart import Apart
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.sign_in import Access
 from hmchain.application.jobs.answers import Answers
 from hmchain.application.jobs.jobs import Jobs
-from hmchain.application.models.apart import Apart
 from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.node import NodeFolder
 from hmchain.errors import InputError
@@ -62,6 +64,8 @@ class Site:
     """The hospital chose that people's keys lie here, and sign here."""
     models: Apart = field(default_factory=Apart)
     """Asks models, in a process of its own."""
+    apart: Callable[..., Any] = apart.once
+    """Does the work of jobs, each in a process of its own."""
 
     @property
     def is_read_only(self) -> bool:

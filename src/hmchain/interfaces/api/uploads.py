@@ -22,6 +22,9 @@ Title = Annotated[
 ]  # fmt: skip
 
 
+_PREFIX = "hmchain-upload-"
+
+
 class BodyError(InputError):
     """What was sent is not what a route takes."""
 
@@ -42,6 +45,10 @@ class Upload:
     """In a folder of its own that nobody else reads; called as its sender calls it."""
     size: int
 
+    def keep(self) -> Path:
+        """The file, in another such folder, which stays when the request is answered: whoever asks removes it."""
+        return self.path.rename(Path(tempfile.mkdtemp(prefix=_PREFIX)) / self.path.name)
+
 
 async def read(request: Request, limit: int) -> bytes:
     """All that a request brings. Raises `TooLargeBodyError` for more than `limit` bytes, before they are all there."""
@@ -58,7 +65,7 @@ def taken(limit: int) -> Callable[..., Any]:
     """
 
     async def spooled(request: Request, file: Title = "") -> AsyncIterator[Upload]:
-        with tempfile.TemporaryDirectory(prefix="hmchain-upload-") as folder:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
             path, size = Path(folder) / (file or "upload"), 0
             with path.open("xb") as spool:
                 async for piece in _pieces(request, limit):

@@ -47,6 +47,11 @@ def open_source(request: SourceRequest) -> Iterator[OpenSource]:
         yield source
 
 
+def listens(request: SourceRequest) -> bool:
+    """Whether a source has no end: it takes what others send while it is open. Raises `UnknownSourceError`."""
+    return is_address(request.place) and parse_address(request.place).protocol == "mllp"
+
+
 @contextmanager
 def _dicomweb(request: SourceRequest, address: Address, credential: Credential | None) -> Iterator[OpenSource]:
     with closing(DicomWeb(_web_server(request, address, credential), request.selection())) as source:

@@ -92,6 +92,16 @@ def test_an_outsider_checks_all_of_it_on_media_that_cannot_be_written(made: Path
     assert "The bundle holds." in said.out and "No anchor was given" in said.err
 
 
+def test_a_portal_makes_one_that_the_validator_signs(node: Path, tmp_path: Path) -> None:
+    """Whoever asks there has no key at the node."""
+    file = tmp_path / "portal.zip"
+    bundling.make_here(NodeFolder(node), file, None, lambda done, of: None)
+    found = bundle.judge(file, bytes.fromhex(GENESIS))
+    assert (found.holds, found.signer, found.anchored) == (True, "a/validator", 6)
+    with pytest.raises(bundle.BundleFileError):
+        bundling.make_here(NodeFolder(node), file, None, lambda done, of: None)
+
+
 def test_nothing_that_the_hospital_keeps_to_itself_is_in_it(made: Path) -> None:
     with zipfile.ZipFile(made) as packed:
         assert sorted(packed.namelist()) == [

@@ -76,6 +76,31 @@ def test_a_patient_is_answered_once_two_people_signed_elsewhere(api: ApiBed) -> 
         assert refused.json()["code"] == "persons_missing", wrong
 
 
+def test_two_people_go_back_from_a_pseudonym(api: ApiBed) -> None:
+    """Its number is in this one answer; the log has both people and the reason."""
+    folder = api.bed.bed.consortium.hospitals["east"].folder
+    keys = {}
+    for name in ("Cora Ehm", "Dirk Fux"):
+        path = api.place / f"{name[:4]}.key"
+        persons.add(folder, name, path)
+        keys[name] = load_key(SigningKey, path)
+    pseudonym = api.get(STEWARD, "/datasets/head")["entries"][0]["subject"]
+    asks = {"pseudonym": pseudonym, "reason": "a nodule in the left lung"}
+    told = api.ask("POST", STEWARD, "/patients/reidentification/statement", json=asks).json()
+    signed = [
+        {"person": name, "signature": key.sign(bytes.fromhex(told["statement"])).hex()} for name, key in keys.items()
+    ]
+    body = asks | {"signed_ms": told["signed_ms"], "signatures": signed}
+    for wrong in ({"signatures": signed[:1]}, {"reason": "another"}, {"pseudonym": "0" * 32}):
+        refused = api.ask("POST", STEWARD, "/patients/reidentification", status=400, json=body | wrong)
+        assert refused.json()["code"] == "persons_missing", wrong
+    api.ask("POST", "west/steward", "/patients/reidentification", at="east", status=403, json=body)
+    found = api.ask("POST", STEWARD, "/patients/reidentification", json=body).json()
+    assert found["approved_by"] == list(keys) and found["patients"][0]["number"].startswith("MRN-")
+    (line,) = api.get(STEWARD, "/data-log?what=reidentify")["entries"]
+    assert "Cora Ehm and Dirk Fux" in str(line) and asks["reason"] in str(line) and pseudonym in str(line)
+
+
 def test_nobody_else_sees_them(api: ApiBed) -> None:
     for who, at in (("east/scientist", "east"), ("west/steward", "east")):
         for method, path in (("GET", "/consents"), ("GET", "/optouts"), ("DELETE", "/optouts/national")):

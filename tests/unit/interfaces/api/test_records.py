@@ -51,12 +51,20 @@ def test_pictures_are_extracted_fixed_published_and_erased(api: ApiBed) -> None:
     assert (shown["published"], shown["withdrawn"]) == (True, False)
 
     record = api.get("north/steward", "/datasets/pictures")["entries"][0]["record"]
+    proof = api.ask("POST", "north/steward", "/datasets/pictures/proofs", json={"record": record})
+    assert proof.json()["record"] == record and proof.headers["content-disposition"].startswith("attachment")
     target = {"record": record, "dataset": "pictures"}
     assert api.ask("POST", "north/steward", "/erasures/preview", json=target).json()["losses"][0]["of"] == 8
     assert done(api, "/erasures", target)["records"] == 1
     said = api.do("north/steward", "/withdrawals", {})
     assert len(said) == 1
     assert api.ask("POST", "north/steward", "/withdrawals", json={}).json() == {"withdrawn": []}
+
+
+def test_a_listener_is_no_job(api: ApiBed) -> None:
+    api.client("north").app.state.site.sources["ward"] = "mllp://127.0.0.1:2575"  # type: ignore[attr-defined]
+    for path, body in (("/extractions", {"source": "ward", "into": "ward"}), ("/inspections", {"source": "ward"})):
+        assert api.ask("POST", "north/steward", path, json=body, status=400).json()["code"] == "listener"
 
 
 def test_the_vault_is_looked_through_and_its_key_replaced(api: ApiBed) -> None:

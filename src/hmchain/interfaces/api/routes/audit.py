@@ -6,23 +6,26 @@ from typing import Annotated
 
 import msgspec
 from fastapi import Query
+from starlette.responses import Response
 
 from hmchain.application.access.permissions import AUDITOR, OFFICER, OPERATOR, STEWARD, Operation, Rule, Scope
 from hmchain.application.governance import bundling
 from hmchain.application.jobs.jobs import Job
-from hmchain.application.node import event_audit, folder_audit
+from hmchain.application.node import bundle, event_audit
 from hmchain.application.security.account import Account, kinds_named
+from hmchain.interfaces.api import auditing
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import NAME_OR_NONE, Hash, Nothing
-from hmchain.interfaces.api.routing import Routes
-from hmchain.interfaces.report.reader import ReportReader
+from hmchain.interfaces.api.routes.jobs import JobId, own_job
+from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.replay import TrustedHeader
-from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 SEE_EVENTS = Rule(Operation.VIEW, Scope.HOSPITAL, (AUDITOR, OFFICER, OPERATOR, STEWARD))
 ANCHOR = Rule(Operation.OPERATE, Scope.HOSPITAL, (STEWARD, OPERATOR))
+
+BUNDLE_BYTES_MAX = 4 << 30
 
 routes = Routes("audit")
 
@@ -32,6 +35,7 @@ OfMember = Annotated[
                description="Or of which dataset: ORGANISATION/NAME."),
 ]  # fmt: skip
 Since = Annotated[int, Query(ge=0, le=2**53, description="Milliseconds since 1970.")]
+Genesis = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="The digest that one noted elsewhere.")]
 Kinds = Annotated[list[str], Query(max_length=40, description="Only of this kind: key.changed; key for all of them.")]
 
 
@@ -57,14 +61,37 @@ def verify_ledger(call: Call, body: Anchors) -> Job:
     """Replay the ledger from genesis: every signature, link, root and state, then every other file beside it."""
     genesis = bytes.fromhex(body.genesis) if body.genesis else None
     trusted = TrustedHeader(body.block[0], bytes.fromhex(body.block[1])) if body.block else None
-    place, ledger = call.site.place, call.ledger_folder
+    return auditing.begin_verification(call, genesis, trusted)
 
-    def work(progress: Progress) -> object:
-        return folder_audit.verify(
-            place, ledger, ReportReader(), genesis, trusted=trusted, progress=progress, passphrase=call.passphrase
-        )
 
-    return call.begin("audit verify", "ledger", work)
+@routes.post("/audit/exports", SEE_EVENTS, job=True, commands=("node export-ledger",), example=Nothing())
+def export_ledger(call: Call, body: Nothing) -> Job:
+    """Write the ledger into one file that holds all that an audit needs: `/v1/audit/exports/{id}` gives it."""
+    return auditing.begin_export(call)
+
+
+@routes.post("/audit/bundles", SEE_EVENTS, job=True, commands=("audit bundle",), example=Nothing())
+def make_bundle(call: Call, body: Nothing) -> Job:
+    """The same with the hospital's security events, signed with the key of its validator: `audit check` reads it.
+
+    It ends as the log does; `/v1/audit/anchors` anchors that before.
+    """
+    return auditing.begin_bundle(call)
+
+
+@routes.get(
+    "/audit/exports/{id}", SEE_EVENTS, answer="application/zip", commands=("node export-ledger", "audit bundle")
+)
+def take_export(call: Call, id: JobId) -> Response:
+    """The file that one's own job wrote, as long as no other was made after it."""
+    return auditing.exported(call, own_job(call, id))
+
+
+@routes.post("/audit/bundles/check", VIEW, job=True, commands=("audit check",), bytes_max=BUNDLE_BYTES_MAX)
+def check_bundle(call: Call, upload: Upload, genesis: Genesis = "") -> Job:
+    """Check a bundle that somebody handed over: signature, ledger, log. Nothing of this node is believed for it."""
+    digest = bytes.fromhex(genesis) if genesis else None
+    return call.begin_on_upload("audit check", "bundle", upload, bundle.judge, digest)
 
 
 @routes.get("/audit/trace", VIEW, commands=("audit trace",))

@@ -8,7 +8,7 @@ import msgspec
 from fastapi import Query
 
 from hmchain.application.access.permissions import AUDITOR, STEWARD, Operation, Rule, Scope
-from hmchain.application.data import activity, datasets, labels, preparation, registration
+from hmchain.application.data import activity, datasets, labels, long_work, registration
 from hmchain.application.data.activity import ActivityReport
 from hmchain.application.data.datasets import Description, Hit
 from hmchain.application.data.labels import LabelCounts
@@ -16,7 +16,6 @@ from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, LedgerName, Version
 from hmchain.interfaces.api.routing import Routes, Upload
-from hmchain.plain import Progress
 from hmchain.records.catalogue import RecordEntry
 from hmchain.records.catalogue import Version as VersionView
 
@@ -92,38 +91,24 @@ def label_records(call: Call, dataset: Dataset, upload: Upload, version: Version
              example=Pictures(into="brain-64"))  # fmt: skip
 def prepare_pictures(call: Call, dataset: Dataset, body: Pictures) -> Job:
     """Make images of one size of a dataset's DICOM objects or pictures, to learn from."""
-
-    def work(progress: Progress) -> object:
-        with call.records_alone() as records:
-            return preparation.prepare(
-                records, records.catalogue.version(dataset, body.version), body.into, size=body.size,
-                channels=body.channels, classes=body.classes, seed=body.seed, progress=progress,
-            )  # fmt: skip
-
-    return call.begin("data prepare", dataset, work)
+    return call.begin_on_records(
+        "data prepare", dataset, long_work.prepare, dataset, body.version, body.into, alone=True,
+        size=body.size, channels=body.channels, classes=body.classes, seed=body.seed,
+    )  # fmt: skip
 
 
 @routes.post("/datasets/{dataset}/card", CHANGE, job=True, commands=("data card",), example=OfVersion())
 def write_card(call: Call, dataset: Dataset, body: OfVersion) -> Job:
     """Look at all records of a version and write its card."""
-
-    def work(progress: Progress) -> object:
-        with call.records() as records:
-            return registration.write_card(records, dataset, body.version, progress)
-
-    return call.begin("data card", dataset, work)
+    return call.begin_on_records("data card", dataset, registration.write_card, dataset, body.version)
 
 
 @routes.post("/datasets/{dataset}/verification", VIEW, job=True, commands=("data verify",), example=OfVersion())
 def verify_version(call: Call, dataset: Dataset, body: OfVersion) -> Job:
     """Read every record of a version and compare them with what was registered."""
-
-    def work(progress: Progress) -> object:
-        return registration.verify(
-            call.folder, dataset, body.version, None, offline=False, passphrase=call.passphrase, progress=progress
-        )
-
-    return call.begin("data verify", dataset, work)
+    return call.begin_apart(
+        "data verify", dataset, registration.verify, call.folder, dataset, body.version, passphrase=call.passphrase
+    )
 
 
 Since = Annotated[int, Query(ge=0, le=2**53, description="Milliseconds since 1970.")]

@@ -36,9 +36,14 @@ def show_job(call: Call, id: JobId) -> Job:
 @routes.delete("/jobs/{id}", CANCEL)
 def cancel_job(call: Call, id: JobId) -> Job:
     """Call one's own job off: it ends at its next step, and what is done stays done."""
-    if _seen(call, id).person != call.person.name:
+    return call.site.jobs.cancel(own_job(call, id).id)
+
+
+def own_job(call: Call, id: str) -> Job:
+    """A job that whoever asks began. Raises `UnknownJobError` or `NotAllowedError`."""
+    if (found := _seen(call, id)).person != call.person.name:
         raise NotAllowedError("this is another person's job", "ask that person")
-    return call.site.jobs.cancel(id)
+    return found
 
 
 def _sees(call: Call, job: Job) -> bool:

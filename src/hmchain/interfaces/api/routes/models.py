@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.models import asking, results
-from hmchain.application.models.apart import KnownModels
-from hmchain.application.models.asking import IMAGE_BYTES_MAX, ModelAnswer
+from hmchain.application.models import asking
+from hmchain.application.models.asking import IMAGE_BYTES_MAX, KnownModels, ModelAnswer
 from hmchain.application.models.inference import ModelFile, standing
-from hmchain.application.site.run import RunFolder
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
 from hmchain.interfaces.api.parameters import Name
@@ -37,7 +33,7 @@ def show_model(call: Call, study: Name) -> ModelFile:
     """The model file that a study left here, held against the ledger: network, classes, preprocessing, origin."""
     with call.ledger() as ledger:
         known = KnownModels.of(ledger)
-    found = call.site.models.describe(_file(call, study), known)
+    found = call.site.models.run(asking.describe, call.model_file(study), known)
     with call.ledger() as ledger:
         return standing(found, ledger)
 
@@ -50,12 +46,5 @@ def ask_model(call: Call, study: Name, upload: Upload) -> ModelAnswer:
     The image is kept nowhere. Research use only, not a medical device.
     """
     with call.ledger() as ledger:
-        known = asking.registered(ledger)
-    return asking.ask(_file(call, study), known, upload.path.read_bytes())
-
-
-def _file(call: Call, study: str) -> Path:
-    if call.site.is_read_only and (found := RunFolder(call.site.place).model).is_file():
-        return found
-    own = call.folder
-    return results.model_file(own.node.path if own.node else own.path, study)
+        known = KnownModels.of(ledger)
+    return call.site.models.run(asking.ask, call.model_file(study), known, upload.path.read_bytes())

@@ -9,11 +9,10 @@ from fastapi import Query
 
 from hmchain.application.access.permissions import STEWARD, Operation, Rule, Scope
 from hmchain.application.data import quarantine
-from hmchain.application.data.quarantine import Choice, QuarantinePage, ReviewOutcome
+from hmchain.application.data.quarantine import Choice, QuarantinePage
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
-from hmchain.plain import Progress
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import Reviewer
@@ -73,12 +72,9 @@ def list_held(
 def release_held(call: Call, body: HeldChoice) -> Job:
     """Let items through after one looked at them; where the profile wants two people, the second's counts."""
     who = (Reviewer(call.person.name),)
-
-    def work(progress: Progress) -> ReviewOutcome:
-        with call.records_alone() as records:
-            return quarantine.release(records, body.choice, who, progress=progress, blank=lambda held: ())
-
-    return call.begin("data quarantine release", body.dataset, work)
+    return call.begin_on_records(
+        "data quarantine release", body.dataset, quarantine.release, body.choice, who, alone=True
+    )
 
 
 @routes.post("/quarantine/rejection", DECIDE, job=True, commands=("data quarantine reject",),
@@ -86,12 +82,9 @@ def release_held(call: Call, body: HeldChoice) -> Job:
 def reject_held(call: Call, body: HeldChoice) -> Job:
     """Keep items out for good; their copies here are erased, at their source they stay."""
     who = (Reviewer(call.person.name),)
-
-    def work(progress: Progress) -> ReviewOutcome:
-        with call.records_alone() as records:
-            return quarantine.reject(records, body.choice, who, progress=progress)
-
-    return call.begin("data quarantine reject", body.dataset, work)
+    return call.begin_on_records(
+        "data quarantine reject", body.dataset, quarantine.reject, body.choice, who, alone=True
+    )
 
 
 @routes.post("/quarantine/asking-again", DECIDE, commands=("data quarantine ask-again",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +14,6 @@ from starlette.responses import Response
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.disclosure.evidence import Evidence, Exemption
 from hmchain.application.jobs.jobs import Job
-from hmchain.application.models.apart import Apart
 from hmchain.application.releases import asking, deciding, file, table_file
 from hmchain.application.releases.asking import ReleaseQuestion
 from hmchain.application.releases.deciding import Case, Measure
@@ -53,7 +52,7 @@ Audience = Annotated[str, Query(pattern="^(applicant|members|public)$", descript
 Regions = Annotated[str, Query(pattern="^([A-Z]{2}(,[A-Z]{2})*)?$", description="Where it goes: DE,FR; anywhere.")]
 ReleaseName = Annotated[str, Query(alias="name", pattern=NAME_OR_NONE, description="Its name; made if left out.")]
 Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
-MEASURE_SECONDS = 4 * 3600.0
+CONTRIBUTIONS_BYTES_MAX = 64 << 20
 RELEASED_BYTES_MAX = 256 << 20
 """Of a file that is checked here; a larger model is checked by the command, anywhere."""
 
@@ -100,20 +99,6 @@ class ReleaseGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     weighed: bool = False
     """Although the evidence saw something, or could not see."""
-
-
-@dataclass(frozen=True)
-class MeasuredCase:
-    """What was measured, in a few words: all of it is at `/v1/releases/{name}/evidence`."""
-
-    release: str
-    evidence_digest: bytes
-    parts: tuple[tuple[str, str], ...]
-    """What each part of the evidence found."""
-    weighed: tuple[str, ...]
-    """Parts that somebody has to weigh."""
-    differences: int
-    """How often the guard says no."""
 
 
 @routes.get("/releases", VIEW, commands=("release list",))
@@ -193,8 +178,16 @@ def measure_evidence(call: Call, name: Name, body: Measured) -> Job:
     passing = tuple(
         Exemption(cell=each.cell, check=each.check, by=body.by, reason=body.because) for each in body.passing
     )
-    how = Measure(body.anew, None, passing)
-    return call.begin("release evidence", name, lambda progress: _told(_case(call, name, how)))
+    measured = (deciding.measured_at, call.node.path, name, call.passphrase, Measure(body.anew, None, passing))
+    return call.begin_apart("release evidence", name, *measured)
+
+
+@routes.post("/releases/{name}/contributions", MEASURE, job=True, commands=("release evidence",),
+             bytes_max=CONTRIBUTIONS_BYTES_MAX)  # fmt: skip
+def measure_contributions(call: Call, name: Name, upload: Upload) -> Job:
+    """Measure what a table would tell, by a file with a line a person: the cell, and `value`. It is not kept."""
+    given = (call.node.path, name, call.passphrase)
+    return call.begin_on_upload("release evidence", name, upload, deciding.measured_with, *given)
 
 
 @routes.post("/releases/{name}/grant", DECIDE, job=True, commands=("release grant",), example=ReleaseGrant())
@@ -205,27 +198,13 @@ def grant_release(call: Call, name: Name, body: ReleaseGrant) -> Job:
     """
 
     def work(progress: Progress) -> object:
-        found = _case(call, name)
+        found: Case = call.site.apart(deciding.case_at, call.node.path, name, call.passphrase, progress=progress)
         if found.differences:
             raise deciding.refused(found.view, found.differences)
         with call.user() as user:
             return deciding.grant(user, call.folder, found, call.passphrase, weighed=body.weighed)
 
     return call.begin("release grant", name, work)
-
-
-def _case(call: Call, name: str, how: Measure = deciding.AS_USUAL) -> Case:
-    """What this hospital decides on, measured in a process of its own: attacks on a model take minutes and memory."""
-    apart = Apart(answer_seconds=MEASURE_SECONDS)
-    try:
-        return apart.run(deciding.case_at, call.node.path, name, call.passphrase, how)
-    finally:
-        apart.close()
-
-
-def _told(found: Case) -> MeasuredCase:
-    parts = tuple((name, seen.value) for name, seen, _ in found.evidence.parts)
-    return MeasuredCase(found.view.release, found.evidence.digest, parts, found.weighed, len(found.differences))
 
 
 @routes.get("/releases/{name}/file", TAKE, answer="application/octet-stream", commands=("release file",))

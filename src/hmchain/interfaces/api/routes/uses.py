@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
@@ -14,11 +13,10 @@ from hmchain.application.data.erasure import Target
 from hmchain.application.data.reidentification import PERSONS
 from hmchain.application.data.uses import DutiesReport, UsesReport
 from hmchain.application.pages.patient import PatientReport
-from hmchain.application.site.persons import MadeElsewhere
 from hmchain.clock import now_ms
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import LIMIT, Limit, Offset
-from hmchain.interfaces.api.parameters import Name, Signature
+from hmchain.interfaces.api.parameters import Name, PersonSigned, Signatures, ToApprove, made_elsewhere
 from hmchain.interfaces.api.routing import Routes
 from hmchain.keys import Redacted
 from hmchain.ledger.context import STEWARD
@@ -55,31 +53,12 @@ class PatientAsks(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=T
         return patient_report.named(self.patient, self.issuer)
 
 
-class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The signature of one of the hospital's people."""
-
-    person: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    signature: Signature
-
-
 class SignedPatientAsks(PatientAsks, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The same, signed for."""
 
     signed_ms: int
     """As the statement has it."""
-    signatures: Annotated[tuple[PersonSigned, ...], msgspec.Meta(min_length=1, max_length=8)]
-
-
-@dataclass(frozen=True)
-class ToApprove:
-    """What people sign together, each with a key of their own."""
-
-    statement: bytes
-    """32 bytes."""
-    signed_ms: int
-    persons: int
-    """So many."""
-    reason: str
+    signatures: Signatures
 
 
 @routes.get("/uses", VIEW, commands=("uses list",))
@@ -124,6 +103,5 @@ def answer_patient(call: Call, body: SignedPatientAsks) -> PatientReport:
 
     The answer names nobody.
     """
-    signatures = tuple((each.person, bytes.fromhex(each.signature)) for each in body.signatures)
-    signers = MadeElsewhere(body.signed_ms, signatures)
+    signers = made_elsewhere(body.signed_ms, body.signatures)
     return patient_report.report(call.folder, body.target, body.reason, signers, call.passphrase)

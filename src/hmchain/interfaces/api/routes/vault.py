@@ -14,7 +14,6 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routes.data_work import PlaceName
 from hmchain.interfaces.api.routing import Routes
-from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD, OPERATOR))
 VIEW_PATIENTS = Rule(Operation.VIEW, Scope.HOSPITAL, (STEWARD,))
@@ -42,47 +41,27 @@ class Replica(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @routes.post("/vault/verification", VIEW, job=True, commands=("data vault verify",), example=VaultLook())
 def verify_vault(call: Call, body: VaultLook) -> Job:
     """Read every encrypted object, open it, and compare registered versions with what was registered."""
-
-    def work(progress: Progress) -> object:
-        with call.records() as records:
-            return upkeep.check(records, ciphertext_only=body.ciphertext_only, progress=progress)
-
-    return call.begin("data vault verify", "vault", work)
+    return call.begin_on_records("data vault verify", "vault", upkeep.check, ciphertext_only=body.ciphertext_only)
 
 
 @routes.post("/vault/mirror", CHANGE, job=True, commands=("data vault mirror",), example=Replica("replica"))
 def mirror_vault(call: Call, body: Replica) -> Job:
     """Copy to a replica what it lacks, replace what has rotten there, remove what was erased here."""
     place = call.destination(body.destination)
-
-    def work(progress: Progress) -> object:
-        with call.records() as records:
-            return upkeep.mirror(records, place, deep=body.deep, progress=progress)
-
-    return call.begin("data vault mirror", body.destination, work)
+    return call.begin_on_records("data vault mirror", body.destination, upkeep.mirror, place, deep=body.deep)
 
 
 @routes.post("/vault/repair", CHANGE, job=True, commands=("data vault repair",), example=Replica("replica"))
 def repair_vault(call: Call, body: Replica) -> Job:
     """Put missing and altered objects back from a replica."""
     place = call.destination(body.destination)
-
-    def work(progress: Progress) -> object:
-        with call.records() as records:
-            return upkeep.repair(records, place, progress=progress)
-
-    return call.begin("data vault repair", body.destination, work)
+    return call.begin_on_records("data vault repair", body.destination, upkeep.repair, place)
 
 
 @routes.post("/vault/rotation", OPERATE, job=True, commands=("data vault rotate",), example=Nothing())
 def rotate_vault_key(call: Call, body: Nothing) -> Job:
     """Replace the key that wraps the records' keys; backups of the vault made before are worth nothing then."""
-
-    def work(progress: Progress) -> object:
-        with call.records_alone() as records:
-            return upkeep.rotate(records, progress)
-
-    return call.begin("data vault rotate", "vault", work)
+    return call.begin_on_records("data vault rotate", "vault", upkeep.rotate, alone=True)
 
 
 @routes.post("/vault/sweep", CHANGE, commands=("data vault sweep",), example=Nothing())

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 import htpy as h
 from fastapi import Path
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.jobs.jobs import OVER, Job, JobState, UnknownJobError
-from hmchain.application.node import folder_audit, ledger_export, status
 from hmchain.application.pages.markup import definitions
 from hmchain.errors import InputError
+from hmchain.interfaces.api import auditing
+from hmchain.interfaces.api.auditing import BUNDLE, EXPORT, VERIFICATION
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import (
     BAD,
@@ -32,14 +33,12 @@ from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
-from hmchain.interfaces.report.reader import ReportReader
 from hmchain.ledger.readers.replay import TrustedHeader
-from hmchain.plain import Progress
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
-EXPORT = Rule(Operation.VIEW, Scope.HOSPITAL, ("auditor", "officer", "operator", "steward"))
+TAKE = Rule(Operation.VIEW, Scope.HOSPITAL, ("auditor", "officer", "operator", "steward"))
 PATH = "/auditor/verify"
-_VERIFY, _EXPORT = "audit verify", "node export-ledger"
+_KINDS = (VERIFICATION, EXPORT, BUNDLE)
 _HASH_DIGITS = 64
 
 pages = Pages("auditor")
@@ -65,39 +64,27 @@ class Work:
 @pages.show(PATH, VIEW, later("Verify and export"))
 def verification_page(call: Call) -> Page:
     """Verifications and exports, and how to begin one."""
-    own = [job for job in call.site.jobs.all() if job.kind in (_VERIFY, _EXPORT) and job.person == call.person.name]
+    own = [job for job in call.site.jobs.all() if job.kind in _KINDS and job.person == call.person.name]
     return verification(Work(own, csrf_of(call.request), not call.site.is_read_only))
 
 
 @pages.do(PATH, VIEW)
 def verify(call: Call, fields: Fields) -> Next:
     """Begin to verify the whole ledger."""
-    genesis, trusted = _digest(fields.text("genesis")), _block(fields.text("block"))
-    site, place, ledger, passphrase = call.site, call.site.place, call.ledger_folder, call.passphrase
-
-    def work(told: Progress) -> object:
-        if not site.is_read_only:
-            status.keep_headers(site.node)
-        return folder_audit.verify(
-            place, ledger, ReportReader(), genesis, trusted=trusted, progress=told, passphrase=passphrase
-        )
-
-    return Next(f"{PATH}/{call.begin(_VERIFY, 'ledger', work).id}")
+    begun = auditing.begin_verification(call, _digest(fields.text("genesis")), _block(fields.text("block")))
+    return Next(f"{PATH}/{begun.id}")
 
 
-@pages.do(f"{PATH}/export", EXPORT)
+@pages.do(f"{PATH}/export", TAKE)
 def export(call: Call, fields: Fields) -> Next:
     """Begin to write the ledger into a file that holds all that an audit needs."""
-    node, height = call.node, call.site.live.height
-    folder = node.portal / "exports"
+    return Next(f"{PATH}/{auditing.begin_export(call).id}")
 
-    def work(told: Progress) -> object:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for earlier in folder.glob("ledger-*.zip"):
-            earlier.unlink()
-        return ledger_export.export(node, folder / f"ledger-{height}.zip", told)
 
-    return Next(f"{PATH}/{call.begin(_EXPORT, 'ledger', work).id}")
+@pages.do(f"{PATH}/bundle", TAKE)
+def make_bundle(call: Call, fields: Fields) -> Next:
+    """Begin to write the ledger with the hospital's security events into a file that its validator signs."""
+    return Next(f"{PATH}/{auditing.begin_bundle(call).id}")
 
 
 @pages.show(PATH + "/{id}", VIEW)
@@ -113,20 +100,16 @@ def cancel(call: Call, id: JobId, fields: Fields) -> Next:
     return Next(f"{PATH}/{id}")
 
 
-@pages.show(PATH + "/{id}/file", EXPORT)
+@pages.show(PATH + "/{id}/file", TAKE)
 def exported(call: Call, id: JobId) -> Response:
     """The file of an export."""
-    job = _own(call, id)
-    file = call.node.portal / "exports" / str((job.result or {}).get("file", "")).rpartition("/")[2]
-    if job.kind != _EXPORT or job.state is not JobState.DONE or not file.is_file():
-        raise UnknownJobError("there is no such file any more", "export the ledger anew")
-    return FileResponse(file, media_type="application/zip", filename=file.name)
+    return auditing.exported(call, _own(call, id))
 
 
 def _own(call: Call, id: str) -> Job:
     """A job of this page's that whoever asks began. Raises `UnknownJobError`."""
     job = call.site.jobs.get(id)
-    if job.person != call.person.name or job.kind not in (_VERIFY, _EXPORT):
+    if job.person != call.person.name or job.kind not in _KINDS:
         raise UnknownJobError("there is no such job", "the list shows those that you began")
     return job
 
@@ -190,7 +173,9 @@ def _begun(found: Sequence[Job]) -> h.Element | None:
 
 
 def _kind(job: Job) -> str:
-    return say("Export") if job.kind == _EXPORT else say("Verification")
+    if job.kind == BUNDLE:
+        return say("Audit bundle")
+    return say("Export") if job.kind == EXPORT else say("Verification")
 
 
 def _state(job: Job) -> h.Element:
@@ -214,7 +199,10 @@ def _take_along(found: Work) -> h.Element:
         where = say("At a hospital's node such a file is made here. The ledger of this run lies in its folder.")
         return section(title, h.p[words], command, empty(where), anchor="export")
     begin = form(f"{PATH}/export", found.csrf, sends=say("Export the ledger"))
-    return section(title, h.p[words], command, begin, anchor="export")
+    bundle = say("With the hospital's security events in it, the same is an audit bundle, signed by this node:")
+    check = h.pre[h.code["hmchain audit check BUNDLE.zip --genesis DIGEST"]]
+    made = form(f"{PATH}/bundle", found.csrf, sends=say("Make an audit bundle"))
+    return section(title, h.p[words], command, begin, h.p[bundle], check, made, anchor="export")
 
 
 def one(job: Job, csrf: str) -> Page:
@@ -233,17 +221,18 @@ def one(job: Job, csrf: str) -> Page:
 
 def _outcome(job: Job) -> h.Node:
     if job.state is JobState.FAILED:
-        title = say("It does not hold:") if job.kind == _VERIFY else say("That did not work:")
+        title = say("It does not hold:") if job.kind == VERIFICATION else say("That did not work:")
         return problem(job.code, job.detail, job.hint, title=title)
     if job.state is not JobState.DONE or job.result is None:
         return empty(say("Nothing came of it. Begin it again."), h.p[h.a(href=PATH)[say("Verify and export")]])
-    return _file(job) if job.kind == _EXPORT else _verified(job.result)
+    return _verified(job.result) if job.kind == VERIFICATION else _file(job)
 
 
 def _file(job: Job) -> h.Node:
     found = job.result or {}
     facts = definitions((
         (say("blocks up to"), amount(int(found.get("height", 0)))),
+        (say("security events"), amount(int(found["events"])) if "events" in found else ""),
         (say("size in bytes"), amount(int(found.get("size", 0)))),
         (say("genesis"), h.code[str(found.get("genesis", ""))]),
         (say("left out: no header signs them yet"), amount(int(found["left_out"])) if found.get("left_out") else ""),

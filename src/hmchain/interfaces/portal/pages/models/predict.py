@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 
 import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.models import asking
-from hmchain.application.models.asking import ModelAnswer
-from hmchain.application.models.results import model_file
+from hmchain.application.models.asking import KnownModels, ModelAnswer
 from hmchain.application.pages.bars import bars
 from hmchain.application.pages.markup import table
 from hmchain.application.pages.plot import at as place
 from hmchain.application.pages.plot import figure
-from hmchain.application.site.run import RunFolder
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import section
@@ -58,13 +55,9 @@ def answer(call: Call, name: str, fields: Fields) -> Page:
     if sent.size > asking.IMAGE_BYTES_MAX:
         raise NoImageSentError("the image is too large", f"at most {size(asking.IMAGE_BYTES_MAX)}")
     with call.ledger() as ledger:
-        known = asking.registered(ledger)
-    said = asking.ask(_file(call, name), known, sent.file.read())
+        known = KnownModels.of(ledger)
+    said = call.site.models.run(asking.ask, call.model_file(name), known, sent.file.read())
     return _page(found, [_said(said), _form(call, found)])
-
-
-def _file(call: Call, name: str) -> Path:
-    return RunFolder(call.site.place).model if call.site.is_read_only else model_file(call.site.place, name)
 
 
 def _page(found: ModelCard, content: list[h.Node]) -> Page:

@@ -38,7 +38,6 @@ from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, say_n, theirs
 from hmchain.ledger.readers import releases as reader
 from hmchain.ledger.readers.releases import REFUSED, ReleaseView, ReleaseWord
-from hmchain.plain import Progress
 
 PATH, CHECK = "/releases", "/releases-check"
 MEASURED = "release evidence"
@@ -309,16 +308,9 @@ def _withdrawal(call: Call, found: ReleaseView) -> h.Element:
 @pages.do(f"{PATH}/{{name}}/measure", MEASURE)
 def measure(call: Call, name: str, fields: Fields) -> Next:
     """Measure, from this hospital's own records, what would leave tells of its people: long work."""
-    place, passphrase = call.folder, call.passphrase
     with call.ledger() as ledger:
         ledger.release(name)
-
-    def work(told: Progress) -> object:
-        with call.whole_ledger() as ledger:
-            found = deciding.case(place, ledger, name, passphrase, told)
-        return {"clear": found.is_clear, "weighed": list(found.weighed)}
-
-    call.begin(MEASURED, name, work)
+    call.begin_apart(MEASURED, name, deciding.measured_at, call.node.path, name, call.passphrase)
     return Next(f"{at('releases', name)}#evidence", say("It is measured; this page says when it is done."))
 
 
