@@ -40,7 +40,7 @@ _NICER = 10
 _CALLED_OFF = b"called off"
 _PLAIN = {
     "builtins": {"set", "frozenset", "bytearray", "complex"}, "collections": {"OrderedDict", "Counter"},
-    "datetime": {"date", "datetime", "timedelta", "timezone"}, "msgspec._core": {"rebuild"},
+    "datetime": {"date", "datetime", "timedelta", "timezone"}, "msgspec._utils": {"rebuild"},
     "pathlib": {"Path", "PosixPath", "PurePosixPath"},
 }  # fmt: skip
 """What an answer may hold beside our own types."""
@@ -174,7 +174,7 @@ class _Child:
             self._pipe.send(_Asked(correlation.current(), work, given, named, progress is not None))
             while True:
                 if self._pipe.poll(_LOOK_SECONDS):
-                    match _read(self._pipe.recv_bytes()):
+                    match received(self._pipe.recv_bytes()):
                         case _Done(value):
                             return value  # type: ignore[return-value]
                         case _Failed() as failed:
@@ -218,7 +218,8 @@ def _is_value(kind: type) -> bool:
     return is_dataclass(kind) or issubclass(kind, msgspec.Struct | Enum | HMChainError)
 
 
-def _read(data: bytes) -> object:
+def received(data: bytes) -> object:
+    """What a process sent, pickled, if it is values of ours. Raises `ChildEndedError`."""
     try:
         return _Reader(io.BytesIO(data)).load()
     except Exception as error:  # whatever a process that was taken over could send

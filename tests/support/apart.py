@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from hmchain import correlation
+from hmchain.apart import received
 from hmchain.plain import Progress
 
 
 def here(work: Callable[..., Any], *given: Any, progress: Any = None, **named: Any) -> Any:
-    """As `hmchain.apart.once`."""
-    return work(*given, **named, **({} if progress is None else {"progress": progress}))
+    """As `hmchain.apart.once`: what is handed over can be, and what is answered is values of ours."""
+    pickle.dumps((work, given, named))
+    return received(pickle.dumps(work(*given, **named, **({} if progress is None else {"progress": progress}))))
 
 
 def surroundings(name: str, progress: Progress) -> tuple[str, int, str]:

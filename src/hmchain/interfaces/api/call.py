@@ -259,7 +259,7 @@ class Call:
         found = read_request(_place(self.site.sources, name, "sources"))
         if listens(found):
             what = "this source is a listener: it takes what is sent to it for as long as it runs, and a job has to end"
-            raise ListenerError(what, "run `hmchain data extract` at the machine")
+            raise ListenerError(what, "run `hmchain data extract SOURCE --into DATASET` at the machine")
         return found
 
     def destination(self, name: str) -> str:
