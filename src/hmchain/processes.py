@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -38,6 +39,24 @@ def share_memory() -> None:
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+@contextmanager
+def making_what_stays() -> Iterator[None]:
+    """Search for no garbage meanwhile: where modules are imported all stays, and each search looks at all of it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def leave_what_stays() -> None:
+    """Have no search for garbage look again at what this process has made by now: most of it stays to its end."""
+    gc.collect()
+    gc.freeze()
 
 
 def child_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

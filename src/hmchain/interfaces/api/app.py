@@ -14,6 +14,7 @@ from starlette.responses import Response
 from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import logs, openapi, problems, routing
+from hmchain.interfaces.api.dispatch import Dispatch
 from hmchain.interfaces.api.logs import PREFIX
 from hmchain.interfaces.api.one_origin import OneOrigin
 from hmchain.interfaces.api.routes import ALL, AT_ROOT
@@ -43,29 +44,28 @@ def create(site: Site, watch: Watch | None = None) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.site = site
-    for routes in ALL:
-        app.include_router(routes.router, prefix=PREFIX)
-    for routes in AT_ROOT:
-        app.include_router(routes.router)
+    declared = [each.under(PREFIX) for routes in ALL for each in routes.declared]
+    found = Dispatch([*declared, *(each for routes in AT_ROOT for each in routes.declared)])
+    app.router.routes.append(found)
     app.add_exception_handler(HMChainError, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _unexpected)
     if site.access is not None:
         app.add_middleware(OneOrigin, settings=site.access.settings, organisation=site.access.organisation)
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _described(app, found)  # type: ignore[method-assign]
     install(app, watch or Watch(site, LineLog(None)))
     return app
 
 
-def _described(app: FastAPI) -> dict[str, Any]:
+def _described(app: FastAPI, found: Dispatch) -> dict[str, Any]:
     if app.openapi_schema is None:
         base = get_openapi(
             title=app.title,
             version=app.version,
             openapi_version="3.1.0",
             description=app.description,
-            routes=app.routes,
+            routes=found.routes,
         )
         app.openapi_schema = openapi.describe(ROUTES, base)
     return app.openapi_schema

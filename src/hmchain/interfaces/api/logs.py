@@ -67,6 +67,4 @@ class Logged:
 def _template(scope: Scope) -> str:
     """The template of the route that answered: a path as it was asked for may hold anything."""
     route: Any = scope.get("route")
-    template: str = getattr(route, "path", NO_ROUTE)
-    is_within = scope["path"].startswith(f"{PREFIX}/") and not template.startswith(f"{PREFIX}/") and route is not None
-    return f"{PREFIX}{template}" if is_within else template  # FastAPI tells it without the prefix of its router
+    return str(getattr(route, "path", NO_ROUTE))

@@ -10,10 +10,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.responses import Response
 
 from hmchain import decoding
@@ -22,6 +23,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.interfaces.api import idempotency, paging, uploads
 from hmchain.interfaces.api.answers import answered
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.dispatch import Declared
 from hmchain.interfaces.api.paging import Page
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.site import Site, only_looked_at
@@ -69,8 +71,8 @@ class Routes:
 
     def __init__(self, resource: str) -> None:
         self.resource = resource
-        self.router = APIRouter(tags=[resource])
         self.all: list[Route] = []
+        self.declared: list[Declared] = []
 
     def get(self, path: str, rule: Rule, **more: Any) -> Callable[[Handler], Handler]:
         """A route that changes nothing. `commands` are those that show the same; `answer` another media type."""
@@ -99,10 +101,11 @@ class Routes:
                 words=handler.__doc__ or "", **more,
             )  # fmt: skip
             self.all.append(found)
-            self.router.add_api_route(
-                path, _endpoint(handler, hints, found), methods=[method], name=found.name,
-                operation_id=found.name, dependencies=[Depends(guard(rule))], response_model=None,
+            declared = Declared(
+                path, partial(_endpoint, handler, hints, found), methods=[method], name=found.name,
+                operation_id=found.name, tags=[self.resource], dependencies=[Depends(guard(rule))],
             )  # fmt: skip
+            self.declared.append(declared)
             return handler
 
         return add
@@ -127,7 +130,7 @@ def _own(who: Any) -> str:
     return who.organisation if who else ""
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:  # for others FastAPI takes a thread
     return request.state.call  # type: ignore[no-any-return]
 
 

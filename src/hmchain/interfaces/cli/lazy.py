@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from hmchain.processes import making_what_stays
+
 
 class LazyCommand(TyperCommand):
     """The name of a command or group, until somebody calls it; `module`, of this package, has it as `app`."""
@@ -18,7 +20,9 @@ class LazyCommand(TyperCommand):
 
     def load(self) -> Any:
         """The command of this name in the module, or else the module's group, whose text stands here alone."""
-        group = typer.main.get_group(import_module(f"{__package__}.{self.module}").app)
+        with making_what_stays():
+            module = import_module(f"{__package__}.{self.module}")
+        group = typer.main.get_group(module.app)
         command = group.commands.get(self.called, group)
         command.name = self.called
         command.help = command.help or self.help

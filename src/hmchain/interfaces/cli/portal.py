@@ -10,6 +10,7 @@ from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import RunOption, example, passphrase
 from hmchain.interfaces.portal import serving
+from hmchain.processes import leave_what_stays
 
 app = typer.Typer()
 
@@ -37,6 +38,7 @@ def portal(
     ):
 
         def ready() -> None:
+            leave_what_stays()
             output.say(found.address, stderr=output.in_json())
             output.remark("Ctrl-C ends it.")
             if not no_browser:

@@ -17,6 +17,7 @@ from hmchain.application.access.sessions import SignInAgainError
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import app as api
 from hmchain.interfaces.api import problems
+from hmchain.interfaces.api.dispatch import Dispatch
 from hmchain.interfaces.api.problems import Problem
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.api.watch import Watch
@@ -38,8 +39,7 @@ def create(site: Site, rooms: Sequence[Pages] = ALL, language: str = ENGLISH, wa
     app = api.create(site, watch)
     app.state.language = language
     app.state.pages = tuple(shown for room in rooms for shown in room.all)
-    for room in rooms:
-        app.include_router(room.router)
+    app.router.routes.append(Dispatch(each for room in rooms for each in room.declared))
     app.add_route(f"{static.PATH}{{name}}", _static, methods=["GET"])
     for kind in (HMChainError, RequestValidationError, HTTPException, Exception):
         _show_in_pages(app, kind)

@@ -11,9 +11,10 @@ import hmac
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, get_type_hints
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, Response
 
@@ -21,6 +22,7 @@ from hmchain.application.access.permissions import Rule
 from hmchain.application.node.live import Place
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.dispatch import Declared
 from hmchain.interfaces.api.routing import guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import TooLargeBodyError
@@ -79,8 +81,8 @@ class Pages:
     def __init__(self, role: str = "") -> None:
         """`role` is in whose navigation they stand; everybody's if it is empty."""
         self.role = role
-        self.router = APIRouter(include_in_schema=False)
         self.all: list[Shown] = []
+        self.declared: list[Declared] = []
 
     def show(
         self, path: str, rule: Rule, title: Later | None = None, count: Callable[[Call], int] | None = None
@@ -110,10 +112,7 @@ class Pages:
 
             for method in ("GET", "POST"):
                 self.all.append(Shown(method, path, rule, handler.__name__))
-            self.router.add_api_route(
-                path, endpoint, methods=["GET", "POST"], name=f"page_{handler.__name__}",
-                dependencies=[Depends(guard(rule))], response_model=None,
-            )  # fmt: skip
+            self._declare(path, ["GET", "POST"], rule, handler, lambda: endpoint)
             return handler
 
         return add
@@ -123,13 +122,16 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             self.all.append(Shown(method, path, rule, handler.__name__, entry, count))
-            self.router.add_api_route(
-                path, _endpoint(handler), methods=[method], name=f"page_{handler.__name__}",
-                dependencies=[Depends(guard(rule))], response_model=None,
-            )  # fmt: skip
+            self._declare(path, [method], rule, handler, partial(_endpoint, handler))
             return handler
 
         return add
+
+    def _declare(
+        self, path: str, methods: list[str], rule: Rule, handler: Handler, endpoint: Callable[[], Handler]
+    ) -> None:
+        name, guarded = f"page_{handler.__name__}", [Depends(guard(rule))]
+        self.declared.append(Declared(path, endpoint, methods=methods, name=name, dependencies=guarded))
 
 
 def _endpoint(handler: Handler) -> Handler:
@@ -162,7 +164,7 @@ def _endpoint(handler: Handler) -> Handler:
     return endpoint
 
 
-def _call(request: Request) -> Call:
+async def _call(request: Request) -> Call:  # for others FastAPI takes a thread
     return request.state.call  # type: ignore[no-any-return]
 
 
