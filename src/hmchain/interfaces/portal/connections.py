@@ -1,18 +1,26 @@
-"""Connections of a portal: who connects says soon what is wanted, or makes room."""
+"""Connections of a portal: who connects says soon what is wanted and sends it in time, or makes room."""
 
 from __future__ import annotations
 
 import asyncio
 
 import h11
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class Prompt(H11Protocol):
-    """A connection that is closed where the head of a request takes too long, byte by byte or not at all."""
+    """A connection that is closed where a request takes too long, byte by byte or not at all."""
 
     head_seconds = 30.0
+    """Within so much time the head of a request is there."""
+    body_seconds, body_bytes_min = 30.0, 240_000
+    """In each such time so much of a body comes, or the end of it."""
     _late: asyncio.TimerHandle | None = None
+    _came = 0
+    _is_in_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
@@ -22,7 +30,14 @@ class Prompt(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
         super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
+        state = self.conn.their_state
+        if state is h11.SEND_BODY:
+            self._came += len(data)
+            if not self._is_in_body:
+                self._wait_no_more()
+                self._is_in_body = True
+                self._late = self.loop.call_later(self.body_seconds, self._see_to_pace)
+        elif self._is_in_body or state is not h11.IDLE:
             self._wait_no_more()
         elif self._late is None:
             self._wait()
@@ -39,3 +54,29 @@ class Prompt(H11Protocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+        self._is_in_body, self._came = False, 0
+
+    def _see_to_pace(self) -> None:
+        """Close a connection whose sender is slow; not one that has to wait for us."""
+        if self._came < self.body_bytes_min and not self.flow.read_paused:
+            self.transport.close()
+            return
+        self._came = 0
+        self._late = self.loop.call_later(self.body_seconds, self._see_to_pace)
+
+
+class OneLength:
+    """An application that no request reaches whose end is said twice: a proxy before it may see another end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; one with two ends is refused, and the connection closed (RFC 9112, 6.1)."""
+        if scope["type"] == "http":
+            headers = Headers(scope=scope)
+            if "transfer-encoding" in headers and "content-length" in headers:
+                refusal = PlainTextResponse("this says its length twice\n", 400, {"Connection": "close"})
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

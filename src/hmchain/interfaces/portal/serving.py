@@ -29,7 +29,7 @@ from hmchain.errors import InputError
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site, anybody
 from hmchain.interfaces.portal import app
-from hmchain.interfaces.portal.connections import Prompt
+from hmchain.interfaces.portal.connections import OneLength, Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.watching import Outgoing, watched
 from hmchain.plain import Progress
@@ -78,9 +78,9 @@ class Portal:
         self._socket = listening
         chain, key = certificate or (None, None)
         settings = uvicorn.Config(
-            application, log_config=None, access_log=False, server_header=False, lifespan="off", proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE_SECONDS, timeout_keep_alive=_KEPT_SECONDS, ssl_certfile=chain,
-            ssl_keyfile=key, h11_max_incomplete_event_size=_HEAD_BYTES_MAX, http=Prompt,
+            OneLength(application), log_config=None, access_log=False, server_header=False, lifespan="off",
+            proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS, timeout_keep_alive=_KEPT_SECONDS,
+            ssl_certfile=chain, ssl_keyfile=key, h11_max_incomplete_event_size=_HEAD_BYTES_MAX, http=Prompt,
         )  # fmt: skip
         self._server = _Server(settings)
 

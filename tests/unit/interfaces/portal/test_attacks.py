@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from hmchain.application.access.permissions import Operation
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal import app, hosts
-from hmchain.interfaces.portal.connections import Prompt
+from hmchain.interfaces.portal.connections import OneLength, Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.pages import ALL
 from hmchain.interfaces.portal.review import neighbours
@@ -114,10 +116,15 @@ def test_who_may_not_decide_over_the_api_does_not_decide_in_a_review() -> None:
     assert {each.rule.operation for each in review} == {Operation.DECIDE}
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nX: "])
-def test_who_connects_and_does_not_say_what_for_makes_room(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Prompt, "head_seconds", 0.05)
-    settings = uvicorn.Config(PlainTextResponse("here"), http=Prompt, log_level="critical", lifespan="off")
+async def reads_all(scope: Scope, receive: Receive, send: Send) -> None:
+    """An application that answers once it has the whole of a request."""
+    await Request(scope, receive).body()
+    await PlainTextResponse("here")(scope, receive, send)
+
+
+def heard_by(said: bytes) -> bytes:
+    """All that somebody is answered who says so much, and no more, until the connection is closed."""
+    settings = uvicorn.Config(OneLength(reads_all), http=Prompt, log_level="critical", lifespan="off")
     server = uvicorn.Server(settings)
     with listener() as taken:
         taken.listen()
@@ -125,7 +132,23 @@ def test_who_connects_and_does_not_say_what_for_makes_room(said: bytes, monkeypa
         thread.start()
         with socket.create_connection(taken.getsockname(), timeout=30) as stranger:
             stranger.sendall(said)
-            heard = b"".join(iter(lambda: stranger.recv(4096), b""))  # until it is closed
-        assert b"200 OK" not in heard
+            heard = b"".join(iter(lambda: stranger.recv(4096), b""))
         server.should_exit = True
         thread.join()
+    return heard
+
+
+SLOW = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nslow"
+TWICE = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HTTP/1.1\r\nX: ", SLOW])
+def test_who_connects_and_does_not_go_on_makes_room(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prompt, "head_seconds", 0.05)
+    monkeypatch.setattr(Prompt, "body_seconds", 0.05)
+    assert b"200 OK" not in heard_by(said)
+
+
+def test_a_request_with_two_ends_is_the_last_one_of_its_connection() -> None:
+    heard = heard_by(TWICE + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert heard.startswith(b"HTTP/1.1 400 ") and b"200 OK" not in heard

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import msgspec
 from fastapi import Header, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from hmchain.application.access import permissions
 from hmchain.application.access.permissions import Operation, Rule, Scope
@@ -42,6 +45,7 @@ Since = Annotated[
 ]
 Last = Annotated[str, Header(alias="Last-Event-ID", max_length=32, description="The same, as browsers send it.")]
 _open: Counter[str] = Counter()
+_counting = threading.Lock()
 
 
 class TooManyStreamsError(InputError):
@@ -55,10 +59,21 @@ def follow_events(call: Call, after: Since = "", last: Last = "") -> Response:
     """Events of the ledger in order, each with the id `HEIGHT-NUMBER` after which a reader goes on."""
     found = re.fullmatch(_PLACE, last or after)
     place = Place(int(found[1]), int(found[2])) if found else None
-    if _open[call.person.name] >= EACH_MAX or _open.total() >= ALL_MAX:
-        raise TooManyStreamsError("so many follow the ledger already", "close a window, and try again")
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_stream(call, place), media_type="text/event-stream", headers=headers)
+    return _Followed(call, place)
+
+
+class _Followed(StreamingResponse):
+    """A stream, which holds its place from before it begins until it has ended."""
+
+    def __init__(self, call: Call, place: Place | None) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_stream(call, place), media_type="text/event-stream", headers=headers)
+        self._held = ExitStack()
+        self._held.enter_context(_counted(call.person.name))
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        with self._held:
+            await super().__call__(scope, receive, send)
 
 
 async def _stream(call: Call, place: Place | None) -> AsyncIterator[bytes]:
@@ -67,7 +82,7 @@ async def _stream(call: Call, place: Place | None) -> AsyncIterator[bytes]:
     def wake() -> None:
         loop.call_soon_threadsafe(woken.set)
 
-    with _counted(call.person.name), live.listening(wake):
+    with live.listening(wake):
         yield f"retry: {RETRY_MS}\n\n".encode()
         while await run_in_threadpool(_may_see, call):
             woken.clear()
@@ -118,10 +133,15 @@ def _sent(kind: str, place: str, value: object) -> bytes:
 
 @contextmanager
 def _counted(person: str) -> Iterator[None]:
-    _open[person] += 1
+    """Hold a place; looked at and taken in one step, since several ask at once."""
+    with _counting:
+        if _open[person] >= EACH_MAX or _open.total() >= ALL_MAX:
+            raise TooManyStreamsError("so many follow the ledger already", "close a window, and try again")
+        _open[person] += 1
     try:
         yield
     finally:
-        _open[person] -= 1
-        if not _open[person]:
-            del _open[person]
+        with _counting:
+            _open[person] -= 1
+            if not _open[person]:
+                del _open[person]
