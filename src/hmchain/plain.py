@@ -6,6 +6,7 @@ import dataclasses
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -18,6 +19,7 @@ Say = Callable[[str], None]
 """Takes a line for people, while something runs."""
 
 
+_AS_THEY_ARE = (str, int, float, type(None))
 _BEYOND_ASCII = re.compile(r"[^ -~]")
 """All but letters that are printable for certain: few, so that a page of megabytes takes no time."""
 
@@ -64,19 +66,28 @@ def readable(text: str, *, lines: bool) -> str:
 
 def plain(value: Any) -> Any:
     """A record, dataclass or container as JSON values: bytes become hex, tagged records keep their tag as `type`."""
+    if isinstance(value, _AS_THEY_ARE):
+        return value
     if isinstance(value, bytes):
         return value.hex()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if hasattr(value, "__struct_fields__"):
-        tag = value.__struct_config__.tag
-        named = {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    if (form := _form(type(value))) is not None:  # type: ignore[arg-type]  # classes are hashable
+        tag, names = form
+        named = {name: plain(getattr(value, name)) for name in names}
         return {"type": tag, **named} if tag else named
     if isinstance(value, dict):
         return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [plain(entry) for entry in value]
     return str(value) if isinstance(value, PurePath) else value
+
+
+@cache
+def _form(kind: type) -> tuple[Any, tuple[str, ...]] | None:
+    """The tag of a record or dataclass, if it has one, and the names of its fields; None of anything else."""
+    if dataclasses.is_dataclass(kind):
+        return None, tuple(field.name for field in dataclasses.fields(kind))
+    names: tuple[str, ...] | None = getattr(kind, "__struct_fields__", None)
+    return None if names is None else (kind.__struct_config__.tag, names)  # type: ignore[attr-defined]
 
 
 def size(count: int) -> str:

@@ -18,6 +18,7 @@ import htpy as h
 from markupsafe import Markup, escape
 
 from hmchain.application.pages.figures import NARROW_SPACE
+from hmchain.application.pages.rendering import rendered
 from hmchain.plain import printable
 
 
@@ -34,7 +35,7 @@ def document(title: str, *content: h.Node, style: str, script: str = "", picture
         ],
         h.body[content, h.script[_ours(script)] if script else None],
     ]
-    return printable(f"{page}\n", keep="\n" + NARROW_SPACE)
+    return printable(f"{rendered(page)}\n", keep="\n" + NARROW_SPACE)
 
 
 def asset(package: str, name: str) -> str:
@@ -148,4 +149,4 @@ def _cell(tag: str, cell: h.Node | Cell, attributes: str = "") -> str:
     shown = cell if isinstance(cell, Cell) else Cell(cell)
     for name, value in (("class", shown.class_), ("style", shown.style)):
         attributes += f' {name}="{escape(value)}"' if value else ""
-    return f"<{tag}{attributes}>{h.fragment[shown.content]}</{tag}>"
+    return f"<{tag}{attributes}>{rendered(shown.content)}</{tag}>"

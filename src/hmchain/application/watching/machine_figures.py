@@ -28,6 +28,8 @@ from hmchain.records.catalogue import Catalogue
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
 
+_FILE_TIME_NS = 2_000_000_000
+"""Files that are written within so much time may have the same one."""
 BLOCKS_COUNTED = 20
 """As many as CometBFT tells of in one answer."""
 
@@ -142,6 +144,38 @@ def held_here(place: HospitalFolder, local: SecretKey) -> int | None:
             return catalogue.quarantine.count(HeldFilter(state=PENDING))
     except (HMChainError, OSError):
         return None
+
+
+class HeldCounts:
+    """The same of several hospitals, counted anew once a catalogue has changed; threads may share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[object, int]] = {}
+
+    def of(self, place: HospitalFolder, local: Callable[[], SecretKey | None]) -> int:
+        """As `held_here`, with 0 for what cannot be counted; `local` opens the key where it has to be."""
+        is_over, written = _written(place.catalogue)
+        if not written:
+            return 0
+        known = self._known.get(place.catalogue)
+        if known is not None and known[0] == written:
+            return known[1]
+        key = local()
+        found = held_here(place, key) if key is not None else None
+        if found is not None and is_over:
+            self._known[place.catalogue] = written, found
+        return found or 0
+
+
+def _written(catalogue: Path) -> tuple[bool, tuple[object, ...]]:
+    """What changes whenever a database is written, and whether it can be told by now from the next time."""
+    found: list[tuple[int, int, int]] = []
+    for path in (catalogue, catalogue.with_name(f"{catalogue.name}-wal")):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found.append((status.st_ino, status.st_size, status.st_mtime_ns))
+    newest = max((each[2] for each in found), default=0)
+    return time.time_ns() - newest > _FILE_TIME_NS, tuple(found)
 
 
 def agent_runs(place: HospitalFolder) -> bool:

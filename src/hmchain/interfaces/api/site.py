@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ class Site:
     apart: Callable[..., Any] = apart.once
     """Does the work of jobs, each in a process of its own."""
 
-    @property
+    @cached_property
     def is_read_only(self) -> bool:
         """True where there is no node to send anything through."""
         return not self.node.toml.is_file()

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.run import RunFolder, ledger_in
 from hmchain.application.watching.lines import LineLog
+from hmchain.application.watching.machine_figures import HeldCounts
 from hmchain.application.watching.metrics import Metrics, Watched
 from hmchain.application.watching.notifications import NOTHING, Facts
 from hmchain.application.watching.outbox import Outbox
@@ -43,6 +44,11 @@ class Watch:
 
     def _jobs(self) -> Counter[tuple[str, str]]:
         return Counter((each.kind, each.state.value) for each in self.site.jobs.all())
+
+    @cached_property
+    def held(self) -> HeldCounts:
+        """What waits in quarantine, for the hospital's own people."""
+        return HeldCounts()
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -6,6 +6,7 @@ import json
 
 import htpy as h
 
+from hmchain.application.pages.rendering import rendered
 from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.page import DARK, LIGHT, SYSTEM, THEMES, AsOf, Entry, Frame, Page
 from hmchain.interfaces.portal.texts import (
@@ -67,7 +68,7 @@ def render(page: Page, frame: Frame) -> str:
                 h.div("#toasts", role="status", aria_live="polite")[[h.p[each] for each in frame.said]],
             ],
         ]
-        return printable(f"{made}\n", keep="\n\u202f\xa0")
+        return printable(f"{rendered(made)}\n", keep="\n\u202f\xa0")
 
 
 def _told_scripts(frame: Frame) -> dict[str, str]:

@@ -122,6 +122,7 @@ class LedgerReader:
         if verified is not None:
             self.verified = verified
         self._compared, self._stays = whole, stays
+        self._attended: dict[tuple[int, int], attendance.Attendance] = {}
         self.genesis: Genesis = genesis_file.load(directory / genesis_file.FILE)
         self._directory, self._store, self._headers = directory, store, headers
         self._held, self._progress = held, progress
@@ -402,12 +403,18 @@ class LedgerReader:
 
     def members(self) -> tuple[ValidatorStatus, ...]:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
+        return self._members
+
+    @cached_property
+    def _members(self) -> tuple[ValidatorStatus, ...]:
         proposed = Counter(self._decision(stored).proposer for stored in self._stored(None, _BLOCKS_COUNTED))
         return members.validators(self.verified.state, proposed)
 
     def attendance(self, blocks: int = 1000, parts: int = 24) -> Attendance:
         """Who voted for the last blocks, in so many parts."""
-        return attendance.attendance(self._store.newest(blocks)[::-1], parts)
+        if (blocks, parts) not in self._attended:
+            self._attended[blocks, parts] = attendance.attendance(self._store.newest(blocks)[::-1], parts)
+        return self._attended[blocks, parts]
 
     def rules(self) -> RulesView:
         """The protocol in force, and the one that comes."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 
 from babel.core import Locale, UnknownLocaleError, negotiate_locale
 
@@ -46,6 +47,7 @@ def _weight(text: str) -> float:
     return float(found[1]) if found else 0.0 if text.strip() else 1.0
 
 
+@lru_cache(maxsize=256)
 def _is_locale(tag: str) -> bool:
     try:
         Locale.parse(tag, sep="-")

@@ -112,21 +112,15 @@ def _votes(found: Attendance) -> h.Element:
 def _strip(shares: Sequence[float | None], name: str) -> h.Element:
     """Shares from left to right, each a box whose filled part is the share; the numbers stand beside it."""
     width = 8
-    boxes = [
-        [
-            h.rect(class_="lack", x=str(index * width), y="0", width=str(width - 1), height="16"),
-            h.rect(class_="fill", x=str(index * width), y=f"{16 * (1 - each):.1f}", width=str(width - 1),
-                   height=f"{16 * each:.1f}"),
-        ]
-        for index, each in enumerate(shares)
-        if each is not None
-    ]  # fmt: skip
     known = [each for each in shares if each is not None]
+    boxes = [(index * width, each) for index, each in enumerate(shares) if each is not None]
+    lack = "".join(f"M{x} 0h{width - 1}v16h-{width - 1}z" for x, _ in boxes)
+    fill = "".join(f"M{x} 16h{width - 1}v-{16 * each:.1f}h-{width - 1}z" for x, each in boxes if each)
     label = say("{name}: at worst {least} present in a part", name=name, least=share(min(known, default=None)))
     return h.svg(
         class_="strip k0", viewBox=f"0 0 {max(1, len(shares)) * width} 16", role="img", aria_label=label,
         preserveAspectRatio="none",
-    )[boxes]  # fmt: skip
+    )[h.path(class_="lack", d=lack), h.path(class_="fill", d=fill)]  # fmt: skip
 
 
 def _course(found: Course) -> h.Element:

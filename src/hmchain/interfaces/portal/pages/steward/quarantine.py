@@ -19,7 +19,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.data import quarantine
 from hmchain.application.data.reviewing import Desk
 from hmchain.application.pages.markup import table
-from hmchain.application.watching import machine_figures
+from hmchain.application.site.keyring import local_key
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
@@ -50,12 +50,12 @@ pages = Pages("steward")
 
 
 def held(call: Call) -> int:
-    """How many items wait for a person; counted for each page, so no key file is opened where there is a node."""
+    """How many items wait for a person; it stands beside every page, so no key file is opened where there is a node."""
+    watched = watch.of_app(call.request.app)
+    folder = call.folder
     if not call.site.is_read_only:
-        local = watch.of_app(call.request.app).local
-        return (machine_figures.held_here(call.folder, local) or 0) if local is not None else 0
-    with call.records() as records:
-        return quarantine.waiting(records, limit=1).total
+        return watched.held.of(folder, lambda: watched.local)
+    return watched.held.of(folder, lambda: local_key(folder.keys, call.passphrase))
 
 
 @pages.show(PATH, VIEW, later("Quarantine"), held)
