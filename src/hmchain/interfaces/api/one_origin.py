@@ -7,6 +7,8 @@ pages of that session know. A program with a token has no cookie, and needs neit
 
 from __future__ import annotations
 
+import re
+import secrets
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
@@ -26,6 +28,8 @@ SAFE = ("GET", "HEAD", "OPTIONS")
 _BY_ADDRESS = ("/healthz", "/readyz", "/metrics")
 """What programs ask for by whatever name or address; a browser that was led here brings no cookie of ours."""
 _COOKIES = "set_cookies"
+_BYTES = 32
+_MASKED = re.compile(f"[0-9a-f]{{{4 * _BYTES}}}")
 _HTTPS_ONLY = "max-age=31536000"
 
 
@@ -83,7 +87,7 @@ class OneOrigin:
         origin, fetched = headers.get("origin"), headers.get("sec-fetch-site")
         if (origin is not None and origin not in self._origins) or fetched not in (None, "same-origin", "none"):
             return 403, "another site's page asks for this", f"do it at {self._settings.address}"
-        known, given = str(state["csrf"]), headers.get(CSRF_HEADER, "")
+        known, given = str(state["csrf"]), unmasked(headers.get(CSRF_HEADER, ""))
         is_by_cookie = bool(known) and "authorization" not in headers
         if is_by_cookie and scope["path"].startswith(f"{PREFIX}/") and not same_text(known, given):
             return 403, "this was sent by no page of yours", f"send {CSRF_HEADER.title()} as the page has it"
@@ -98,6 +102,25 @@ def cookie_name(settings: PortalSettings, organisation: str) -> str:
 def csrf_of(secret: str) -> str:
     """What only pages of a session know, which follows from its secret; nothing where there is none."""
     return digest("hmchain form of a session", secret.encode()).hex() if secret else ""
+
+
+def masked(known: str) -> str:
+    """What only pages of a session know, in other letters each time: how well a page packs tells nothing of it."""
+    raw = bytes.fromhex(known)
+    mask = secrets.token_bytes(len(raw))
+    return (mask + _mixed(raw, mask)).hex()
+
+
+def unmasked(given: str) -> str:
+    """The same as it was; what was given, where it is not masked."""
+    if not _MASKED.fullmatch(given):
+        return given
+    raw = bytes.fromhex(given)
+    return _mixed(raw[:_BYTES], raw[_BYTES:]).hex()
+
+
+def _mixed(left: bytes, right: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(left, right, strict=True))
 
 
 def cookie(settings: PortalSettings, name: str, value: str, *, seconds: int | None = None, lax: bool = False) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from hmchain.application.access.permissions import Rule, allowed
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import HOSPITAL, Call, UnknownHospitalError
+from hmchain.interfaces.api.one_origin import masked
 from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import SYSTEM, THEMES, AsOf, Entry, Frame, Look, local
@@ -85,8 +86,12 @@ def look_of(request: Request) -> Look:
 
 
 def csrf_of(request: Request) -> str:
-    """What only pages of this session know; empty where nobody is signed in."""
-    return str(getattr(request.state, "csrf", "") or "")
+    """What only pages of this session know, as this page says it; empty where nobody is signed in."""
+    known = str(getattr(request.state, "csrf", "") or "")
+    said: tuple[str, str] = getattr(request.state, "said_csrf", ("", ""))
+    if said[0] != known:
+        request.state.said_csrf = said = known, masked(known)
+    return said[1]
 
 
 def say_next(path: str, said: str = "") -> Response:

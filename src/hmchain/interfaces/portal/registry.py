@@ -7,7 +7,7 @@ person is shown what is to be signed.
 
 from __future__ import annotations
 
-import hmac
+import gzip
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.responses import HTMLResponse, Response
 
+from hmchain.application.access.challenges import same_text
 from hmchain.application.access.permissions import Rule
 from hmchain.application.node.live import Place
 from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.dispatch import Declared
+from hmchain.interfaces.api.one_origin import unmasked
 from hmchain.interfaces.api.routing import guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import TooLargeBodyError
@@ -38,6 +40,8 @@ FILES_MAX, FIELDS_MAX, FIELD_BYTES_MAX = 8, 500, 256 << 10
 """Of a form; larger files come on ways of their own."""
 FORM_BYTES_MAX = 80 << 20
 """Of all of it: the largest image, and what stands beside it."""
+_PACKED_MIN, _PACKING = 1024, 1
+"""From so many bytes on it pays; the cheapest way takes a third of a millisecond, and packs to a fifth."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +192,8 @@ def is_own(request: Request, given: str = "") -> bool:
     fetched, origin = request.headers.get("sec-fetch-site", "same-origin"), request.headers.get("origin")
     if fetched != "same-origin" or origin not in (None, f"{request.url.scheme}://{request.headers.get('host', '')}"):
         return False
-    known = csrf_of(request)
-    return not known or hmac.compare_digest((given or request.headers.get(f"x-{CSRF}", "")).encode(), known.encode())
+    known = unmasked(csrf_of(request))
+    return not known or same_text(unmasked(given or request.headers.get(f"x-{CSRF}", "")), known)
 
 
 def answer(found: Page | Next | Response, request: Request) -> Response:
@@ -199,4 +203,14 @@ def answer(found: Page | Next | Response, request: Request) -> Response:
     if isinstance(found, Next):
         return say_next(found.path, found.said)
     frame = frame_of(request)
-    return remember(HTMLResponse(render(found, frame), found.status), request, frame.role)
+    return remember(_sent(render(found, frame).encode(), found.status, request), request, frame.role)
+
+
+def _sent(page: bytes, status: int, request: Request) -> Response:
+    """A page, packed for browsers that read that. How well it packs tells a listener nothing: the one thing in it that
+    stays the same and has to stay secret is masked (BREACH), and no other site's page is given what a cookie opens.
+    """
+    headers = {"Vary": "Accept-Encoding"}
+    if len(page) >= _PACKED_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+        page, headers["Content-Encoding"] = gzip.compress(page, _PACKING, mtime=0), "gzip"
+    return HTMLResponse(page, status, headers)

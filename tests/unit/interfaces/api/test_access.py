@@ -15,7 +15,7 @@ from hmchain.application.access.settings import OidcSettings
 from hmchain.application.access.sign_in import Access
 from hmchain.application.security.events import Kind
 from hmchain.interfaces.api import app
-from hmchain.interfaces.api.one_origin import csrf_of
+from hmchain.interfaces.api.one_origin import csrf_of, masked, unmasked
 from hmchain.interfaces.api.signed_in import by_session_or_token
 from hmchain.interfaces.api.site import Site
 from hmchain.ledger.contracts.members.enrolment import SuspendPerson
@@ -83,6 +83,19 @@ def test_a_browser_signs_in_looks_and_signs_out(client: TestClient, door: Door) 
     assert gone.status_code == 200 and "Max-Age=0" in gone.headers["set-cookie"]
     assert code(client.get("/v1/session")) == (401, "not_signed_in")
     assert [each.kind for each in door.events()] == [Kind.LOG_BEGUN, Kind.SIGN_IN, Kind.SIGN_OUT]
+
+
+def test_what_only_pages_know_is_told_in_other_letters_each_time(client: TestClient, door: Door) -> None:
+    enter(client, door)
+    known = csrf_of(client.cookies.get(COOKIE) or "")
+    first, second = masked(known), masked(known)
+    assert first != second and known not in first and unmasked(first) == unmasked(second) == known
+    assert masked("") == "" and unmasked("ff") == "ff"
+    assert code(client.delete("/v1/session", headers=own(client, **{"X-Csrf": masked(csrf_of("x"))}))) == (
+        403,
+        "foreign_page",
+    )
+    assert client.delete("/v1/session", headers=own(client, **{"X-Csrf": second})).status_code == 200
 
 
 def test_a_new_sign_in_gives_a_new_cookie_whatever_the_browser_had(client: TestClient, door: Door) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -45,6 +46,17 @@ def client(door: Door) -> Iterator[TestClient]:
     site = Site(door.place, door.live, ("a",), by_session_or_token(door.access), access=door.access)
     with TestClient(app.create(site), ORIGIN, raise_server_exceptions=False, follow_redirects=False) as found:
         yield found
+
+
+def test_a_page_is_packed_and_says_what_only_it_knows_in_other_letters_each_time(client: TestClient) -> None:
+    client.cookies.set("hmchain-a", "secret", domain="localhost.local")
+    told = [client.get("/sign-in") for _ in range(2)]
+    assert {each.headers["content-encoding"] for each in told} == {"gzip"}
+    tokens = [re.findall(r'name="csrf" [a-z]+="([0-9a-f]{128})"', each.text) for each in told]
+    assert len(tokens[0]) > 1 and len({*tokens[0]}) == 1, "one page says one thing, which packs well"
+    assert tokens[0] != tokens[1]
+    plain = client.get("/sign-in", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers and "<main" in plain.text
 
 
 @pytest.mark.parametrize("wanted", ["nowhere", "../../etc", "\x00", "<b>"])
