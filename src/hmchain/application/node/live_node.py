@@ -208,7 +208,7 @@ class NodeLedger(LiveLedger):
         """Execute all blocks that the node has. No lock is held while the node is asked. Raises `NoEndpointError`."""
         self._client.status()
         while not self._closing.is_set() and follower.is_behind():
-            self._headers.fetch(self._height + 1)
+            self._headers.fetch(follower.next_height())
             with self.lock:
                 stored = follower.next()
                 self._headers.followed = follower.state.height

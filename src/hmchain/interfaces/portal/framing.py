@@ -63,6 +63,7 @@ def frame_of(request: Request) -> Frame:
         entries=tuple(each.entry for each in shown if each.entry),
         counts=_counts(call, shown, role),
         as_of=_as_of(call),
+        trouble="" if site.is_read_only else site.live.words,
         since=str(getattr(request.state, SINCE, "")),
         look=look,
         csrf=csrf_of(request),

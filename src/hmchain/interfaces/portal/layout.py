@@ -192,9 +192,12 @@ def token_field(csrf: str) -> h.Node:
 def _banners(frame: Frame) -> h.Node:
     chosen = say("This hospital lets the portal sign with keys that it holds: it could decide what people decide here.")
     ended = say("Read-only: a finished run. Nothing can be changed here.")
-    if not (frame.signs_here or frame.read_only):
+    if not (frame.signs_here or frame.read_only or frame.trouble):
         return None
     return h.aside(aria_label=say("To know"))[
+        h.p(".banner.caution")[say("Nothing new comes here:"), " ", theirs(frame.trouble), "."]
+        if frame.trouble
+        else None,
         h.p(".banner.caution")[chosen] if frame.signs_here else None,
         h.p(".banner")[ended] if frame.read_only else None,
     ]

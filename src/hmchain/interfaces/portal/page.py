@@ -78,6 +78,8 @@ class Frame:
     counts: Mapping[str, int] = field(default_factory=dict)
     """How much waits on a page, by its path."""
     as_of: AsOf | None = None
+    trouble: str = ""
+    """Why nothing new comes from the node; empty while it does."""
     since: str = ""
     """The place in the ledger from which on what happens is not in the page yet."""
     look: Look = Look()

@@ -92,6 +92,11 @@ class Follower:
             self._look()
         return self._node_height > self.state.height
 
+    def next_height(self) -> int:
+        """The height that `next` comes to; empty blocks before it are passed over. For who is behind."""
+        stored = self._logged()
+        return stored.height if stored is not None else self._node_height
+
     def next(self) -> StoredBlock | None:
         """The next block that is not empty, executed; None if the node has no more for now.
 

@@ -99,6 +99,17 @@ def test_what_was_verified_stays_readable_while_the_node_is_down(node: FollowedN
     until(lambda: not live.words, live.words)
 
 
+def test_who_fell_behind_by_an_empty_block_follows_on(node: FollowedNode, live: NodeLedger) -> None:
+    node.stop()
+    until(lambda: bool(live.words), "nobody says that the node does not run")
+    node.chain.block()
+    node.chain.fill(1, first=3)
+    node.chain.block()
+    node.start()
+    until(lambda: live.height == 6 and not live.words, live.words)
+    assert len(datasets(live)) == 4
+
+
 def test_a_stopped_node_is_shown_and_followed_when_it_starts(node: FollowedNode) -> None:
     node.stop()
     with node.followed() as live:

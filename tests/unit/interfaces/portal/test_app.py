@@ -222,3 +222,9 @@ def test_no_name_becomes_markup(text: str) -> None:
         for words in ("plain", text)
     )  # fmt: skip
     assert hostile.tags == plain.tags and not hostile.runs
+
+
+def test_a_page_says_that_nothing_new_comes() -> None:
+    told = render(Page("Inbox", None), Frame("/", trouble="the node is down"))
+    assert "Nothing new comes here:" in told and "the node is down" in told
+    assert "Nothing new comes here:" not in render(Page("Inbox", None), Frame("/"))
