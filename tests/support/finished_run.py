@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,13 @@ def allow(consortium: Consortium, spec: Any) -> None:
 @pytest.fixture(scope="session")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; tests that alter it take a copy."""
-    directory = tmp_path_factory.mktemp("run")
+    return _made(tmp_path_factory.getbasetemp() / "finished-run")
+
+
+@cache
+def _made(directory: Path) -> Path:
+    """The run, once a process: each file that imports a fixture has one of its own."""
+    directory.mkdir()
     with Consortium.create(directory, "demo", {name: name.title() for name in NAMES}) as consortium:
         for order, hospital in enumerate(consortium.hospitals.values()):
             hospital.store_images(DATASET, {"train": images(order, 24), "validation": images(order + 10, 8)})
