@@ -1,18 +1,28 @@
-"""A search over one ledger: by height, by digest, and by the names of what members have on it."""
+"""A search over one ledger: by height, by digest, and by the names of what members have on it.
+
+Names are compared, and titles of members; more is said of what is shown alone. What people write is sealed, and nothing
+of a hospital's own records is looked through.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
-from hmchain.errors import HMChainError
-from hmchain.ledger.readers import incidents, requests
+from hmchain.errors import InputError
+from hmchain.ledger.contracts.learning import studies
+from hmchain.ledger.contracts.members import membership
+from hmchain.ledger.engines.block_store import NoSuchTransactionError
+from hmchain.ledger.readers import incidents, members, requests
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.people import people_of
+from hmchain.plain import PREFIX_MIN
 
 LETTERS_MAX = 200
-_DIGITS_MIN, _DIGITS_MAX = 4, 64
+FOUND_MAX = 50
+_DIGITS_MAX, _HEIGHT_DIGITS_MAX = 64, 15
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -21,6 +31,7 @@ class Sort(StrEnum):
 
     BLOCK = "block"
     TRANSACTION = "transaction"
+    BALLOT = "ballot"
     REQUEST = "request"
     STUDY = "study"
     RELEASE = "release"
@@ -35,72 +46,79 @@ class Sort(StrEnum):
 class Found:
     """One thing that a text may mean."""
 
-    sort: Sort
+    kind: Sort
     name: str
     """By which it is named: a height, a digest, ORGANISATION/PERSON."""
     words: str
     """More about it."""
 
 
-def search(ledger: LedgerReader, organisation: str, text: str, limit: int = 50) -> tuple[Found, ...]:
-    """What a text names, or is part of the name of: heights and digests first, then what is named just so.
+@dataclass(frozen=True)
+class _Named:
+    kind: Sort
+    name: str
+    words: Callable[[], str]
+    title: str = ""
+    """Another name."""
+
+    def shown(self) -> Found:
+        return Found(self.kind, self.name, self.words())
+
+
+def search(ledger: LedgerReader, organisation: str, text: str, limit: int = FOUND_MAX) -> tuple[Found, ...]:
+    """What a text names, or is part of the name of: heights and digests first, then what is called just so.
 
     Requests as an organisation sees them; all of them, where none is given.
     """
     asked = text.strip().lower()[:LETTERS_MAX]
     if not asked:
         return ()
-    in_words = not asked.isdecimal()  # numbers stand in everything that is said
-    named = (
-        each
-        for each in _named(ledger, organisation)
-        if asked in each.name.lower() or (in_words and asked in each.words.lower())
-    )
-    found = sorted(named, key=lambda each: (each.name.lower() != asked, asked not in each.name))
-    return (*_blocks(ledger, asked), *_transactions(ledger, asked), *found)[:limit]
+    named = [each for each in _named(ledger, organisation) if asked in each.name.lower() or asked in each.title.lower()]
+    named.sort(key=lambda each: (asked != each.name.lower(), asked != each.name.lower().rpartition("/")[2], each.name))
+    return (*_numbered(ledger, asked), *(each.shown() for each in named[:limit]))[:limit]
 
 
-def _blocks(ledger: LedgerReader, asked: str) -> Iterator[Found]:
-    if asked.isdecimal() and len(asked) < 16 and 0 < int(asked) <= ledger.height:
-        for block in ledger.blocks_up_to(int(asked), 1):
-            if block.height == int(asked):
-                yield Found(Sort.BLOCK, str(block.height), str(block))
+def _numbered(ledger: LedgerReader, asked: str) -> Iterator[Found]:
+    if asked.isdecimal() and len(asked) <= _HEIGHT_DIGITS_MAX and 1 <= int(asked) <= ledger.height:
+        yield from (Found(Sort.BLOCK, str(each.height), str(each)) for each in ledger.blocks_up_to(int(asked), 1))
+    if not PREFIX_MIN <= len(asked) <= _DIGITS_MAX or not set(asked) <= _HEX:
+        return
+    for ballot in members.ballots(ledger.verified.state):
+        if ballot.id.hex().startswith(asked):
+            yield Found(Sort.BALLOT, ballot.id.hex(), ballot.action)
+    try:
+        one = ledger.transaction(asked)
+    except (NoSuchTransactionError, InputError):  # none begins so, or several do
+        return
+    yield Found(Sort.TRANSACTION, one.digest.hex(), str(one))
 
 
-def _transactions(ledger: LedgerReader, asked: str) -> Iterator[Found]:
-    if _DIGITS_MIN <= len(asked) <= _DIGITS_MAX and set(asked) <= _HEX:
-        try:
-            found = ledger.transaction(asked)
-        except HMChainError:  # none begins so, or several do
-            return
-        yield Found(Sort.TRANSACTION, found.digest.hex(), str(found))
+def _of_request(ledger: LedgerReader, name: str) -> str:
+    found = requests.request(ledger.verified.state, name)
+    return f"{found.status}, by {found.applicant}"
 
 
-def _named(ledger: LedgerReader, organisation: str) -> Iterator[Found]:
+def _of_study(ledger: LedgerReader, name: str) -> str:
+    found = ledger.study(name)
+    return f"{found.status}, by {found.proposer}"
+
+
+def _named(ledger: LedgerReader, organisation: str) -> Iterator[_Named]:
     state = ledger.verified.state
-    for request in requests.requests_of(state, organisation):
-        yield Found(Sort.REQUEST, request.request, f"{request.status}, by {request.applicant}")
-    for study in ledger.studies():
-        yield Found(Sort.STUDY, study.name, f"{study.status}, by {study.proposer}")
+    for request in requests.names_of(state, organisation):
+        yield _Named(Sort.REQUEST, request, partial(_of_request, ledger, request))
+    for study in studies.names(state):
+        yield _Named(Sort.STUDY, study, partial(_of_study, ledger, study))
     for release in ledger.releases():
-        yield Found(Sort.RELEASE, release.release, f"{release.what}, {release.status}")
+        yield _Named(Sort.RELEASE, release.release, partial("{}, {}".format, release.what, release.status))
     for model in ledger.models():
-        yield Found(Sort.MODEL, model.study, f"{model.root.hex()[:16]}, by {', '.join(model.participants)}")
+        yield _Named(Sort.MODEL, model.study, partial("by {}".format, ", ".join(model.participants)))
     for dataset in ledger.datasets():
-        yield Found(Sort.DATASET, f"{dataset.organisation}/{dataset.name}", str(dataset))
+        yield _Named(Sort.DATASET, f"{dataset.organisation}/{dataset.name}", partial(str, dataset))
     for incident in incidents.all_incidents(state):
-        yield Found(Sort.INCIDENT, incident.incident, str(incident))
-    members = ledger.members()
-    for member in members:
-        yield Found(Sort.MEMBER, member.organisation, member.title)
-    yield from _people(ledger, (member.organisation for member in members))
-
-
-def _people(ledger: LedgerReader, organisations: Iterable[str]) -> Iterator[Found]:
-    for organisation in organisations:
-        try:
-            found = people_of(ledger.verified.state, organisation, 0)
-        except HMChainError:
-            continue
-        for person in found.people:
-            yield Found(Sort.PERSON, f"{organisation}/{person.person}", f"{', '.join(person.roles)}, {person.status}")
+        yield _Named(Sort.INCIDENT, incident.incident, partial(str, incident))
+    for member in membership.active_members(state):
+        yield _Named(Sort.MEMBER, member.organisation, partial(str, member.title), member.title)
+        for person in people_of(state, member.organisation, 0).people:
+            said = partial("{}, {}".format, ", ".join(person.roles), person.status)
+            yield _Named(Sort.PERSON, f"{member.organisation}/{person.person}", said)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from hmchain.application.governance import searching
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.node.search import search
 from support.api_bed import ApiBed
@@ -137,5 +136,4 @@ def test_no_search_shows_a_draft_to_others(api: ApiBed) -> None:
     with open_ledger(api.bed.bed.directory / "ledger") as ledger:
         for organisation, is_seen in (("west", True), ("east", False)):
             found = [each.name for each in search(ledger, organisation, "unsaid")]
-            assert found == [each.name for each in searching.search(ledger, organisation, "unsaid")]
             assert found == ["unsaid"] * is_seen

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Query
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance import searching
-from hmchain.application.governance.searching import Hit
+from hmchain.application.node import search as service
+from hmchain.application.node.search import LETTERS_MAX, Found
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
 
@@ -16,11 +16,13 @@ VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 
 routes = Routes("search")
 
-Wanted = Annotated[str, Query(min_length=1, max_length=200, description="A name or a part of it, a height, a digest.")]
+Wanted = Annotated[
+    str, Query(min_length=1, max_length=LETTERS_MAX, description="A name or a part of it, a height, a digest.")
+]
 
 
 @routes.get("/search", VIEW)
-def search(call: Call, q: Wanted) -> list[Hit]:
+def search(call: Call, q: Wanted) -> list[Found]:
     """What the ledger has under a name or begins with some digits: what is called exactly so first."""
     with call.ledger() as ledger:
-        return list(searching.search(ledger, call.organisation if call.about else "", q))
+        return list(service.search(ledger, call.about, q))

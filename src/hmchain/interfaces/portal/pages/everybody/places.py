@@ -11,6 +11,7 @@ from hmchain.interfaces.portal.pages.words import at
 _FOUND = {
     Sort.BLOCK: "/auditor/blocks/{}",
     Sort.TRANSACTION: "/auditor/transactions/{}",
+    Sort.BALLOT: "/operator/ballots#ballot-{:.12}",
     Sort.REQUEST: "/requests/{}",
     Sort.STUDY: "/studies/{}",
     Sort.RELEASE: "/releases/{}",
@@ -39,7 +40,7 @@ _LEADS = (
 
 def of_found(found: Found) -> str:
     """Where what was found is shown."""
-    return _FOUND[found.sort].format(quote(found.name, safe="/" if found.sort is Sort.PERSON else ""))
+    return _FOUND[found.kind].format(quote(found.name, safe="/" if found.kind is Sort.PERSON else ""))
 
 
 def of_notification(found: Notification) -> str:

@@ -31,7 +31,7 @@ def search_page(call: Call, text: Text = "") -> Page | Next:
     """What a text may mean; what can be but one thing is shown at once."""
     with call.ledger() as ledger:
         found = search(ledger, call.about, text)
-    if len(found) == 1 and (found[0].sort in _SURE or found[0].name.lower() == text.strip().lower()):
+    if len(found) == 1 and (found[0].kind in _SURE or found[0].name.lower() == text.strip().lower()):
         return Next(places.of_found(found[0]))
     return results(text, found)
 
@@ -48,7 +48,7 @@ def results(text: str, found: Sequence[Found]) -> Page:
         words = say("Nothing on this ledger is called so.") if text.strip() else say("Type what you look for.")
         return Page(title, [again, empty(words)])
     sorts = _sorts()
-    rows = [(h.a(href=places.of_found(each))[each.name], sorts[each.sort], theirs(each.words)) for each in found]
+    rows = [(h.a(href=places.of_found(each))[each.name], sorts[each.kind], theirs(each.words)) for each in found]
     shown = table([say("Name"), say("What it is"), say("More")], rows, caption=say("What was found"), folds=True)
     return Page(title, [again, shown])
 
@@ -57,6 +57,7 @@ def _sorts() -> dict[Sort, str]:
     return {
         Sort.BLOCK: say("block"),
         Sort.TRANSACTION: say("transaction"),
+        Sort.BALLOT: say("ballot"),
         Sort.REQUEST: say("request"),
         Sort.STUDY: say("study"),
         Sort.RELEASE: say("release"),
