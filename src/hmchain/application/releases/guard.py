@@ -85,16 +85,16 @@ class Guard:
     def _is_over(self, state: State, left: Left, now_ms: int) -> bool:
         """Whether what was let leave did not, and cannot any more: withdrawn, or refused here after that yes.
 
-        A yes on its way comes into a block until it expires, whatever was said before it.
+        A yes on its way comes into a block until it expires, whatever was said before it; perhaps nobody signed it.
         """
         entry = releases.release(state, left.release)
         said = releases.word(state, left.release, self.place.organisation)
         if entry is not None and entry.status is Status.WITHDRAWN:
             return True
-        if said is None or said.decision is not Decision.REFUSED:
+        if said is not None and said.decision is not Decision.REFUSED:
             return False
         if left.height:
-            return said.height >= left.height
+            return said is not None and said.height >= left.height
         return now_ms > left.at_ms + parameters.current(state).expiry_ms_max
 
     def _people(self, state: State, view: ReleaseView) -> People:

@@ -212,6 +212,11 @@ class Call:
         self.node  # noqa: B018  of a run nothing is changed
         return hospital.open_records(self.folder, self.passphrase)
 
+    def records_to_note(self) -> AbstractContextManager[Records]:
+        """The same, to write down what patients say: that waits for nobody."""
+        self.node  # noqa: B018  of a run nothing is changed
+        return self.records()
+
     def begin(self, kind: str, about: str, work: Work, leftover: Path | None = None) -> Job:
         """Begin long work, as whoever asks: `kind` is the command's words, `about` a name.
 

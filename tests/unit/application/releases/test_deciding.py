@@ -211,11 +211,13 @@ def test_a_yes_after_a_no_counts_while_it_is_on_its_way(desk: Desk) -> None:
         desk.grant()
 
 
-def test_a_yes_that_no_block_took_before_it_expired_has_not_left(desk: Desk) -> None:
+@pytest.mark.parametrize("is_refused", [True, False], ids=["refused", "never signed"])
+def test_a_yes_that_no_block_took_before_it_expired_has_not_left(desk: Desk, is_refused: bool) -> None:
     again = desk.ask("again")
     with register.opened(desk.place.released_cohorts) as cohorts:
         cohorts.put(people(again.release, few_less(desk, 1)), 1, 0)
-    deciding.refuse(desk.steward, again, "disclosure")
+    if is_refused:
+        deciding.refuse(desk.steward, again, "disclosure")
     assert desk.grant().of("north").decision == "granted"  # type: ignore[union-attr]
 
 

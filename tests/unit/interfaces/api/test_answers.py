@@ -39,6 +39,7 @@ def document(client: TestClient) -> dict[str, Any]:
 def test_nothing_is_kept_of_what_tells_of_a_patient() -> None:
     told = {
         "find_consents", "prepare_patient_report", "answer_patient", "preview_erasure", "ask_model", "prove_record",
+        "withdraw_consent",
         "prepare_reidentification", "reidentify",
     }  # fmt: skip
     assert {route.name for route in ROUTES if route.private} == told

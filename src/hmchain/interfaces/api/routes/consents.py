@@ -100,14 +100,15 @@ def show_consent(call: Call, consent: Id) -> ConsentShown:
 @routes.post("/consents", CHANGE, commands=("consent add",), bytes_max=FILE_BYTES_MAX)
 def add_consents(call: Call, upload: Upload) -> AddedConsents:
     """Take in patients' consents: FHIR R4 resources of type Consent, a bundle or NDJSON; all or none."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         return consents.add(records, [upload.path])
 
 
-@routes.post("/consents/withdrawals", CHANGE, commands=("consent withdraw",), example=Withdrawal(patient="4711"))
+@routes.post("/consents/withdrawals", CHANGE, commands=("consent withdraw",), example=Withdrawal(patient="4711"),
+             private=True)  # fmt: skip
 def withdraw_consent(call: Call, body: Withdrawal) -> Withdrawn:
     """Note that a patient withdraws: the records are in no use that begins from now on."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         return consents.withdraw(records, body.named, body.consent)
 
 
@@ -128,7 +129,7 @@ def show_basis(call: Call, dataset: Dataset) -> DatasetBasis:
 @routes.put("/datasets/{dataset}/basis", CHANGE, commands=("consent basis",), example=SaidBasis(basis=Basis.CONSENT))
 def set_basis(call: Call, dataset: Dataset, body: SaidBasis) -> DatasetBasis:
     """Say by what a dataset is used from the next use on."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         consents.set_basis(records, dataset, DatasetBasis(body.basis, body.purposes))
         return consents.basis(records, dataset)
 
@@ -145,7 +146,7 @@ def reconcile_optouts(
     call: Call, list_name: ListName, upload: Upload, as_of: AsOf, issuer: IssuedBy = ""
 ) -> tuple[OptOutList, ...]:
     """Put a list in the place of the one before: a number a line. Who left it may be used again; no number is kept."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         consents.reconcile(records, list_name, upload.path, issuer, as_of)
         return consents.lists(records)
 
@@ -153,6 +154,6 @@ def reconcile_optouts(
 @routes.delete("/optouts/{list_name}", CHANGE, commands=("consent optouts",))
 def forget_optouts(call: Call, list_name: ListName) -> tuple[OptOutList, ...]:
     """Forget a list: who is on no other may be used again."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         consents.drop_list(records, list_name)
         return consents.lists(records)

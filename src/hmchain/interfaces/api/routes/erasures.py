@@ -89,6 +89,5 @@ def withdraw_versions(call: Call, body: Nothing) -> WithdrawnVersions:
 @routes.post("/opt-outs", CHANGE, commands=("data opt-out",), example=OptingOut(subject="0" * 32))
 def opt_out(call: Call, body: OptingOut) -> OptOutChange:
     """Let no use begin with a patient's records or a record, nor an extraction take them; or take that back."""
-    call.node  # noqa: B018  of a run nothing is changed
-    with call.records() as records:
+    with call.records_to_note() as records:
         return erasure.lift_opt_out(records, body.target) if body.lift else erasure.opt_out(records, body.target)

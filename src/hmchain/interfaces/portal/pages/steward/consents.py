@@ -195,7 +195,7 @@ def _withdrawal(call: Call) -> h.Node:
 def withdraw(call: Call, fields: Fields) -> Next:
     """Note that a patient withdraws: the records are in no use that begins from now on."""
     who = Patient(fields.text("number").strip(), fields.text("issuer").strip())
-    with call.records() as records:
+    with call.records_to_note() as records:
         done = consents.withdraw(records, who, fields.text("consent").strip())
     said = say_n("{count} consent is withdrawn.", "{count} consents are withdrawn.", done.withdrawn)
     return Next(PATH, said if done.withdrawn else say("It was withdrawn before; nothing was changed."))
@@ -245,6 +245,6 @@ def consent(call: Call, name: str) -> Page:
 @pages.do(f"{PATH}/{{name}}/basis", CHANGE)
 def basis(call: Call, name: str, fields: Fields) -> Next:
     """Say by what a dataset is used from now on."""
-    with call.records() as records:
+    with call.records_to_note() as records:
         consents.say_basis(records, name, fields.text("basis"), fields.text("purposes"))
     return Next(PATH, say("It holds from the next use on."))
