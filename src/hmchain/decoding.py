@@ -31,6 +31,14 @@ _of_json: dict[tuple[Any, bool], msgspec.json.Decoder[Any]] = {}
 _of_msgpack: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 
+def told(**schema: Any) -> msgspec.Meta:
+    """What a description of a type in JSON says of a field beside its type, and nothing is refused for.
+
+    Who reads the value holds it to the same, and says what is wrong in words of its own.
+    """
+    return msgspec.Meta(extra_json_schema=schema)
+
+
 def from_json(data: bytes | str, kind: type[T] | UnionType, *, strict: bool = True) -> T:
     """Decode JSON as `kind`; without `strict`, numbers may stand as strings.
 

@@ -43,6 +43,12 @@ class CountArgumentError(InputError):
     code = "count_argument"
 
 
+class UnknownCountError(CountArgumentError):
+    """There is no such count, or no dataset that one could count in."""
+
+    code = "unknown_count"
+
+
 class CountNotAllowedError(StudyError):
     """Too few hospitals allow a count."""
 
@@ -190,11 +196,11 @@ def _named(content: Content) -> str:
 
 
 def standing(state: State, name: str) -> CountStanding:
-    """How far a count is. Raises `CountArgumentError` for a request that is none."""
+    """How far a count is. Raises `UnknownCountError` for a request that is none."""
     entry = requests.request(state, name)
     content = None if entry is None else requests.latest(state, entry)
     if entry is None or content is None or content.kind is not Kind.COUNT:
-        raise CountArgumentError(f"there is no request to count called {name}", "`hmchain cohort list` shows all")
+        raise UnknownCountError(f"there is no request to count called {name}", "`hmchain cohort list` shows all")
     plan, study, is_unused = queries.plan_of(content.plan), _study_of(state, name), permitted.is_unused(state, name)
     handlings = requests.handlings(state, name, entry.version)
     by = {status: tuple(word.organisation for word in handlings if word.status is status) for status in Decided}
@@ -226,12 +232,12 @@ def _status(study: Study | None, *, waits: bool) -> str:
 
 
 def budget(state: State, organisation: str, dataset: str) -> BudgetView:
-    """What counts over a dataset may cost in all, and did. Raises `CountArgumentError` for an unknown one."""
+    """What counts over a dataset may cost in all, and did. Raises `CountArgumentError`, also for an unknown one."""
     if not organisation:
         raise CountArgumentError(f"{dataset} is no dataset of a hospital that is named", f"as in north/{dataset}")
     if datasets.dataset(state, organisation, dataset) is None:
         what = f"{organisation} has published no dataset {dataset}"
-        raise CountArgumentError(what, "`hmchain cohort datasets` lists what members have")
+        raise UnknownCountError(what, "`hmchain cohort datasets` lists what members have")
     return catalogue.budget(state, organisation, dataset)
 
 

@@ -14,7 +14,8 @@ from hmchain.application.site.texts import Texts
 from hmchain.errors import InputError
 from hmchain.ledger.contracts.data.applying import CloseRequest
 from hmchain.ledger.contracts.learning import studies
-from hmchain.ledger.contracts.learning.approvals import REASONS, ApproveStudy, RefuseStudy, RevokeApproval
+from hmchain.ledger.contracts.learning.approvals import REASONS as REASONS
+from hmchain.ledger.contracts.learning.approvals import ApproveStudy, RefuseStudy, RevokeApproval
 from hmchain.ledger.contracts.learning.closing import CloseStudy
 from hmchain.ledger.contracts.learning.opening import ResumeStudy
 from hmchain.ledger.contracts.learning.studies import ProposeStudy, StudySpec, plan_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -12,16 +12,32 @@ from hmchain.application.learning.defaults import CLIP_NORM, CLIP_NORM_RANGE, HE
 from hmchain.application.learning.description import Description, describe
 from hmchain.application.learning.pinned import FL_CNN
 from hmchain.application.learning.trainers.trainer import Option
+from hmchain.decoding import told
 from hmchain.errors import InputError
 from hmchain.files import read_toml
-from hmchain.ledger.context import is_name
+from hmchain.ledger.context import NAME, is_name
 from hmchain.ledger.contracts.learning.studies import ROUNDS_MAX, Deadlines
 from hmchain.plain import number
 
 NETWORKS = {FL_CNN: "a small GroupNorm CNN of seven convolutions; options: filters, stem_stride"}
 """The models that can be named."""
 DEADLINE_SECONDS_MAX = 7 * 86_400
+_RANGES: dict[str, tuple[float, float]] = {
+    "rounds": (1, ROUNDS_MAX),
+    "steps": (1, 1_000),
+    "batch": (2, 1_024),
+    "learning_rate": (0.000_001, 10),
+    "momentum": (0, 0.99),
+    "weight_decay": (0, 1),
+    "clip_norm": CLIP_NORM_RANGE,
+}
 _NO_SEED = "the first model follows from the network's salt and the study's name, batches from each hospital's secret"
+
+
+def _within(key: str) -> msgspec.Meta:
+    """Say in a description of JSON what `require_sound` holds it to, in words of its own."""
+    least, most = _RANGES[key]
+    return told(minimum=least, maximum=most)
 
 
 class StudyFileError(InputError):
@@ -60,27 +76,27 @@ class PhaseSeconds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class Proposal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A proposal's TOML file; what is left out is as in the demo, or follows from the images' size."""
 
-    name: str
-    datasets: dict[str, str]
+    name: Annotated[str, told(pattern=f"^{NAME}$")]
+    datasets: Annotated[dict[str, str], told(minProperties=1)]
     """Organisation to its dataset; the newest version is used."""
-    purpose: str = HEALTH_RESEARCH
-    rounds: int = 600
-    steps: int = 4
+    purpose: Annotated[str, told(pattern="^DUO:[0-9]{7}$")] = HEALTH_RESEARCH
+    rounds: Annotated[int, _within("rounds")] = 600
+    steps: Annotated[int, _within("steps")] = 4
     """That each hospital trains in a round."""
-    batch: int = 8
+    batch: Annotated[int, _within("batch")] = 8
     """Images a step."""
-    learning_rate: float = 0.03
+    learning_rate: Annotated[float, _within("learning_rate")] = 0.03
     schedule: Literal["cosine", "constant"] = "cosine"
-    momentum: float = 0.9
+    momentum: Annotated[float, _within("momentum")] = 0.9
     """Of the joint model from round to round."""
-    weight_decay: float = 0.0005
+    weight_decay: Annotated[float, _within("weight_decay")] = 0.0005
     augmentation: bool = True
     model: str | ModelChoice = FL_CNN
     trainer: str = ""
     """FILE.py:CLASS or MODULE:CLASS of somebody's own trainer, in the place of FL-CNN; a file lies beside this one."""
     options: dict[str, Option] = {}
     """For that trainer."""
-    clip_norm: float = CLIP_NORM
+    clip_norm: Annotated[float, _within("clip_norm")] = CLIP_NORM
     """Of that trainer: the most that one hospital's update may change, as L2 norm of all arrays together."""
     deadlines: PhaseSeconds = PhaseSeconds()
     colluders: int | None = None
@@ -102,15 +118,6 @@ _CNN_KEYS = ("steps", "batch", "learning_rate", "schedule", "momentum", "weight_
 _DEFAULTS = {
     each.name: each.default if each.default_factory is msgspec.NODEFAULT else each.default_factory()
     for each in msgspec.structs.fields(Proposal)
-}
-_RANGES: dict[str, tuple[float, float]] = {
-    "rounds": (1, ROUNDS_MAX),
-    "steps": (1, 1_000),
-    "batch": (2, 1_024),
-    "learning_rate": (0.000_001, 10),
-    "momentum": (0, 0.99),
-    "weight_decay": (0, 1),
-    "clip_norm": CLIP_NORM_RANGE,
 }
 
 

@@ -36,7 +36,8 @@ from hmchain.clock import now_ms
 from hmchain.errors import DataError, StudyError
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.learning import releases
-from hmchain.ledger.contracts.learning.releases import REASONS, DecideRelease, Decision
+from hmchain.ledger.contracts.learning.releases import REASONS as REASONS
+from hmchain.ledger.contracts.learning.releases import DecideRelease, Decision
 from hmchain.ledger.engines.ledger import RefusedTransactionError
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.releases import MODEL, TABLE, ReleaseView, release

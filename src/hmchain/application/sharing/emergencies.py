@@ -44,6 +44,7 @@ from hmchain.records.deidentification.patients import Patient
 from hmchain.records.objects import MissingObjectError, ObjectStore
 
 NUMBER_CHARACTERS_MAX = 64
+REASONS, VERDICTS = break_glass.REASONS, break_glass.VERDICTS
 _SEALED_BYTES_MAX = 8 << 10
 _POLL_SECONDS = 0.2
 

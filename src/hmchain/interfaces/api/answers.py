@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hmchain.plain import plain
 
-_TAG_DIGITS = 32
+TAG_DIGITS = 32
 
 
 def answered(request: Request, view: Any, status: int = 200) -> Response:
@@ -19,7 +19,7 @@ def answered(request: Request, view: Any, status: int = 200) -> Response:
     content = msgspec.json.encode(plain(view))
     headers = {"Cache-Control": "private, no-cache"}
     if request.method in ("GET", "HEAD") and status == 200:
-        headers["ETag"] = tag = f'"{hashlib.sha256(content).hexdigest()[:_TAG_DIGITS]}"'
+        headers["ETag"] = tag = f'"{hashlib.sha256(content).hexdigest()[:TAG_DIGITS]}"'
         if _has(request.headers.get("if-none-match", ""), tag):
             return Response(status_code=304, headers=headers)
     return Response(content, status, headers, "application/json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from hmchain.application.watching.lines import LineLog
 from hmchain.errors import HMChainError
@@ -89,8 +92,20 @@ _SEE = "`/v1/openapi.json` describes every route"
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "no_route", 405: "no_such_method"}.get(error.status_code, "http")
-    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
-    return problems.response(problems.of(error.status_code, code, "there is nothing here", _SEE), **headers)
+    if not (allowed := _methods(request.url.path)):
+        return problems.response(problems.of(error.status_code, code, "there is nothing here", _SEE))
+    found = problems.of(error.status_code, code, f"this address takes no {request.method[:20]}", _SEE)
+    return problems.response(found, Allow=", ".join(allowed))
+
+
+def _methods(path: str) -> list[str]:
+    """All that an address takes: each of its methods is a route of its own."""
+    return sorted({method for method, form in _forms() if form.fullmatch(path)})
+
+
+@cache
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((route.method, compile_path(route.path)[0]) for route in ROUTES)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -20,7 +20,7 @@ from hmchain.plain import plain
 
 HEADER = "Idempotency-Key"
 AGAIN = "Idempotent-Replayed"
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+KEY = "[A-Za-z0-9_-]{1,64}"
 _JSON = "application/json"
 
 
@@ -28,6 +28,11 @@ class BadKeyError(InputError):
     """A key is of other letters, or too long."""
 
     code = "bad_key"
+
+
+def takes_key(method: str, scope: Scope, is_private: bool) -> bool:
+    """Whether a route keeps its answers by keys."""
+    return scope in (Scope.HOSPITAL, Scope.NETWORK) and not is_private and method != "GET"
 
 
 def once(
@@ -40,11 +45,12 @@ def once(
     """
     call: Call = request.state.call
     key = request.headers.get(HEADER)
-    is_kept = scope in (Scope.HOSPITAL, Scope.NETWORK) and not is_private and request.method != "GET"
-    if key is None or not is_kept or call.who is None or call.site.is_read_only:
+    if key is None or not takes_key(request.method, scope, is_private):
         return make()
-    if not _KEY.fullmatch(key):
+    if not re.fullmatch(KEY, key):
         raise BadKeyError(f"{HEADER} is no key", "1 to 64 letters of A-Z, a-z, 0-9, - and _, new for each request")
+    if call.who is None or call.site.is_read_only:
+        return make()
     made: list[Response] = []
 
     def answer() -> Answer:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import Path, Query
@@ -15,8 +15,27 @@ from hmchain.ledger import context
 NAME = f"^{context.NAME}$"
 """A name on a ledger."""
 NAME_OR_NONE = f"^({context.NAME})?$"
-NAME_OF_MEMBER = f"^{context.NAME}/{context.NAME}$"
-"""ORGANISATION/NAME."""
+NAME_OF_MEMBER = f"{context.NAME}/{context.NAME}"
+"""ORGANISATION/NAME, in a body."""
+
+
+def like(form: str, **more: Any) -> msgspec.Meta:
+    r"""The form of a text in a body, from end to end: msgspec searches as Python does, whose `$` lets a line break in.
+
+    What is published says `$`, as JSON schema has no `\Z`.
+    """
+    return msgspec.Meta(pattern=rf"^{form}\Z", **more)
+
+
+def one_of(words: Iterable[str]) -> msgspec.Meta:
+    """Say in the description which words there are; the service refuses others, and says so in its own words."""
+    return msgspec.Meta(extra_json_schema=words_of(words))
+
+
+def words_of(words: Iterable[str]) -> dict[str, Any]:
+    """The same of what stands in an address."""
+    return {"enum": list(map(str, words))}
+
 
 Name = Annotated[str, Path(pattern=NAME, description="Its name on the ledger.")]
 Dataset = Annotated[str, Path(pattern=NAME, description="Name of a dataset.")]
@@ -27,17 +46,17 @@ OfMember = Annotated[str, Query(alias="of", pattern=NAME_OR_NONE, description="A
 OfDataset = Annotated[str, Query(alias="dataset", pattern=NAME_OR_NONE, description="One dataset; all if left out.")]
 Version = Annotated[int | None, Query(ge=0, le=2**31, description="A version; the newest if left out.")]
 
-LedgerName = Annotated[str, msgspec.Meta(pattern=NAME)]
+LedgerName = Annotated[str, like(context.NAME)]
 """The same in a body."""
-DatasetName = Annotated[str, msgspec.Meta(pattern=NAME_OR_NONE)]
+DatasetName = Annotated[str, like(f"({context.NAME})?")]
 """One dataset, or an empty text for all that are meant."""
-Code = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{0,40}$")]
+Code = Annotated[str, like("[a-z][a-z0-9-]{0,40}")]
 """A word that a ledger has: a reason, an answer, a state."""
 Text = Annotated[str, msgspec.Meta(max_length=20_000)]
 """What a person writes: sealed to its readers, and on no ledger."""
-Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+Hash = Annotated[str, like("[0-9a-f]{64}")]
 """32 bytes: a digest, or a key."""
-Signature = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{128}$")]
+Signature = Annotated[str, like("[0-9a-f]{128}")]
 
 
 class PersonSigned(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,9 +36,13 @@ _CODES = {
     "sign_in_refused": 401, "sign_in_again": 403,
     "too_many": 429, "child_busy": 429, "too_many_streams": 429, "too_many_waiting": 429, "too_many_jobs": 429,
     "refused": 409, "contrary": 409, "other_request": 409, "same_under_way": 409,
-    "object_missing": 404, "nothing_to_trace": 404, "too_large": 413,
+    "not_joined": 409, "persons_missing": 403, "too_large": 413,
 }  # fmt: skip
-_NOT_FOUND = ("unknown_", "no_such_", "no_study", "no_organisation", "no_route")
+_NOT_FOUND = (
+    "unknown_", "no_such_", "no_study", "no_organisation", "no_route", "no_policy", "no_consent", "no_document",
+    "no_people_change", "no_invitation",
+    "no_incident_document", "object_missing", "nothing_to_trace", "nothing_to_erase", "nothing_offered",
+)  # fmt: skip
 TITLES = {
     400: "What was given cannot be used", 401: "Nobody is signed in", 403: "Not allowed", 404: "There is no such thing",
     405: "Not that way", 406: "No such form", 409: "It stands otherwise", 412: "It has changed",

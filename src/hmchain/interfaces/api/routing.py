@@ -62,6 +62,8 @@ class Route:
     """Of the function itself."""
     bytes_max: int = 0
     """Of the file that it takes, if it takes one."""
+    failing: int = 0
+    """The status of the same view where it is bad news."""
     private: bool = False
     """Its answer tells of a patient: nothing of it is kept."""
 
@@ -95,9 +97,10 @@ class Routes:
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             hints = get_type_hints(handler, include_extras=True)
+            gives = hints.pop("return")
             takes = next((kind for kind in hints.values() if _is_struct(kind)), None)
             found = Route(
-                method, path, rule, handler.__name__, self.resource, takes, hints.pop("return"), signs,
+                method, path, rule, handler.__name__, self.resource, takes, gives, signs,
                 words=handler.__doc__ or "", **more,
             )  # fmt: skip
             self.all.append(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from enum import Enum
@@ -31,8 +31,10 @@ _SIMPLE: dict[Any, dict[str, Any]] = {
 class Schemas:
     """The schemas of an API: those of classes stand once, under their name, and are referred to."""
 
-    def __init__(self) -> None:
+    def __init__(self, bodies: Iterable[str] = ()) -> None:
+        """`bodies` have their names already."""
         self.components: dict[str, dict[str, Any]] = {}
+        self._bodies = frozenset(bodies)
         self._names: dict[type, str] = {}
 
     def of(self, kind: Any) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class Schemas:
         if kind in self._names:
             return self._names[kind]
         name = kind.__name__.lstrip("_")
-        if name in self.components:  # two rooms have a word for things of their own
+        if name in self.components or name in self._bodies:  # two rooms have a word for things of their own
             name = f"{kind.__module__.rpartition('.')[2].title().replace('_', '')}{name}"
         self._names[kind] = name
         self.components[name] = {}  # a view may hold views of its own kind

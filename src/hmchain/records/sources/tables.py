@@ -49,7 +49,7 @@ LONG_NUMBER = 10**6
 _LONG_NUMBER = "as long as a telephone or record number: give the column min and max, or the role identifier or drop"
 _WITH_COMMA = r"^[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?$"
 """A number where commas stand for points, and points between thousands."""
-_AGE_NAME = re.compile(r"(^|_)ages?(_|$)", re.IGNORECASE)
+_AGE_NAME = re.compile(r"(^|_)ages?(_|\Z)", re.IGNORECASE)
 _TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation, Rule, Scope, allowed
@@ -40,6 +43,68 @@ def test_what_is_wrong_is_told_as_a_problem(run_directory: Path) -> None:
             assert found.headers["content-type"] == KIND
         posted = client.post("/v1/transactions", json={"message": "90", "signature": "0" * 128})
     assert (posted.status_code, posted.json()["code"]) == (403, "not_allowed")
+
+
+def test_the_type_of_a_problem_leads_to_its_words(run_directory: Path) -> None:
+    with api_of(run_directory, lambda request: None) as client:
+        kind = client.get("/v1/nothing").json()["type"]
+        page = client.get(kind.partition("#")[0])
+        assert page.headers["content-type"].startswith("text/html")
+        for code in (
+            kind.partition("#")[2],
+            "bad_parameter",
+            "too_many",
+            "sign_in_refused",
+            "refused",
+            "refusal-expired",
+        ):
+            assert page.text.count(f'id="{code}"') == 1, code
+        named = re.findall(r'id="([^"]+)"', page.text)
+    assert len(named) == len(set(named))
+
+
+def test_an_address_says_which_methods_it_takes(run_directory: Path) -> None:
+    with api_of(run_directory) as client:
+        found = client.request("PATCH", "/v1/session")
+    assert (found.status_code, found.json()["code"], found.headers["allow"]) == (405, "no_such_method", "DELETE, GET")
+
+
+def test_a_form_is_held_to_its_end(run_directory: Path) -> None:
+    with api_of(run_directory) as client:
+        found = client.post("/v1/people/possession", json={"person": "s1\n", "public": "00" * 32})
+        assert (found.status_code, found.json()["code"]) == (400, "bad_body")
+        told = client.get("/v1/openapi.json").text
+    assert "\\Z" not in told
+
+
+def test_what_is_written_again_is_told_with_its_own_form(run_directory: Path) -> None:
+    """Two types of one name are two forms, and none takes the place of the other."""
+    with api_of(run_directory) as client:
+        document = client.get("/v1/openapi.json").json()
+    for route in ROUTES:
+        if route.takes is not None:
+            operation = document["paths"][route.path][route.method.lower()]
+            body = operation["requestBody"]["content"]["application/json"]
+            name = body["schema"]["$ref"].rpartition("/")[2]
+            told = document["components"]["schemas"][name]["properties"]
+            assert set(told) == {field.encode_name for field in msgspec.structs.fields(route.takes)}, name
+            assert route.example is not None and set(body["example"]) <= set(told), name
+
+
+def test_headers_and_what_follows_are_told(run_directory: Path) -> None:
+    with api_of(run_directory) as client:
+        paths = client.get("/v1/openapi.json").json()["paths"]
+
+    def headers(operation: dict[str, Any]) -> set[str]:
+        return {each["name"] for each in operation["parameters"] if each["in"] == "header"}
+
+    assert headers(paths["/v1/studies"]["post"]) == {"Idempotency-Key"}
+    assert (
+        headers(paths["/v1/studies"]["get"]) == {"If-None-Match"} and "304" in paths["/v1/studies"]["get"]["responses"]
+    )
+    assert not headers(paths["/v1/tokens"]["post"]), "what is one's own is kept by no key"
+    signed = paths["/v1/studies/{name}/approval"]["post"]["responses"]["202"]["links"]
+    assert set(signed) == {"show_study", "send_transaction"}
 
 
 def test_nobody_gets_in_who_is_not_signed_in_and_bodies_are_not_read_before(run_directory: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_dataset_goes_by_consent_once_that_is_said(api: ApiBed) -> None:
     said = api.ask("PUT", STEWARD, "/datasets/head/basis", json={"basis": "consent", "purposes": ["HRESCH"]}).json()
     assert said == api.get(STEWARD, "/datasets/head/basis") == {"basis": "consent", "purposes": ["HRESCH"]}
     assert api.ask("POST", STEWARD, "/datasets/head/usable", json={"use": "train"}).json()["records"] == 0
-    found = api.ask("POST", STEWARD, "/consents/withdrawals", status=400, json={"patient": NUMBER})
+    found = api.ask("POST", STEWARD, "/consents/withdrawals", status=404, json={"patient": NUMBER})
     assert found.json()["code"] == "no_consent" and NUMBER not in found.text
     api.ask("PUT", STEWARD, "/datasets/head/basis", json={"basis": "opt-out"})
 
@@ -72,7 +72,7 @@ def test_a_patient_is_answered_once_two_people_signed_elsewhere(api: ApiBed) -> 
         {"patient": "MRN-2"},
         {"reason": "another"},
     ):
-        refused = api.ask("POST", STEWARD, "/patients/report", status=400, json=body | wrong)
+        refused = api.ask("POST", STEWARD, "/patients/report", status=403, json=body | wrong)
         assert refused.json()["code"] == "persons_missing", wrong
 
 

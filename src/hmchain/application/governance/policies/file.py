@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import cedarpy
 import msgspec
@@ -16,11 +17,12 @@ from hmchain.application.governance.purposes import PURPOSES, diseases
 from hmchain.application.governance.requests import licences
 from hmchain.application.governance.requests.documents import DocumentError
 from hmchain.application.governance.requests.licences import Licence
+from hmchain.decoding import told
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger import purposes
 from hmchain.ledger.arithmetic import MILLION
-from hmchain.ledger.context import is_name
+from hmchain.ledger.context import NAME, is_name
 from hmchain.ledger.contracts.data import cedar, policies
 from hmchain.ledger.contracts.data.contents import REGION
 from hmchain.ledger.contracts.data.policies import Duty, Terms
@@ -38,15 +40,15 @@ class PolicyFileError(InputError):
 class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A policy's TOML file: the answers to what `QUESTIONS` asks."""
 
-    dataset: str
+    dataset: Annotated[str, told(pattern=f"^{NAME}$")]
     uses: tuple[str, ...] = ("health-research",)
     """What it may be used for: words of `PURPOSES`, or DUO's codes and short names."""
-    diseases: list[str] = []
+    diseases: list[Annotated[str, told(pattern="^MONDO:[0-9]{7}$")]] = []
     """With the use `disease-research`: Mondo's codes, each with all below it."""
     conditions: list[str] = []
     """DUO's conditions by short name or code."""
-    kinds: tuple[str, ...] = ("count", "train")
-    regions: list[str] = []
+    kinds: tuple[Annotated[str, told(enum=list(map(str, Kind)))], ...] = ("count", "train")
+    regions: list[Annotated[str, told(pattern="^[A-Za-z]{2}$")]] = []
     people: list[str] = []
     """Persons who alone may ask, as `HOSPITAL/PERSON`."""
     institutions: list[str] = []

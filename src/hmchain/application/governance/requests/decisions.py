@@ -41,7 +41,7 @@ REVIEW, ADVICE = Deed.REVIEW.value, Deed.DECIDE.value
 """What a person may be asked for; how the commands are called with which it is given."""
 REASONS, REVOKE_REASONS, CLOSE_REASONS = deciding.REASONS, deciding.REVOKE_REASONS, applying.CLOSE_REASONS
 """Why a hospital says no or gives back, why it takes back, and why a request is closed: codes."""
-VOTES = deciding.VOTES
+VOTES, PROCESSING = deciding.VOTES, deciding.PROCESSING
 ANSWERS = {deed.value: answers for deed, answers in reviewing.ANSWERS.items()}
 """What whoever was asked may say, by what for."""
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,10 +19,11 @@ from hmchain.application.governance.requests.form import Form, form_of
 from hmchain.application.governance.study_file import Proposal, beside
 from hmchain.application.governance.study_file import require_sound as require_sound_study
 from hmchain.clock import DAY_MS
+from hmchain.decoding import told
 from hmchain.errors import InputError
 from hmchain.files import read_toml
 from hmchain.ledger.arithmetic import MILLION
-from hmchain.ledger.context import is_name
+from hmchain.ledger.context import NAME, is_name
 from hmchain.ledger.contracts.data import datasets
 from hmchain.ledger.contracts.data.contents import HOURS_MAX, MEMORY_MIB_MAX, REGION, ROUNDS_MAX
 from hmchain.ledger.contracts.data.queries import EPSILON_MAX_MILLIONTHS, EPSILON_MIN_MILLIONTHS, CountPlan
@@ -33,6 +34,7 @@ from hmchain.plain import number
 
 ATTACHED = tuple(kind for kind in DocumentKind if kind is not DocumentKind.FORM)
 _DISEASE = re.compile(r"MONDO:\d{7}")
+_PURPOSE = f"^(DUO:[0-9]{{7}}|{'|'.join(PURPOSES)})$"
 _DATASET = re.compile(r"([^@]+)(?:@([1-9]\d{0,8}))?")
 _OF_THE_REQUEST = ("name", "datasets", "purpose", "colluders", "description")
 """What a study's own file says itself, and the request says of one under it."""
@@ -69,26 +71,28 @@ class QueryAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class TransferAsked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which records are to be sent to the applicant's organisation, and how long it may keep them."""
 
-    kinds: list[str] = []
+    kinds: list[Annotated[str, told(enum=list(datasets.KINDS))]] = []
     """Only records of these kinds; all if it is empty."""
-    days: int
+    days: Annotated[int, told(minimum=1, maximum=TRANSFER_DAYS_MAX)]
     """Since they were given; then they are erased."""
 
 
 class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A request's TOML file."""
 
-    name: str
-    kind: str = Kind.TRAIN
-    purposes: tuple[str, ...] = ("health-research",)
+    name: Annotated[str, told(pattern=f"^{NAME}$")]
+    kind: Annotated[str, told(enum=list(map(str, Kind)))] = Kind.TRAIN
+    purposes: tuple[Annotated[str, told(pattern=f"^(DUO:[0-9]{{7}}|{'|'.join(PURPOSES)})$")], ...] = (
+        "health-research",
+    )
     """Codes of the Data Use Ontology, or the words for them in `PURPOSES`."""
-    diseases: list[str] = []
+    diseases: list[Annotated[str, told(pattern="^MONDO:[0-9]{7}$")]] = []
     """Codes of the Mondo Disease Ontology."""
-    datasets: dict[str, str | list[str]]
+    datasets: Annotated[dict[str, str | list[str]], told(minProperties=1)]
     """Organisation to its dataset, `NAME` or `NAME@VERSION`; several where nothing is summed."""
     fields: list[str] = []
     labels: list[str] = []
-    regions: list[str] = []
+    regions: list[Annotated[str, told(pattern="^[A-Z]{2}$")]] = []
     """Countries to which results go."""
     commercial: bool = False
     publishes: bool = True

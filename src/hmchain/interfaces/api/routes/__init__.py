@@ -10,6 +10,7 @@ from hmchain.interfaces.api.routes import (
     data_work,
     datasets,
     erasures,
+    errors,
     events,
     incidents,
     jobs,
@@ -66,6 +67,7 @@ _FILES = (
     jobs,
     watching,
     notifications,
+    errors,
 )
 """Several may add to one resource."""
 ALL = list(dict.fromkeys(each.routes for each in _FILES))

@@ -17,7 +17,7 @@ from hmchain.application.access.sign_in import KEY, OIDC, PASSKEY, named
 from hmchain.application.access.store import SESSION, TOKEN, Credential, Passkey
 from hmchain.interfaces.api import signed_in
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Signature
+from hmchain.interfaces.api.parameters import Signature, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.api.signed_in import access_of, address_of, visitor, visitor_if_any
 from hmchain.keys import Redacted
@@ -29,7 +29,7 @@ CHANGE_OWN = Rule(Operation.CHANGE, Scope.OWN)
 routes = Routes("access")
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Challenge = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{80}$")]
+Challenge = Annotated[str, like("[0-9a-f]{80}")]
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$", description="As the list has it.")]
 
 

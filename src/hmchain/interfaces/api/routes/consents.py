@@ -16,7 +16,7 @@ from hmchain.application.consent.usable import Use, UseKind
 from hmchain.application.data import consents
 from hmchain.application.data.consents import ConsentCheck, ConsentLine, ConsentShown, Withdrawn
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Dataset, LedgerName
+from hmchain.interfaces.api.parameters import Dataset, LedgerName, like
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.keys import Redacted
 from hmchain.ledger.context import STEWARD
@@ -32,11 +32,17 @@ routes = Routes("consents")
 FILE_BYTES_MAX = 64 << 20
 Number = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Issuer = Annotated[str, msgspec.Meta(max_length=64)]
-Purpose = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2,12}$")]
+Purpose = Annotated[str, like("[A-Z]{2,12}")]
 Id = Annotated[str, Path(pattern="^[0-9a-fA-F]{1,64}$", description="The first letters of its id.")]
 ListName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", description="Name of the list.")]
 IssuedBy = Annotated[str, Query(max_length=64, description="Who issued the numbers; the hospital, if left out.")]
-AsOf = Annotated[str, Query(pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="The day that the list is of.")]
+AsOf = Annotated[
+    str,
+    Query(
+        pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="The day that the list is of.",
+        json_schema_extra={"format": "date"},
+    ),
+]  # fmt: skip
 
 
 class OfPatient(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,7 +60,7 @@ class OfPatient(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 class Withdrawal(OfPatient, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A patient who withdraws."""
 
-    consent: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,64}$")] = ""
+    consent: Annotated[str, like("[0-9a-f]{0,64}")] = ""
     """One consent alone, by the first letters of its id."""
 
 

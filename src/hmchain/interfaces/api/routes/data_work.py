@@ -15,7 +15,7 @@ from hmchain.application.data.publication import Publication
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Dataset, LedgerName
+from hmchain.interfaces.api.parameters import Dataset, LedgerName, like
 from hmchain.interfaces.api.routes.datasets import CHANGE, OfVersion, routes
 from hmchain.records.sources.request import read_request
 
@@ -23,7 +23,7 @@ TAKE_OUT = Rule(Operation.DECIDE, Scope.HOSPITAL, (STEWARD,))
 """Records leave the vault: where the hospital wants a second factor to decide, it takes one."""
 
 LOOKED_AT = 1000
-PlaceName = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
+PlaceName = Annotated[str, like("[A-Za-z0-9_-]{1,64}")]
 """A name in `portal.toml`: no request names an address or a path of its own."""
 
 
@@ -57,7 +57,7 @@ class Registering(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class OfRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A record of a registered version."""
 
-    record: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,64}$")]
+    record: Annotated[str, like("[0-9a-f]{1,64}")]
     version: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 

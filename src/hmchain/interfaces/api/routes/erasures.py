@@ -11,7 +11,7 @@ from hmchain.application.data import erasure, publication
 from hmchain.application.data.erasure import ErasurePreview, OptOutChange, Target
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import DatasetName, Nothing
+from hmchain.interfaces.api.parameters import DatasetName, Nothing, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.keys import Redacted
 from hmchain.plain import Progress
@@ -32,9 +32,9 @@ class Meant(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """The patient's number, in every project."""
     issuer: Identifier = ""
     """Who issued it; nothing for the hospital itself."""
-    subject: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")] | None = None
+    subject: Annotated[str, like("[0-9a-f]{32}")] | None = None
     """A pseudonym, in its project."""
-    record: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,64}$")] | None = None
+    record: Annotated[str, like("[0-9a-f]{1,64}")] | None = None
     dataset: DatasetName = ""
     """Of a record."""
 
@@ -51,10 +51,17 @@ class OptingOut(Meant, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Later extractions take them again."""
 
 
+class WithdrawnVersion(msgspec.Struct, frozen=True):
+    """A version that the ledger calls withdrawn."""
+
+    dataset: str
+    version: int
+
+
 class WithdrawnVersions(msgspec.Struct, frozen=True):
     """Versions that the ledger calls withdrawn now, and did not before."""
 
-    withdrawn: tuple[tuple[str, int], ...]
+    withdrawn: tuple[WithdrawnVersion, ...]
 
 
 @routes.post("/erasures/preview", VIEW, commands=("data erase",), example=Meant(subject="0" * 32), private=True)
@@ -83,7 +90,7 @@ def withdraw_versions(call: Call, body: Nothing) -> WithdrawnVersions:
     with call.records() as records:
         erased = publication.erased_versions(records)
     with call.user() as user:
-        return WithdrawnVersions(tuple(publication.withdraw(user, erased)))
+        return WithdrawnVersions(tuple(WithdrawnVersion(*each) for each in publication.withdraw(user, erased)))
 
 
 @routes.post("/opt-outs", CHANGE, commands=("data opt-out",), example=OptingOut(subject="0" * 32))

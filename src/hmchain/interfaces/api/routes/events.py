@@ -35,7 +35,7 @@ HEARTBEAT_SECONDS = 15.0
 """Something is sent so often, so that nobody takes silence for a cut; who may not see any more is cut off then."""
 RETRY_MS = 3000
 PART = 500
-_PLACE = r"(\d{1,16})-(\d{1,10})"
+_PLACE = "([0-9]{1,16})-([0-9]{1,10})"
 
 routes = Routes("events")
 

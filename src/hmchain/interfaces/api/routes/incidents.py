@@ -14,7 +14,7 @@ from hmchain.application.governance.incidents import IncidentInWords, Report
 from hmchain.application.governance.requests.documents import SUFFIXES, Document, text_document
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, Digits, LedgerName, Name, Text
+from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, Digits, LedgerName, Name, Text, like, one_of
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.readers import incidents as reader
 from hmchain.ledger.readers.incidents import IncidentView
@@ -30,7 +30,8 @@ routes = Routes("incidents")
 
 Living = Annotated[bool, Query(description="Leave out what is closed.")]
 Signed = Annotated[bool, Query(description="Also all that the stolen keys signed, whoever had them.")]
-Key = Annotated[str, msgspec.Meta(pattern=NAME_OF_MEMBER)]
+Key = Annotated[str, like(NAME_OF_MEMBER)]
+MeasureTaken = Annotated[Code, one_of(incidents.MEASURES)]
 
 
 class IncidentWord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -44,8 +45,8 @@ class IncidentReport(IncidentWord, frozen=True, forbid_unknown_fields=True, kw_o
     """What went wrong."""
 
     incident: LedgerName
-    kind: Code
-    severity: Code = "medium"
+    kind: Annotated[Code, one_of(incidents.KINDS)]
+    severity: Annotated[Code, one_of(incidents.SEVERITIES)] = "medium"
     affects: Annotated[tuple[LedgerName, ...], _MOST] = ()
     stolen: Annotated[tuple[Key, ...], _MOST] = ()
     """Whose keys: ORGANISATION/PERSON."""
@@ -56,7 +57,7 @@ class IncidentReport(IncidentWord, frozen=True, forbid_unknown_fields=True, kw_o
 class IncidentNote(IncidentWord, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What was done, or became known, since."""
 
-    measures: Annotated[tuple[Code, ...], _MOST] = ()
+    measures: Annotated[tuple[MeasureTaken, ...], _MOST] = ()
     affects: Annotated[tuple[LedgerName, ...], _MOST] = ()
     stolen: Annotated[tuple[Key, ...], _MOST] = ()
 
@@ -64,7 +65,7 @@ class IncidentNote(IncidentWord, frozen=True, forbid_unknown_fields=True, kw_onl
 class Containment(IncidentWord, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """By which measures it was ended here."""
 
-    measures: Annotated[tuple[Code, ...], _MOST]
+    measures: Annotated[tuple[MeasureTaken, ...], _MOST]
 
 
 @routes.get("/incidents", VIEW, commands=("incident list",))

@@ -11,13 +11,14 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.watching.personal import Shown
 from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import like
 from hmchain.interfaces.api.routing import Routes
 
 LOOK = Rule(Operation.VIEW, Scope.OWN)
 
 routes = Routes("notifications")
 
-Id = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+Id = Annotated[str, like("[0-9a-f]{32}")]
 
 
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

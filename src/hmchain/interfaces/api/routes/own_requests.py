@@ -9,12 +9,12 @@ import msgspec
 from fastapi import Path, Query
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance.requests import acceptance, applying, file
+from hmchain.application.governance.requests import acceptance, applying, decisions, file
 from hmchain.application.governance.requests.applying import Renewed
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, file_document
 from hmchain.application.governance.requests.file import ATTACHED, RequestFile, RequestFileError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name, Nothing
+from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name, Nothing, like, one_of, words_of
 from hmchain.interfaces.api.routes.requests import EXAMPLE, routes
 from hmchain.interfaces.api.routing import Upload
 from hmchain.ledger.context import SCIENTIST
@@ -24,10 +24,12 @@ ASK = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
 ANSWER = Rule(Operation.ASK, Scope.HOSPITAL)
 """Of people in any role who take part in a request, which the ledger knows."""
 
-PersonName = Annotated[str, msgspec.Meta(pattern="^([a-z0-9][a-z0-9._-]{0,47}/)?[a-z0-9][a-z0-9._-]{0,47}$")]
+PersonName = Annotated[str, like("([a-z0-9][a-z0-9._-]{0,47}/)?[a-z0-9][a-z0-9._-]{0,47}")]
 """ORGANISATION/PERSON, or PERSON of one's own organisation."""
 Draft = Annotated[bool, Query(description="Keep it as a draft that no hospital is asked yet.")]
-Kind = Annotated[str, Path(pattern="^[a-z]{1,20}$", description="Kind of document: ethics, protocol, dpia, code, ...")]
+Kind = Annotated[
+    str, Path(pattern="^[a-z]{1,20}$", description="Kind of document.", json_schema_extra=words_of(ATTACHED))
+]
 
 
 class HandedIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,8 +50,7 @@ class Renewal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RequestEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a request ends."""
 
-    reason: Code = "finished"
-    """finished, withdrawn, superseded, applicant-gone or other."""
+    reason: Annotated[Code, one_of(decisions.CLOSE_REASONS)] = "finished"
 
 
 class InvolvedPerson(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

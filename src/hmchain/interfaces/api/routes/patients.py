@@ -17,7 +17,7 @@ from hmchain.application.site import persons
 from hmchain.application.site.activity import What
 from hmchain.clock import now_ms
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import PersonSigned, Signatures, ToApprove, made_elsewhere
+from hmchain.interfaces.api.parameters import PersonSigned, Signatures, ToApprove, like, made_elsewhere
 from hmchain.interfaces.api.routing import Routes
 from hmchain.keys import Redacted
 from hmchain.records.deidentification.patients import Patient
@@ -50,7 +50,7 @@ class OneNumber(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=Tru
 class GoingBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A pseudonym whose patient somebody has to know."""
 
-    pseudonym: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+    pseudonym: Annotated[str, like("[0-9a-f]{32}")]
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=reidentification.REASON_LETTERS_MAX)]
     """Why: it is written down, so name no patient in it."""
 

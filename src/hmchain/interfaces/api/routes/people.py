@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import Query
 
-from hmchain.application.access.permissions import Operation, Rule, Scope
+from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation, Rule, Scope
 from hmchain.application.governance import members, people, recovery
 from hmchain.application.governance.people import Asked
 from hmchain.application.governance.staff import Staff
@@ -24,6 +24,7 @@ from hmchain.interfaces.api.parameters import (
     Organisation,
     Person,
     Signature,
+    one_of,
 )
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import STEWARD
@@ -41,7 +42,10 @@ OWN = Rule(Operation.CHANGE, Scope.HOSPITAL)
 
 routes = Routes("people")
 
-Roles = Annotated[tuple[Annotated[str, msgspec.Meta(max_length=20)], ...], msgspec.Meta(min_length=1, max_length=9)]
+Roles = Annotated[
+    tuple[Annotated[str, one_of(HOSPITAL_ROLES), msgspec.Meta(max_length=20)], ...],
+    msgspec.Meta(min_length=1, max_length=9),
+]
 Someone = Annotated[str, Query(alias="person", pattern=NAME_OR_NONE, description="One; everybody if left out.")]
 Since = Annotated[int, Query(ge=1, le=2**53, description="From this block on.")]
 

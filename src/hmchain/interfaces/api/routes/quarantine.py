@@ -12,6 +12,7 @@ from hmchain.application.data import quarantine
 from hmchain.application.data.quarantine import Choice, QuarantinePage
 from hmchain.application.jobs.jobs import Job
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.parameters import like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
@@ -24,8 +25,8 @@ routes = Routes("quarantine")
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
 Word = Annotated[str, Query(max_length=64, pattern="^[A-Za-z0-9_.-]*$")]
-ItemId = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{4,64}$")]
-Short = Annotated[str, msgspec.Meta(max_length=64, pattern="^[A-Za-z0-9_.-]*$")]
+ItemId = Annotated[str, like("[0-9a-f]{4,64}")]
+Short = Annotated[str, like("[A-Za-z0-9_.-]*", max_length=64)]
 
 
 class HeldChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -13,7 +13,9 @@ from starlette.responses import Response
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.disclosure.evidence import Evidence, Exemption
+from hmchain.application.disclosure.thresholds import EXEMPT
 from hmchain.application.jobs.jobs import Job
+from hmchain.application.node.release_words import AUDIENCES
 from hmchain.application.releases import asking, deciding, file, table_file
 from hmchain.application.releases.asking import ReleaseQuestion
 from hmchain.application.releases.deciding import Case, Measure
@@ -29,6 +31,8 @@ from hmchain.interfaces.api.parameters import (
     Name,
     Nothing,
     Version,
+    like,
+    one_of,
 )
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.context import SCIENTIST, STEWARD
@@ -51,7 +55,7 @@ OfStudy = Annotated[str, Query(alias="study", pattern=NAME_OR_NONE, description=
 Audience = Annotated[str, Query(pattern="^(applicant|members|public)$", description="Whom it is for.")]
 Regions = Annotated[str, Query(pattern="^([A-Z]{2}(,[A-Z]{2})*)?$", description="Where it goes: DE,FR; anywhere.")]
 ReleaseName = Annotated[str, Query(alias="name", pattern=NAME_OR_NONE, description="Its name; made if left out.")]
-Region = Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")]
+Region = Annotated[str, like("[A-Z]{2}")]
 CONTRIBUTIONS_BYTES_MAX = 64 << 20
 RELEASED_BYTES_MAX = 256 << 20
 """Of a file that is checked here; a larger model is checked by the command, anywhere."""
@@ -62,8 +66,7 @@ class AskedRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     study: LedgerName
     """The study, or the count, whose result is to leave."""
-    audience: Code = "members"
-    """applicant, members or public."""
+    audience: Annotated[Code, one_of(AUDIENCES)] = "members"
     regions: Annotated[tuple[Region, ...], msgspec.Meta(max_length=50)] = ()
     name: DatasetName = ""
 
@@ -71,8 +74,7 @@ class AskedRelease(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 class ReleaseRefusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why something stays inside."""
 
-    reason: Code
-    """disclosure, ethics, other, purpose, quality or recipients."""
+    reason: Annotated[Code, one_of(deciding.REASONS)]
 
 
 class Passing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,8 +90,8 @@ class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     anew: bool = False
     """Attack the model again, though with the same records."""
     passing: Annotated[tuple[Passing, ...], msgspec.Meta(max_length=100)] = ()
-    because: Annotated[str, msgspec.Meta(max_length=40)] = ""
-    """consented, harmless, public or structural-zero."""
+    because: Annotated[str, one_of(("", *EXEMPT)), msgspec.Meta(max_length=40)] = ""
+    """Why it may."""
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Who lets it pass."""
 

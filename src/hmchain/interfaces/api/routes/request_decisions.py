@@ -15,7 +15,7 @@ from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, fi
 from hmchain.application.governance.requests.licences import PutTerms
 from hmchain.clock import DAY_MS
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Code, DatasetName, Hash, Name, Nothing, Text
+from hmchain.interfaces.api.parameters import Code, DatasetName, Hash, Name, Nothing, Text, one_of
 from hmchain.interfaces.api.routes.own_requests import PersonName
 from hmchain.interfaces.api.routes.requests import routes
 from hmchain.interfaces.api.routing import Upload
@@ -51,17 +51,31 @@ class RequestApproval(Seen, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class RequestNo(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A no, a way back, or a yes taken back."""
+    """A no, or a way back."""
 
-    reason: Code
+    reason: Annotated[Code, one_of(decisions.REASONS)]
     letter: Text = ""
     """To the applicant, sealed."""
 
 
-class RequestWord(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A word in one of the codes that a ledger has."""
+class ApprovalRevoked(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A yes taken back."""
 
-    said: Code
+    reason: Annotated[Code, one_of(decisions.REVOKE_REASONS)]
+    letter: Text = ""
+    """To the applicant, sealed."""
+
+
+class RequestVote(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one thinks."""
+
+    said: Annotated[Code, one_of(decisions.VOTES)]
+
+
+class RequestState(Seen, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far this hospital is."""
+
+    said: Annotated[Code, one_of(filter(None, decisions.PROCESSING))]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,12 +87,23 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RequestAnswer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A review, or advice, that was asked for."""
+    """What answers whoever asked."""
 
-    said: Code
     letter: Text = ""
     hospital: DatasetName = ""
     """That asked, where several did."""
+
+
+class ReviewGiven(RequestAnswer, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A review that was asked for."""
+
+    said: Annotated[Code, one_of(decisions.ANSWERS[REVIEW])]
+
+
+class AdviceGiven(RequestAnswer, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Advice that was asked for."""
+
+    said: Annotated[Code, one_of(decisions.ANSWERS[ADVICE])]
 
 
 class Comment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,24 +171,24 @@ def return_request(call: Call, name: Name, body: RequestNo) -> RequestView:
 
 
 @routes.post("/requests/{name}/revocation", DECIDE, signs=True, commands=("request revoke",),
-             example=RequestNo(reason="consent"))  # fmt: skip
-def revoke_request(call: Call, name: Name, body: RequestNo) -> RequestView:
+             example=ApprovalRevoked(reason="consent"))  # fmt: skip
+def revoke_request(call: Call, name: Name, body: ApprovalRevoked) -> RequestView:
     """Take a yes back for good, from the next step of whatever runs. What was made before stays made."""
     with call.user() as user:
         return decisions.revoke(user, call.papers, _seen(user, name, body), body.reason, body.letter, body.dataset)
 
 
 @routes.post("/requests/{name}/vote", DECIDE, signs=True, commands=("request vote",),
-             example=RequestWord(said="accept"))  # fmt: skip
-def vote_on_request(call: Call, name: Name, body: RequestWord) -> RequestView:
+             example=RequestVote(said="accept"))  # fmt: skip
+def vote_on_request(call: Call, name: Name, body: RequestVote) -> RequestView:
     """Say what one thinks to those who decide: accept, reject or abstain. It decides nothing."""
     with call.user() as user:
         return decisions.vote(user, _seen(user, name, body), body.said, body.dataset)
 
 
 @routes.post("/requests/{name}/state", DECIDE, signs=True, commands=("request state",),
-             example=RequestWord(said="in-ethics"))  # fmt: skip
-def set_request_state(call: Call, name: Name, body: RequestWord) -> RequestView:
+             example=RequestState(said="in-ethics"))  # fmt: skip
+def set_request_state(call: Call, name: Name, body: RequestState) -> RequestView:
     """Say how far this hospital is: received, in-ethics, in-protection, in-code, in-committee, ready, ..."""
     with call.user() as user:
         return decisions.set_processing(user, _seen(user, name, body), body.said, body.dataset)
@@ -178,23 +203,23 @@ def ask_for_word(call: Call, name: Name, body: Asked) -> RequestView:
 
 
 @routes.post("/requests/{name}/reviews", SAY, signs=True, commands=("request review",),
-             example=RequestAnswer(said="favourable", letter="Sound."))  # fmt: skip
-def review_request(call: Call, name: Name, body: RequestAnswer) -> RequestView:
+             example=ReviewGiven(said="favourable", letter="Sound."))  # fmt: skip
+def review_request(call: Call, name: Name, body: ReviewGiven) -> RequestView:
     """Give the review that one was asked for: favourable, unfavourable or no-view."""
-    return _answered(call, name, body, REVIEW)
+    return _answered(call, name, body, body.said, REVIEW)
 
 
 @routes.post("/requests/{name}/advice", SAY, signs=True, commands=("request decide",),
-             example=RequestAnswer(said="approve"))  # fmt: skip
-def advise_on_request(call: Call, name: Name, body: RequestAnswer) -> RequestView:
+             example=AdviceGiven(said="approve"))  # fmt: skip
+def advise_on_request(call: Call, name: Name, body: AdviceGiven) -> RequestView:
     """Say what to decide, as one was asked: approve or reject. The hospital's own stewards decide."""
-    return _answered(call, name, body, ADVICE)
+    return _answered(call, name, body, body.said, ADVICE)
 
 
-def _answered(call: Call, name: str, body: RequestAnswer, deed: str) -> RequestView:
+def _answered(call: Call, name: str, body: RequestAnswer, said: str, deed: str) -> RequestView:
     with call.user() as user:
         shown = applying.view(user, name)
-        return decisions.answer(user, call.papers, shown, body.said, deed, body.letter, body.hospital)
+        return decisions.answer(user, call.papers, shown, said, deed, body.letter, body.hospital)
 
 
 @routes.post("/requests/{name}/comments", SAY, signs=True, commands=("request comment",),

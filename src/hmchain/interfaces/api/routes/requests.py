@@ -17,10 +17,11 @@ from hmchain.application.governance.requests.documents import SUFFIXES
 from hmchain.application.governance.requests.file import RequestFile
 from hmchain.application.governance.requests.listing import ListedRequest, Waiting
 from hmchain.application.governance.requests.reading import RequestInWords
+from hmchain.application.governance.requests.words import KINDS
 from hmchain.interfaces.api import answers
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.parameters import NAME_OR_NONE, Digits, Name
+from hmchain.interfaces.api.parameters import NAME_OR_NONE, Digits, Name, words_of
 from hmchain.interfaces.api.routing import Routes
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
@@ -31,13 +32,18 @@ routes = Routes("requests")
 
 Living = Annotated[bool, Query(description="Leave out what is closed.")]
 Someone = Annotated[str, Query(alias="for", pattern=NAME_OR_NONE, description="One person; everybody if left out.")]
-Kind = Annotated[str, Path(pattern="^[a-z]{1,20}$", description="train, count, statistics, evaluate or transfer.")]
+Kind = Annotated[
+    str, Path(pattern="^[a-z]{1,20}$", description="What is asked for.", json_schema_extra=words_of(KINDS))
+]
 NewName = Annotated[str, Query(alias="name", max_length=48, description="The request's name, for ever.")]
 Terms = Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Digest of the terms.")]
 
 EXAMPLE = RequestFile(
     name="relapse", kind="transfer", datasets={"east": "brain"}, until=datetime(2027, 6, 30).date(),
-    form={"title": "Relapse after surgery", "use": "Do early changes in MRI tell who will relapse?"},
+    form={
+        "title": "Relapse after surgery", "use": "Do early changes in MRI tell who will relapse?",
+        "contact": "Dr West, +49 1",
+    },
 )  # fmt: skip
 
 

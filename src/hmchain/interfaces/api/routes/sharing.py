@@ -12,7 +12,16 @@ from hmchain.application.jobs.jobs import Job
 from hmchain.application.sharing import emergencies, erasing, giving, receiving
 from hmchain.application.sharing.emergencies import Sought
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Code, DatasetName, Name, Nothing, Organisation
+from hmchain.interfaces.api.parameters import (
+    NAME_OF_MEMBER,
+    Code,
+    DatasetName,
+    Name,
+    Nothing,
+    Organisation,
+    like,
+    one_of,
+)
 from hmchain.interfaces.api.routing import Routes
 from hmchain.keys import Redacted
 from hmchain.ledger.context import CLINICIAN, STEWARD
@@ -32,27 +41,24 @@ routes = Routes("sharing")
 class GrantEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a grant is taken back."""
 
-    reason: Code
-    """consent, error, misuse, policy, security or other."""
+    reason: Annotated[Code, one_of(services.REVOKE_REASONS)]
 
 
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether an emergency was one."""
 
-    verdict: Code
-    """justified or unjustified."""
+    verdict: Annotated[Code, one_of(emergencies.VERDICTS)]
 
 
 class AskedEmergency(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One patient's records that are needed at once."""
 
-    where: Annotated[str, msgspec.Meta(pattern=NAME_OF_MEMBER)]
+    where: Annotated[str, like(NAME_OF_MEMBER)]
     """HOSPITAL/DATASET."""
     patient: Annotated[str, msgspec.Meta(min_length=1, max_length=emergencies.NUMBER_CHARACTERS_MAX)]
     """The patient's number there; it is sealed to that hospital."""
     issuer: Annotated[str, msgspec.Meta(max_length=emergencies.NUMBER_CHARACTERS_MAX)] = ""
-    reason: Code = "danger-to-life"
-    """danger-to-life, lasting-harm, urgent-treatment or cannot-consent."""
+    reason: Annotated[Code, one_of(emergencies.REASONS)] = "danger-to-life"
     name: DatasetName = ""
     """Its name; one of chance, if it is empty."""
 
@@ -61,7 +67,7 @@ class Given(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """Which records to give, where several may be meant."""
 
     dataset: DatasetName = ""
-    use: Annotated[str, msgspec.Meta(pattern="^(DUO:[0-9]{7})?$")] = ""
+    use: Annotated[str, like("(DUO:[0-9]{7})?")] = ""
     """Code of the use, where several are asked for."""
     transfer: DatasetName = ""
     """Its name; REQUEST-HOSPITAL, if it is empty."""

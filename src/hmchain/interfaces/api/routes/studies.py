@@ -17,7 +17,7 @@ from hmchain.application.node.study_here import StudyHere, study_here
 from hmchain.clock import DAY_MS
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.paging import Page
-from hmchain.interfaces.api.parameters import Code, Name, Nothing
+from hmchain.interfaces.api.parameters import Code, Name, Nothing, one_of
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers.studies import StudyRequest, proposal_to
@@ -47,8 +47,7 @@ class StudyApproval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StudyRefusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A no to a study."""
 
-    reason: Code
-    """purpose, ethics, data-quality, code, privacy or other."""
+    reason: Annotated[Code, one_of(studies.REASONS)]
 
 
 @routes.get("/studies", VIEW, commands=("study list",))

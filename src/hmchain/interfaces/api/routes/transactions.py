@@ -14,7 +14,7 @@ from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.application.site.exchanged import OtherChainError
 from hmchain.canonical import decode
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Signature
+from hmchain.interfaces.api.parameters import Signature, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.api.signing import ToSign, to_sign
 from hmchain.interfaces.api.waiting import Places
@@ -31,7 +31,7 @@ routes = Routes("transactions")
 _WAITING = Places(each=4, all=24)
 """Who waits for a block holds one of the 40 threads that answer everybody: on a network that stands still, for long."""
 
-Hex = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{2})+$", max_length=400_000)]
+Hex = Annotated[str, like("([0-9a-f]{2})+", max_length=400_000)]
 
 
 class Signed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

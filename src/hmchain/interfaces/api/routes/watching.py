@@ -39,7 +39,7 @@ def health(call: Call) -> Alive:
     return Alive()
 
 
-@at_root.get("/readyz", ANYBODY)
+@at_root.get("/readyz", ANYBODY, failing=503)
 def readiness(call: Call) -> Ready:
     """Whether it can answer; with status 503 if the ledger, the node or a store is missing, and which."""
     found = watch.of_app(call.request.app).readiness.look()

@@ -292,7 +292,7 @@ def _has_unit(run: list[Token], text: str) -> bool:
 
 def _is_set(run: list[Token], text: str) -> bool:
     """Tell whether numbers follow the name of a setting: `b 50 400 800`."""
-    before = re.search(r"([^\W\d_]+)[\s=:_]?$", text[: run[0].start])
+    before = re.search(r"([^\W\d_]+)[\s=:_]?\n?\Z", text[: run[0].start])
     return before is not None and fold(before[1]) in _SETTINGS
 
 

@@ -23,7 +23,7 @@ _FRAMES = frozenset({*range(0xC0, 0xD0), _JPEG_LS}) - {_DHT, 0xC8, _DAC}
 _LOSSLESS, _PROGRESSIVE = frozenset({0xC3, 0xC7, 0xCB, 0xCF}), frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _END_OF_SCAN_LS = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
-_FILL = re.compile(rb"\xff+(?=\xff[\xd0-\xd7])|\xff+$")
+_FILL = re.compile(rb"\xff+(?=\xff[\xd0-\xd7])|\xff+\Z")
 _JFIF = b"JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _DC, _AC = 0x00, 0x10
 _LSE_PARAMETERS, _LSE_PARAMETERS_BYTES = 1, 11

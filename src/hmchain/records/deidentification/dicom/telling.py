@@ -97,7 +97,7 @@ _NEVER = re.compile(
       \.?(?:[\s,]*(?:med|dr)(?![^\W_])\.?)*[\s,_]*(?:(?:von|van|de|der|den|la|di|zu|zur)\s+)*
       [^\W\d_]+(?:[\s,.-]+[^\W\d_]+)?                   # a person, and the next word
     | (?<![^\W_])(?!P\.[ ]?V)(?-i:[A-KM-QU-Z]\.[ ]?[A-ZÄÖÜÅØ][a-zäöüßåø]+)                     # an initial, and a name
-    | (?<![^\W_])(?-i:[A-Z]\.[ ][A-Z]\.)(?=[\s,]|$)
+    | (?<![^\W_])(?-i:[A-Z]\.[ ][A-Z]\.)(?=[\s,]|\Z)
     """,
     re.VERBOSE | re.IGNORECASE,
 )

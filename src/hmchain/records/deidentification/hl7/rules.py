@@ -36,7 +36,7 @@ _MESSAGE_TYPES = frozenset({
     "TBR", "TCR", "TCU", "UDM", "VXQ", "VXR", "VXU", "VXX",
 })  # fmt: skip
 """Table 0076: other three letters could be a name."""
-_YEAR = re.compile(r"[-_ ]?20\d\d$", re.ASCII)
+_YEAR = re.compile(r"[-_ ]?20\d\d\Z", re.ASCII)
 """Of a system that comes out every year: `I10GM2024`."""
 _EVENT = re.compile(r"[A-Z]\d\d", re.ASCII)
 _STRUCTURE = re.compile(r"[A-Z]{3}_[A-Z]\d\d|ACK", re.ASCII)
