@@ -1,44 +1,48 @@
-"""The forms of stewards' and scientists' pages in a real browser: read out, narrow and wide, up to the signature."""
+"""Pages of people who are signed in at a node, in a real browser: read out, in every look, by keyboard, to the end."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Route
+from playwright.sync_api import Browser, Page
 
-from hmchain.interfaces.portal import app
-from support.chromium import chromium, needs_chromium, served, watched
+from support.axe import LANGUAGES, faults
+from support.chromium import chromium, needs_chromium
 from support.portal_bed import PortalBed
-from support.request_bed import RequestBed
+from support.request_bed import FILE, RequestBed
+from support.signed_in import Portal, portal_of
+from support.walking import walked
 
-pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
-STEWARD, SCIENTIST = "east/steward", "west/scientist"
+pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_chromium]
+OPERATOR, AUDITOR = "olga", "aude"
 PATHS = {
-    STEWARD: ("/requests/relapse", "/inbox", "/steward/quarantine", "/steward/consents", "/requests/relapse/terms"),
-    SCIENTIST: (
-        "/requests/relapse", "/scientist/editor", "/scientist/editor/other", "/releases-ask",
-        "/scientist/counts?query=female&dataset=east/brain",
-    ),
-}  # fmt: skip
-LOOKS = ((1280, "light", "en"), (390, "dark", "de"))
+    "": ("/sign-in", "/keys", "/nothing"),
+    "steward": ("/", "/requests/relapse/terms"),
+    "scientist": ("/", "/scientist/editor/other", "/releases-ask", "/scientist/counts?query=female&dataset=east/brain"),
+    OPERATOR: ("/",),
+    AUDITOR: ("/",),
+}
+"""Where each begins to look."""
+TABS_MAX = 60
 
 
 @pytest.fixture(scope="module")
-def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalBed]:
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     place = tmp_path_factory.mktemp("portal")
     bed = RequestBed.found(place)
     portal = PortalBed(bed, place / "nodes")
+    bed.enrol(f"east/{OPERATOR}", "operator")
+    bed.enrol(f"east/{AUDITOR}", "auditor")
     bed.submit()
-    portal.act(STEWARD, "/requests/relapse/comment", {"letter": "Which scanners?"})
-    portal.send(SCIENTIST, "/scientist/editor/new", {"name": "other", "kind": "count"})
+    bed.submit(FILE.replace("relapse", "own").replace('east = "brain"\n', ""), "east/scientist")
+    portal.act("east/steward", "/requests/relapse/comment", {"letter": "Which scanners?"})
+    portal.send("east/scientist", "/scientist/editor/new", {"name": "other", "kind": "count"})
     file = {"file": ("letter.pdf", b"%PDF-1.7", "application/pdf")}
-    portal.send(SCIENTIST, "/scientist/editor/other/attach", {"kind": "ethics"}, files=file)
-    yield portal
-    bed.close()
+    portal.send("east/scientist", "/scientist/editor/other/attach", {"kind": "ethics"}, files=file)
+    with portal_of(portal, "east") as found:
+        yield found
+    portal.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,42 +51,75 @@ def browser() -> Iterator[Browser]:
         yield found
 
 
-def portal_for(portal: PortalBed, who: str) -> Any:
-    """The portal of somebody's hospital, at which that person is signed in."""
-    application: Any = portal.client(who.split("/")[0]).app
-    person = portal.principal(who)
-    return app.create(replace(application.state.site, authenticate=lambda request: person))
-
-
-def _silent(route: Route) -> None:
-    """Nothing happens on this ledger meanwhile."""
-    route.fulfill(content_type="text/event-stream", body=": nothing\n\n")
-
-
-@pytest.mark.parametrize(("width", "scheme", "language"), LOOKS)
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("who", PATHS)
-def test_forms_can_be_read_and_fit(
-    portal: PortalBed, browser: Browser, who: str, width: int, scheme: Any, language: str
-) -> None:
-    look = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "locale": language}
-    with served(portal_for(portal, who)) as origin, watched(browser, **look) as (page, complaints):
-        page.route("**/v1/events", _silent)
-        for path in PATHS[who]:
-            page.goto(f"{origin}{path}")
-            page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
-            found = Axe().run(page)
-            assert not found.violations_count, (path, found.generate_report())
-            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
-        assert not complaints
+def test_axe_finds_nothing_on_any_page(portal: Portal, browser: Browser, who: str, language: str) -> None:
+    wrong, count = list[str](), 0
+    with portal.entered(browser, who, locale=language) as (page, complaints):
+        for count, path in enumerate(walked(page, PATHS[who]), start=1):  # noqa: B007
+            wrong += faults(page, path)
+        if who == "steward":
+            wrong += faults(page, _to_be_signed(page))
+            wrong += faults(page, _with_a_key(page))
+    assert not wrong, "\n".join(wrong)
+    assert not complaints, complaints
+    assert count >= (20 if who else len(PATHS[""])), f"{count} pages"
 
 
-def test_a_decision_leads_to_what_is_to_be_signed(portal: PortalBed, browser: Browser) -> None:
-    with served(portal_for(portal, STEWARD)) as origin, watched(browser) as (page, complaints):
-        page.route("**/v1/events", _silent)
-        page.goto(f"{origin}/requests/relapse")
+def _to_be_signed(page: Page) -> str:
+    page.goto("/requests/relapse")
+    page.locator("form[action$='/approve'] button").click()
+    page.locator("#read").get_by_text("approve_request").wait_for()
+    return "the page to sign on"
+
+
+def _with_a_key(page: Page) -> str:
+    page.goto("/keys")
+    page.fill("#name", "steward")
+    page.fill("#passphrase", "a passphrase of one's own")
+    page.fill("#again", "a passphrase of one's own")
+    page.click("#make button")
+    page.wait_for_selector(".key")
+    return "the keys in a browser"
+
+
+@pytest.mark.parametrize("who", PATHS)
+def test_the_keyboard_leads_to_what_a_page_is_for(portal: Portal, browser: Browser, who: str) -> None:
+    wrong = list[str]()
+    with portal.entered(browser, who) as (page, _):
+        for path in walked(page, PATHS[who]):
+            wrong += [f"{path}: {each}" for each in _lost(page)]
+    assert not wrong, "\n".join(wrong)
+
+
+def _lost(page: Page) -> Iterator[str]:
+    """What keeps the keyboard from the first thing that one can do on a page."""
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Tab")
+    if page.evaluate("document.activeElement.className") != "skip":
+        yield "the first stop is no way to the content"
+    page.keyboard.press("Enter")
+    if page.evaluate("document.activeElement.id") != "main":
+        yield "the way to the content leads elsewhere"
+    main = page.locator("main button:visible:enabled, main .button:visible, main summary:visible, main a:visible")
+    if not main.count():
+        return
+    wanted = main.first.element_handle()
+    for _ in range(TABS_MAX):
+        page.keyboard.press("Tab")
+        if page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "none":
+            yield f"the focus on {page.evaluate('document.activeElement.outerHTML.slice(0, 160)')} is not seen"
+        if page.evaluate("each => each === document.activeElement", wanted):
+            return
+    yield f"{main.first.inner_text()} is not reached"
+
+
+def test_a_decision_leads_to_what_is_to_be_signed(portal: Portal, browser: Browser) -> None:
+    with portal.entered(browser, "steward") as (page, complaints):
+        page.goto("/requests/relapse")
         page.locator("form[action$='/approve'] button").click()
         page.get_by_text("Whoever signs this asks to:").wait_for()
         page.locator("#read").get_by_text("approve_request").wait_for()
         page.get_by_text("Do not sign").click()
-        page.wait_for_url(f"{origin}/requests/relapse")
+        page.wait_for_url(f"{portal.origin}/requests/relapse")
         assert not complaints

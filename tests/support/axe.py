@@ -1,0 +1,34 @@
+"""What axe finds on a page, in each way that people look at it: narrow and wide, light and dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page
+
+WIDTHS, SCHEMES, LANGUAGES = (390, 1280), ("light", "dark"), ("en", "de")
+"""Eight ways in all."""
+_OF_COLOUR = ("color-contrast", "link-in-text-block")
+"""What a scheme can change: its style sheets differ in colours alone."""
+_RUN = """options => axe.run(document, {resultTypes: ["violations"], ...options}).then((found) =>
+  found.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`))"""
+
+
+def faults(page: Page, path: str) -> list[str]:
+    """What is wrong with the page that is shown: by axe at both widths in both schemes, and where it is too wide.
+
+    All that unfolds on it is unfolded first. Each width is held to all rules, its other scheme to those of colour.
+    """
+    page.evaluate(AXE_SCRIPT)
+    page.evaluate("document.querySelectorAll('main details').forEach((each) => { each.open = true; })")
+    wrong: list[str] = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+            wrong.append(f"{path} is {wide} pixels wide on a screen of {width}")
+        for number, scheme in enumerate(SCHEMES):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            rules: dict[str, Any] = {"runOnly": {"type": "rule", "values": _OF_COLOUR}} if number else {}
+            wrong += [f"{path} ({width}, {scheme}) {each}" for each in page.evaluate(_RUN, rules)]
+    return wrong
