@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hmchain.application.learning.memory import tune_allocator
 from hmchain.application.models import inference
 from hmchain.application.models.inference import ModelFile
+from hmchain.application.models.unlike import Unlike, unlike
 from hmchain.errors import HMChainError, InputError
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.contracts.learning.models import Model
@@ -52,6 +53,8 @@ class ModelAnswer:
     """The image as the model is shown it, as PNG."""
     drops: tuple[tuple[float, ...], ...]
     """The heat map of the likeliest class by row and column; empty where the model allows none."""
+    unlike: tuple[Unlike, ...] = ()
+    """How the image is unlike those that the model learned from, as far as it alone tells."""
 
     @property
     def likeliest(self) -> str:
@@ -83,7 +86,8 @@ def _asked(path: Path, known: KnownModels, image: bytes) -> ModelAnswer:
     shown = prediction.as_input(image, model.preprocessing)
     shares = prediction.predict(model, shown)
     likeliest = max(shares, key=lambda name: shares[name])
-    return ModelAnswer(shares, as_png(shown.squeeze()), heat_map(model, shown, likeliest).drops)
+    drops = heat_map(model, shown, likeliest).drops
+    return ModelAnswer(shares, as_png(shown.squeeze()), drops, unlike(image, shown, model.preprocessing))
 
 
 def _registered(known: KnownModels) -> RegisteredModels:

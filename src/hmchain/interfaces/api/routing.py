@@ -120,9 +120,10 @@ def guard(rule: Rule) -> Callable[..., None]:
     def see_to(request: Request) -> None:
         site: Site = request.app.state.site
         who = site.authenticate(request)
-        permissions.require(rule, who, site.hospitals[0] if not site.is_read_only else _own(who), site.second_factor)
-        if site.is_read_only and rule.operation is not Operation.VIEW and rule.scope is not Scope.PUBLIC:
+        changes = rule.operation is not Operation.VIEW and rule.scope is not Scope.PUBLIC
+        if who is not None and site.is_read_only and changes:
             raise only_looked_at()
+        permissions.require(rule, who, site.hospitals[0] if not site.is_read_only else _own(who), site.second_factor)
         request.state.call = Call(site, request, who)
 
     return see_to

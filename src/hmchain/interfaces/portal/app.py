@@ -19,7 +19,7 @@ from hmchain.interfaces.api import app as api
 from hmchain.interfaces.api import problems
 from hmchain.interfaces.api.dispatch import Dispatch
 from hmchain.interfaces.api.problems import Problem
-from hmchain.interfaces.api.site import Site
+from hmchain.interfaces.api.site import ReadOnlyError, Site
 from hmchain.interfaces.api.watch import Watch
 from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.components import problem
@@ -107,8 +107,11 @@ def failure(found: Problem, sign_in: str = "/sign-in") -> Page:
         429: say("Too many requests at once"),
         500: say("That went wrong"),
     }
-    title = titles.get(found.status) or str(theirs(found.title))
+    title = say("Only looked at") if found.code == ReadOnlyError.code else titles.get(found.status)
+    title = title or str(theirs(found.title))
     content = [problem(found.code, found.detail, found.hint, title=title + ":")]
     if found.code in _WANT_SIGN_IN:
         content.append(h.p[h.a(".button", href=sign_in)[say("Confirm who you are")]])
+    else:
+        content.append(h.p[h.a(".button", href="/")[say("To the first page")]])
     return Page(title, content, status=found.status)

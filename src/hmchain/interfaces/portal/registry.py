@@ -93,14 +93,14 @@ class Pages:
     ) -> Callable[[Handler], Handler]:
         """A page to look at; with a `title` it stands in the navigation, with how much waits there."""
         entry = Entry(title, path, self.role) if title else None
-        return self._add("GET", path, rule, entry, count)
+        return self._made(lambda handler: Shown("GET", path, rule, handler.__name__, entry, count))
 
     def do(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
         """What a form does: a function of a call, of what the path names, and of `Fields`; it gives a `Next` or a page.
 
         A field `after` names the page to see once what it asks for is signed and in a block.
         """
-        return self._add("POST", path, rule, None, None)
+        return self._made(lambda handler: Shown("POST", path, rule, handler.__name__))
 
     def carry(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
         """Pages of another make, behind a rule: an async function of a request makes the whole answer.
@@ -114,28 +114,26 @@ class Pages:
                     raise _foreign()
                 return await handler(request)  # type: ignore[no-any-return]
 
-            for method in ("GET", "POST"):
-                self.all.append(Shown(method, path, rule, handler.__name__))
-            self._declare(path, ["GET", "POST"], rule, handler, lambda: endpoint)
+            self._add(lambda: endpoint, *(Shown(method, path, rule, handler.__name__) for method in ("GET", "POST")))
             return handler
 
         return add
 
-    def _add(
-        self, method: str, path: str, rule: Rule, entry: Entry | None, count: Callable[[Call], int] | None
-    ) -> Callable[[Handler], Handler]:
+    def _made(self, shown: Callable[[Handler], Shown]) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            self.all.append(Shown(method, path, rule, handler.__name__, entry, count))
-            self._declare(path, [method], rule, handler, partial(_endpoint, handler))
+            self._add(partial(_endpoint, handler), shown(handler))
             return handler
 
         return add
 
-    def _declare(
-        self, path: str, methods: list[str], rule: Rule, handler: Handler, endpoint: Callable[[], Handler]
-    ) -> None:
-        name, guarded = f"page_{handler.__name__}", [Depends(guard(rule))]
-        self.declared.append(Declared(path, endpoint, methods=methods, name=name, dependencies=guarded))
+    def _add(self, endpoint: Callable[[], Handler], *shown: Shown) -> None:
+        """What makes the function that makes responses, under the one path and rule of what it shows."""
+        self.all += shown
+        first, methods = shown[0], [each.method for each in shown]
+        guarded = [Depends(guard(first.rule))]
+        self.declared.append(
+            Declared(first.path, endpoint, methods=methods, name=f"page_{first.name}", dependencies=guarded)
+        )
 
 
 def _endpoint(handler: Handler) -> Handler:

@@ -39,7 +39,12 @@ def seen(portal: TestClient, path: str) -> str:
 
 def test_health_of_a_run_says_that_nothing_runs(portal: TestClient) -> None:
     told = seen(portal, "/operator")
-    assert "it stands still" in told and "1 may fail or lie" in told and "What to do now" in told
+    assert (
+        "a finished run" in told
+        and "it stands still" not in told
+        and "1 may fail or lie" in told
+        and "What to do now" in told
+    )
     assert "no machine of its own" in seen(portal, "/operator/machine")
 
 

@@ -48,6 +48,8 @@ def test_every_link_leads_somewhere(run_directory: Path, language: str) -> None:
             ids = re.findall(r' id="([^"]*)"', page.text)
             assert len(ids) == len(set(ids)), (path, sorted(ids))
             assert "style=" not in page.text and "javascript:" not in page.text, path
+            if language == "de":
+                assert not (left := re.findall(r'<span lang="en">[^<]*', page.text)), (path, left)
             done.add(path)
             found = Links(page.text[page.text.index("<main") :]).found
             waiting += sorted(

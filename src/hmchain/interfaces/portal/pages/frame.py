@@ -61,7 +61,10 @@ def _kept() -> h.Element:
 
 def _make() -> h.Element:
     about = say("An officer invites you with it, by the name that the ledger has for you.")
-    sealed = say("It seals the key file. Nobody can open the file without it, and nobody can give it to you again.")
+    sealed = say(
+        "At least 12 letters; without one no key is made. It seals the key: whoever finds its file can sign nothing "
+        "without it, and nobody can give it to you again."
+    )
     return h.form("#make.entry")[
         script_field("name", say("Your name on the ledger"), about, pattern=_NAME, maxlength="40"),
         script_field("passphrase", say("Passphrase"), sealed, type="password", **_NEW),
@@ -72,7 +75,10 @@ def _make() -> h.Element:
 
 
 def _take() -> h.Element:
-    unsealed = say("Of a file that is not sealed: the one to seal the copy in this browser with.")
+    unsealed = say(
+        "The one that the file was sealed with. If the file is not sealed: a new one, at least 12 letters, which seals "
+        "the copy in this browser."
+    )
     return h.form("#take.entry")[
         script_field("key-file", say("Key file"), type="file"),
         script_field("take-name", say("Your name on the ledger"), pattern=_NAME, maxlength="40"),

@@ -1,63 +1,55 @@
-"""Words for what the ledger has as codes, and pieces that pages of several roles show."""
+"""Pieces that pages of several roles show."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
 import htpy as h
 
 from hmchain.application.access.permissions import Rule, allowed
+from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge
-from hmchain.interfaces.portal.texts import Later, later, moment, of_later, theirs
+from hmchain.interfaces.portal.components import PLAIN, badge
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import ANSWERS, DEEDS, KINDS
+from hmchain.interfaces.portal.pages.codes.standings import STANDINGS
+from hmchain.interfaces.portal.texts import moment, of_later, theirs
+from hmchain.ledger.readers.requests import RequestView, Word
 
-_STANDINGS: dict[str, tuple[Later, str]] = {
-    "draft": (later("draft"), PLAIN),
-    "submitted": (later("submitted"), PLAIN),
-    "returned": (later("returned, to be changed"), WARN),
-    "closed": (later("closed"), PLAIN),
-    "requested": (later("asked for"), PLAIN),
-    "waiting": (later("waits"), WARN),
-    "undecided": (later("waits"), WARN),
-    "approved": (later("approved"), GOOD),
-    "rejected": (later("rejected"), BAD),
-    "denied": (later("no, by its policy"), BAD),
-    "revoked": (later("taken back"), BAD),
-    "refused": (later("refused"), BAD),
-    "yes": (later("yes"), GOOD),
-    "no": (later("no"), BAD),
-    "look": (later("a person decides"), WARN),
-    "proposed": (later("proposed"), PLAIN),
-    "agreeing": (later("keys are agreed"), PLAIN),
-    "confirming": (later("keys are confirmed"), PLAIN),
-    "running": (later("runs"), GOOD),
-    "paused": (later("paused"), WARN),
-    "finished": (later("finished"), GOOD),
-    "asked": (later("inside; asked for"), WARN),
-    "released": (later("released"), GOOD),
-    "withdrawn": (later("withdrawn"), PLAIN),
-    "granted": (later("yes"), GOOD),
-    "justified": (later("justified"), GOOD),
-    "unjustified": (later("not justified"), BAD),
-    "accepted": (later("accepted"), GOOD),
-    "allowed": (later("allowed"), GOOD),
-    "ended": (later("ended"), PLAIN),
-}
-"""How something stands: its words, and how they are meant."""
+_TERM = re.compile(r"\b([A-Z]+:\d+), ([^;]+)")
 
 
 def standing(code: str) -> h.Element:
     """How something stands, as a badge; a code that is not known stands for itself."""
-    words, kind = _STANDINGS.get(code, (None, PLAIN))
+    words, kind = STANDINGS.get(code, (None, PLAIN))
     return badge(of_later(words) if words else code, kind)
 
 
 def standing_words(code: str) -> str:
     """The same as text."""
-    found = _STANDINGS.get(code)
+    found = STANDINGS.get(code)
     return of_later(found[0]) if found else code
+
+
+def said(word: Word) -> h.Node:
+    """What somebody did beside a request, and what for an answer that was."""
+    return f"{codes.word(DEEDS, word.kind)} {codes.word(ANSWERS, word.said)}".strip()
+
+
+def purpose(code: str) -> h.Node:
+    """A purpose in words, with its code after them."""
+    return theirs(words_first(purpose_words(code)))
+
+
+def in_short(view: RequestView) -> str:
+    """What a request is about, for one that has no title: what it is to, and what for."""
+    if view.content is None:
+        return view.request
+    purposes = ", ".join(str(purpose(each)).partition(" (")[0] for each in view.content.purposes)
+    return f"{codes.word(KINDS, view.content.kind)}: {purposes}"
 
 
 def capital(words: str) -> str:
@@ -73,7 +65,12 @@ def at(*parts: str | int) -> str:
 
 def terms(found: Iterable[tuple[str, str]]) -> h.Element:
     """Names and what stands behind each, in a service's words."""
-    return definitions(((theirs(name), theirs(value)) for name, value in found), "facts worded")
+    return definitions(((theirs(name), theirs(words_first(value))) for name, value in found), "facts worded")
+
+
+def words_first(text: str) -> str:
+    """A text in which the words of a term stand before its code: `glioma (MONDO:0021042)`."""
+    return _TERM.sub(r"\2 (\1)", text)
 
 
 def until(time_ms: int) -> h.Node:

@@ -63,12 +63,25 @@ export function save(name, text) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+/** Whether a field of a form has not what it needs: it is said in words that stay, and the field takes the focus. */
+function lacks(form, told) {
+  for (const field of form.elements) field.removeAttribute("aria-invalid");
+  const field = [...form.elements].find((each) => each.willValidate && !each.validity.valid);
+  if (!field) return false;
+  field.setAttribute("aria-invalid", "true");
+  complain(told, `${field.labels[0]?.textContent ?? ""}: ${field.validationMessage}`, field.nextElementSibling?.textContent);
+  field.focus();
+  return true;
+}
+
 /** Do something when a form is sent, one at a time; what goes wrong is said beside it. Its button waits for this. */
 export function onSent(form, act) {
   const told = form.querySelector("[data-told]");
   form.querySelector("button").disabled = false;
+  form.noValidate = true;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (lacks(form, told)) return;
     const button = event.submitter ?? form.querySelector("button");
     button.disabled = true;
     told.replaceChildren(say("working"));

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gettext
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from io import BytesIO
 
@@ -17,6 +18,10 @@ from babel.messages.pofile import read_po
 from hmchain.interfaces.portal.texts.figures import amount
 from hmchain.interfaces.portal.texts.languages import ENGLISH, language
 
+SERVICES = "services"
+"""The room of what services say."""
+_SENTENCE_LETTERS_MAX = 2000
+_WORDS = re.compile(r"[a-z] | [a-z]")
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -54,11 +59,73 @@ def compose(text: str, **parts: h.Node) -> h.Fragment:
 
 
 def theirs(text: str) -> h.Node:
-    """What a service says in English: in the reader's language if the catalogue has it, else marked as English."""
+    """What a service says in English: in the reader's language if the catalogue has it, else marked as English.
+
+    A text without two words is a name, a code or a day, and stays as it is.
+    """
     if language() == ENGLISH or not text:
         return text
-    found = _translations(language()).gettext(text)
-    return h.span(lang=ENGLISH)[text] if found == text else found
+    found = _sentence(text, language())
+    if found is None:
+        return h.span(lang=ENGLISH)[text] if _WORDS.search(text) else text
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _sentence(text: str, code: str) -> str | None:
+    """A service's sentence in a language, with or without its first capital and its stop; None if nobody wrote it."""
+    forms = [(text, "")]
+    if text.endswith("."):
+        forms.insert(0, (text[:-1], "."))
+    for whole, stop in forms:
+        if (found := _fitted(whole, code)) is not None:
+            return f"{found}{stop}"
+        small = f"{whole[:1].lower()}{whole[1:]}"
+        if small != whole and (found := _fitted(small, code)) is not None:
+            return f"{found[:1].upper()}{found[1:]}{stop}"
+    for joint in ("; ", ", "):
+        parts = [_fitted(part, code) for part in text.split(joint)] if joint in text else [None]
+        if None not in parts:
+            return joint.join(filter(None, parts))
+    return None
+
+
+def _fitted(text: str, code: str) -> str | None:
+    if text and (found := _translations(code).gettext(text)) != text:
+        return found
+    for pieces, translated in _sentences(code) if len(text) <= _SENTENCE_LETTERS_MAX else ():
+        values = _values(pieces, text, code)
+        if values is not None:
+            return _filled(translated, values)
+    return None
+
+
+def _values(pieces: Sequence[str], text: str, code: str) -> dict[str, object] | None:
+    """What stands in a text in the places of a sentence; None if it is another sentence."""
+    fixed, names = pieces[::2], pieces[1::2]
+    place, end = len(fixed[0]), len(text) - len(fixed[-1])
+    if place >= end or not (text.startswith(fixed[0]) and text.endswith(fixed[-1])):
+        return None
+    values: dict[str, object] = {}
+    for name, after in zip(names, (*fixed[1:-1], ""), strict=True):
+        stop = text.find(after, place + 1, end) if after else end
+        value = text[place:stop] if stop > place else ""
+        said = _sentence(value, code) if name.endswith("words") else value
+        if not said or (name.endswith("number") and not value.replace(",", "").isdecimal()):
+            return None
+        values[name], place = said, stop + len(after)
+    return values
+
+
+@cache
+def _sentences(code: str) -> list[tuple[list[str], str]]:
+    """The sentences of services that have places, cut at those, and their translations: the more of their own first."""
+    found = [
+        (_PLACE.split(str(message.id)), str(message.string))
+        for message in catalogues(code).get(SERVICES, ())
+        if message.string and _PLACE.search(str(message.id))
+    ]
+    return sorted(found, key=lambda each: -sum(map(len, each[0][::2])))
 
 
 def _filled(text: str, values: dict[str, object]) -> str:

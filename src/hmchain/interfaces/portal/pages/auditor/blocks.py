@@ -15,6 +15,9 @@ from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word, worded
+from hmchain.interfaces.portal.pages.codes.events import EVENTS
+from hmchain.interfaces.portal.pages.codes.transactions import TRANSACTIONS
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, say_n, theirs
 from hmchain.ledger.readers.blocks import BlockView
@@ -100,6 +103,11 @@ def vouched(words: str) -> h.Node:
     return theirs(words) if words else badge(say("no signature of it at hand yet"), WARN)
 
 
+def about(keys: Sequence[str]) -> h.Node:
+    """What an event is about: names as they are, digests shortened."""
+    return [[" " if place else None, digest(key)] for place, key in enumerate(keys)]
+
+
 def _search() -> h.Element:
     return h.form(".look", action="/search", method="get")[
         h.label(for_="find")[say("Find a block, a transaction, a name")], " ",
@@ -150,7 +158,8 @@ def _signed(found: BlockView) -> str:
 
 
 def _kinds(kinds: Iterable[str]) -> str:
-    return ", ".join(f"{count} × {kind}" if count > 1 else kind for kind, count in sorted(Counter(kinds).items()))
+    named = ((word(TRANSACTIONS, kind), count) for kind, count in sorted(Counter(kinds).items()))
+    return ", ".join(f"{count} × {words}" if count > 1 else words for words, count in named)
 
 
 def _ways(found: Stretch) -> h.Element | None:
@@ -188,7 +197,7 @@ def _transactions(found: BlockView) -> h.Element:
     rows = [
         (
             h.a(href=f"/auditor/transactions/{line.digest.hex()}")[digest(line.digest.hex())],
-            line.kind, line.organisation or say("a key that nobody here has"), outcome(line.code),
+            worded(TRANSACTIONS, line.kind), line.organisation or say("a key that nobody here has"), outcome(line.code),
         )
         for line in found.transactions
     ]  # fmt: skip
@@ -202,7 +211,7 @@ def _events(found: BlockView) -> h.Element | None:
         return None
     title = say("What happened")
     rows = [
-        (each.kind, h.code[" ".join(each.keys)], say("signed") if signed else say("this log's word"))
+        (worded(EVENTS, each.kind), about(each.keys), say("signed") if signed else say("this log's word"))
         for each, signed in told
     ]
     note = say("No header holds the block's own events: they are this log's word, until an audit executes the block.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance.purposes import purpose_words
+from hmchain.application.governance.reasons import reason_words
 from hmchain.application.governance.requests import reading
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.application.pages.markup import definitions, digest, table
@@ -16,8 +16,11 @@ from hmchain.interfaces.api import paging
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal import components
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, section
+from hmchain.interfaces.portal.components import GOOD, WARN, badge, empty, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import DUTIES, KINDS, REASONS
+from hmchain.interfaces.portal.pages.words import purpose, said, standing, terms
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
 from hmchain.ledger.readers import requests as reader
@@ -27,10 +30,6 @@ from hmchain.ledger.readers.requests import HospitalWord, RequestView
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 PATH = "/auditor/decisions"
-_KINDS = {
-    "approved": GOOD, "granted": GOOD, "released": GOOD, "rejected": BAD, "denied": BAD, "refused": BAD,
-    "revoked": BAD, "waiting": WARN, "asked": WARN,
-}  # fmt: skip
 
 pages = Pages("auditor")
 
@@ -70,11 +69,6 @@ def decisions(found: Decisions) -> Page:
     return Page(say("Decisions and permits"), [_requests(found), _releases(found.releases)], lead, active=PATH)
 
 
-def word(status: str) -> h.Element:
-    """A status of a request, a word or a release, as a badge."""
-    return badge(theirs(status), _KINDS.get(status, PLAIN))
-
-
 def _requests(found: Decisions) -> h.Element:
     title = say("Requests")
     if not found.total:
@@ -91,7 +85,7 @@ def _requests(found: Decisions) -> h.Element:
     rows = [
         (
             h.a(href=f"{PATH}/{each.request}")[each.request],
-            _what_for(each), each.applicant, theirs(each.status), _words(each.decisions), _until(each),
+            _what_for(each), each.applicant, standing(each.status), _words(each.decisions), _until(each),
         )
         for each in found.requests
     ]  # fmt: skip
@@ -102,14 +96,14 @@ def _requests(found: Decisions) -> h.Element:
 def _what_for(found: RequestView) -> h.Node:
     if found.content is None:
         return "–"
-    purposes = "; ".join(map(purpose_words, found.content.purposes))
-    return [theirs(str(found.content.kind)), h.small[theirs(purposes)]]
+    purposes = [[h.br if place else None, purpose(each)] for place, each in enumerate(found.content.purposes)]
+    return [codes.word(KINDS, found.content.kind), h.small[purposes]]
 
 
 def _words(found: Sequence[HospitalWord]) -> h.Node:
     if not found:
         return say("not asked yet")
-    return [h.div[each.organisation, " ", word(each.status)] for each in found]
+    return [h.div[each.organisation, " ", standing(each.status)] for each in found]
 
 
 def _until(found: RequestView) -> str:
@@ -132,8 +126,8 @@ def _releases(found: Sequence[ReleaseView]) -> h.Element:
     ]
     rows = [
         (
-            each.release, theirs(each.what), each.by, word(each.status),
-            [h.div[one.organisation, " ", word(one.decision)] for one in each.words], moment(each.time_ms),
+            each.release, theirs(each.what), each.by, standing(each.status),
+            [h.div[one.organisation, " ", standing(one.decision)] for one in each.words], moment(each.time_ms),
         )
         for each in found
     ]  # fmt: skip
@@ -146,9 +140,9 @@ def _releases(found: Sequence[ReleaseView]) -> h.Element:
 def decision(found: RequestInWords, why: Sequence[Explanation]) -> Page:
     """One request as its decisions bind it."""
     view = found.view
-    asked = definitions((theirs(name), theirs(value)) for name, value in found.asked)
+    asked = terms(found.asked)
     facts = definitions((
-        (say("status"), theirs(view.status)),
+        (say("status"), standing(view.status)),
         (say("version"), amount(view.version)),
         (say("asked by"), ", ".join((view.applicant, *view.members))),
         (say("made"), moment(view.created_ms)),
@@ -167,7 +161,7 @@ def decision(found: RequestInWords, why: Sequence[Explanation]) -> Page:
         _duties(found),
         section(
             say("What would be computed"),
-            h.div(".panel")[definitions((theirs(name), theirs(value)) for name, value in found.plan)],
+            h.div(".panel")[terms(found.plan)],
             anchor="plan",
         )
         if found.plan
@@ -194,8 +188,8 @@ def _each_word(view: RequestView) -> h.Element:
     rows = [
         (
             each.organisation, say("{dataset}, version {version}", dataset=each.dataset, version=amount(each.version)),
-            [word(each.status), f" {each.reason}" if each.reason else None],
-            theirs("ask a person" if each.answer == "look" else each.answer),
+            h.fragment[standing(each.status), " ", codes.word(REASONS, each.reason)],
+            standing(each.answer),
             _persons(each), moment(each.time_ms) if each.time_ms else "–",
             _holds(each),
         )
@@ -234,9 +228,9 @@ def _why(why: Sequence[Explanation]) -> h.Element | None:
     ]
     rows = [
         (
-            f"{each.organisation}/{each.dataset}", amount(each.submission), amount(each.policy), theirs(each.answer),
-            ", ".join(each.reasons) or "–", ", ".join(each.set_by) or "–",
-            badge(say("same answer"), GOOD) if each.agrees else badge(theirs(each.again), WARN),
+            f"{each.organisation}/{each.dataset}", amount(each.submission), amount(each.policy), standing(each.answer),
+            [h.div[theirs(reason_words(one))] for one in each.reasons] or "–", ", ".join(each.set_by) or "–",
+            badge(say("same answer"), GOOD) if each.agrees else standing(each.again),
         )
         for each in why
     ]  # fmt: skip
@@ -252,7 +246,7 @@ def _said(found: RequestInWords) -> h.Element | None:
     rows = [
         (
             each.word.by,
-            [theirs(f"{each.word.kind} {each.word.said}".strip()), h.small[each.text] if each.text else None],
+            [said(each.word), h.small[each.text] if each.text else None],
             each.word.hospital or "–", h.a(href=f"/auditor/blocks/{each.word.height}")[amount(each.word.height)],
         )
         for each in found.said
@@ -270,7 +264,8 @@ def _duties(found: RequestInWords) -> h.Element | None:
     head = [say("Duty"), say("To"), say("Data"), say("Stands"), say("Due"), say("Shown by")]
     rows = [
         (
-            theirs(each.kind), each.organisation, each.dataset, theirs(each.standing), moment(each.due_ms),
+            codes.word(DUTIES, each.kind), each.organisation, each.dataset, standing(each.standing),
+            moment(each.due_ms),
             ", ".join(each.shown_by) or "–",
         )
         for each in found.duties

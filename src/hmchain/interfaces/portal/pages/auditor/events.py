@@ -19,6 +19,9 @@ from hmchain.application.security.events import BEGUN, DONE, SENT, Kind
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, badge, choice_field, empty
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes import worded
+from hmchain.interfaces.portal.pages.codes.security import SECURITY
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, say_n, theirs
 
@@ -100,9 +103,11 @@ def _losses(found: Account) -> h.Node:
 
 def _choice(kind: str) -> h.Element:
     families = sorted({each.value.partition(".")[0] for each in Kind if "." in each.value})
-    choices: Mapping[str, str] = {"": say("all events")} | {each: each for each in families} | {
-        each.value: each.value for each in Kind
-    }  # fmt: skip
+    choices: Mapping[str, str] = {
+        "": say("all events"),
+        **{each: say("all of {family}", family=each) for each in families},
+        **codes.choices(SECURITY, tuple(each.value for each in Kind)),
+    }
     return h.form(".look", action=PATH, method="get")[
         choice_field("kind", say("Show"), choices, kind), h.button(type="submit")[say("Show these")]
     ]
@@ -123,7 +128,7 @@ def _list(found: Log) -> h.Node:
 
 def _row(line: Checked) -> Sequence[h.Node]:
     event = line.event
-    what = event.kind.value + (f" ({event.what})" if event.what else "")
+    what = [worded(SECURITY, event.kind.value), h.small[event.what] if event.what else None]
     about = event.about + (f" v{event.version}" if event.version else "") + (f", {event.other}" if event.other else "")
     by = "/".join(each for each in (event.user, event.person or event.role) if each)
     kind = GOOD if event.outcome == DONE else PLAIN if event.outcome in _FINE else BAD

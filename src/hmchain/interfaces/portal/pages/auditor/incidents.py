@@ -12,17 +12,19 @@ from hmchain.application.governance.incidents import IncidentInWords
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, empty, fresh, section
+from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word
+from hmchain.interfaces.portal.pages.codes.people import INCIDENT_DEEDS, INCIDENTS, MEASURES, SEVERITIES
+from hmchain.interfaces.portal.pages.words import standing
 from hmchain.interfaces.portal.registry import Pages
-from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
+from hmchain.interfaces.portal.texts import amount, later, moment, say
 from hmchain.ledger.readers import incidents as reader
-from hmchain.ledger.readers.incidents import Answer, IncidentView, SaidWord, Stage
+from hmchain.ledger.readers.incidents import Answer, IncidentView, SaidWord
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 PATH = "/auditor/incidents"
 _CHANGES = ("incident.", "key.")
-_STAGES = {Stage.OPEN: BAD, Stage.ACKNOWLEDGED: WARN, Stage.CONTAINED: PLAIN, Stage.CLOSED: GOOD}
 
 pages = Pages("auditor")
 
@@ -66,8 +68,9 @@ def _table(found: Sequence[IncidentView]) -> h.Element:
     ]
     rows = [
         (
-            h.a(href=f"{PATH}/{each.incident}")[each.incident], theirs(each.kind), theirs(each.severity),
-            stage(each.stage),
+            h.a(href=f"{PATH}/{each.incident}")[each.incident], word(INCIDENTS, each.kind),
+            word(SEVERITIES, each.severity),
+            standing(each.stage),
             ", ".join(each.affected), each.opener, moment(each.opened_ms),
         )
         for each in found
@@ -75,18 +78,13 @@ def _table(found: Sequence[IncidentView]) -> h.Element:
     return table(head, rows, caption=say("Incidents"), folds=True)
 
 
-def stage(found: Stage) -> h.Element:
-    """How far all members together are, as a badge."""
-    return badge(theirs(found.value), _STAGES[found])
-
-
 def shown(found: IncidentInWords) -> Page:
     """One incident, with how far each member is."""
     view = found.view
     facts = definitions((
-        (say("stage"), stage(view.stage)),
-        (say("kind"), theirs(view.kind)),
-        (say("how grave"), theirs(view.severity)),
+        (say("stage"), standing(view.stage)),
+        (say("kind"), word(INCIDENTS, view.kind)),
+        (say("how grave"), word(SEVERITIES, view.severity)),
         (say("opened by"), f"{view.opener}, {moment(view.opened_ms)}"),
         (say("noticed"), moment(view.detected_ms)),
         (say("affected"), ", ".join(view.affected)),
@@ -141,7 +139,7 @@ def _words(found: Sequence[SaidWord]) -> h.Element:
     rows = [
         (
             moment(each.time_ms), [each.by, None if each.stands else badge(say("the key was cut off since"), WARN)],
-            theirs(each.deed), ", ".join(each.measures) or "–",
+            word(INCIDENT_DEEDS, each.deed), ", ".join(word(MEASURES, one) for one in each.measures) or "–",
             h.a(href=f"/auditor/blocks/{each.height}")[amount(each.height)],
         )
         for each in found

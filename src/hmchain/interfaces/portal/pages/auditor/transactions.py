@@ -18,6 +18,11 @@ from hmchain.interfaces.portal.components import empty, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.auditor import blocks
 from hmchain.interfaces.portal.pages.auditor.blocks import outcome, vouched
+from hmchain.interfaces.portal.pages.codes import word, worded
+from hmchain.interfaces.portal.pages.codes.events import EVENTS
+from hmchain.interfaces.portal.pages.codes.people import ROLES
+from hmchain.interfaces.portal.pages.codes.transactions import TRANSACTIONS
+from hmchain.interfaces.portal.pages.words import capital, terms
 from hmchain.interfaces.portal.proving import proof_panel
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, moment, say, theirs
@@ -65,25 +70,27 @@ def transaction(told: Told) -> Page:
         (say("Block {height}", height=amount(found.height)), f"{blocks.PATH}/{found.height}"),
     )
     title = say("Transaction {digest}", digest=found.digest.hex()[:12])
-    lead = theirs(_words(found))
+    lead = _words(found)
     return Page(
         title, [_head(found), _says(found), _terms(found), _events(found), proof(told)], lead, crumbs, blocks.PATH
     )
 
 
-def _words(found: TransactionView) -> str:
+def _words(found: TransactionView) -> h.Node:
     if found.body is None:
         return say("Nobody can read this one: it is malformed.")
-    words = sent.words(found.body)
-    return f"{words[:1].upper()}{words[1:]}."
+    told = sent.words(found.body)
+    return theirs(f"{capital(told)}.") if " " in told else f"{capital(word(TRANSACTIONS, told))}."
 
 
 def _head(found: TransactionView) -> h.Element:
-    known = say("{organisation}, with the key of its {role}", organisation=found.organisation, role=found.role)
+    known = say(
+        "{organisation}, with the key of its {role}", organisation=found.organisation, role=word(ROLES, found.role)
+    )
     facts = (
         (say("what became of it"), outcome(found.receipt.code)),
         (say("signed by"), known if found.organisation else say("a key that nobody here has")),
-        (say("kind"), found.kind),
+        (say("kind"), worded(TRANSACTIONS, found.kind)),
         (say("block"), h.a(href=f"{blocks.PATH}/{found.height}")[amount(found.height)]),
         (say("place in the block"), amount(found.position + 1)),
         (say("time"), say("{time}, by the validators' clocks", time=moment(found.time_ms))),
@@ -115,15 +122,14 @@ def _terms(found: TransactionView) -> h.Element | None:
     pinned = terms_of(found)
     if not pinned:
         return None
-    facts = definitions((theirs(name), theirs(value)) for name, value in pinned)
-    return section(say("What its stewards are asked to approve"), h.div(".panel")[facts], anchor="terms")
+    return section(say("What its stewards are asked to approve"), h.div(".panel")[terms(pinned)], anchor="terms")
 
 
 def _events(found: TransactionView) -> h.Element | None:
     if not found.receipt.events:
         return None
     title = say("What happened")
-    rows = [(each.kind, h.code[" ".join(each.keys)]) for each in found.receipt.events]
+    rows = [(worded(EVENTS, each.kind), blocks.about(each.keys)) for each in found.receipt.events]
     return section(title, table([say("Event"), say("About")], rows, caption=title, folds=True), anchor="events")
 
 

@@ -16,6 +16,7 @@ from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh,
 from hmchain.interfaces.portal.framing import role_of
 from hmchain.interfaces.portal.layout import ROLES
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.concern import concerns
 from hmchain.interfaces.portal.pages.everybody import places
 from hmchain.interfaces.portal.pages.words import capital
 from hmchain.interfaces.portal.registry import Next, Pages
@@ -75,9 +76,12 @@ def auditor_home(call: Call) -> Page:
 
 
 def waiting_for(call: Call) -> list[Shown]:
-    """What waits for whoever asks; of a finished run for anybody of the hospital."""
+    """What waits for whoever asks; of a finished run for people of the hospital in the role that one looks in."""
     personal = watch.of_app(call.request.app).personal
-    return personal.of_everybody(call.organisation) if call.site.is_read_only else personal.of(call.person)
+    if not call.site.is_read_only:
+        return personal.of(call.person)
+    mine = concerns(call)
+    return [each for each in personal.of_everybody(call.organisation) if mine(each.notification.who)]
 
 
 def load(call: Call, role: str) -> Home:

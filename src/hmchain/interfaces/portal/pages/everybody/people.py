@@ -12,9 +12,13 @@ from hmchain.application.node import sent
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
-from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, section, tabs
+from hmchain.interfaces.portal.components import empty, section, tabs
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word
+from hmchain.interfaces.portal.pages.codes.people import ROLES
+from hmchain.interfaces.portal.pages.codes.requests import KINDS
 from hmchain.interfaces.portal.pages.everybody import officers
+from hmchain.interfaces.portal.pages.words import standing
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
 from hmchain.ledger.readers.people import ChangeView, PeopleView, PersonView, people_of
@@ -22,7 +26,6 @@ from hmchain.ledger.readers.powers import Powers
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 PATH = "/people"
-_KINDS = {"active": GOOD, "invited": WARN, "suspended": BAD, "removed": BAD}
 
 pages = Pages()
 
@@ -95,24 +98,23 @@ def people(found: Staff, call: Call | None = None) -> Page:
     return Page(say("People of {organisation}", organisation=view.organisation), content, lead, active=PATH)
 
 
-def standing(found: PersonView) -> h.Element:
-    """How a person stands, as a badge."""
-    return badge(theirs(found.status), _KINDS.get(found.status, WARN))
-
-
 def _list(found: Sequence[PersonView], organisation: str) -> h.Element:
     head = [say("Name"), say("Roles"), say("Stands"), say("Key"), say("Since block")]
     rows = [
         (
             h.a(href=f"{PATH}/{organisation}/{each.person}")[each.person],
-            h.fragment[theirs(", ".join(each.roles)), h.small[say("an office")] if each.is_office else None],
-            standing(each),
+            h.fragment[_roles(each.roles), h.small[say("an office")] if each.is_office else None],
+            standing(each.status),
             digest(each.key.hex()),
             amount(each.since_height) if each.since_height else "–",
         )
         for each in found
     ]
     return table(head, rows, caption=say("People"), folds=True)
+
+
+def _roles(found: Sequence[str]) -> str:
+    return ", ".join(word(ROLES, each) for each in found)
 
 
 def _officers(found: Sequence[str]) -> h.Element:
@@ -158,8 +160,8 @@ def one_person(found: Powers, person: PersonView) -> Page:
     """What a person may do now."""
     name = f"{found.organisation}/{found.person}"
     facts = definitions((
-        (say("stands"), standing(person)),
-        (say("acts as"), theirs(", ".join(found.roles)) if found.roles else say("nothing now")),
+        (say("stands"), standing(person.status)),
+        (say("acts as"), _roles(found.roles) if found.roles else say("nothing now")),
         (say("key"), digest(person.key.hex(), 0)),
         (say("since block"), amount(person.since_height) if person.since_height else ""),
     ))  # fmt: skip
@@ -175,7 +177,7 @@ def _permits(found: Powers) -> h.Element:
     rows = [
         (
             h.a(href=f"/requests/{each.request}")[each.request],
-            theirs(each.kind),
+            word(KINDS, each.kind),
             ", ".join(each.allowed),
             moment(each.until_ms),
         )
@@ -191,7 +193,7 @@ def _open(found: Powers) -> h.Element | None:
     head = [say("Request"), say("Takes part as"), say("Status"), say("Waits for")]
     rows = [
         (
-            h.a(href=f"/requests/{each.request}")[each.request], theirs(each.takes_part), theirs(each.status),
+            h.a(href=f"/requests/{each.request}")[each.request], word(ROLES, each.takes_part), standing(each.status),
             ", ".join(each.waits_for) or "–",
         )
         for each in found.requests

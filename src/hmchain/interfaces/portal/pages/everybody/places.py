@@ -40,7 +40,8 @@ _LEADS = (
 
 def of_found(found: Found) -> str:
     """Where what was found is shown."""
-    return _FOUND[found.kind].format(quote(found.name, safe="/" if found.kind is Sort.PERSON else ""))
+    whole = found.kind in (Sort.PERSON, Sort.DATASET)
+    return _FOUND[found.kind].format(quote(found.name, safe="/" if whole else ""))
 
 
 def of_notification(found: Notification) -> str:

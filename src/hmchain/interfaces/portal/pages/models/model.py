@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.governance.terms import Term
 from hmchain.application.governance.terms import terms as terms_of
 from hmchain.application.models.curves import Curve
@@ -22,7 +21,7 @@ from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
 from hmchain.interfaces.portal.pages.studies.study import curve_of, whose
-from hmchain.interfaces.portal.pages.words import at, may, standing_words, terms
+from hmchain.interfaces.portal.pages.words import at, may, purpose, standing_words, terms
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, say, say_n, theirs
 from hmchain.interfaces.report.summary import PRIVACY_LIMITS
@@ -76,7 +75,7 @@ def models(call: Call, offset: int = 0) -> Page:
     rows = [
         (
             h.a(href=at("models", each.study))[each.study],
-            theirs(purpose_words(each.purpose)),
+            purpose(each.purpose),
             ", ".join(each.classes),
             amount(each.round),
             ", ".join(each.participants),
@@ -96,7 +95,7 @@ def model(call: Call, name: str) -> Page:
     return Page(
         say("Model of {study}", study=name),
         content(found),
-        lead=theirs(purpose_words(found.model.purpose)),
+        lead=purpose(found.model.purpose),
         crumbs=((say("Models"), PATH),),
         active=PATH,
     )

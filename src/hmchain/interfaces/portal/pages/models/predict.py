@@ -19,6 +19,8 @@ from hmchain.interfaces.portal.components import section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word
+from hmchain.interfaces.portal.pages.codes.studies import UNLIKE
 from hmchain.interfaces.portal.pages.models.model import PATH, ModelCard, limits, load
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Pages
@@ -98,6 +100,7 @@ def _form(call: Call, found: ModelCard) -> h.Element:
                 )
             ],
         ],
+        h.p(".quiet")[_always()],
         h.p(".send")[h.button(".main", type="submit")[say("Ask the model")]],
     ]
 
@@ -114,11 +117,30 @@ def _said(said: ModelAnswer) -> h.Element:
     )
     return section(
         say("The model's word"),
+        _unlike(said),
         h.p[
             h.b[say("Likeliest: {name}, {share}", name=said.likeliest, share=share(said.probabilities[said.likeliest]))]
         ],
+        h.p(".quiet")[_always()],
         h.div(".pair")[chart, _heat(said)],
         anchor="answer",
+    )
+
+
+def _unlike(said: ModelAnswer) -> h.Node:
+    """What speaks against the answer, as far as the image alone tells."""
+    if not said.unlike:
+        return None
+    return h.div(".caution", role="note")[
+        h.p[h.b[say("This image is unlike those that the model learned from: do not rely on the answer.")]],
+        h.ul[[h.li[word(UNLIKE, each)] for each in said.unlike]],
+    ]
+
+
+def _always() -> str:
+    return say(
+        "It answers whatever it is shown, and cannot say that it does not know. That an image is of another kind shows "
+        "only where its colours, its size or its brightness give it away."
     )
 
 

@@ -12,6 +12,7 @@ from hmchain.application.node import status
 from hmchain.application.node.health import Health, NetworkHealth
 from hmchain.application.node.status import NodeStatus
 from hmchain.application.pages.markup import definitions, digest, table, tiles
+from hmchain.application.watching.notifications import Kind
 from hmchain.application.watching.personal import Shown
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
@@ -24,7 +25,7 @@ from hmchain.ledger.readers.members import ValidatorStatus, tolerated
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, ("auditor", "officer", "operator", "steward"))
 PATH = "/operator"
-_OPERATES = ("operator", "officer", "steward")
+_OPERATES = (Kind.BALLOT, Kind.INCIDENT, Kind.KEY, Kind.MACHINE, Kind.QUARANTINE, Kind.STUDY)
 
 pages = Pages("operator")
 
@@ -70,8 +71,8 @@ def overview(found: Overview) -> Page:
 
 def _verdict(found: Overview) -> h.Element:
     if found.node is None:
-        words = say("A finished run: no node runs any more. Whether a network goes on only a running node can say.")
-        return h.p(".panel")[badge(say("it stands still"), WARN), " ", words]
+        words = say("No node runs any more, and none has to. Whether a network goes on only a running node can say.")
+        return h.p(".panel")[badge(say("a finished run")), " ", words]
     if found.node.health is None:
         trouble = found.node.trouble or found.node.damage
         return h.div(".panel")[
@@ -125,7 +126,7 @@ def _todo(found: Overview) -> h.Element:
     lines += [
         [theirs(capital(each.notification.words)), _command(each.notification.command)]
         for each in found.waiting
-        if set(each.notification.who) & set(_OPERATES)
+        if each.notification.kind in _OPERATES
     ]
     if found.node is not None:
         lines += [theirs(capital(str(each))) for each in found.node.sent]

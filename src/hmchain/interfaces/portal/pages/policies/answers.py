@@ -10,9 +10,10 @@ import htpy as h
 from hmchain.application.governance.policies.file import PolicyFile, conditions
 from hmchain.application.governance.purposes import PURPOSES, terms
 from hmchain.interfaces.portal.components import check_field, text_field
+from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.bodies import body
+from hmchain.interfaces.portal.pages.codes.requests import KINDS_EXPLAINED
 from hmchain.interfaces.portal.pages.numbers import number, whole
-from hmchain.interfaces.portal.pages.scientist.editor import KINDS
 from hmchain.interfaces.portal.registry import Fields
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 
@@ -68,7 +69,7 @@ def fields_of(file: PolicyFile) -> list[h.Node]:
         _boxes("uses", say("What it may be used for"), {code: terms()[code] for code in PURPOSES.values()},
                [PURPOSES.get(each, each) for each in file.uses]),
         _texts(file, "diseases"),
-        _boxes("kinds", say("What may be done with it"), {code: of_later(words) for code, words in KINDS.items()},
+        _boxes("kinds", say("What may be done with it"), codes.choices(KINDS_EXPLAINED),
                file.kinds),
         h.div(".inline.field")[[_number(name, getattr(file, name)) for name in _NUMBERS]],
         text_field("epsilon", say("Privacy budget of all counts together"), f"{file.epsilon:g}",

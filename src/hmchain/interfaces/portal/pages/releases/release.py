@@ -11,7 +11,6 @@ from starlette.responses import Response
 from hmchain.application.access.permissions import allowed
 from hmchain.application.disclosure import page as evidence_page
 from hmchain.application.disclosure.evidence import Evidence
-from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.jobs.jobs import OVER
 from hmchain.application.node.release_words import audience_words
 from hmchain.application.pages.markup import definitions, table
@@ -33,9 +32,11 @@ from hmchain.interfaces.portal.components import (
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, until
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import REASONS
+from hmchain.interfaces.portal.pages.words import at, is_own, may, purpose, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import ENGLISH, Later, amount, later, of_later, say, say_n, theirs
+from hmchain.interfaces.portal.texts import ENGLISH, amount, later, say, say_n, theirs
 from hmchain.ledger.readers import releases as reader
 from hmchain.ledger.readers.releases import REFUSED, ReleaseView, ReleaseWord
 
@@ -43,14 +44,7 @@ PATH, CHECK = "/releases", "/releases-check"
 MEASURED = "release evidence"
 CHANGES = ("release.",)
 _DIGEST = re.compile("[0-9a-f]{64}")
-_REASONS: dict[str, Later] = {
-    "disclosure": later("it would tell of people"),
-    "ethics": later("ethics"),
-    "other": later("another reason"),
-    "purpose": later("the purpose"),
-    "quality": later("its quality"),
-    "recipients": later("who would get it"),
-}
+_WHY_NOT = ("disclosure", "ethics", "purpose", "quality", "recipients", "other")
 
 pages = Pages()
 
@@ -140,7 +134,7 @@ def _facts(found: ReleaseView) -> h.Element:
                     h.a(href=at("studies", found.study))[say("how it was made")] if found.study else None,
                 ],
             ),
-            (say("made for"), theirs(purpose_words(found.purpose)) if found.purpose else None),
+            (say("made for"), purpose(found.purpose) if found.purpose else None),
             (say("for"), theirs(audience_words(found.audience))),
             (say("where"), ", ".join(found.regions) or say("anywhere")),
             (say("asked by"), found.by),
@@ -182,7 +176,7 @@ def _words(words: Sequence[ReleaseWord]) -> h.Element:
             [badge(say("{said} of {needed} persons said yes", said=len(each.persons), needed=each.needed), WARN)]
             if each.is_waiting
             else standing(each.decision),
-            of_later(_REASONS[each.reason]) if each.reason in _REASONS else each.reason or "–",
+            codes.word(REASONS, each.reason) or "–",
             ", ".join(each.persons) or (say("its agent, by its policy") if each.time_ms else "–"),
             until(each.time_ms),
             h.code[each.evidence.hex()[:16]] if each.evidence else "–",
@@ -290,7 +284,7 @@ def _no(call: Call, found: ReleaseView) -> h.Element:
         csrf_of(call.request),
         say("Keep it inside"),
         _after(found),
-        choice_field("reason", say("Why"), {code: of_later(words) for code, words in _REASONS.items()}),
+        choice_field("reason", say("Why"), codes.choices(REASONS, _WHY_NOT)),
     )
 
 

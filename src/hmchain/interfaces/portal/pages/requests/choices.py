@@ -13,40 +13,13 @@ from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import check_field, choice_field, form, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import ANSWERS, REASONS
 from hmchain.interfaces.portal.pages.requests import duties
 from hmchain.interfaces.portal.pages.requests.rules import APPLY, DECIDE, SPEAK
 from hmchain.interfaces.portal.pages.words import at, until
-from hmchain.interfaces.portal.texts import Later, later, of_later, say, say_n
+from hmchain.interfaces.portal.texts import say, say_n
 from hmchain.ledger.readers.requests import HospitalWord, RequestView, Word
-
-_REASONS: dict[str, Later] = {
-    "code": later("the code"),
-    "data-quality": later("quality of the data"),
-    "documents": later("documents are missing"),
-    "ethics": later("ethics"),
-    "incomplete": later("it is incomplete"),
-    "privacy": later("privacy"),
-    "purpose": later("the purpose"),
-    "too-broad": later("it asks for too much"),
-    "other": later("another reason"),
-    "consent": later("consent"),
-    "misuse": later("misuse"),
-    "person": later("a person who takes part"),
-    "policy": later("our policy"),
-    "security": later("security"),
-    "finished": later("it is finished"),
-    "withdrawn": later("it is withdrawn"),
-    "superseded": later("another one takes its place"),
-    "applicant-gone": later("its applicant is gone"),
-    "accept": later("allow it"),
-    "reject": later("say no"),
-    "abstain": later("abstain"),
-    "favourable": later("favourable"),
-    "unfavourable": later("unfavourable"),
-    "no-view": later("no view"),
-    "approve": later("allow it"),
-}
-"""Codes of the ledger in words."""
 
 
 @dataclass(frozen=True)
@@ -319,8 +292,8 @@ def _which(deed: str, words: tuple[HospitalWord, ...]) -> h.Node:
     )
 
 
-def _select(name: str, title: str, codes: Iterable[str]) -> h.Element:
-    return choice_field(name, title, {code: of_later(_REASONS[code]) if code in _REASONS else code for code in codes})
+def _select(name: str, title: str, known: Iterable[str]) -> h.Element:
+    return choice_field(name, title, codes.choices({**REASONS, **ANSWERS}, tuple(known)))
 
 
 def _letter(deed: str, title: str, *, required: bool = False) -> h.Element:

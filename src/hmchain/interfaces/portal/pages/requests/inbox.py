@@ -14,39 +14,35 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, WARN, badge, empty, fresh
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word
+from hmchain.interfaces.portal.pages.codes.requests import KINDS
+from hmchain.interfaces.portal.pages.concern import concerns
 from hmchain.interfaces.portal.pages.everybody import places
-from hmchain.interfaces.portal.pages.words import at, standing, until
+from hmchain.interfaces.portal.pages.words import at, in_short, standing, until
 from hmchain.interfaces.portal.registry import Pages
-from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
+from hmchain.interfaces.portal.texts import later, say, theirs
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL)
 ALL = Rule(Operation.VIEW, Scope.NETWORK)
 CHANGES = ("request.", "duty.", "release.", "transfer.", "emergency.", "incident.", "policy.", "people.")
 """Events after which the list may be another one, by how their kinds begin."""
-_KINDS: dict[str, Later] = {
-    "train": later("train a model"),
-    "count": later("count people"),
-    "statistics": later("statistics"),
-    "evaluate": later("evaluate a model"),
-    "transfer": later("send records"),
-}
 
 pages = Pages()
 
 
 def waits(call: Call) -> int:
     """How much waits for whoever asks: counted for each page, so no title is opened."""
-    person = "" if call.site.is_read_only else call.person.person
+    mine = concerns(call)
     with call.ledger() as ledger:
-        found = listing.todos(ledger.verified.state, call.organisation)
-    return sum(not person or person in each.who for each in found)
+        return sum(mine(each.who) for each in listing.todos(ledger.verified.state, call.organisation))
 
 
 def _waiting(call: Call) -> list[Waiting]:
-    """Everything that waits here for this person; of a run for everybody of the hospital."""
-    person = "" if call.site.is_read_only else call.person.person
+    """Everything that waits here for whoever asks."""
+    person, mine = "" if call.site.is_read_only else call.person.person, concerns(call)
     with call.ledger() as ledger:
-        return listing.inbox(ledger, call.organisation, call.sealed, person)
+        found = listing.inbox(ledger, call.organisation, call.sealed, person)
+    return [each for each in found if mine(each.todo.who)]
 
 
 @pages.show("/inbox", VIEW, later("Waits for you"), waits)
@@ -115,13 +111,12 @@ def request_table(found: list[ListedRequest]) -> h.Element:
 
 def _row(each: ListedRequest) -> tuple[h.Node | Cell, ...]:
     view = each.view
-    kind = str(view.content.kind) if view.content else ""
     return (
         h.a(href=at("requests", view.request))[view.request],
-        each.title or "–",
+        each.title or in_short(view),
         standing(view.status),
-        of_later(_KINDS[kind]) if kind in _KINDS else "–",
-        [h.span(".said")[f"{word.organisation}: ", standing(word.status), " "] for word in view.decisions]
+        word(KINDS, view.content.kind) if view.content else "–",
+        [h.span(".said")[f"{one.organisation}: ", standing(one.status), " "] for one in view.decisions]
         or say("not asked yet"),
         view.applicant,
         until(view.content.until_ms if view.content else 0),

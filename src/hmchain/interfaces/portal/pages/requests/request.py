@@ -13,8 +13,10 @@ from hmchain.application.pages.markup import definitions, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, fresh, problem, section
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import DUTIES, PAPERS, REASONS, STAGES
 from hmchain.interfaces.portal.pages.requests.choices import choices
-from hmchain.interfaces.portal.pages.words import at, standing, terms, until
+from hmchain.interfaces.portal.pages.words import at, capital, in_short, said, standing, terms, until
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import moment, say, theirs
 from hmchain.ledger.readers.requests import HospitalWord
@@ -33,7 +35,7 @@ def request(call: Call, name: str) -> Page:
         found = reading.shown(ledger, name, call.sealed)
     here = at("requests", name)
     return Page(
-        found.title or name,
+        found.title or capital(in_short(found.view)),
         fresh("request", here, ("request.", "duty."), content(found, call)),
         lead=[h.code[name], " · ", standing(found.view.status), " · ", say("Next:"), " ", h.b[theirs(found.next)]],
         crumbs=((say("Requests"), "/requests"),),
@@ -91,12 +93,12 @@ def _decisions(words: tuple[HospitalWord, ...]) -> h.Element:
         (
             each.organisation,
             say("{dataset}, version {version}", dataset=each.dataset, version=each.version),
-            [standing(each.status), f" {each.reason}" if each.reason else None],
+            h.fragment[standing(each.status), " ", codes.word(REASONS, each.reason)],
             standing(each.answer),
             say("{said} of {needed} said yes", said=len(each.approvals), needed=each.needed)
             + (f": {', '.join(each.approvals)}" if each.approvals else ""),
             until(each.until_ms),
-            each.processing or "–",
+            codes.word(STAGES, each.processing) or "–",
         )
         for each in words
     ]
@@ -107,7 +109,10 @@ def _papers(found: RequestInWords) -> h.Node:
     if not found.papers:
         return None
     head = (say("Document"), say("Of whom"), say("Version"), say("File"))
-    rows = [(each.kind, each.by, str(each.version or "–"), _file(found.view.request, each)) for each in found.papers]
+    rows = [
+        (codes.word(PAPERS, each.kind), each.by, str(each.version or "–"), _file(found.view.request, each))
+        for each in found.papers
+    ]
     return section(say("Attached"), table(head, rows, caption=say("Attached"), folds=True), anchor="documents")
 
 
@@ -131,14 +136,11 @@ def _said(found: RequestInWords) -> h.Node:
 
 def _word(each: SaidInWords, version: int) -> h.Element:
     word = each.word
-    kinds = {"vote": say("votes"), "review": say("reviews"), "decide": say("advises"), "remark": say("writes")}
     return h.li[
         h.p[
             h.b[word.by],
             " ",
-            kinds.get(word.kind, word.kind),
-            " ",
-            word.said,
+            said(word),
             h.span(".quiet")[" ", say("on version {version}", version=word.version)]
             if 0 < word.version < version
             else None,
@@ -154,10 +156,10 @@ def _duties(found: RequestInWords) -> h.Node:
     head = (say("Duty"), say("To"), say("For"), say("Stands"), say("Due"), say("Shown by"))
     rows = [
         (
-            each.kind,
+            codes.word(DUTIES, each.kind),
             each.organisation,
             each.dataset,
-            theirs(str(each.standing)),
+            standing(each.standing),
             moment(each.due_ms),
             ", ".join(each.shown_by) or "–",
         )

@@ -58,7 +58,7 @@ def catalogue(call: Call, offset: int = 0) -> Page:
 def _row(each: DatasetOffer) -> tuple[h.Node, ...]:
     policy = each.policy
     return (
-        f"{each.organisation}/{each.dataset} v{each.version}",
+        h.span(id=f"{each.organisation}/{each.dataset}")[f"{each.organisation}/{each.dataset} v{each.version}"],
         theirs(each.records),
         theirs(each.holds),
         _counts(each),

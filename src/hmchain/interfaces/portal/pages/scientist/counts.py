@@ -15,7 +15,7 @@ from hmchain.application.cohort.building import EventChosen
 from hmchain.application.cohort.words import words
 from hmchain.application.governance import counts as services
 from hmchain.application.governance.counts import CountQuestion, CountStanding, PlannedCount
-from hmchain.application.governance.purposes import PURPOSES, purpose_words
+from hmchain.application.governance.purposes import PURPOSES
 from hmchain.application.models import counts as results
 from hmchain.application.models.counts import CountResult
 from hmchain.application.pages.markup import definitions, table
@@ -26,7 +26,7 @@ from hmchain.interfaces.portal.components import choice_field, empty, form, fres
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.numbers import number
-from hmchain.interfaces.portal.pages.words import at, is_own, may, standing
+from hmchain.interfaces.portal.pages.words import at, is_own, may, purpose, standing
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 from hmchain.ledger.readers import catalogue as reader
@@ -153,7 +153,7 @@ def _question(call: Call, question: CountQuestion, offers: list[DatasetOffer]) -
             choice_field(
                 "purpose",
                 say("What for"),
-                {word: str(theirs(purpose_words(code))) for word, code in PURPOSES.items()},
+                {word: str(purpose(code)) for word, code in PURPOSES.items()},
                 question.purposes[0],
             ),
             text_field(

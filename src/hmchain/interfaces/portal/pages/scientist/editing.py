@@ -6,8 +6,9 @@ from hmchain.application.governance.requests import applying
 from hmchain.application.governance.requests.applying import RequestReasonError
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.portal.pages.codes.requests import KINDS
 from hmchain.interfaces.portal.pages.scientist.drafts import begun, table_of
-from hmchain.interfaces.portal.pages.scientist.editor import EDIT, KINDS, PATH, desk_of, today
+from hmchain.interfaces.portal.pages.scientist.editor import EDIT, PATH, desk_of, today
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import say

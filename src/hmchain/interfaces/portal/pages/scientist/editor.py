@@ -35,10 +35,13 @@ from hmchain.interfaces.portal.components import (
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.codes.requests import KINDS_EXPLAINED, PAPERS
 from hmchain.interfaces.portal.pages.scientist.drafts import FORM, ROUNDS, chosen, written
 from hmchain.interfaces.portal.pages.words import at, standing, terms
+from hmchain.interfaces.portal.pages.words import said as said_words
 from hmchain.interfaces.portal.registry import Pages
-from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
+from hmchain.interfaces.portal.texts import later, say, theirs
 from hmchain.ledger.readers import catalogue
 from hmchain.ledger.readers.catalogue import DatasetOffer
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -47,13 +50,6 @@ from hmchain.plain import size
 
 EDIT = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
 PATH = "/scientist/editor"
-KINDS: dict[str, Later] = {
-    "train": later("train a model: records stay where they are"),
-    "count": later("count people: one sum, with noise"),
-    "statistics": later("compute statistics: sums over all hospitals"),
-    "evaluate": later("measure a finished model"),
-    "transfer": later("have records sent"),
-}
 
 pages = Pages("scientist")
 
@@ -91,7 +87,7 @@ def drafts(call: Call) -> Page:
                             "Short, for ever, seen by all members, no word of what is asked: a-z, 0-9, '.', '_', '-'."
                         ),
                     ),
-                    choice_field("kind", say("It is to"), {kind: of_later(words) for kind, words in KINDS.items()}),
+                    choice_field("kind", say("It is to"), codes.choices(KINDS_EXPLAINED)),
                     sends=say("Begin"),
                 ),
                 anchor="new",
@@ -175,7 +171,7 @@ def _stands(call: Call, shown: RequestInWords) -> h.Element:
         h.ol(".talk")[
             [
                 h.li[
-                    h.p[h.b[each.word.by], " ", theirs(f"{each.word.kind} {each.word.said}".strip())],
+                    h.p[h.b[each.word.by], " ", said_words(each.word)],
                     h.blockquote[each.text] if each.text else None,
                 ]
                 for each in said
@@ -246,7 +242,7 @@ def _form(call: Call, name: str, found: Mapping[str, Any], offers: Sequence[Data
             choice_field(
                 "kind",
                 say("It is to"),
-                {each: of_later(words) for each, words in KINDS.items()},
+                codes.choices(KINDS_EXPLAINED),
                 kind,
                 help=say("Save after changing it: other questions follow."),
             ),
@@ -392,7 +388,7 @@ def _attached(call: Call, name: str, found: Mapping[str, Any]) -> h.Element:
     here, csrf = at("scientist", "editor", name), csrf_of(call.request)
     listed = [
         h.li[
-            f"{kind}: {file} ",
+            f"{codes.word(PAPERS, kind)}: {file} ",
             h.form(".inline-form", method="post", action=f"{here}/detach")[
                 token_field(csrf),
                 h.input(type="hidden", name="file", value=file),
@@ -408,7 +404,7 @@ def _attached(call: Call, name: str, found: Mapping[str, Any]) -> h.Element:
         else h.p(".quiet")[say("Nothing is attached yet: a protocol, an ethics letter, an impact assessment.")],
         h.form(".entry", method="post", action=f"{here}/attach", enctype="multipart/form-data")[
             token_field(csrf),
-            choice_field("kind@attach", say("What it is"), {str(each): str(each) for each in ATTACHED}),
+            choice_field("kind@attach", say("What it is"), codes.choices(PAPERS, tuple(map(str, ATTACHED)))),
             h.div(".field")[
                 h.label(for_="file")[say("File")],
                 h.input("#file", type="file", name="file", required=True, aria_describedby="file-help"),

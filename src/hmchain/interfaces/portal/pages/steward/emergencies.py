@@ -12,19 +12,17 @@ from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.portal.components import BAD, WARN, badge, confirmed, empty, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import word
+from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.words import at, may, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say
+from hmchain.interfaces.portal.texts import amount, later, say
 from hmchain.ledger.readers import emergencies as reader
 from hmchain.ledger.readers.emergencies import Bar, Emergencies, EmergencyView
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 JUDGE = Rule(Operation.DECIDE, Scope.HOSPITAL, ("steward",))
 PATH = "/steward/emergencies"
-REASONS: dict[str, Later] = {
-    "danger-to-life": later("danger to life"), "lasting-harm": later("lasting harm"),
-    "urgent-treatment": later("urgent treatment"), "cannot-consent": later("cannot consent"),
-}  # fmt: skip
 
 pages = Pages("steward")
 
@@ -84,7 +82,7 @@ def _barred(call: Call, bar: Bar) -> h.Element:
 
 def reason_of(each: EmergencyView) -> str:
     """Why it was asked, in words."""
-    return of_later(REASONS[each.reason]) if each.reason in REASONS else each.reason
+    return word(REASONS, each.reason)
 
 
 def _row(each: EmergencyView) -> tuple[h.Node, ...]:

@@ -25,12 +25,14 @@ from hmchain.interfaces.portal.components import (
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.bodies import body
+from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.numbers import FieldError
-from hmchain.interfaces.portal.pages.steward.emergencies import PATH, REASONS, judging, reason_of
+from hmchain.interfaces.portal.pages.steward.emergencies import PATH, judging, reason_of
 from hmchain.interfaces.portal.pages.words import at, may, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import later, of_later, say, say_n
+from hmchain.interfaces.portal.texts import later, say, say_n
 from hmchain.interfaces.portal.working import latest, work
 from hmchain.ledger.readers import emergencies as reader
 from hmchain.ledger.readers import transfers
@@ -41,6 +43,7 @@ VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 TREAT = Rule(Operation.ASK, Scope.HOSPITAL, ("clinician",))
 ASK = f"{PATH}/ask"
 ANSWER = "share answer"
+_REASONS = ("danger-to-life", "lasting-harm", "urgent-treatment", "cannot-consent")
 
 pages = Pages("steward")
 
@@ -87,7 +90,7 @@ def _form(call: Call, found: tuple[str, ...]) -> h.Element:
                        help=say("Read it twice: another number brings another patient's records.")),
             text_field("issuer", say("Who issued the number, if not that hospital"), autocomplete="off",
                        maxlength="64"),
-            choice_field("reason", say("Why"), {code: of_later(words) for code, words in REASONS.items()}),
+            choice_field("reason", say("Why"), codes.choices(REASONS, _REASONS)),
             check_field("sure", say("I treat this patient now, and all members may read that I asked")),
             sends=say("Ask for the records"),
         ),

@@ -6,15 +6,16 @@ import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import transfers as services
-from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.node import transfer_words
 from hmchain.application.pages.markup import definitions, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, choice_field, confirmed, empty
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.codes import choices, word
+from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.steward import received
-from hmchain.interfaces.portal.pages.words import at, may, until
+from hmchain.interfaces.portal.pages.words import at, may, purpose, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import Later, later, of_later, say, theirs
 from hmchain.ledger.readers import transfers as reader
@@ -82,11 +83,11 @@ def transfer(call: Call, name: str) -> Page:
             (say("on"), until(found.granted_ms)),
             (say("given to"), found.grantee),
             (say("records of"), f"{found.giver}/{found.dataset} v{found.version}"),
-            (say("for"), theirs(purpose_words(found.purpose))),
+            (say("for"), purpose(found.purpose)),
             (say("under"), _request(found)),
             (say("until"), until(found.until_ms)),
             (say("received"), until(found.received_ms) if found.received_ms else None),
-            (say("taken back"), found.reason),
+            (say("taken back"), word(REASONS, found.reason)),
             (say("over since"), until(found.ended_ms) if found.is_over else None),
             (say("to be erased by"), until(found.due_ms) if found.due_ms else None),
             (
@@ -118,7 +119,7 @@ def _revoke(call: Call, found: TransferView) -> h.Node:
         csrf_of(call.request),
         say("Take it back for good"),
         h.input(type="hidden", name="after", value=at("steward", "transfers", found.name)),
-        choice_field("reason", say("Why"), {each: each for each in services.REVOKE_REASONS}),
+        choice_field("reason", say("Why"), choices(REASONS, services.REVOKE_REASONS)),
     )
 
 

@@ -9,7 +9,6 @@ import htpy as h
 from fastapi import Query
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models.curves import Curve
 from hmchain.application.pages.markup import table
 from hmchain.interfaces.api.call import Call
@@ -17,9 +16,9 @@ from hmchain.interfaces.portal.components import empty
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
 from hmchain.interfaces.portal.pages.studies.study import curve_of, whose
-from hmchain.interfaces.portal.pages.words import at, standing
+from hmchain.interfaces.portal.pages.words import at, purpose, standing
 from hmchain.interfaces.portal.registry import Pages
-from hmchain.interfaces.portal.texts import amount, say, theirs
+from hmchain.interfaces.portal.texts import amount, say
 from hmchain.ledger.readers.study_status import StudyStatus
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
@@ -62,7 +61,7 @@ def _content(found: list[tuple[StudyStatus, Curve | None]]) -> list[h.Node]:
     columns = (say("Study"), *(each.name for each, _ in found))
     rows: list[tuple[h.Node, ...]] = [
         (say("stands"), *(standing(each.status) for each, _ in found)),
-        (say("for"), *(theirs(purpose_words(each.purpose)) for each, _ in found)),
+        (say("for"), *(purpose(each.purpose) for each, _ in found)),
         (say("rounds accepted"), *(f"{amount(each.accepted)} / {amount(each.rounds)}" for each, _ in found)),
         (say("rounds rejected"), *(amount(each.rejected) for each, _ in found)),
         (say("hospitals"), *(", ".join(one.organisation for one in each.participants) for each, _ in found)),

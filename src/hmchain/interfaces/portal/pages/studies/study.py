@@ -30,10 +30,11 @@ from hmchain.interfaces.portal.components import (
 from hmchain.interfaces.portal.components import pages as paging
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
-from hmchain.interfaces.portal.pages import drawings
+from hmchain.interfaces.portal.pages import codes, drawings
+from hmchain.interfaces.portal.pages.codes.studies import PHASES
 from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, terms, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
-from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n, share, theirs
+from hmchain.interfaces.portal.texts import amount, later, say, say_n, share, theirs
 from hmchain.ledger.readers import study_rounds
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -45,16 +46,6 @@ STEER = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
 CHANGES = ("study.", "round.", "model.", "count.")
 _PAGE = 20
 """A study is read round by round."""
-_PHASES: dict[str, Later] = {
-    "commit": later("hospitals train, and commit to their updates"),
-    "attest": later("others fetch each update, and see that it is there"),
-    "reveal": later("seeds of masks are revealed"),
-    "aggregate": later("the master sums"),
-    "verify": later("others compute the sum again"),
-    "gate_commit": later("hospitals vote on the model, sealed"),
-    "gate_reveal": later("the votes are opened"),
-    "final": later("the round is over"),
-}
 
 pages = Pages()
 
@@ -185,7 +176,7 @@ def _setbacks(found: StudyStatus) -> h.Node:
 
 
 def _now(current: CurrentRound) -> h.Element:
-    phase = of_later(_PHASES[current.phase]) if current.phase in _PHASES else current.phase
+    phase = codes.word(PHASES, current.phase)
     again = say("attempt {number}", number=current.attempt + 1) if current.attempt else None
     return section(
         say("Now: round {number}", number=amount(current.number))
