@@ -42,7 +42,7 @@ def test_what_is_wrong_is_told_as_a_problem(run_directory: Path) -> None:
             assert (found.status_code, found.json()["code"]) == (status, code), found.text
             assert found.headers["content-type"] == KIND
         posted = client.post("/v1/transactions", json={"message": "90", "signature": "0" * 128})
-    assert (posted.status_code, posted.json()["code"]) == (403, "not_allowed")
+    assert (posted.status_code, posted.json()["code"]) == (403, "read_only")
 
 
 def test_the_type_of_a_problem_leads_to_its_words(run_directory: Path) -> None:
