@@ -147,6 +147,10 @@ class LiveLedger(ABC):
         finally:
             del self._listeners[mark]
 
+    def wake(self) -> None:
+        """Have all who wait for a block look again."""
+        self._tell()
+
     def _tell(self) -> None:
         with self._moved:
             self._moved.notify_all()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from starlette.requests import Request
@@ -65,8 +66,15 @@ class Site:
     """The hospital chose that people's keys lie here, and sign here."""
     models: Apart = field(default_factory=Apart)
     """Asks models, in a process of its own."""
+    ending: Event = field(default_factory=Event)
+    """Set when it is to end: who follows the ledger is told no more."""
     apart: Callable[..., Any] = apart.once
     """Does the work of jobs, each in a process of its own."""
+
+    def end(self) -> None:
+        """Let go of all who follow the ledger."""
+        self.ending.set()
+        self.live.wake()
 
     @cached_property
     def is_read_only(self) -> bool:

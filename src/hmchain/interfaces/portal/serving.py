@@ -72,8 +72,12 @@ class Portal:
         listening: socket.socket,
         address: str,
         certificate: tuple[Path, Path] | None = None,
+        ends: Callable[[], None] = lambda: None,
     ) -> None:
-        """`listening` is bound; from `run` on it answers. With a certificate and its key, over HTTPS."""
+        """`listening` is bound; from `run` on it answers. With a certificate and its key, over HTTPS.
+
+        `ends` is called once it is told to stop, before it waits for what is being answered.
+        """
         self.address = address
         self._socket = listening
         chain, key = certificate or (None, None)
@@ -83,6 +87,7 @@ class Portal:
             ssl_certfile=chain, ssl_keyfile=key, h11_max_incomplete_event_size=_HEAD_BYTES_MAX, http=Prompt,
         )  # fmt: skip
         self._server = _Server(settings)
+        self._server.ends = ends
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Answer until SIGTERM, Ctrl-C or `stop`; `ready` is called once it does."""
@@ -99,6 +104,7 @@ class _Server(uvicorn.Server):
     """Uvicorn, which leaves signals to us: it would die of them once more after it has ended."""
 
     ready: Callable[[], None] = staticmethod(lambda: None)
+    ends: Callable[[], None] = staticmethod(lambda: None)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -109,6 +115,11 @@ class _Server(uvicorn.Server):
         """Begin to answer, and say so."""
         await super().startup(sockets)
         self.ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of who follows events, which would go on for ever; then end as usual."""
+        self.ends()
+        await super().shutdown(sockets)
 
 
 @contextmanager
@@ -140,7 +151,7 @@ def _of_run(place: Path, listen: str, progress: Progress | None) -> Iterator[Por
         port = listening.getsockname()[1]
         with closing(Jobs()) as jobs:
             site = Site(place, live, hospitals, anybody(hospitals[0]), jobs=jobs)
-            yield Portal(OwnNames(app.create(site), port), listening, f"http://localhost:{port}")
+            yield Portal(OwnNames(app.create(site), port), listening, f"http://localhost:{port}", ends=site.end)
 
 
 @contextmanager
@@ -173,7 +184,7 @@ def _of_node(folder: NodeFolder, listen: str, passphrase: str | None) -> Iterato
         watch = held.enter_context(watched(site, outgoing, folder.portal_store))
         application = app.create(site, language=settings.language, watch=watch)
         certificate = (folder.path / settings.certificate, folder.path / settings.key) if settings.certificate else None
-        yield Portal(application, listening, settings.address, certificate)
+        yield Portal(application, listening, settings.address, certificate, site.end)
 
 
 def show(address: str) -> None:

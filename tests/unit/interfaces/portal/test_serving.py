@@ -34,9 +34,12 @@ def test_it_answers_under_its_own_names_until_it_is_told_to_end(run_directory: P
         assert httpx.get(f"{address}/auditor/blocks").status_code == 200
         assert httpx.get(f"{address}/v1/blocks").status_code == 200
         assert httpx.get(address, headers={"Host": "evil.example"}).status_code == 421
+        with httpx.stream("GET", f"{address}/v1/events") as following:  # as every open page does
+            assert next(following.iter_lines()).startswith("retry:")
+            process.send_signal(number)
+            said, complaints = process.communicate(timeout=60)
     finally:
-        process.send_signal(number)
-        said, complaints = process.communicate(timeout=60)
+        process.kill()
     assert (process.returncode, said) == (0, ""), complaints
     assert "The portal has ended." in complaints
     assert "Traceback" not in complaints

@@ -110,6 +110,8 @@ async def _woken(woken: asyncio.Event) -> None:
 def _may_see(call: Call) -> bool:
     """Whether who began to read is signed in still, and may look."""
     site = call.site
+    if site.ending.is_set():
+        return False
     try:
         if site.access is not None:
             return still_in(call)  # an open window is no use of a session
