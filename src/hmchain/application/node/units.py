@@ -1,6 +1,6 @@
-"""The units by which systemd runs a node and its agent: what each of them needs, and nothing else.
+"""The units by which systemd runs a node, its agent and its portal: what each of them needs, and nothing else.
 
-`systemd-analyze security` rates both OK. Denied are what neither does: other users' files, devices, the kernel's
+`systemd-analyze security` rates them OK. Denied is what none of them does: other users' files, devices, the kernel's
 settings, capabilities, new namespaces, and sockets that are neither of the internet nor of this machine. An agent may
 make memory executable: PyTorch's kernels are compiled as it runs.
 """
@@ -19,8 +19,10 @@ from hmchain.files import write_whole
 from hmchain.keys import is_sealed
 from hmchain.ledger.engines.cometbft.process import BINARY_VARIABLE
 
-NODE_UNIT, AGENT_UNIT = "hmchain-node.service", "hmchain-agent.service"
+NODE_UNIT, AGENT_UNIT, PORTAL_UNIT = "hmchain-node.service", "hmchain-agent.service", "hmchain-portal.service"
 PASSPHRASE_FILE = Path("/etc/hmchain/passphrase")
+_BESIDE_THE_NODE = "CPUWeight=20\nNice=5\nMemoryMax=2G\nTasksMax=256\n"
+"""However many people look, the node gets what it needs; a portal alone takes a tenth of that memory."""
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _UNIT = """\
 [Unit]
@@ -70,13 +72,19 @@ WantedBy=multi-user.target
 
 @dataclass(frozen=True)
 class Units:
-    """The texts of both units."""
+    """The texts of the units."""
 
     node: str
     agent: str
+    portal: str
     user: str
     passphrase: Path | None
     """Where systemd looks for the passphrase of the keys; None if they are not sealed."""
+
+    @property
+    def by_name(self) -> dict[str, str]:
+        """Their texts by the names of their files."""
+        return {NODE_UNIT: self.node, AGENT_UNIT: self.agent, PORTAL_UNIT: self.portal}
 
 
 def units(folder: NodeFolder, program: Path, user: str) -> Units:
@@ -105,12 +113,21 @@ def units(folder: NodeFolder, program: Path, user: str) -> Units:
         stop_seconds=120,
         writable=" ".join(map(str, (path, *_stores(folder)))),
     )
-    return Units(node, agent, user, passphrase)
+    portal = _UNIT.format(
+        **same,
+        what="portal",
+        after=f" {NODE_UNIT}",
+        command=f"{program} portal --dir {path} --no-browser",
+        more=f"{credential}{_BESIDE_THE_NODE}",
+        stop_seconds=30,
+        writable=" ".join(map(str, (path, *_stores(folder)))),
+    )
+    return Units(node, agent, portal, user, passphrase)
 
 
 def write(found: Units, directory: Path) -> None:
-    """Write both units into a folder. Raises `OSError`."""
-    for name, text in ((NODE_UNIT, found.node), (AGENT_UNIT, found.agent)):
+    """Write the units into a folder. Raises `OSError`."""
+    for name, text in found.by_name.items():
         write_whole(directory / name, text.encode(), durable=True)
 
 

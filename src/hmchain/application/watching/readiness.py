@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hmchain.application.node.link import connected
 from hmchain.application.node.live import LiveLedger
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.watching import machine_figures
 from hmchain.application.watching.kept import Kept
 from hmchain.errors import HMChainError
-from hmchain.ledger.readers.members import powers
 
 FRESH_SECONDS, SLOW_SECONDS = 1.0, 15.0
 _BEHIND_BLOCKS = 10
@@ -50,8 +50,7 @@ class Readiness:
     def _ledger(self) -> tuple[Part, ...]:
         try:
             with self._live.reader() as ledger:
-                state = ledger.verified.state
-                voting, height = powers(state), state.height
+                height = ledger.verified.state.height
         except (HMChainError, OSError):
             return (Part("ledger", False, "it cannot be read, or is not what its members signed"),)
         found = Part("ledger", True, "verified and followed")
@@ -59,10 +58,12 @@ class Readiness:
             return (found,)
         if self._live.words:
             found = Part("ledger", False, "nothing new comes from the node")
-        node = machine_figures.of_node(self._place.node, voting)
-        if node is None:
+        try:
+            with connected(self._place.node, patience_seconds=0) as client:
+                its_height = client.status().sync_info.latest_block_height
+        except HMChainError:
             return found, Part("node", False, "it does not answer")
-        if node.height > height + _BEHIND_BLOCKS:
+        if its_height > height + _BEHIND_BLOCKS:
             found = Part("ledger", False, "it is behind the node's")
         return found, Part("node", True, "it answers")
 

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fastapi import FastAPI
 
+from hmchain.application.node import status
+from hmchain.application.node.status import NetworkStatus
 from hmchain.application.site.hospital import HospitalFolder, locate
 from hmchain.application.site.run import RunFolder, ledger_in
+from hmchain.application.watching import machine_figures
+from hmchain.application.watching.kept import Kept
 from hmchain.application.watching.lines import LineLog
 from hmchain.application.watching.machine_figures import HeldCounts
 from hmchain.application.watching.metrics import Metrics, Watched
 from hmchain.application.watching.notifications import NOTHING, Facts
 from hmchain.application.watching.outbox import Outbox
 from hmchain.application.watching.personal import Personal
-from hmchain.application.watching.readiness import Readiness
+from hmchain.application.watching.readiness import FRESH_SECONDS, Readiness
 from hmchain.application.watching.standing import Standings
 from hmchain.interfaces.api.logs import Logged
 from hmchain.interfaces.api.site import Site
 from hmchain.keys import SecretKey
+from hmchain.ledger.readers.members import powers
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,19 @@ class Watch:
     def held(self) -> HeldCounts:
         """What waits in quarantine, for the hospital's own people."""
         return HeldCounts()
+
+    @cached_property
+    def network(self) -> Kept[NetworkStatus]:
+        """The network, as of a moment ago: whoever asks costs the node nothing."""
+        return Kept(self._network, FRESH_SECONDS)
+
+    def _network(self) -> NetworkStatus:
+        with self.site.live.reader() as ledger:
+            found, voting = status.network_of(ledger), powers(ledger.verified.state)
+        if self.site.is_read_only:
+            return found
+        node = machine_figures.of_node(self.site.node, voting)
+        return replace(found, health=node.health if node is not None else None)
 
     @cached_property
     def readiness(self) -> Readiness:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hmchain.application.node import joining
-from hmchain.application.node.units import AGENT_UNIT, NODE_UNIT, Units, units
+from hmchain.application.node.units import AGENT_UNIT, NODE_UNIT, PORTAL_UNIT, units
 from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.settings import NodeSettings
 from hmchain.interfaces.cli.main import main
@@ -26,10 +26,6 @@ def made(directory: Path, objects: str = "", passphrase: str | None = None) -> N
     return folder
 
 
-def each(found: Units) -> dict[str, str]:
-    return {NODE_UNIT: found.node, AGENT_UNIT: found.agent}
-
-
 def test_they_run_this_node_from_where_it_is_installed(tmp_path: Path) -> None:
     found = units(made(tmp_path / "node", "/srv/updates"), PROGRAM, "hmchain")
     assert f"ExecStart={PROGRAM} node start --dir {tmp_path}/node\n" in found.node
@@ -37,12 +33,15 @@ def test_they_run_this_node_from_where_it_is_installed(tmp_path: Path) -> None:
     assert f"ReadWritePaths={tmp_path}/node\n" in found.node
     assert f"ReadWritePaths={tmp_path}/node /srv/updates\n" in found.agent, "a store that is a directory is written too"
     assert "User=hmchain" in found.node and "KillMode=mixed" in found.node, "the node ends CometBFT in order"
-    assert "LoadCredential" not in found.node + found.agent and found.passphrase is None
+    assert f"ExecStart={PROGRAM} portal --dir {tmp_path}/node --no-browser\n" in found.portal
+    assert "CPUWeight=20\n" in found.portal and "MemoryMax=" in found.portal, "the node comes first"
+    assert "LoadCredential" not in found.node + found.agent + found.portal and found.passphrase is None
 
 
-def test_the_agent_alone_is_given_the_passphrase_of_sealed_keys(tmp_path: Path) -> None:
+def test_agent_and_portal_are_given_the_passphrase_of_sealed_keys(tmp_path: Path) -> None:
     found = units(made(tmp_path / "node", "s3://bucket/updates", "correct horse"), PROGRAM, "hmchain")
-    assert "LoadCredential=hmchain-passphrase:/etc/hmchain/passphrase\n" in found.agent
+    for each in (found.agent, found.portal):
+        assert "LoadCredential=hmchain-passphrase:/etc/hmchain/passphrase\n" in each
     assert "LoadCredential" not in found.node and "s3" not in found.agent and "horse" not in found.agent
 
 
@@ -61,20 +60,20 @@ def test_the_command_writes_them_and_says_what_is_to_be_done(
     assert main(["node", "units", "--dir", str(folder.path), "--output", str(place)]) == 0
     said = capsys.readouterr().out
     assert "systemctl daemon-reload" in said and "/etc/hmchain/passphrase" in said
-    assert sorted(path.name for path in place.iterdir()) == [AGENT_UNIT, NODE_UNIT]
+    assert sorted(path.name for path in place.iterdir()) == [AGENT_UNIT, NODE_UNIT, PORTAL_UNIT]
     assert main(["node", "units", "--dir", str(folder.path)]) == 0
     assert (place / NODE_UNIT).read_text() in capsys.readouterr().out
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("unit", [NODE_UNIT, AGENT_UNIT])
+@pytest.mark.parametrize("unit", [NODE_UNIT, AGENT_UNIT, PORTAL_UNIT])
 def test_systemd_rates_them_ok(tmp_path: Path, unit: str) -> None:
     analyser = shutil.which("systemd-analyze")
     if analyser is None:
         pytest.skip("systemd-analyze is not installed")
     folder = made(tmp_path / "node", passphrase="correct horse")
     path = tmp_path / unit
-    path.write_text(each(units(folder, PROGRAM, "hmchain"))[unit])
+    path.write_text(units(folder, PROGRAM, "hmchain").by_name[unit])
     command = [analyser, "security", "--offline=true", "--no-pager", f"--threshold={EXPOSURE_MAX * 10:.0f}", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

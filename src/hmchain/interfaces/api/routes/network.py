@@ -10,8 +10,8 @@ from hmchain.application.access.permissions import STEWARD, Operation, Rule, Sco
 from hmchain.application.governance import admission, members
 from hmchain.application.governance.delegate import LedgerUser
 from hmchain.application.governance.members import Motion
-from hmchain.application.node import status
 from hmchain.application.node.status import NetworkStatus
+from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Digits, LedgerName, Nothing
 from hmchain.interfaces.api.routing import Routes, Upload
@@ -65,10 +65,7 @@ class Motions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @routes.get("/network", VIEW, commands=("network status",))
 def show_network(call: Call) -> NetworkStatus:
     """Whether the network goes on; validators with power, reputation and jail; who proposed the last blocks."""
-    if call.site.is_read_only:
-        with call.ledger() as ledger:
-            return status.network_of(ledger)
-    return status.network_at(call.site.place)
+    return watch.of_app(call.request.app).network.get()
 
 
 @routes.get("/network/rules", VIEW, commands=("network upgrade show",))

@@ -125,7 +125,7 @@ def list_deeds(call: Call, person: Person, since: Since = 1, of: OfMember = "") 
 @routes.post("/people/possession", VIEW, commands=("people key",), example=NewKey("s1", "00" * 32))
 def read_possession(call: Call, body: NewKey) -> Possession:
     """What a new key signs, wherever it is, to show an officer that somebody holds it."""
-    with call.ledger() as ledger:
+    with call.whole_ledger() as ledger:
         chain_id = ledger.genesis.chain_id
     return Possession(people.possession(chain_id, call.organisation, body.person, bytes.fromhex(body.public)))
 

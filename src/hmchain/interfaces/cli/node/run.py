@@ -120,7 +120,7 @@ def write_units(
         typer.Option("--output", metavar="DIR", help="Write them there.", show_default="print them"),
     ] = None,
 ) -> None:
-    """Give the units by which systemd runs this node and its agent, with no more rights than they need."""
+    """Give the units by which systemd runs this node, its agent and its portal, with no more rights than they need."""
     folder = NodeFolder(directory)
     found = units.units(folder, Path(sys.executable).with_name(NAME), user or folder.path.owner())
     if output_ is not None:

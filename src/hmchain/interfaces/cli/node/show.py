@@ -10,7 +10,7 @@ from hmchain.application.governance import key_rotation
 from hmchain.application.governance.key_rotation import KeyRotation
 from hmchain.application.node.ledger_export import RUNNING, ExportedLedger
 from hmchain.application.node.status import NodeAudit, NodeStatus
-from hmchain.application.node.units import AGENT_UNIT, NODE_UNIT, Units
+from hmchain.application.node.units import Units
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output
@@ -129,12 +129,12 @@ def show_window(window: dict[str, int]) -> None:
 def show_units(found: Units, written: Path | None) -> None:
     """Show the units, or say where they are and what is to be done."""
     if written is None:
-        output.say(f"# {NODE_UNIT}\n{found.node}\n# {AGENT_UNIT}\n{found.agent}")
+        output.say("\n".join(f"# {name}\n{text}" for name, text in found.by_name.items()))
         return
-    output.say(f"{written / NODE_UNIT} and {written / AGENT_UNIT} run this node and its agent as {found.user}.")
+    output.say(f"{', '.join(found.by_name)} in {written} run this node, its agent and its portal as {found.user}.")
     if found.passphrase is not None:
         output.say(f"Put the passphrase of the keys into {found.passphrase}: one line, mode 600, owner root.")
-    output.say(f"Then: systemctl daemon-reload && systemctl enable --now {NODE_UNIT} {AGENT_UNIT}")
+    output.say(f"Then: systemctl daemon-reload && systemctl enable --now {' '.join(found.by_name)}")
 
 
 def show_rotated(done: KeyRotation, role: str, folder: NodeFolder) -> None:
