@@ -10,6 +10,7 @@ import uvicorn
 from hmchain.application.node.live import open_live
 from hmchain.interfaces.api.site import Site, anybody
 from hmchain.interfaces.portal import app
+from hmchain.processes import yield_to_others
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("node", type=Path)
     parser.add_argument("port", type=int)
     options = parser.parse_args()
+    yield_to_others()
     with open_live(options.node) as live:
         site = Site(options.node, live, (live.organisation,), anybody(live.organisation))
         uvicorn.run(app.create(site), port=options.port, log_config=None, access_log=False, lifespan="off")

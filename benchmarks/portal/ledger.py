@@ -6,6 +6,7 @@ one the state; only executing them would show that nobody made them so.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -73,6 +74,16 @@ class MadeUpRun:
 def at(place: Path, transactions: int) -> MadeUpRun:
     """The run of so many transactions that lies there."""
     return MadeUpRun(RunFolder(place), transactions // PER_BLOCK, transactions // PER_REQUEST)
+
+
+def kept(place: Path, transactions: int) -> MadeUpRun:
+    """The run of so many transactions that lies there; made first where there is none, whole or not at all."""
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as beside:
+            make(Path(beside) / place.name, transactions)
+            (Path(beside) / place.name).rename(place)
+    return at(place, transactions)
 
 
 def make(place: Path, transactions: int) -> MadeUpRun:

@@ -34,7 +34,7 @@ class Person:
 
     async def work(self, found: Places, known: Known, until: float) -> None:
         """Open pages until then."""
-        await asyncio.sleep(self.chance.uniform(0, THINK_SECONDS[1]))
+        await asyncio.sleep(self.chance.uniform(0, min(THINK_SECONDS[1], (until - time.monotonic()) / 2)))
         while time.monotonic() < until:
             await self.ask("page", found.page(self.chance, self.role), known)
             if self.chance.random() < _READS_A_PAGE and found.reads:

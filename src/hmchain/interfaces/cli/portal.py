@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from hmchain.application.site.node import NodeFolder
 from hmchain.interfaces.cli import output, runs
 from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import RunOption, example, passphrase
 from hmchain.interfaces.portal import serving
-from hmchain.processes import leave_what_stays
+from hmchain.processes import leave_what_stays, yield_to_others
 
 app = typer.Typer()
 
@@ -32,6 +33,8 @@ def portal(
     can be changed. Ctrl-C ends it.
     """
     place = runs.find(run).path
+    if NodeFolder(place).toml.is_file():
+        yield_to_others()
     with (
         output.progress_bar("executing blocks") as progress,
         serving.opened(place, listen, passphrase(), progress) as found,
