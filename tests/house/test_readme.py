@@ -150,7 +150,7 @@ def test_the_consortium_in_the_reference_runs(tmp_path: Path, monkeypatch: pytes
 
 def commands(command: Any, name: str = "hmchain") -> Iterator[tuple[str, Any]]:
     """Every command that does something, with its whole name."""
-    command = command.load() if isinstance(command, LazyCommand) else command
+    command = command.loaded if isinstance(command, LazyCommand) else command
     children = getattr(command, "commands", {})
     if not children:
         yield name, command

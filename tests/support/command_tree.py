@@ -19,7 +19,7 @@ def all_commands() -> dict[str, Any]:
 
 
 def _below(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    command = command.load() if isinstance(command, LazyCommand) else command
+    command = command.loaded if isinstance(command, LazyCommand) else command
     children = getattr(command, "commands", {})
     if not children:
         yield name, command

@@ -189,7 +189,7 @@ def _named(group: Any, word: str, path: tuple[str, ...]) -> Iterator[tuple[str, 
             continue
         if name == word:
             yield (*path, name)
-        yield from _named(command.load() if isinstance(command, LazyCommand) else command, word, (*path, name))
+        yield from _named(command.loaded if isinstance(command, LazyCommand) else command, word, (*path, name))
 
 
 def _extra(error: ModuleNotFoundError) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -18,7 +19,8 @@ class LazyCommand(TyperCommand):
         super().__init__(name, help=text, rich_help_panel=panel)
         self.called, self.module = name, module
 
-    def load(self) -> Any:
+    @cached_property
+    def loaded(self) -> Any:
         """The command of this name in the module, or else the module's group, whose text stands here alone."""
         with making_what_stays():
             module = import_module(f"{__package__}.{self.module}")
@@ -42,4 +44,4 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the first of `args` names, imported."""
         name, command, rest = super().resolve_command(ctx, args)
-        return name, command.load() if isinstance(command, LazyCommand) else command, rest
+        return name, command.loaded if isinstance(command, LazyCommand) else command, rest

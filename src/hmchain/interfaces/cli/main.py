@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from functools import partial
-from typing import Annotated
+from functools import cache, partial
+from typing import Annotated, Any
 
 import typer
 from typer.completion import get_completion_inspect_parameters
@@ -121,8 +121,13 @@ def _complete() -> None:
     typer.main.get_command(app).main([], prog_name=NAME, complete_var=ASKED)
 
 
+@cache
+def _commands(of: typer.Typer) -> Any:
+    return typer.main.get_command(of)
+
+
 def _run(arguments: list[str]) -> object:
-    return typer.main.get_command(app).main(arguments, prog_name=program(), standalone_mode=False)
+    return _commands(app).main(arguments, prog_name=program(), standalone_mode=False)
 
 
 def run() -> None:

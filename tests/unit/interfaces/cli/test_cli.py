@@ -372,7 +372,7 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> list[tuple[tuple[
     group = typer.main.get_command(app) if group is None else group
     found = []
     for name, command in getattr(group, "commands", {}).items():
-        command = command.load() if isinstance(command, LazyCommand) else command
+        command = command.loaded if isinstance(command, LazyCommand) else command
         found += commands(command, (*path, name)) or [((*path, name), command)]
     return found
 
@@ -401,8 +401,8 @@ def test_help_names_all_groups_by_role(capsys: Captured) -> None:
 
 @pytest.mark.parametrize("deferred", (*Commands.deferred, *DataCommands.deferred), ids=lambda each: each.called)
 def test_the_sentence_of_a_command_is_its_own(deferred: LazyCommand) -> None:
-    assert deferred.load().help.splitlines()[0] == deferred.help
-    assert deferred.load().name == deferred.called
+    assert deferred.loaded.help.splitlines()[0] == deferred.help
+    assert deferred.loaded.name == deferred.called
 
 
 @pytest.mark.parametrize("group", [[], ["ledger"], ["study"]])
