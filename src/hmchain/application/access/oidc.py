@@ -25,6 +25,7 @@ from hmchain.application.access.settings import OidcSettings
 from hmchain.clock import MINUTE_MS
 from hmchain.errors import InputError, StorageError
 from hmchain.keys import Redacted
+from hmchain.tls import trusted_here
 
 FLOW_MS = 10 * MINUTE_MS
 _PURPOSE = "sign in at the organisation"
@@ -212,7 +213,9 @@ class Oidc:
         method, headers = "POST" if form else "GET", {"Accept": "application/json"}
         try:
             with (
-                httpx.Client(timeout=_WAIT_SECONDS, follow_redirects=False, trust_env=False, auth=login) as client,
+                httpx.Client(
+                    timeout=_WAIT_SECONDS, verify=trusted_here(), follow_redirects=False, trust_env=False, auth=login
+                ) as client,
                 client.stream(method, address, data=form, headers=headers) as response,
             ):
                 body = bytearray()

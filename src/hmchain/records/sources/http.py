@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hmchain.records.sources.credentials import Credential
 from hmchain.records.sources.item import SourceError
+from hmchain.tls import trusted_here
 
 if TYPE_CHECKING:
     import httpx
@@ -192,6 +193,8 @@ def check_passing(response: httpx.Response, problem: str) -> None:
 
 def trust(ca_file: Path | None) -> ssl.SSLContext:
     """Make what verifies certificates: by the authorities in a PEM file, or by the system's. Raises `OSError`."""
+    if ca_file is None:
+        return trusted_here()
     return ssl.create_default_context(cafile=ca_file)  # ssl.SSLError is an OSError
 
 

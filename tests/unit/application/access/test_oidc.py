@@ -18,6 +18,7 @@ from hmchain.application.access.sessions import Opened, TokenError, Visitor
 from hmchain.application.access.settings import OidcSettings
 from hmchain.application.access.sign_in import SignInRefusedError
 from hmchain.ledger.contracts.members.enrolment import SuspendPerson
+from hmchain.tls import trusted_here
 from support.door import ADDRESS, Door, opened_door
 from support.oidc_provider import SECRET, Provider, provided
 
@@ -54,7 +55,7 @@ def door_of(provider: Provider, place: Path, **more: Any) -> Any:
 
 def came_back(address: str) -> dict[str, str]:
     """What the browser brings from the provider."""
-    found = httpx.get(address, follow_redirects=False)
+    found = httpx.get(address, follow_redirects=False, verify=trusted_here())
     assert found.status_code == 302, found.text
     return {name: values[0] for name, values in parse_qs(urlsplit(found.headers["location"]).query).items()}
 

@@ -37,6 +37,7 @@ from hmchain.ledger.engines.cometbft.answers import (
 )
 from hmchain.ledger.engines.cometbft.light import LightProof, SignedHeader
 from hmchain.ledger.engines.ledger import NotIncludedError
+from hmchain.tls import trusted_here
 
 if TYPE_CHECKING:
     import httpx
@@ -136,7 +137,9 @@ class RpcClient:
         self._timeout, self._shun = timeout_seconds, shun_seconds
         import httpx  # an extra: who reads a ledger that lies here needs none
 
-        self._http = httpx.Client(timeout=timeout_seconds, transport=transport, follow_redirects=False, trust_env=False)
+        self._http = httpx.Client(
+            timeout=timeout_seconds, verify=trusted_here(), transport=transport, follow_redirects=False, trust_env=False
+        )
         self._numbers = itertools.count(1)
 
     @property
