@@ -38,6 +38,14 @@ if _in_memory():
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Import no file of long tests alone where those are left out: each worker would."""
+    if config.option.markexpr != "not network" or not collection_path.name.startswith("test_"):
+        return None
+    lines = collection_path.read_text("utf-8").splitlines() if collection_path.is_file() else []
+    return True if any(line.startswith("pytestmark") and ".network" in line for line in lines) else None
+
+
 def pytest_report_header() -> list[str]:
     """Say where chance comes from, and where files go."""
     return [

@@ -344,6 +344,7 @@ def test_only_pictures_have_labels_from_folders(steward: Steward, scans: Path) -
         assert error["code"] == code
 
 
+@pytest.mark.network  # long
 def test_the_selftest_finds_no_survivor(steward: Steward) -> None:
     found = steward.run("selftest")
     assert found["passed"] and found["canaries"] >= 60

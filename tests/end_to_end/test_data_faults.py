@@ -43,6 +43,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_really_full_disk_loses_nothing(small_disk: Path, tmp_path: Path, capsys: Captured, workers: str) -> None:
     source = pictures(tmp_path / "pictures", 260, 160)  # about 6.6 MB

@@ -17,7 +17,7 @@ from PIL import Image
 from support.steward import Steward
 from support.steward import steward as steward
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 __all__ = ["steward"]
 

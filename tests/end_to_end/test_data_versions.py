@@ -200,6 +200,7 @@ def test_no_name_comes_out_anywhere(steward: Steward, scans: Path, tmp_path: Pat
 
 
 @pytest.mark.process
+@pytest.mark.network
 def test_a_release_that_is_killed_leaves_no_file_of_the_patient(steward: Steward, scans: Path, tmp_path: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     spool = tmp_path / "spool"

@@ -123,6 +123,7 @@ def test_a_type_that_the_server_does_not_have_is_named(server: Server) -> None:
         list(FhirSearch(client, ("Condition",)).items(lambda name: False))
 
 
+@pytest.mark.network
 def test_a_server_that_crashes_and_comes_back_loses_nothing_and_gives_nothing_twice(server: Server) -> None:
     kept: list[str] = []
     with server.client() as client, pytest.raises(SourceError, match="cannot be reached"):

@@ -98,6 +98,7 @@ def test_only_what_is_selected_is_listed(orthanc: Orthanc, way: str, selection: 
     pacs.close()
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("way", WAYS)
 def test_a_pacs_killed_in_the_middle_loses_nothing_and_gives_nothing_twice(tmp_path: Path, way: str) -> None:
     extracted: list[str] = []

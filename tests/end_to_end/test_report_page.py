@@ -17,7 +17,7 @@ from support.browser import BROWSER, QUIET, needs_browser
 from support.sample_cards import FULL
 from support.synthetic_run import synthetic_summary
 
-pytestmark = [pytest.mark.process, needs_browser]
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_browser]
 
 LOCAL = ("--enable-logging=stderr", "--allow-file-access-from-files")
 DARK = "--blink-settings=preferredColorScheme=0"

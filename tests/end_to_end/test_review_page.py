@@ -309,6 +309,7 @@ def test_nothing_is_decided_before_apply_and_the_log_names_who_looked(waiting: S
 
 
 @needs_browser
+@pytest.mark.network
 def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys(
     waiting: Steward, tmp_path: Path
 ) -> None:
