@@ -10,7 +10,8 @@ from playwright.sync_api import Page
 
 _ALIKE = 2
 """Of pages that differ in what they are about alone, so many are looked at."""
-_FINE = (200, 403)
+_FINE = (200, 403, 409)
+"""What a page may answer: an embedded network has no node to ask how it is."""
 
 
 def walked(page: Page, begins: Sequence[str] = ("/",)) -> Iterator[str]:

@@ -122,6 +122,7 @@ def guard(rule: Rule) -> Callable[..., None]:
         who = site.authenticate(request)
         changes = rule.operation is not Operation.VIEW and rule.scope is not Scope.PUBLIC
         if who is not None and site.is_read_only and changes:
+            request.state.call = Call(site, request, who)  # the page that says so has its way back
             raise only_looked_at()
         permissions.require(rule, who, site.hospitals[0] if not site.is_read_only else _own(who), site.second_factor)
         request.state.call = Call(site, request, who)
