@@ -14,6 +14,10 @@ _OF_COLOUR = ("color-contrast", "link-in-text-block")
 _RUN = """options => axe.run(document, {resultTypes: ["violations"], ...options}).then((found) =>
   found.violations.map((each) => `${each.id}: ${each.nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`))"""
 
+_TOO_WIDE = """() => [...document.querySelectorAll("main .scroll:has(.folds)")].filter((each) =>
+  innerWidth < 500 && each.scrollWidth > each.clientWidth).map((each) => each.getAttribute("aria-label"))"""
+"""Tables that fold on a narrow screen, and have to be pushed aside there all the same."""
+
 
 def faults(page: Page, path: str) -> list[str]:
     """What is wrong with the page that is shown: by axe at both widths in both schemes, and where it is too wide.
@@ -27,6 +31,7 @@ def faults(page: Page, path: str) -> list[str]:
         page.set_viewport_size({"width": width, "height": 900})
         if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
             wrong.append(f"{path} is {wide} pixels wide on a screen of {width}")
+        wrong += [f"{path} ({width}): the table {each!r} is wider than its place" for each in page.evaluate(_TOO_WIDE)]
         for number, scheme in enumerate(SCHEMES):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             rules: dict[str, Any] = {"runOnly": {"type": "rule", "values": _OF_COLOUR}} if number else {}
