@@ -177,6 +177,18 @@ def leave_no_core_dump() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def open_files(wanted: int) -> int:
+    """Let this process have so many files and connections open at once, if its user may; returns how many it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    is_bounded = resource.RLIM_INFINITY not in (soft, hard)
+    allowed = min(wanted, hard) if is_bounded else wanted
+    with suppress(ValueError, OSError):
+        if resource.RLIM_INFINITY != soft < allowed:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+            soft = allowed
+    return wanted if soft == resource.RLIM_INFINITY else soft
+
+
 def keep_orphans() -> None:
     """Let what this process started stay below it when what is between them ends, as Linux can: PR_SET_CHILD_SUBREAPER.
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import compile_path
 
@@ -53,6 +54,7 @@ def create(site: Site, watch: Watch | None = None) -> FastAPI:
     app.add_exception_handler(HMChainError, _failed)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
     if site.access is not None:
         app.add_middleware(OneOrigin, settings=site.access.settings, organisation=site.access.organisation)
@@ -86,6 +88,8 @@ async def _malformed(request: Request, error: Exception) -> Response:
     return problems.response(problems.of(400, "bad_parameter", said or "a parameter cannot be used", _SEE))
 
 
+_CLIENT_CLOSED = 499
+"""As proxies write it down."""
 _SEE = "`/v1/openapi.json` describes every route"
 
 
@@ -106,6 +110,11 @@ def _methods(path: str) -> list[str]:
 @cache
 def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple((route.method, compile_path(route.path)[0]) for route in ROUTES)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """Whoever asked went away in the middle, and hears nothing of it; the log does."""
+    return Response(status_code=_CLIENT_CLOSED)
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from hmchain.application.access.permissions import NotSignedInError
 from hmchain.application.access.principal import Principal
+from hmchain.application.access.throttle import of_address
 from hmchain.application.data import long_work
 from hmchain.application.governance import delegate
 from hmchain.application.governance.delegate import LedgerUser
@@ -30,6 +31,7 @@ from hmchain.interfaces.api.paging import Item, Page
 from hmchain.interfaces.api.signing import KeyElsewhere, SignatureElsewhere, Unsigned, to_sign
 from hmchain.interfaces.api.site import ReadOnlyError, Site, only_looked_at
 from hmchain.interfaces.api.uploads import Upload
+from hmchain.interfaces.api.waiting import LONG
 from hmchain.keys import SigningKey
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.plain import Progress
@@ -171,14 +173,21 @@ class Call:
 
     @contextmanager
     def whole_ledger(self) -> Iterator[LedgerReader]:
-        """The same for a question that reads the whole log, such as a trace: it takes seconds, and no other waits."""
-        with self.site.live.aside() as found:
+        """The same for a question that reads the whole log, such as a trace: it takes seconds, and no other waits.
+
+        Raises `TooManyWaitingError`.
+        """
+        with self.waiting(), self.site.live.aside() as found:
             yield found
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """A place among those who wait long: so many a person, or an address. Raises `TooManyWaitingError`."""
+        address = self.request.client.host if self.request.client else ""
+        return LONG.taken(self.who.name if self.who else of_address(address))
 
     def page(self, found: Sequence[Item]) -> Page[Item]:
         """The part of a list that was asked for; its views are made here, where the ledger stays as it is."""
-        asked = self.request.query_params  # whose form was seen to
-        return paging.page(found, int(asked.get("limit", paging.LIMIT)), int(asked.get("offset", 0)))
+        return paging.page(found, **self.request.state.part)
 
     def now_ms(self) -> int:
         """The time the next block would have."""
@@ -190,7 +199,9 @@ class Call:
         node, who = self.node, self.person
         if not who.public:
             raise ReadOnlyError("whoever is signed in has no key on the ledger", "sign in as a person with a key")
-        yield delegate.user_with(node, who.organisation, self._signer(who), self.site.live.ledger)
+        signer = self._signer(who)
+        with self.waiting() if isinstance(signer, SigningKey) else nullcontext():  # a key here waits for its block
+            yield delegate.user_with(node, who.organisation, signer, self.site.live.ledger)
 
     def _signer(self, who: Principal) -> SigningKey | KeyElsewhere:
         """The person's key, where the hospital chose that it signs here, and it is this very person's; else elsewhere.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hmchain.application.access.challenges import same_text
@@ -76,7 +76,8 @@ class OneOrigin:
         scope["scheme"] = self._scheme
         peer = scope["client"][0] if scope.get("client") else ""
         if peer and peer == self._settings.trusted_proxy:
-            last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            lines = headers.getlist("x-forwarded-for")  # some proxies add a line of their own behind the client's
+            last = ",".join(lines).rpartition(",")[2].strip()
             scope["client"] = (last or peer, 0)
 
     def _wrong(self, scope: Scope, headers: Headers, state: dict[str, object]) -> tuple[int, str, str] | None:
@@ -131,8 +132,5 @@ def cookie(settings: PortalSettings, name: str, value: str, *, seconds: int | No
 
 
 def _cookie(headers: Headers, name: str) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+    """A cookie of ours, whatever others of the same host, or of one above it, are like."""
+    return cookie_parser("; ".join(headers.getlist("cookie"))).get(name, "")

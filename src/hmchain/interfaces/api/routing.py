@@ -31,6 +31,8 @@ from hmchain.interfaces.api.uploads import BodyError, Upload, read
 
 BODY_BYTES_MAX = 1 << 20
 """Of what is written as JSON; files come on ways of their own."""
+STRANGER_BYTES_MAX = 32 << 10
+"""Of somebody who need not be signed in."""
 Handler = Callable[..., Any]
 _PART = ("limit", "offset")
 
@@ -150,7 +152,7 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
         elif kind is Upload:
             kind = Annotated[Upload, Depends(uploads.taken(route.bytes_max))]
         elif _is_struct(kind):
-            kind = Annotated[kind, Depends(_body(kind))]
+            kind = Annotated[kind, Depends(_body(kind, body_bytes_max(route.rule)))]
         parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     is_paged = is_page_of(route.gives) is not None and route.method == "GET"
     if is_paged:
@@ -159,6 +161,7 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
 
     def endpoint(http_request: Request, **given: Any) -> Response:
         part = {name: given.pop(name) for name in _PART} if is_paged else {}
+        http_request.state.part = part
 
         def made() -> Response:
             try:
@@ -188,12 +191,17 @@ def _is_struct(kind: Any) -> bool:
     return inspect.isclass(kind) and issubclass(kind, msgspec.Struct)
 
 
-def _body(kind: type[msgspec.Struct]) -> Callable[..., Any]:
+def body_bytes_max(rule: Rule) -> int:
+    """How much somebody may send to be read into memory."""
+    return STRANGER_BYTES_MAX if rule.scope is Scope.PUBLIC else BODY_BYTES_MAX
+
+
+def _body(kind: type[msgspec.Struct], bytes_max: int) -> Callable[..., Any]:
     async def decoded(request: Request) -> Any:
         if (said := request.headers.get("content-type", "")).partition(";")[0].strip() != "application/json":
             raise BodyError(f"this takes JSON, and not {said[:80] or 'nothing'}", "send Content-Type: application/json")
         try:
-            return decoding.from_json(await read(request, BODY_BYTES_MAX), kind)
+            return decoding.from_json(await read(request, bytes_max), kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             hint = "`/v1/openapi.json` describes it"
             raise BodyError(f"the body cannot be used: {decoding.in_words(error, kind)}", hint) from error
@@ -211,4 +219,4 @@ def is_page_of(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (list, Page) else None
 
 
-__all__ = ["Route", "Routes", "Upload", "guard", "is_page_of", "merged"]
+__all__ = ["Route", "Routes", "Upload", "body_bytes_max", "guard", "is_page_of", "merged"]

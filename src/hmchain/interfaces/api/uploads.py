@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from starlette.requests import Request
 
-from hmchain.errors import InputError
+from hmchain.errors import HMChainError, InputError
 
 Title = Annotated[
     str,
@@ -23,6 +23,8 @@ Title = Annotated[
 
 
 _PREFIX = "hmchain-upload-"
+_NAME_BYTES_MAX = 240
+"""File systems take 255."""
 
 
 class BodyError(InputError):
@@ -67,12 +69,18 @@ def taken(limit: int) -> Callable[..., Any]:
     async def spooled(request: Request, file: Title = "") -> AsyncIterator[Upload]:
         with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
             path, size = Path(folder) / (file or "upload"), 0
+            if len(path.name.encode()) > _NAME_BYTES_MAX:
+                raise BodyError("the file's name is too long", f"a name of at most {_NAME_BYTES_MAX} bytes in UTF-8")
             with path.open("xb") as spool:
                 async for piece in _pieces(request, limit):
                     size += spool.write(piece)
             if not size:
                 raise BodyError("no file came", "send the file itself as the body, and its name by ?file=NAME")
-            yield Upload(path, size)
+            try:
+                yield Upload(path, size)
+            except HMChainError as error:  # where it lay for a moment is no business of whoever sent it
+                error.what = error.what.replace(str(path), file or "what was sent")
+                raise
 
     return spooled
 

@@ -1,4 +1,7 @@
-"""Places for those who wait: a thread is held as long, so that nobody may take them all, and some are always left."""
+"""Places for those who wait: a thread is held as long, so that nobody may take them all, and some are always left.
+
+For a block, for the whole log to be read, for a model's process, for a server of others.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from hmchain.errors import InputError
 
 
 class TooManyWaitingError(InputError):
-    """So many wait for a block already that no other is taken."""
+    """So many wait for something long already that no other is taken."""
 
     code = "too_many_waiting"
 
@@ -28,9 +31,7 @@ class Places:
         """Hold one. Raises `TooManyWaitingError` where there is none."""
         with self._lock:
             if self._taken[person] >= self._each or self._taken.total() >= self._all:
-                raise TooManyWaitingError(
-                    "so many wait for a block already", "wait until one is decided, and try again"
-                )
+                raise TooManyWaitingError("so many wait for something long already", "try again in a moment")
             self._taken[person] += 1
         try:
             yield
@@ -38,3 +39,7 @@ class Places:
             with self._lock:
                 self._taken[person] -= 1
                 self._taken += Counter()  # drops those who wait no more
+
+
+LONG = Places(each=4, all=24)
+"""Of the 40 threads that answer everybody."""

@@ -1,7 +1,7 @@
 """A portal of this machine answers its own user, under this machine's own names.
 
-A site that points its name here gets nothing, and no more does who else works on this machine: a port of loopback has
-no mode, as files have that others must not read.
+A site that points its name here gets nothing, nor has a page of one any work done, and no more does who else works on
+this machine: a port of loopback has no mode, as files have that others must not read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hmchain.interfaces.api.one_origin import SAFE
 from hmchain.interfaces.portal.review.neighbours import is_others
 
 _NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -32,8 +33,13 @@ class OwnNames:
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         if scope["type"] != "http":
             return None
-        if Headers(scope=scope).get("host", "").lower() not in self._hosts:
+        headers = Headers(scope=scope)
+        if headers.get("host", "").lower() not in self._hosts:
             return 421, "this portal has another name"
+        origin, fetched = headers.get("origin", "").lower(), headers.get("sec-fetch-site")
+        is_own = origin.removeprefix("http://") in self._hosts | {""} and fetched in (None, "same-origin", "none")
+        if scope["method"] not in SAFE and not is_own:
+            return 403, "another site's page asks for this"
         client, server = scope.get("client"), scope.get("server")
         if client and server and is_others(tuple(client), tuple(server)):
             return 403, "this portal is for the user of this machine who opened it"

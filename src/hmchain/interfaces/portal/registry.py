@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,9 +26,9 @@ from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.dispatch import Declared
 from hmchain.interfaces.api.one_origin import unmasked
-from hmchain.interfaces.api.routing import guard
+from hmchain.interfaces.api.routing import body_bytes_max, guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
-from hmchain.interfaces.api.uploads import TooLargeBodyError
+from hmchain.interfaces.api.uploads import BodyError, TooLargeBodyError
 from hmchain.interfaces.portal.framing import SINCE, Shown, csrf_of, frame_of, look_of, remember, say_next
 from hmchain.interfaces.portal.layout import CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
@@ -36,10 +37,11 @@ from hmchain.interfaces.portal.texts import Later, speaking
 from hmchain.plain import size
 
 Handler = Callable[..., Any]
-FILES_MAX, FIELDS_MAX, FIELD_BYTES_MAX = 8, 500, 256 << 10
-"""Of a form; larger files come on ways of their own."""
-FORM_BYTES_MAX = 80 << 20
-"""Of all of it: the largest image, and what stands beside it."""
+FIELDS_MAX, FIELD_BYTES_MAX = 500, 256 << 10
+"""Of a form, which is held in memory."""
+BESIDE_MAX = 20
+"""Fields beside a file."""
+_MULTIPART = re.compile(r"multipart/form-data; ?boundary=\"?[A-Za-z0-9'()+_,./:=?-]{1,70}\"?", re.IGNORECASE)
 _PACKED_MIN, _PACKING = 1024, 1
 """From so many bytes on it pays; the cheapest way takes a third of a millisecond, and packs to a fifth."""
 
@@ -95,12 +97,13 @@ class Pages:
         entry = Entry(title, path, self.role) if title else None
         return self._made(lambda handler: Shown("GET", path, rule, handler.__name__, entry, count))
 
-    def do(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
+    def do(self, path: str, rule: Rule, *, file_bytes: int = 0) -> Callable[[Handler], Handler]:
         """What a form does: a function of a call, of what the path names, and of `Fields`; it gives a `Next` or a page.
 
-        A field `after` names the page to see once what it asks for is signed and in a block.
+        A field `after` names the page to see once what it asks for is signed and in a block. With `file_bytes` the form
+        may bring a file of at most so many.
         """
-        return self._made(lambda handler: Shown("POST", path, rule, handler.__name__))
+        return self._made(lambda handler: Shown("POST", path, rule, handler.__name__), file_bytes)
 
     def carry(self, path: str, rule: Rule) -> Callable[[Handler], Handler]:
         """Pages of another make, behind a rule: an async function of a request makes the whole answer.
@@ -119,9 +122,10 @@ class Pages:
 
         return add
 
-    def _made(self, shown: Callable[[Handler], Shown]) -> Callable[[Handler], Handler]:
+    def _made(self, shown: Callable[[Handler], Shown], file_bytes: int = 0) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
-            self._add(partial(_endpoint, handler), shown(handler))
+            found = shown(handler)
+            self._add(partial(_endpoint, handler, found.rule, file_bytes), found)
             return handler
 
         return add
@@ -136,7 +140,7 @@ class Pages:
         )
 
 
-def _endpoint(handler: Handler) -> Handler:
+def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
     """The function that FastAPI calls: with the call and the fields of the form in their places."""
     signature, hints = inspect.signature(handler), get_type_hints(handler, include_extras=True)
     parameters = []
@@ -145,7 +149,7 @@ def _endpoint(handler: Handler) -> Handler:
         if kind is Call:
             kind = Annotated[Call, Depends(_call)]
         elif kind is Fields:
-            kind = Annotated[Fields, Depends(_fields)]
+            kind = Annotated[Fields, Depends(_fields(body_bytes_max(rule), file_bytes))]
         parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
     parameters.append(inspect.Parameter("http_request", inspect.Parameter.KEYWORD_ONLY, annotation=Request))
 
@@ -170,15 +174,25 @@ async def _call(request: Request) -> Call:  # for others FastAPI takes a thread
     return request.state.call  # type: ignore[no-any-return]
 
 
-async def _fields(request: Request) -> Fields:
-    """The fields of a form that one of this session's pages sent. Raises `ForeignFormError`."""
-    length = request.headers.get("content-length", "")
-    if not length.isdigit() or int(length) > FORM_BYTES_MAX:
-        raise TooLargeBodyError("that is too large for a form", f"send at most {size(FORM_BYTES_MAX)} at once")
-    fields = Fields(await request.form(max_files=FILES_MAX, max_fields=FIELDS_MAX, max_part_size=FIELD_BYTES_MAX))
-    if not is_own(request, fields.text(CSRF)):
-        raise _foreign()
-    return fields
+def _fields(bytes_max: int, file_bytes: int) -> Callable[..., Any]:
+    """The dependency that reads a form of at most so many bytes, and a file of so many."""
+    most = bytes_max + file_bytes
+    files, fields = (1, BESIDE_MAX) if file_bytes else (0, FIELDS_MAX)
+
+    async def sent(request: Request) -> Fields:
+        """The fields of a form that one of this session's pages sent. Raises `ForeignFormError`."""
+        length, kind = request.headers.get("content-length", ""), request.headers.get("content-type", "")
+        if not length.isdecimal() or int(length) > most:
+            raise TooLargeBodyError("that is too large for a form", f"send at most {size(most)} at once")
+        if kind.lower().startswith("multipart/") and not _MULTIPART.fullmatch(kind):
+            # Of a character set that is named fields would be decoded; some take minutes for a megabyte.
+            raise BodyError("this is no form that a browser sends", "send it from the page")
+        found = Fields(await request.form(max_files=files, max_fields=fields, max_part_size=FIELD_BYTES_MAX))
+        if not is_own(request, found.text(CSRF)):
+            raise _foreign()
+        return found
+
+    return sent
 
 
 def _foreign() -> ForeignFormError:

@@ -33,13 +33,17 @@ from hmchain.interfaces.portal.connections import OneLength, Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.watching import Outgoing, watched
 from hmchain.plain import Progress
-from hmchain.processes import ended_by_signals, share_memory
+from hmchain.processes import ended_by_signals, open_files, share_memory
 from hmchain.records.sources.http import is_loopback
 
 _GRACE_SECONDS = 2
 """For what is being answered when it is told to stop; whoever follows events is cut off then."""
 _KEPT_SECONDS = 30
 _HEAD_BYTES_MAX = 64 << 10
+_FILES_MAX, _CONNECTIONS_MAX = 4096, 1000
+"""A connection may have a file that it brings; a third is for all else."""
+_BACKLOG = 512
+"""As many come at once, before one makes room for another."""
 _DESKTOPS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 
@@ -64,7 +68,7 @@ class Served:
 
 
 class Portal:
-    """A portal that is ready to answer."""
+    """A portal that is ready to answer. What goes wrong is in its own log; a server's would quote what was asked."""
 
     def __init__(
         self,
@@ -82,10 +86,12 @@ class Portal:
         self._socket = listening
         chain, key = certificate or (None, None)
         settings = uvicorn.Config(
-            OneLength(application), log_config=None, access_log=False, server_header=False, lifespan="off",
-            proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS, timeout_keep_alive=_KEPT_SECONDS,
-            ssl_certfile=chain, ssl_keyfile=key, h11_max_incomplete_event_size=_HEAD_BYTES_MAX, http=Prompt,
+            OneLength(application), log_config=None, log_level="critical", access_log=False, server_header=False,
+            lifespan="off", proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS,
+            timeout_keep_alive=_KEPT_SECONDS, ssl_certfile=chain, ssl_keyfile=key,
+            h11_max_incomplete_event_size=_HEAD_BYTES_MAX, http=Prompt, ws="none", backlog=_BACKLOG,
         )  # fmt: skip
+        Prompt.connections_max = min(_CONNECTIONS_MAX, open_files(_FILES_MAX) // 3)
         self._server = _Server(settings)
         self._server.ends = ends
 

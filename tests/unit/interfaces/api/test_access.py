@@ -109,6 +109,14 @@ def test_a_new_sign_in_gives_a_new_cookie_whatever_the_browser_had(client: TestC
         assert code(other.get("/v1/session")) == (401, "not_signed_in")
 
 
+def test_cookies_of_neighbours_keep_nobody_out(client: TestClient, door: Door) -> None:
+    enter(client, door)
+    name, secret = next(iter(client.cookies.items()))
+    client.cookies.clear()
+    odd = f'theirs={{"a": [1, 2]}}; {name}={secret}; more="x'
+    assert client.get("/v1/session", headers={"Cookie": odd}).status_code == 200
+
+
 def test_a_program_signs_in_for_a_bearer_and_makes_a_token(client: TestClient, door: Door) -> None:
     entered = enter(client, door, bearer=True)
     assert "set-cookie" not in entered.headers and entered.json()["csrf"] == ""
@@ -185,6 +193,14 @@ def test_a_proxy_is_believed_if_it_is_the_one_of_the_settings(tmp_path: Path) ->
     with opened_door(tmp_path / "two", trusted_proxy="127.0.0.1") as door, portal(door) as client:
         client = TestClient(client.app, ORIGIN, client=("127.0.0.1", 1))
         assert [tries(client, f"spoofed, 192.0.2.{number}") for number in range(11)] == [400] * 11
+    with opened_door(tmp_path / "three", trusted_proxy="127.0.0.1") as door, portal(door) as client:
+        client, body = TestClient(client.app, ORIGIN, client=("127.0.0.1", 1)), {"organisation": "a", "person": "s1"}
+        spoofed = [("X-Forwarded-For", f"192.0.2.{number}") for number in range(61)]  # HAProxy adds a line behind them
+        asked = [
+            client.post("/v1/sign-in/challenge", json=body, headers=[each, ("X-Forwarded-For", "203.0.113.9")])
+            for each in spoofed
+        ]
+        assert [each.status_code for each in asked] == [200] * 60 + [429]
 
 
 def test_what_is_too_often_says_for_how_long_to_wait(client: TestClient, door: Door) -> None:

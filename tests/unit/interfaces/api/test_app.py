@@ -30,6 +30,13 @@ def test_blocks_are_shown_with_a_tag_and_not_sent_twice(run_directory: Path) -> 
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_a_part_of_a_list_is_what_its_numbers_mean(run_directory: Path) -> None:
+    with api_of(run_directory) as client:
+        for limit in ("1", "1.0", "%2B1"):
+            found = client.get(f"/v1/models?limit={limit}&offset=0.0")
+            assert (found.status_code, len(found.json()["items"])) == (200, 1), found.text
+
+
 def test_what_is_wrong_is_told_as_a_problem(run_directory: Path) -> None:
     with api_of(run_directory) as client:
         for path, status, code in (

@@ -109,3 +109,13 @@ def test_a_write_with_a_key_is_done_once(api: ApiBed) -> None:
     assert (asked.status_code, asked.json()["code"]) == (400, "bad_key")
     refused = ask("/vault/verification", {}, "east/steward")
     assert refused.status_code == 403, "a key opens no door"
+
+
+def test_where_a_file_lay_for_a_moment_is_told_to_nobody(api: ApiBed) -> None:
+    def told(name: str) -> tuple[str, str]:
+        found = api.ask("POST", "north/steward", f"/proofs/check{name}", content=b"{", status=400).json()
+        return found["code"], found["detail"]
+
+    assert told("?file=mine.json") == ("proof_file", "mine.json is not an inclusion proof")
+    assert told("") == ("proof_file", "what was sent is not an inclusion proof")
+    assert told("?file=" + "日" * 100) == ("bad_body", "the file's name is too long")

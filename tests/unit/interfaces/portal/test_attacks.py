@@ -7,6 +7,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from hmchain.application.access.permissions import Operation
 from hmchain.interfaces.api.signed_in import by_session_or_token
@@ -32,7 +33,7 @@ from support.portal_client import portal_of
 
 __all__ = ["door", "run_directory"]
 ORIGIN = "http://localhost:8470"
-DEEP = "[" * 100_000
+DEEP = "[" * 20_000
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +107,21 @@ def test_a_portal_of_this_machine_answers_no_other_user_of_it(monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({}, 200), ({"Origin": "http://127.0.0.1:80", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "null"}, 403), ({"Origin": "http://localhost:81"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403),
+    ],
+)  # fmt: skip
+def test_another_site_s_page_has_no_work_done_by_a_run_s_portal(
+    monkeypatch: pytest.MonkeyPatch, sent: dict[str, str], status: int
+) -> None:
+    monkeypatch.setattr(hosts, "is_others", lambda client, server: False)
+    client = TestClient(OwnNames(PlainTextResponse("done"), 80), "http://localhost:80", client=("192.0.2.1", 1))
+    assert client.post("/v1/models/tiny/predictions", headers={"Host": "localhost:80", **sent}).status_code == status
+
+
+@pytest.mark.parametrize(
     ("host", "written"),
     [("127.0.0.1", "0100007F"), ("::1", "00000000000000000000000001000000")],
 )
@@ -134,20 +150,29 @@ async def reads_all(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("here")(scope, receive, send)
 
 
-def heard_by(said: bytes) -> bytes:
-    """All that somebody is answered who says so much, and no more, until the connection is closed."""
-    settings = uvicorn.Config(OneLength(reads_all), http=Prompt, log_level="critical", lifespan="off")
-    server = uvicorn.Server(settings)
+@contextmanager
+def served(application: Any) -> Iterator[tuple[str, int]]:
+    """An application as a portal serves it, and where."""
+    server = uvicorn.Server(uvicorn.Config(application, http=Prompt, log_level="critical", lifespan="off"))
     with listener() as taken:
         taken.listen()
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]}, daemon=True)
         thread.start()
-        with socket.create_connection(taken.getsockname(), timeout=30) as stranger:
-            stranger.sendall(said)
-            heard = b"".join(iter(lambda: stranger.recv(4096), b""))
+        yield taken.getsockname()
         server.should_exit = True
         thread.join()
-    return heard
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """What comes until it is closed."""
+    return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def heard_by(said: bytes) -> bytes:
+    """All that somebody is answered who says so much, and no more, until the connection is closed."""
+    with served(OneLength(reads_all)) as address, socket.create_connection(address, timeout=30) as stranger:
+        stranger.sendall(said)
+        return all_of(stranger)
 
 
 SLOW = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nslow"
@@ -164,3 +189,48 @@ def test_who_connects_and_does_not_go_on_makes_room(said: bytes, monkeypatch: py
 def test_a_request_with_two_ends_is_the_last_one_of_its_connection() -> None:
     heard = heard_by(TWICE + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert heard.startswith(b"HTTP/1.1 400 ") and b"200 OK" not in heard
+
+
+def test_half_requests_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Prompt, "connections_max", 3)
+
+    half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n1"
+    with served(reads_all) as address, ExitStack() as held:
+        strangers = [held.enter_context(socket.create_connection(address, timeout=30)) for _ in range(3)]
+        for each in strangers:
+            each.sendall(half)
+        whole = held.enter_context(socket.create_connection(address, timeout=30))
+        whole.sendall(half + b"2")
+        assert b"200 OK" in whole.recv(4096)
+        with suppress(ConnectionResetError):
+            assert all_of(strangers[0]) == b"", "the one that waited longest is closed"
+
+
+def big_forms() -> Iterator[tuple[str, bytes, str, int]]:
+    def parts(value: bytes, count: int) -> bytes:
+        return b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % value * count + b"--X--\r\n"
+
+    plain = "multipart/form-data; boundary=X"
+    yield "more than fits in memory a hundred times", parts(b"a" * 60_000, 1), plain, 413
+    yield "a character set that takes minutes to decode", parts(b"a" * 20_000, 1), f"{plain}; charset=punycode", 400
+    yield "the same, otherwise written", parts(b"a", 1), "Multipart/Form-Data;charset=idna;boundary=X", 400
+    yield "a file where there is none", parts(b"a", 1).replace(b'"a"', b'"a"; filename="x"'), plain, 400
+
+
+@pytest.mark.parametrize(("body", "kind", "status"), [pytest.param(*each, id=name) for name, *each in big_forms()])
+def test_strangers_forms_hold_up_nobody(client: TestClient, body: bytes, kind: str, status: int) -> None:
+    sent = client.post("/display", content=body, headers={"Content-Type": kind})
+    assert sent.status_code == status, sent.text
+
+
+def test_who_goes_away_in_the_middle_is_no_error_of_ours(client: TestClient) -> None:
+    async def went(scope: Any, receive: Any, send: Any) -> None:
+        async def gone() -> Message:
+            return {"type": "http.disconnect"}
+
+        await client.app(scope, gone, send)
+
+    other = TestClient(went, ORIGIN)  # which raises what nobody thought of
+    asked = {"Content-Type": "application/json"}
+    assert other.post("/v1/sign-in/challenge", content=b"{}", headers=asked).status_code == 499
+    assert other.post("/display", data={"next": "/"}).status_code == 499

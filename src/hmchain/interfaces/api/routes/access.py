@@ -275,7 +275,8 @@ def remove_passkey(call: Call, id: Id) -> PasskeyView:
 def begin_oidc(call: Call, next: str = "/") -> Response:
     """Go to the organisation's own sign-in; `next` is the page of this portal to see afterwards."""
     access = access_of(call)
-    begun = access.begin_oidc(next, address_of(call), _before(call))
+    with call.waiting():
+        begun = access.begin_oidc(next, address_of(call), _before(call))
     signed_in.keep_flow(call, begun.sealed, FLOW_MS // 1000)
     return RedirectResponse(begun.address, 303, {"Cache-Control": "no-store"})
 
@@ -285,7 +286,8 @@ def end_oidc(call: Call) -> Response:
     """Come back from the organisation's own sign-in."""
     sealed = call.request.cookies.get(signed_in.flow_cookie(call), "")
     signed_in.keep_flow(call, "", 0)
-    opened, page = access_of(call).by_oidc(sealed, dict(call.request.query_params), address_of(call))
+    with call.waiting():
+        opened, page = access_of(call).by_oidc(sealed, dict(call.request.query_params), address_of(call))
     signed_in.keep(call, opened.secret)
     # A redirect would still be the other site's, and bring no cookie that is this site's alone: a page of ours goes on.
     there = escape(page)

@@ -22,6 +22,8 @@ from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
 from hmchain.ledger.readers.replay import TrustedHeader
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+WORK = Rule(Operation.VIEW, Scope.HOSPITAL)
+"""Hours of this machine's work, and it names the hospital's own files: others verify at a node of their own."""
 SEE_EVENTS = Rule(Operation.VIEW, Scope.HOSPITAL, (AUDITOR, OFFICER, OPERATOR, STEWARD))
 ANCHOR = Rule(Operation.OPERATE, Scope.HOSPITAL, (STEWARD, OPERATOR))
 
@@ -56,7 +58,7 @@ class Anchors(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Height and hash of a block that a member vouches for."""
 
 
-@routes.post("/audit/verification", VIEW, job=True, commands=("audit verify", "node audit"), example=Anchors("0" * 64))
+@routes.post("/audit/verification", WORK, job=True, commands=("audit verify", "node audit"), example=Anchors("0" * 64))
 def verify_ledger(call: Call, body: Anchors) -> Job:
     """Replay the ledger from genesis: every signature, link, root and state, then every other file beside it."""
     genesis = bytes.fromhex(body.genesis) if body.genesis else None
@@ -87,7 +89,7 @@ def take_export(call: Call, id: JobId) -> Response:
     return auditing.exported(call, own_job(call, id))
 
 
-@routes.post("/audit/bundles/check", VIEW, job=True, commands=("audit check",), bytes_max=BUNDLE_BYTES_MAX)
+@routes.post("/audit/bundles/check", WORK, job=True, commands=("audit check",), bytes_max=BUNDLE_BYTES_MAX)
 def check_bundle(call: Call, upload: Upload, genesis: Genesis = "") -> Job:
     """Check a bundle that somebody handed over: signature, ledger, log. Nothing of this node is believed for it."""
     digest = bytes.fromhex(genesis) if genesis else None

@@ -33,7 +33,8 @@ def show_model(call: Call, study: Name) -> ModelFile:
     """The model file that a study left here, held against the ledger: network, classes, preprocessing, origin."""
     with call.ledger() as ledger:
         known = KnownModels.of(ledger)
-    found = call.site.models.run(asking.describe, call.model_file(study), known)
+    with call.waiting():
+        found = call.site.models.run(asking.describe, call.model_file(study), known)
     with call.ledger() as ledger:
         return standing(found, ledger)
 
@@ -47,4 +48,5 @@ def ask_model(call: Call, study: Name, upload: Upload) -> ModelAnswer:
     """
     with call.ledger() as ledger:
         known = KnownModels.of(ledger)
-    return call.site.models.run(asking.ask, call.model_file(study), known, upload.path.read_bytes())
+    with call.waiting():  # before the image is read, so that few are in memory
+        return call.site.models.run(asking.ask, call.model_file(study), known, upload.path.read_bytes())

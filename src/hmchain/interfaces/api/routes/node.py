@@ -47,7 +47,10 @@ class Counted(msgspec.Struct, frozen=True):
 def show_node(call: Call, pace: bool = False) -> NodeStatus:
     """Whether the node runs and keeps up, its peers, what is damaged and what mends it; with `pace` it dials them."""
     found = status.node_status(call.node)
-    return status.with_pace(call.node, found) if pace else found
+    if not pace:
+        return found
+    with call.waiting():
+        return status.with_pace(call.node, found)
 
 
 @routes.post("/node/maintenance", OPERATE, signs=True, commands=("node maintenance",), example=Downtime(120))

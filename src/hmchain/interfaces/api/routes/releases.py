@@ -216,7 +216,8 @@ def take_released_file(call: Call, name: Name) -> Response:
         suffix = SUFFIXES[ledger.release(name).kind]
     with tempfile.TemporaryDirectory(prefix="hmchain-release-") as folder:
         target = Path(folder) / f"{name}{suffix}"
-        call.site.models.run(file.write, call.place, name, target, call.passphrase)
+        with call.waiting():
+            call.site.models.run(file.write, call.place, name, target, call.passphrase)
         return answers.file(target.read_bytes(), target.name)
 
 
@@ -225,5 +226,6 @@ def check_released_file(call: Call, upload: Upload) -> ReleasedFile:
     """Whether a file is what was released, byte for byte, and all its hospitals let it leave, by this ledger."""
     with call.ledger() as ledger:
         genesis = ledger.genesis.digest
-    found = call.site.models.run(file.check, upload.path, genesis)
+    with call.waiting():
+        found = call.site.models.run(file.check, upload.path, genesis)
     return replace(found, path=Path(upload.path.name))

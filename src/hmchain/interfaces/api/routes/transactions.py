@@ -17,7 +17,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Signature, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.api.signing import ToSign, to_sign
-from hmchain.interfaces.api.waiting import Places
+from hmchain.interfaces.api.waiting import LONG
 from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.transactions import Prepared, Transaction, transaction_digest
 
@@ -27,9 +27,6 @@ NEWCOMER = Rule(Operation.ASK, Scope.PUBLIC)
 """Whoever an officer invited: the signature of the invited key is what lets it in."""
 
 routes = Routes("transactions")
-
-_WAITING = Places(each=4, all=24)
-"""Who waits for a block holds one of the 40 threads that answer everybody: on a network that stands still, for long."""
 
 Hex = Annotated[str, like("([0-9a-f]{2})+", max_length=400_000)]
 
@@ -91,6 +88,6 @@ def _sent(call: Call, found: Meaning, body: Signed, who: str) -> SentTransaction
     if found.chain_id != ledger.chain_id:
         raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
     wire = Prepared(decode(message, Transaction)).attach(signature)
-    with _WAITING.taken(who):
+    with LONG.taken(who):
         delegate.send_wire(node, ledger, found, wire)
     return SentTransaction(transaction_digest(wire), found.words)

@@ -35,7 +35,7 @@ from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, theirs
 from hmchain.ledger.readers.replay import TrustedHeader
 
-VIEW = Rule(Operation.VIEW, Scope.NETWORK)
+VIEW = Rule(Operation.VIEW, Scope.HOSPITAL)
 TAKE = Rule(Operation.VIEW, Scope.HOSPITAL, ("auditor", "officer", "operator", "steward"))
 PATH = "/auditor/verify"
 _KINDS = (VERIFICATION, EXPORT, BUNDLE)

@@ -39,6 +39,8 @@ _ROLES: dict[str, Later] = {
     "code": later("code: reviews programs"),
 }
 
+CARD_BYTES_MAX = 1 << 20
+
 pages = Pages()
 
 
@@ -208,7 +210,7 @@ def _introduced(call: Call, fields: Fields) -> dict[str, str]:
     return {"person": card.person, "public": card.key.hex(), "proof": card.proof.hex()}
 
 
-@pages.do(f"{PATH}/invite", DECIDE)
+@pages.do(f"{PATH}/invite", DECIDE, file_bytes=CARD_BYTES_MAX)
 def invite(call: Call, fields: Fields) -> Next:
     """Invite whom a file introduces."""
     said = _introduced(call, fields)
@@ -216,7 +218,7 @@ def invite(call: Call, fields: Fields) -> Next:
     return Next(PATH, say("Invited; the person accepts on the page “Accept an invitation”."))
 
 
-@pages.do(f"{PATH}/new-key", DECIDE)
+@pages.do(f"{PATH}/new-key", DECIDE, file_bytes=CARD_BYTES_MAX)
 def new_key(call: Call, fields: Fields) -> Next:
     """Let a person, or an office, sign with the key of a file."""
     said = _introduced(call, fields)
@@ -252,7 +254,7 @@ def object_to(call: Call, fields: Fields) -> Next:
     return Next(PATH, say("The vote comes to nothing."))
 
 
-@pages.do(f"{PATH}/recovery/propose", PROPOSE)
+@pages.do(f"{PATH}/recovery/propose", PROPOSE, file_bytes=CARD_BYTES_MAX)
 def propose_recovery(call: Call, fields: Fields) -> Next:
     """Put another hospital's new key to the vote."""
     card = exchanged.read_recovery(_file(fields))

@@ -48,7 +48,7 @@ def ask(call: Call, name: str) -> Page:
     return _page(found, [_form(call, found)])
 
 
-@pages.do(f"{PATH}/{{name}}/ask", ASK)
+@pages.do(f"{PATH}/{{name}}/ask", ASK, file_bytes=asking.IMAGE_BYTES_MAX)
 def answer(call: Call, name: str, fields: Fields) -> Page:
     """The answer. The image is kept nowhere."""
     found, sent = load(call, name), fields.file("image")
@@ -58,7 +58,8 @@ def answer(call: Call, name: str, fields: Fields) -> Page:
         raise NoImageSentError("the image is too large", f"at most {size(asking.IMAGE_BYTES_MAX)}")
     with call.ledger() as ledger:
         known = KnownModels.of(ledger)
-    said = call.site.models.run(asking.ask, call.model_file(name), known, sent.file.read())
+    with call.waiting():  # before the image is read, so that few are in memory
+        said = call.site.models.run(asking.ask, call.model_file(name), known, sent.file.read())
     return _page(found, [_said(said), _form(call, found)])
 
 

@@ -16,7 +16,7 @@ from hmchain.application.governance.policies.template import begun
 from hmchain.application.governance.policies.trials import Trial
 from hmchain.application.governance.purposes import found_by_word
 from hmchain.application.governance.requests import licences
-from hmchain.application.governance.requests.documents import DocumentError, data_document
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError, data_document
 from hmchain.application.pages.markup import definitions, table
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
@@ -112,7 +112,7 @@ def _more_terms(call: Call, here: str) -> h.Element:
     )
 
 
-@pages.do(f"{PATH}/{{organisation}}/{{dataset}}/terms", DECIDE)
+@pages.do(f"{PATH}/{{organisation}}/{{dataset}}/terms", DECIDE, file_bytes=FILE_BYTES_MAX)
 def put_terms(call: Call, organisation: Organisation, dataset: Dataset, fields: Fields) -> Next:
     """Put a file of terms where all members read it."""
     sent = fields.file("terms")

@@ -13,7 +13,7 @@ from hmchain.application.releases import file
 from hmchain.application.releases.file import ReleasedFile
 from hmchain.errors import HMChainError, InputError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.routes.releases import SUFFIXES, TAKE
+from hmchain.interfaces.api.routes.releases import RELEASED_BYTES_MAX, SUFFIXES, TAKE
 from hmchain.interfaces.portal.components import GOOD, badge, problem, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
@@ -39,7 +39,7 @@ def check(call: Call) -> Page:
     return _page(call, None)
 
 
-@pages.do(CHECK, TAKE)
+@pages.do(CHECK, TAKE, file_bytes=RELEASED_BYTES_MAX)
 def checked(call: Call, fields: Fields) -> Page:
     """What the file is, by this hospital's ledger. It is kept nowhere."""
     sent = fields.file("file")
@@ -52,7 +52,8 @@ def checked(call: Call, fields: Fields) -> Page:
         path = Path(folder) / f"file{suffix if suffix in SUFFIXES.values() else SUFFIXES[MODEL]}"
         path.write_bytes(sent.file.read())
         try:
-            return _page(call, _found(call.site.models.run(file.check, path, genesis)))
+            with call.waiting():
+                return _page(call, _found(call.site.models.run(file.check, path, genesis)))
         except HMChainError as error:
             what = error.what.replace(str(path), say("The file"))
             return _page(call, problem(error.code, what, error.hint or "", title=say("It is not what was released:")))

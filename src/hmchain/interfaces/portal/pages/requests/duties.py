@@ -8,7 +8,7 @@ import htpy as h
 
 from hmchain.application.access.permissions import allowed
 from hmchain.application.governance.requests import duties as services
-from hmchain.application.governance.requests.documents import DocumentError, data_document
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError, data_document
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import confirmed, text_field
@@ -85,7 +85,7 @@ def _answered(call: Call, each: DutyView) -> h.Node:
     ]
 
 
-@pages.do("/requests/{name}/duties/{duty}/fulfil", APPLY)
+@pages.do("/requests/{name}/duties/{duty}/fulfil", APPLY, file_bytes=FILE_BYTES_MAX)
 def fulfil(call: Call, name: str, duty: str, fields: Fields) -> Next:
     """Show the hospitals that something was done."""
     sent = fields.file("evidence")

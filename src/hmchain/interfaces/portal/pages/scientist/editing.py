@@ -35,7 +35,7 @@ def save(call: Call, name: str, fields: Fields) -> Next:
     return Next(at("scientist", "editor", name), say("The draft is kept."))
 
 
-@pages.do(f"{PATH}/{{name}}/attach", EDIT)
+@pages.do(f"{PATH}/{{name}}/attach", EDIT, file_bytes=FILE_BYTES_MAX)
 def attach(call: Call, name: str, fields: Fields) -> Next:
     """Put a file beside a draft."""
     sent = fields.file("file")
