@@ -7,21 +7,24 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from hmchain.ledger.contracts.data.policies import SetPolicy
 from support.axe import LANGUAGES, faults
 from support.chromium import chromium, needs_chromium
+from support.policy_bed import terms
 from support.portal_bed import PortalBed
 from support.request_bed import FILE, RequestBed
 from support.signed_in import Portal, portal_of
 from support.walking import walked
 
 pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_chromium]
-OPERATOR, AUDITOR = "olga", "aude"
+OPERATOR, AUDITOR, CLINICIAN = "olga", "aude", "cleo"
 PATHS = {
     "": ("/sign-in", "/keys", "/nothing"),
     "steward": ("/", "/requests/relapse/terms"),
     "scientist": ("/", "/scientist/editor/other", "/releases-ask", "/scientist/counts?query=female&dataset=east/brain"),
     OPERATOR: ("/",),
     AUDITOR: ("/",),
+    CLINICIAN: ("/steward/emergencies/ask", "/accept/cleo/" + "0" * 64),
 }
 """Where each begins to look."""
 TABS_MAX = 60
@@ -34,6 +37,9 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     portal = PortalBed(bed, place / "nodes")
     bed.enrol(f"east/{OPERATOR}", "operator")
     bed.enrol(f"east/{AUDITOR}", "auditor")
+    bed.enrol(f"east/{CLINICIAN}", "clinician")
+    opens = 'permit(principal in Organisation::"east", action == Action::"breakglass", resource);'
+    bed.user("north/steward").send(SetPolicy("brain", terms(break_glass=opens)))
     bed.submit()
     bed.submit(FILE.replace("relapse", "own").replace('east = "brain"\n', ""), "east/scientist")
     portal.act("east/steward", "/requests/relapse/comment", {"letter": "Which scanners?"})

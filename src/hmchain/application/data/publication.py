@@ -28,6 +28,7 @@ from hmchain.ledger.contracts.data.datasets import (
     WithdrawVersion,
     rounded_count,
 )
+from hmchain.ledger.state import State
 from hmchain.plain import Progress, tell
 from hmchain.records.catalogue import Version
 from hmchain.records.catalogue.descriptions import about, descriptions
@@ -230,7 +231,12 @@ def withdraw(steward: LedgerUser, versions: Iterable[tuple[str, int]]) -> list[t
 
 def usable(steward: LedgerUser, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
     """Those of the versions that are on the ledger, and not withdrawn there."""
-    found = {each: datasets.version(steward.state, steward.organisation, *each) for each in versions}
+    return unsaid(steward.state, steward.organisation, versions)
+
+
+def unsaid(state: State, organisation: str, versions: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The same of a hospital by a state of the ledger."""
+    found = {each: datasets.version(state, organisation, *each) for each in versions}
     return [each for each, version in found.items() if version is not None and not version.withdrawn]
 
 

@@ -222,9 +222,10 @@ def release(
     for (name, version), items in groupby(chosen(records, choice), key=lambda held: (held.dataset, held.version)):
         dataset = _dataset(records, name)
         needed = persons_of(dataset)
-        if needed > 1 and any(each.key is None for each in who):
+        if needed > 1 and not all(each.public for each in who):
             what = f"the profile of {name} wants {needed} people, each with a key of their own"
-            raise NoReviewerError(what, "--person FILE; `hmchain data person add NAME FILE` makes one")
+            hint = "--person FILE; `hmchain data person add NAME FILE` makes one; in a portal the quarantine's page"
+            raise NoReviewerError(what, hint)
         batch.begin(name, version)
         is_closed = records.catalogue.version(name, version).closed
         runs: dict[str, Extraction] = {}

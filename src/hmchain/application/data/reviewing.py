@@ -172,12 +172,8 @@ class Desk:
         """The items before and after one, in the order of the filter."""
         with self._lock:
             known, held = self._records.catalogue.quarantine, self._items[number]
-            later = known.page(self.wanted, 1, held)
-            before = known.page(self.wanted, 1, held, backwards=True)
-            return (
-                self._number(before[0]) if before else None,
-                self._number(later[0]) if later else None,
-            )
+            later, before = (known.page(self.wanted, 1, held, backwards=back) for back in (False, True))
+            return self._number(before[0]) if before else None, self._number(later[0]) if later else None
 
     def view(self, number: int) -> View:
         """An item as it came, ready to be looked at."""
@@ -341,11 +337,17 @@ class Desk:
 
     # Deciding
 
-    def apply(self) -> bool:
-        """Begin to make decisions of all marks, in a thread of its own; False if that goes on already."""
+    def releases(self) -> list[tuple[int, HeldItem, Mark]]:
+        """The items that are marked to be released, with their numbers."""
+        with self._lock:
+            return [(each, self._items[each], mark) for each, mark in self._marks.items() if mark.state == RELEASED]
+
+    def apply(self, who: Sequence[Reviewer] = ()) -> bool:
+        """Make decisions of all marks, in a thread; False if that goes on already. `who` sit here from now on."""
         with self._lock:
             if self.progress.running:
                 return False
+            self.who = tuple(who) or self.who
             marks, wanted = dict(self._marks), _meant(self._devices, self._marks)
             self.progress = Progress(0, len(marks), running=True)
         self._worker = threading.Thread(target=self._apply, args=(marks, wanted))
@@ -406,7 +408,7 @@ class Desk:
         dataset = records.catalogue.dataset(held.dataset)
         if now is None or dataset is None or now.state != PENDING:
             return now is not None and now.state == RELEASED
-        keys = {each.key.public.raw for each in self.who if each.key}
+        keys = {each.public for each in self.who if each.public}
         said = records.catalogue.quarantine.decisions.votes(now)
         return persons_of(dataset) > 1 and now.reason == held.reason and any(vote.public in keys for vote in said)
 

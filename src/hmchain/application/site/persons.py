@@ -127,6 +127,17 @@ def add(place: HospitalFolder, name: str, key_file: Path, passphrase: str | None
     return person
 
 
+def add_public(place: HospitalFolder, name: str, key: PublicKey) -> Person:
+    """Let a person decide whose key is elsewhere. Raises `PersonNameError` where name or key is taken."""
+    others = known(place)
+    if any(other.name.casefold() == name.casefold() or other.key == key for other in others):
+        raise PersonNameError(f"{name}, or the key, is known already", "`hmchain data person list` shows who is known")
+    person = Person(name, key)
+    with recorded(place.activity, Deed(What.PERSON, person=name, kind="added", public=key.raw.hex())):
+        _write(place, (*others, person))
+    return person
+
+
 def remove(place: HospitalFolder, name: str) -> None:
     """Let a person decide no more. Raises `UnknownPersonError` or `PersonsFileError`."""
     others = known(place)

@@ -7,8 +7,8 @@ Where a profile wants two people, the first one's release waits beside the item 
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,7 +16,7 @@ from hmchain.errors import InputError
 from hmchain.keys import ED25519, PublicKey, SigningKey
 from hmchain.records.catalogue import Catalogue, HeldItem
 from hmchain.records.catalogue.decisions import Decision, Vote
-from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED, Decided
+from hmchain.records.catalogue.entries import PENDING, REJECTED, RELEASED, Decided, Place
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.objects import DiskFullError
 from hmchain.records.pipeline.decided import CONFLICT
@@ -47,12 +47,36 @@ class Reviewer:
     name: str
     key: SigningKey | None = None
 
+    @property
+    def public(self) -> bytes:
+        """The public key that this person signs with; empty without one."""
+        return self.key.public.raw if self.key else b""
+
     def vote(self, held: HeldItem, state: str, now_ms: int, regions: Rectangles = ()) -> Vote:
         """What this person says of an item, signed."""
         if self.key is None:
             return Vote(state, self.name, now_ms, regions)
         vote = Vote(state, self.name, now_ms, regions, self.key.public.raw)
         return replace(vote, signature=self.key.sign(vote.message(held)))
+
+
+@dataclass(frozen=True)
+class SignedElsewhere(Reviewer):
+    """A person whose key is elsewhere, and what it signed there of items, by their places."""
+
+    sender: bytes = b""
+    votes: Mapping[Place, Vote] = field(default_factory=dict)
+
+    @property
+    def public(self) -> bytes:
+        """The public key whose signatures these are."""
+        return self.sender
+
+    def vote(self, held: HeldItem, state: str, now_ms: int, regions: Rectangles = ()) -> Vote:
+        """What this person signed of an item; of something else nothing is signed, and it does not count."""
+        signed = self.votes.get(held.place)
+        is_this = signed is not None and (signed.state, signed.regions) == (state, regions)
+        return signed if signed is not None and is_this else Vote(state, self.name, now_ms, regions)
 
 
 @dataclass(frozen=True)
@@ -189,7 +213,7 @@ def release_all(
     everywhere. `replacing` says of one with the identifier of other records that it takes their place.
     """
     voted = [(held, [each.vote(held, RELEASED, now_ms, blank) for each in who]) for held, blank in items]
-    if needs.persons > 1 or any(each.key for each in who):
+    if needs.persons > 1 or any(each.public for each in who):
         catalogue.quarantine.vote((held, vote) for held, votes in voted for vote in votes)
     agreed, seconded = [], []
     for held, said in voted:

@@ -12,7 +12,7 @@ from hmchain.interfaces.portal.pages.numbers import FieldError
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-def body(kind: type[T], **said: Any) -> T:
+def body(kind: type[T], /, **said: Any) -> T:
     """The body of these fields. Raises `FieldError`, which repeats nothing of them: one may be a patient's number."""
     try:
         return decoding.converted(said, kind)

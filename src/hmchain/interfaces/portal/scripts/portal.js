@@ -2,6 +2,7 @@
 
 const NEEDS = {
   "[data-sign]": () => import("./sign.js"),
+  "[data-votes]": () => import("./votes.js"),
   "[data-keys]": () => import("./keys.js"),
   "[data-sign-in]": () => import("./signin.js"),
   "[data-passkeys]": () => import("./passkeys.js"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.operator import ballots, machine, network, overview
+from hmchain.interfaces.portal.pages.operator import announcing, ballots, machine, network, overview, proposing
 
-ROOM = (overview.pages, machine.pages, network.pages, ballots.pages)
+ROOM = (overview.pages, machine.pages, network.pages, ballots.pages, proposing.pages, announcing.pages)
 """In the order of the navigation."""

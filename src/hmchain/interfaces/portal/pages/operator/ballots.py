@@ -156,5 +156,5 @@ def _parameters(found: ParametersView) -> h.Element:
         for least, most in (PARAMETER_RANGES[name],)
     ]
     shown = table([say("Parameter"), say("Value"), say("May be")], rows, caption=title, folds=True, class_="numbers")
-    more = h.p(".quiet")[say("To have the members vote on other ones:"), " ", h.code["hmchain network set NAME=VALUE"]]
+    more = h.p[h.a(href=f"{PATH}/propose")[say("Propose something to the members")]]
     return section(title, shown, more, anchor="parameters")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import htpy as h
 
@@ -18,6 +18,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.everybody.home import waiting_for
+from hmchain.interfaces.portal.pages.operator import announcing
 from hmchain.interfaces.portal.pages.words import capital
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, moment, say, say_n, share, theirs
@@ -46,7 +47,11 @@ class Overview:
 @pages.show(PATH, VIEW, later("Health"))
 def overview_page(call: Call) -> Page:
     """The hospital's node and its network."""
-    return overview(load(call))
+    found = load(call)
+    own = next((each for each in found.members if each.organisation == found.organisation), None)
+    page = overview(found)
+    told = announcing.announcements(call, is_jailed=own is not None and own.jailed) if found.node else None
+    return replace(page, content=[page.content, told])
 
 
 def load(call: Call) -> Overview:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.requests import deeds, duties, giving, inbox, request, terms
+from hmchain.interfaces.portal.pages.requests import deeds, duties, further, giving, inbox, request, terms
 
-ROOM = (inbox.pages, request.pages, deeds.pages, duties.pages, giving.pages, terms.pages)
+ROOM = (inbox.pages, request.pages, deeds.pages, duties.pages, further.pages, giving.pages, terms.pages)

@@ -15,7 +15,7 @@ from hmchain.interfaces.portal.components import check_field, choice_field, form
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.codes.requests import ANSWERS, REASONS
-from hmchain.interfaces.portal.pages.requests import duties
+from hmchain.interfaces.portal.pages.requests import duties, further
 from hmchain.interfaces.portal.pages.requests.rules import APPLY, DECIDE, SPEAK
 from hmchain.interfaces.portal.pages.words import at, until
 from hmchain.interfaces.portal.texts import say, say_n
@@ -59,7 +59,7 @@ def choices(found: RequestInWords, call: Call) -> h.Node:
     desk = _Desk(found.view, call, found.steps, found.is_lost)
     if call.site.is_read_only or call.who is None:
         return None
-    forms = [*_forms(desk), *duties.forms(found, call)]
+    forms = [*_forms(desk), *further.forms(found.view, call), *duties.forms(found, call)]
     if not forms:
         return None
     (words, first), rest = forms[0], forms[1:]

@@ -11,12 +11,14 @@ from hmchain.interfaces.portal.pages.steward import (
     emergencies,
     emergency,
     log,
+    patients,
     quarantine,
     received,
     transfers,
+    two_votes,
 )
 
 ROOM = (
-    datasets.pages, quarantine.pages, consents.pages, log.pages, transfers.pages, received.pages, emergency.pages,
-    emergencies.pages,
+    datasets.pages, quarantine.pages, two_votes.pages, consents.pages, patients.pages, log.pages, transfers.pages,
+    received.pages, emergency.pages, emergencies.pages,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, form, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
+from hmchain.interfaces.portal.pages.steward import two_votes
 from hmchain.interfaces.portal.pages.words import may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.review import exchange
@@ -74,6 +75,8 @@ def overview(call: Call) -> Page:
         [
             h.p[h.b[say_n("{count} item waits for a person.", "{count} items wait for a person.", found.total)]],
             _begin(call),
+            two_votes.panel(call, found_desk.desk) if (found_desk := _own_desk(call)) else None,
+            two_votes.deciders(call),
             [_counts(of_later(title), counts[name]) for name, title in _SORTS.items() if counts.get(name)],
         ],
         lead=lead,
@@ -91,6 +94,11 @@ def _begin(call: Call) -> h.Node:
         ]
     noted = say("Nothing is decided before you press Apply. That you looked is written into this hospital's log.")
     return form(f"{PATH}/begin", csrf, h.p[noted], sends=say("Look, and decide"))
+
+
+def _own_desk(call: Call) -> _OpenDesk | None:
+    """The open desk of whoever looks; nobody has one in a finished run."""
+    return None if call.site.is_read_only or call.who is None else _desks(call.request).find(call.person.name)
 
 
 def _counts(title: str, found: Mapping[str, int]) -> h.Element:
@@ -196,6 +204,16 @@ def leave(call: Call, fields: Fields) -> Next:
     """Get up."""
     _desks(call.request).leave(call.person.name)
     return Next(PATH, say("Your review is closed. Marks that you did not apply are kept."))
+
+
+@pages.do(f"{PATH}/sign", REVIEW)
+def sign(call: Call, fields: Fields) -> Next:
+    """Make decisions of all marks, with what was signed in the browser."""
+    found = _own_desk(call)
+    if found is None:
+        return Next(PATH)
+    two_votes.decide(call, found.desk, fields)
+    return Next(ROOT)
 
 
 @pages.carry(f"{ROOT}{{path:path}}", REVIEW)
