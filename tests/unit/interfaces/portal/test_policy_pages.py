@@ -59,7 +59,7 @@ def test_a_policy_is_written_tried_set_and_confirmed(portal: PortalBed) -> None:
     page = portal.html(SECOND, PAGE)
     (digest,) = re.findall(r'name="digest" value="([0-9a-f]{64})"', page)
     assert "Results may go to DE alone." in page
-    portal.send(SECOND, f"{PAGE}/confirm", {"digest": "00" * 32}, status=400)
+    portal.send(SECOND, f"{PAGE}/confirm", {"digest": "00" * 32}, status=404)
     portal.act(SECOND, f"{PAGE}/confirm", {"digest": digest})
     assert "Results may go to DE alone." in portal.page(OTHER, f"{PAGE}?version=2&before=1")
 
