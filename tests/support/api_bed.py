@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,8 @@ class ApiBed:
     has_door: bool = False
     """People sign in; else a header says who asks."""
     origin: str = "http://localhost"
+    seconds: Callable[[], float] = time.monotonic
+    """The clock of how often people may ask."""
     _doors: list[Access] = field(default_factory=list)
     _clients: dict[str, TestClient] = field(default_factory=dict)
 
@@ -91,7 +93,7 @@ class ApiBed:
         if not self.has_door:
             who = lambda request: self._who(request.headers.get(HEADER, ""))  # noqa: E731
             return Site(folder.path, live, (hospital,), who, apart=here)
-        access = Access(folder, PortalSettings(origin=self.origin), live)
+        access = Access(folder, PortalSettings(origin=self.origin), live, seconds=self.seconds)
         self._doors.append(access)
         return Site(folder.path, live, (hospital,), by_session_or_token(access), access=access, apart=here)
 

@@ -40,7 +40,7 @@ _CODES = {
 }  # fmt: skip
 _NOT_FOUND = (
     "unknown_", "no_such_", "no_study", "no_organisation", "no_route", "no_policy", "no_consent", "no_document",
-    "no_people_change", "no_invitation",
+    "no_people_change", "no_invitation", "no_ballot", "no_bar_here",
     "no_incident_document", "object_missing", "nothing_to_trace", "nothing_to_erase", "nothing_offered",
 )  # fmt: skip
 TITLES = {
