@@ -7,9 +7,9 @@ It is a *set* hash: 65 536 copies of one element cancel, so whoever checks a sna
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, starmap
 
 import numpy as np
 from blake3 import blake3
@@ -44,16 +44,21 @@ def _lanes_of(key: bytes, value: bytes) -> bytes:
     return _lately_expanded(key, value) if len(value) <= _KEPT_BYTES_MAX else _expanded(key, value)
 
 
+def of_all(pairs: Iterable[Pair]) -> Lanes:
+    """The hash of a whole set, of which nothing is worth remembering: of a million pairs once, when it is opened."""
+    return _total(pairs, _expanded)
+
+
 def updated(lanes: Lanes, removed: Iterable[Pair], added: Iterable[Pair]) -> Lanes:
     """The hash of the set without the `removed` pairs and with the `added` ones."""
     return lanes - _total(removed) + _total(added)
 
 
-def _total(pairs: Iterable[Pair]) -> Lanes:
+def _total(pairs: Iterable[Pair], lanes_of: Callable[[bytes, bytes], bytes] = _lanes_of) -> Lanes:
     """The sum of elements, a batch at a time: one call of numpy for many elements."""
     total = empty()
     remaining = iter(pairs)
-    while batch := [_lanes_of(key, value) for key, value in islice(remaining, _BATCH)]:
+    while batch := list(starmap(lanes_of, islice(remaining, _BATCH))):
         rows = np.frombuffer(b"".join(batch), np.dtype("<u2")).reshape(-1, LANES)
         total += rows.sum(axis=0, dtype=np.uint16)
     return total

@@ -356,7 +356,7 @@ class State:
             tables = self._db.execute("SELECT type, name, sql FROM sqlite_master ORDER BY name").fetchall()
             if tables != [("table", name, f"CREATE TABLE {name} {columns}") for name, columns in _COLUMNS.items()]:
                 return False
-            lanes = lthash.updated(lthash.empty(), (), self._db.execute("SELECT key, value FROM state"))
+            lanes = lthash.of_all(self._db.execute("SELECT key, value FROM state"))
         except (sqlite3.DatabaseError, TypeError) as error:  # SQLite takes text for bytes
             raise StateError(f"{self._path} is damaged", "it is replayed from blocks") from error
         return np.array_equal(lanes, self._lanes)

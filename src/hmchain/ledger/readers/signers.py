@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from hmchain.keys import ED25519, PublicKey
@@ -13,6 +14,9 @@ from hmchain.ledger.engines.cometbft import light
 from hmchain.ledger.engines.cometbft.light import SignedHeader
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
+
+_REMEMBERED = 256
+"""Commits whose signatures were checked: the blocks that people look at are the last ones, again and again."""
 
 
 class Headers(Protocol):
@@ -64,6 +68,7 @@ class Witnesses:
         members = {member.organisation: member.validator for member in membership.active_members(state)}
         keys = standings.voting_keys(state, state.height)  # one that was just replaced may have signed still
         self._circles = (founders, {name: keys.get(name, key) for name, key in members.items()})
+        self._commits = lru_cache(_REMEMBERED)(self._of_message)  # by all that was signed, and all signatures
 
     def of_header(self, signed: SignedHeader, height: int) -> Endorsement | None:
         """The signers of a header that vouches for a state; None if too few. Raises `LightProofError`."""
@@ -74,7 +79,9 @@ class Witnesses:
         message = vote_bytes(header.chain_id, header.height, header.round, header.hash)
         if header.chain_id != self._chain_id or len(commit.votes) != len(commit.signatures):
             return None
+        return self._commits(message, header.height, commit)
 
+    def _of_message(self, message: bytes, height: int, commit: Commit) -> Endorsement | None:
         def signers(circle: Mapping[str, bytes]) -> set[str]:
             return {
                 vote.validator
@@ -84,7 +91,7 @@ class Witnesses:
                 and PublicKey(ED25519, circle[vote.validator]).verify(signature, message)
             }
 
-        return self._counted(header.height, signers)
+        return self._counted(height, signers)
 
     def _counted(self, height: int, signers: Callable[[Mapping[str, bytes]], set[str]]) -> Endorsement | None:
         for number, circle in enumerate(self._circles):

@@ -30,7 +30,8 @@ def obvious(elements: list[tuple[bytes, bytes]]) -> list[int]:
 @settings(max_examples=15, deadline=None)
 @given(pairs)
 def test_it_is_the_sum_of_its_elements(elements: list[tuple[bytes, bytes]]) -> None:
-    assert lthash.updated(lthash.empty(), [], elements).tolist() == obvious(elements)
+    found = lthash.updated(lthash.empty(), [], elements)
+    assert found.tolist() == lthash.of_all(elements).tolist() == obvious(elements)
 
 
 @settings(max_examples=15, deadline=None)
