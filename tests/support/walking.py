@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 
 from playwright.sync_api import Page
+
+from hmchain.interfaces.portal.layout import ROLES
 
 _ALIKE = 2
 """Of pages that differ in what they are about alone, so many are looked at."""
@@ -36,10 +37,10 @@ def settled(page: Page) -> None:
 
 
 def _shape(path: str) -> str:
-    """A path without what it is about."""
-    place = path.partition("?")[0]
-    head, _, rest = place.strip("/").partition("/")
-    return f"/{head}/{re.sub(r'[^/]*[0-9][^/]*', '*', rest)}"
+    """A path without what it is about: of a role's pages the first two parts name the page, of others the first."""
+    parts = path.partition("?")[0].strip("/").split("/")
+    named = 2 if parts[0] in ROLES else 1
+    return "/".join([*parts[:named], *("*" for _ in parts[named:])])
 
 
 def _links(page: Page) -> list[str]:

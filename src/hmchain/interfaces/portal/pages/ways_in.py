@@ -74,7 +74,7 @@ def _sessions(call: Call, found: list[Credential], this: str) -> h.Element:
         )
         for each in found
     ]  # fmt: skip
-    heads = [say("Since"), say("Last used"), say("Shown by"), say("Until"), ""]
+    heads = [say("Since"), say("Last used"), say("Shown by"), say("Until"), say("To do")]
     return table(heads, rows, caption=say("Sessions"), folds=True)
 
 
@@ -89,7 +89,7 @@ def _tokens(call: Call, found: list[Credential]) -> h.Element:
         )
         for each in found
     ]  # fmt: skip
-    heads = [say("For"), say("It may"), say("Last used"), say("Until"), ""]
+    heads = [say("For"), say("It may"), say("Last used"), say("Until"), say("To do")]
     return table(heads, rows, caption=say("Tokens"), folds=True)
 
 
@@ -104,7 +104,7 @@ def _passkeys(call: Call) -> h.Element:
         )
         for each in found
     ]  # fmt: skip
-    heads = [say("Name"), say("Since"), say("Last used"), ""]
+    heads = [say("Name"), say("Since"), say("Last used"), say("To do")]
     return table(heads, rows, caption=say("Passkeys"), folds=True)
 
 
