@@ -93,6 +93,20 @@ def test_by_a_key_of_the_browser_in_and_out(page: Page, at: tuple[Door, str], tm
     assert "/sign-in" in page.url
 
 
+def test_a_page_in_another_window_goes_with_the_session(page: Page, at: tuple[Door, str], tmp_path: Path) -> None:
+    take_key(page, at[0], tmp_path)
+    enter(page)
+    other = page.context.new_page()
+    other.goto("/sessions")
+    assert other.is_visible("text=this one")
+    page.click("summary:has-text('a/s1')")
+    page.click("text=Sign out")
+    arrive(page, "/sign-in")
+    other.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # as when somebody comes back to it
+    arrive(other, "/sign-in")
+    assert other.url.endswith("?next=%2Fsessions")
+
+
 def test_by_a_key_elsewhere(page: Page, at: tuple[Door, str]) -> None:
     page.goto("/sign-in?next=/sessions")
     page.click("summary:has-text('My key is elsewhere')")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import htpy as h
 
-from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.texts import say
 from hmchain.interfaces.portal.wording import words
 
 
-def proof_panel(file: str = "") -> h.Element:
-    """The panel for a proof (`file` is its path), or for one in a file; the anchor is brought by whoever checks."""
-    known = {"data_proof": file, "data_forms": static.address(static.PROOFS)}
+def proof_panel(file: str = "", transaction: str = "") -> h.Element:
+    """The panel for the proof of a transaction (`file` is its path), or for one in a file.
+
+    The anchor is brought by whoever checks.
+    """
+    known = {"data_proof": file, "data_transaction": transaction or None}
     return h.section("#proving.panel", aria_labelledby="proving-title", **known)[
         h.h2("#proving-title")[say("Check the proof in this browser")],
         h.p[say("The browser computes it all itself, from the anchor that you bring from elsewhere.")],

@@ -11,7 +11,6 @@ import htpy as h
 
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.api.signing import ToSign
-from hmchain.interfaces.portal import static
 from hmchain.interfaces.portal.page import Page, local
 from hmchain.interfaces.portal.texts import moment, say, theirs
 from hmchain.interfaces.portal.wording import words
@@ -33,7 +32,6 @@ def sign_panel(found: ToSign, after: str = "", send: str = SEND) -> h.Element:
     every = (found, *found.more)
     told = {"data_sign": json.dumps([_told(each) for each in every]), "data_after": local(after)}
     told["data_send"] = send
-    told["data_forms"] = static.address(static.BODIES)
     return h.section("#signing.panel.signing", aria_labelledby="asks", **told)[
         h.p("#asks.asks")[say("Whoever signs this asks to:"), " ", [h.b[theirs(each.words), ". "] for each in every]],
         [_said(each) for each in every],

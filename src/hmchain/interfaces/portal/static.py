@@ -1,7 +1,7 @@
 """The portal's own files: style, scripts and htmx, each under a name that its content gives it.
 
 A name never stands for another content, so browsers keep a file for good; a new version of the program has new names.
-Scripts name each other as modules do; here these names get the digests too.
+Scripts name each other, and what they read, as modules do; here these names get the digests too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _KINDS = {
     "svg": "image/svg+xml",
     "json": "application/json",
 }
-_IMPORT = re.compile(r'(from |import\()"\./([a-z_]+\.js)"')
+_NAMED = re.compile(r'(from |import\(|new URL\()"\./([a-z_]+\.(?:js|json))"')
 _DARK = re.compile(r"@media screen and \(prefers-color-scheme: dark\) \{\s*:root \{(?P<palette>[^}]*)\}\s*\}")
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path fill="#0b5c8c" d="M1 1h3v3H1zm4 4h3v3H5z"/></svg>'
@@ -80,9 +80,9 @@ def _add_script(name: str, found: dict[str, StaticFile]) -> None:
     if name in found:
         return
     text = asset(__package__, f"scripts/{name}")
-    for _, other in _IMPORT.findall(text):
+    for _, other in _NAMED.findall(text):
         _add_script(other, found)
-    found[name] = _file(name, _IMPORT.sub(lambda named: f'{named[1]}"./{found[named[2]].name}"', text))
+    found[name] = _file(name, _NAMED.sub(lambda named: f'{named[1]}"./{found[named[2]].name}"', text))
 
 
 def _file(name: str, text: str) -> StaticFile:

@@ -92,6 +92,7 @@ def _proofs() -> dict[str, str]:
         "fewFounders": say("Only {count} of {of} founders signed the block."),
         "transactionNotUnder": say("The transaction is not under the header's root."),
         "receiptNotUnder": say("The outcome is not under the header's root."),
+        "otherTransaction": say("It is the proof of another transaction than this page's: {digest}."),
         "otherReceipt": say("The outcome is another transaction's."),
         "malformedTransaction": say("The transaction is malformed, and its outcome does not say so."),
         "unsigned": say("The transaction's signature does not hold, and its outcome does not say so."),

@@ -17,9 +17,13 @@ export function element(tag, attributes = {}, ...content) {
   return made;
 }
 
+/** A text of anybody's with what cannot be seen in it written out, or would turn round what stands beside it. */
+export const printable = (text) => text.replace(/(?! )[\p{C}\p{Z}]/gu, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
+
 /** Names and values, as the server draws them. @param {[string, string][]} pairs */
 export function facts(pairs) {
-  return element("dl", { class: "facts" }, ...pairs.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  const row = ([name, value]) => element("div", {}, element("dt", {}, printable(name)), element("dd", {}, printable(value)));
+  return element("dl", { class: "facts" }, ...pairs.map(row));
 }
 
 /** Say in a place what went wrong, and the way out. */

@@ -9,6 +9,7 @@ const NEEDS = {
   "[data-proof]": () => import("./proof.js"),
   "[data-kinds]": () => import("./live.js"),
   "table[data-sorts]": () => import("./tables.js"),
+  'meta[name="csrf"]': () => import("./door.js"),
 };
 
 async function prepare(root) {

@@ -6,11 +6,14 @@ import { hex, unhex } from "./bytes.js";
 import { find, sign } from "./keyring.js";
 import { read } from "./transaction.js";
 
+// The forms of transactions: named here, since a page that named them could have fields called what they are not.
+const FORMS = new URL("./bodies.json", import.meta.url);
+
 /** @param {HTMLElement} panel with `data-sign`: a list of {message, fields, chain_id, sender, expires_ms} */
 export async function start(panel) {
   const all = JSON.parse(panel.dataset.sign);
   const place = panel.querySelector("#read");
-  const known = await forms(panel);
+  const known = await (await fetch(FORMS)).json();
   const read = [];
   for (const told of all) {
     const found = readable(told, known, place);
@@ -20,7 +23,7 @@ export async function start(panel) {
   place.replaceChildren(element("h2", {}, say("readHere")), ...read.map(shown));
   const elsewhere = panel.querySelector("#send-signature");
   elsewhere.disabled = false;
-  elsewhere.addEventListener("click", () => send(panel, all, panel.querySelector("#signature").value.trim().toLowerCase().split(/\s+/)));
+  onceAtATime(elsewhere, () => send(panel, all, panel.querySelector("#signature").value.trim().toLowerCase().split(/\s+/)));
   await offer(panel, all, place);
 }
 
@@ -33,11 +36,18 @@ async function offer(panel, all, place) {
     return;
   }
   button.hidden = false;
-  button.addEventListener("click", async () => {
-    button.disabled = true;
+  onceAtATime(button, async () => {
     const signatures = await Promise.all(all.map((told, at) => sign(keys[at], unhex(told.message))));
     await send(panel, all, signatures.map(hex));
-    button.disabled = false;
+  });
+}
+
+function onceAtATime(button, act) {
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    await act().finally(() => {
+      button.disabled = false;
+    });
   });
 }
 
@@ -100,8 +110,4 @@ async function send(panel, all, signatures) {
   panel.querySelector("#sign").hidden = true;
   panel.dispatchEvent(new CustomEvent("signed", { bubbles: true }));
   if (panel.dataset.after !== "/") location.assign(panel.dataset.after);
-}
-
-async function forms(panel) {
-  return (await fetch(panel.dataset.forms)).json();
 }

@@ -28,7 +28,8 @@ function require(holds, step, values) {
 /**
  * @param {string} text the file @param {string} anchor in hexadecimal @param {any} forms of what proofs hold
  * @param {(step: string, values?: Record<string, string>) => void} passed is told of each step that holds
- * @returns {Promise<{transaction: string, kind: string, code: string, height: number, time: number, sender: string}>}
+ * @returns {Promise<{transaction: string, kind: string, code: string, height: number, time: number, sender: string, message: Uint8Array}>}
+ * `message` are the bytes that were signed; none of a transaction that is malformed
  * @throws {ProofError}
  */
 export async function check(text, anchor, forms, passed) {
@@ -203,17 +204,18 @@ async function outcome(wire, receipt, height, time, passed) {
   const [transaction, code] = receipt;
   require(same(transaction, await sha256(wire)), "otherReceipt");
   passed("receiptUnder", { code });
-  const found = { transaction: hex(transaction), kind: "", code, height, time, sender: "" };
+  const found = { transaction: hex(transaction), kind: "", code, height, time, sender: "", message: new Uint8Array() };
   const parts = transactionOf(wire);
   if (parts === null) {
     require(["malformed", "oversized"].includes(code), "malformedTransaction");
     return found;
   }
   const [fields, signature] = parts;
-  const holds = fields[1] === "ed25519" && (await signed(fields[2], signature, encode(fields)));
+  const message = encode(fields);
+  const holds = fields[1] === "ed25519" && (await signed(fields[2], signature, message));
   require(holds || code !== "ok", "unsigned");
   if (holds) passed("signature", { sender: hex(fields[2]) });
-  return { ...found, kind: kindOf(fields[5]), sender: hex(fields[2]) };
+  return { ...found, kind: kindOf(fields[5]), sender: hex(fields[2]), message };
 }
 
 /** A signed transaction's fields and signature; null of bytes that are none. */

@@ -135,13 +135,14 @@ def _events(found: TransactionView) -> h.Element | None:
 
 def proof(told: Told) -> h.Element:
     """The proof of it, which the page itself checks, and the way to check it elsewhere."""
-    file = f"/auditor/transactions/{told.transaction.digest.hex()}/proof.json"
+    whole = told.transaction.digest.hex()
+    file = f"/auditor/transactions/{whole}/proof.json"
     genesis = told.genesis.hex()
     return section(
         say("Proof"),
-        proof_panel(file),
+        proof_panel(file, whole),
         h.p[h.a(href=file, download=True)[say("The proof, as a file")]],
         h.p(".quiet")[say("To check the file anywhere, offline:")],
-        h.pre[h.code[f"hmchain audit proof proof-{told.transaction.digest.hex()[:12]}.json --genesis {genesis}"]],
+        h.pre[h.code[f"hmchain audit proof proof-{whole[:12]}.json --genesis {genesis}"]],
         anchor="inclusion",
     )  # fmt: skip

@@ -44,7 +44,11 @@ def request(call: Call, name: str) -> Page:
 
 
 def content(found: RequestInWords, call: Call) -> list[h.Node]:
-    """All of it, in the order in which somebody decides."""
+    """All of it, in the order in which somebody decides.
+
+    What can be done stays as it came while the rest follows the ledger: a form keeps what is written in it, and the
+    version that was read.
+    """
     view = found.view
     doing = choices(found, call)
     return [
@@ -53,7 +57,7 @@ def content(found: RequestInWords, call: Call) -> list[h.Node]:
         section(say("What is asked"), terms(found.asked), _used(found), anchor="asked"),
         _form(found),
         section(say("What each hospital says"), _decisions(view.decisions), terms(found.reasons), anchor="decisions"),
-        doing,
+        h.div("#doing", hx_preserve="true")[doing] if doing else None,
         _papers(found),
         _said(found),
         _duties(found),
