@@ -26,6 +26,7 @@ from hmchain.ledger.contracts.learning.studies import Status as StudyStatus
 from hmchain.ledger.contracts.members import parameters
 from hmchain.ledger.readers import catalogue
 from hmchain.ledger.readers.catalogue import BudgetView
+from hmchain.ledger.readers.requests import require_request
 from hmchain.ledger.state import State
 
 DAYS = 90
@@ -255,14 +256,14 @@ def _names(state: State) -> list[str]:
 def propose(user: LedgerUser, name: str) -> CountStanding:
     """Scientist: have it counted by the hospitals that allow it now. Once proposed, nothing is sent.
 
-    What was over before it opened is proposed again, under another name. Raises `CountNotAllowedError`, or what a
-    refusal raises.
+    What was over before it opened is proposed again, under another name. Raises `UnknownRequestError`,
+    `CountNotAllowedError`, or what a refusal raises.
     """
     if not permitted.is_unused(user.state, name):
         return standing(user.state, name)
     permit = permits.permit(user.state, name, user.ledger.now_ms())
     allowed = len(permit.allowed) if permit is not None else 0
-    entry = requests.require_request(user.state, name)
+    entry = require_request(user.state, name)
     content = requests.content(user.state, name, entry.version)
     least = studies.participants_min(content.colluders if content is not None else 0)
     if allowed < least:

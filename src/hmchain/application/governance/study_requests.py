@@ -16,6 +16,7 @@ from hmchain.ledger.contracts.data.requests import Content, Decided, Handling, R
 from hmchain.ledger.contracts.learning import studies
 from hmchain.ledger.contracts.learning.permitted import ProposeUnderPermit
 from hmchain.ledger.contracts.learning.studies import DatasetUse, StudySpec
+from hmchain.ledger.readers.requests import require_request
 from hmchain.ledger.readers.studies import StudyRequest
 from hmchain.ledger.state import State
 
@@ -81,7 +82,7 @@ def revoke(user: LedgerUser, asked: StudyRequest, reason: str = "other") -> None
 
 
 def _submitted(state: State, name: str) -> tuple[Request, Content, list[Handling]]:
-    entry = requests.require_request(state, name)
+    entry = require_request(state, name)
     content = requests.content(state, name, entry.version)
     if content is None:
         raise StudyFileError(f"request {name} is a draft", f"submit it: `hmchain request submit {name}`")

@@ -93,6 +93,9 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
         (SCIENTIST, "/scientist/editor/new", {"name": "../../etc", "kind": "transfer"}, 400),
         (SCIENTIST, "/scientist/editor/new", {"name": "fine", "kind": "nonsense"}, 400),
         (SCIENTIST, "/scientist/editor/none/save", WRITTEN, 404),
+        (SCIENTIST, "/scientist/counts/none/propose", {}, 404),
+        (SCIENTIST, "/requests/none/begin", {}, 404),
+        (STEWARD, "/requests/none/approve", VERSION, 404),
     ],
 )
 def test_what_nobody_may_is_said(
