@@ -98,7 +98,7 @@ def test_a_page_in_another_window_goes_with_the_session(page: Page, at: tuple[Do
     enter(page)
     other = page.context.new_page()
     other.goto("/sessions")
-    assert other.is_visible("text=this one")
+    other.wait_for_selector("text=this one")
     page.click("summary:has-text('a/s1')")
     page.click("text=Sign out")
     arrive(page, "/sign-in")

@@ -35,6 +35,8 @@ class LiveMachine:
 
     machine: OneMachine
     readings: int = 0
+    words: str = ""
+    """It is followed."""
 
     @property
     def height(self) -> int:

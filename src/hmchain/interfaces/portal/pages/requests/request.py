@@ -46,8 +46,7 @@ def request(call: Call, name: str) -> Page:
 def content(found: RequestInWords, call: Call) -> list[h.Node]:
     """All of it, in the order in which somebody decides.
 
-    What can be done stays as it came while the rest follows the ledger: a form keeps what is written in it, and the
-    version that was read.
+    What can be done stays as it came while the rest follows the ledger: a form keeps the version that was read.
     """
     view = found.view
     doing = choices(found, call)
