@@ -48,6 +48,7 @@ def test_a_request_is_reviewed_voted_on_and_noted(portal: PortalBed) -> None:
     portal.send(SCIENTIST, f"{PAGE}/stage", {"state": "ready"}, status=403)
 
 
+@pytest.mark.network
 def test_a_request_is_handed_over_and_renewed(portal: PortalBed) -> None:
     portal.bed.submit(FILE.replace('"relapse"', '"second"'))
     page = "/requests/second"
@@ -87,6 +88,7 @@ def test_what_the_members_are_told_and_asked(portal: PortalBed) -> None:
     portal.html("east/scientist", "/operator/ballots/propose", 403)
 
 
+@pytest.mark.network
 def test_a_patient_objects_agrees_again_and_is_erased(tmp_path_factory: pytest.TempPathFactory) -> None:
     place = tmp_path_factory.mktemp("patients")
     bed = SharingBed.found(place)

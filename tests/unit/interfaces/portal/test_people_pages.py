@@ -69,6 +69,7 @@ def ways(portal: PortalBed, who: str, deed: str) -> list[str]:
     return re.findall(rf'action="(/people/changes/[0-9a-f]+/{deed})"', portal.html(who, "/people"))
 
 
+@pytest.mark.network
 def test_somebody_is_invited_accepts_and_is_changed_by_two(portal: PortalBed) -> None:
     stranger = SigningKey.generate()
     assert "No invitation waits" in portal.client("east").get(f"/accept/rita/{stranger.public.raw.hex()}").text

@@ -38,6 +38,7 @@ def checked(portal: PortalBed, answers: dict[str, object]) -> tuple[str, str]:
     return found, unescape(policy[1]) if policy else ""
 
 
+@pytest.mark.network
 def test_a_policy_is_written_tried_set_and_confirmed(portal: PortalBed) -> None:
     assert "a person looks at all" in portal.page(SCIENTIST.replace("west", "east"), "/policies")
     assert "Change it" not in portal.page(OTHER, PAGE)
