@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.client import AsyncClient, Client, Done, PortalError, act, listed, operations, read, taken, work
-from hmchain.interfaces.client.clients import Asker, person
+from hmchain.interfaces.client import operations
+from hmchain.interfaces.client.clients import Asker, AsyncClient, Client, person
+from hmchain.interfaces.client.failures import PortalError
+from hmchain.interfaces.client.flows import Done, act, listed, read, taken, work
 
 __all__ = [
     "Asker", "AsyncClient", "Client", "Done", "PortalError",

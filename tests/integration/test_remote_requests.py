@@ -1,4 +1,4 @@
-"""`hmchain request ... --node URL`: decided at a portal over HTTP, with a key that stays here."""
+"""Commands with `--node URL`: looked at, and decided, at a portal over HTTP, with a key that stays here."""
 
 from __future__ import annotations
 
@@ -48,6 +48,36 @@ def run(capsys: Captured, *arguments: str, expect: int = 0) -> dict[str, object]
 def test_a_portal_wants_to_know_who_asks(api: ApiBed, capsys: Captured) -> None:
     found = run(capsys, "request", "list", "--node", api.origin, expect=2)
     assert found["error"]["code"] == "nobody_asks"  # type: ignore[index]
+
+
+LOOKS = (
+    "request list", "request inbox", "request show relapse", "uses list", "uses duties", "uses why relapse",
+    "study list", "model list", "release list", "share list", "share emergencies", "cohort datasets", "cohort list",
+    "people list", "people show steward", "people powers", "people deeds steward", "policy history brain",
+    "network ballots", "network parameters", "network upgrade show", "incident list", "ledger blocks --limit 3",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", LOOKS)
+def test_a_portal_shows_what_the_node_shows(
+    api: ApiBed, command: str, tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_key(api.key("east/steward"), tmp_path / "mine.key", None)
+    who = ("--as", "east/steward", "--key", str(tmp_path / "mine.key"))
+    there = run(capsys, *command.split(), "--node", api.origin, *who)
+    here = run(capsys, *command.split(), "--node", str(api.place / "east"))
+    assert timeless(there) == timeless(here)
+    assert main([*command.split(), "--node", api.origin, *who]) == 0, "shown to people, too"
+
+
+def timeless(found: object) -> object:
+    """An answer without the time at which it was asked for."""
+    return {**found, "as_of_ms": 0} if isinstance(found, dict) and "as_of_ms" in found else found
+
+
+def test_what_only_a_folder_can_do_says_so_of_an_address(api: ApiBed, capsys: Captured) -> None:
+    found = run(capsys, "node", "status", "--node", api.origin, expect=2)
+    assert found["error"]["code"] == "no_folder"  # type: ignore[index]
 
 
 def test_a_steward_decides_from_elsewhere(

@@ -11,6 +11,7 @@ from hmchain.application.governance.delegate import NoSuchPersonError
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
+from hmchain.canonical import Record
 from hmchain.clock import now_ms
 from hmchain.ledger.readers.deeds import KeyDeed
 from hmchain.ledger.readers.ledger import LedgerReader
@@ -67,4 +68,4 @@ def opened(directory: Path) -> Iterator[Staff]:
 
 def words(deed: KeyDeed) -> str:
     """What a transaction asked for, in words."""
-    return deed.kind if deed.body is None else sent.words(deed.body)
+    return sent.words(deed.body) if isinstance(deed.body, Record) else deed.kind  # a portal's answer has plain values

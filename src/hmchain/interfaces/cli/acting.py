@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from hmchain.interfaces.cli.command import ResumedCommand, WriteCommand
+from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand
 
 _handle: ContextVar[str] = ContextVar("as whom", default="")
 _key: ContextVar[Path | None] = ContextVar("with which key", default=None)
@@ -23,6 +23,23 @@ class PersonCommand(WriteCommand):
         super().__init__(name, **settings)
         if not any("--as" in option.opts for option in self.params):
             self.params += _who_acts()
+
+
+class PortalPersonCommand(PersonCommand):
+    """The same of one that a portal is asked for, where `--dir` names its address."""
+
+    asks_portals: ClassVar[bool] = True
+
+
+class PortalReadCommand(ReadCommand):
+    """A command that looks: in a folder, or at a portal, which wants to know who asks."""
+
+    asks_portals: ClassVar[bool] = True
+
+    def __init__(self, name: str | None, **settings: Any) -> None:
+        super().__init__(name, **settings)
+        taken = {name for option in self.params for name in option.opts}
+        self.params += [option for option in _who_asks() if not taken & set(option.opts)]
 
 
 class ResumedPersonCommand(PersonCommand, ResumedCommand):
@@ -59,6 +76,31 @@ def _take_key(given: Path | None) -> Path | None:
 def _take_prepare(given: Path | None) -> Path | None:
     _prepare.set(given)
     return given
+
+
+@cache
+def _who_asks() -> Any:
+    app = typer.Typer()
+
+    @app.command()
+    def _command(
+        as_whom: Annotated[
+            str,
+            typer.Option(
+                "--as", metavar="NAME", help="At a portal: who asks, ORGANISATION/PERSON.",
+                show_default="that of HMCHAIN_PERSON", callback=_take_handle, expose_value=False,
+            ),
+        ] = "",
+        key: Annotated[
+            Path | None,
+            typer.Option(
+                "--key", metavar="FILE", help="At a portal: that person's key file.",
+                show_default="that of HMCHAIN_KEY", callback=_take_key, expose_value=False,
+            ),
+        ] = None,
+    ) -> None: ...  # fmt: skip
+
+    return typer.main.get_command(app).params[:2]
 
 
 @cache

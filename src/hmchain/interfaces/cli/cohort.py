@@ -15,9 +15,9 @@ from hmchain.application.node.count_results import count_result, own_result
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
 from hmchain.interfaces.cli import show_cohort as views
-from hmchain.interfaces.cli.acting import ResumedPersonCommand
+from hmchain.interfaces.cli.acting import PortalReadCommand, ResumedPersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import (
@@ -30,6 +30,7 @@ from hmchain.interfaces.cli.options import (
     passphrase,
 )
 from hmchain.interfaces.cli.people import open_scientist
+from hmchain.interfaces.client import counts as ask_counts
 from hmchain.ledger.readers import catalogue
 
 app = typer.Typer(no_args_is_help=True)
@@ -40,9 +41,13 @@ QueryArgument = Annotated[
 CountName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the count.")]
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain cohort datasets"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain cohort datasets"))
 def datasets(folder: RunOption = None) -> None:
     """List what all members have: the form of their records, how many, and what each policy says to a count."""
+    if remote.shown(
+        folder, ask_counts.offers(), views.show_offers, lambda found: [views.offer_value(each) for each in found]
+    ):
+        return
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         asker = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
@@ -50,7 +55,7 @@ def datasets(folder: RunOption = None) -> None:
     output.show(found, views.show_offers, json=lambda found: [views.offer_value(each) for each in found])
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain cohort budget north/patients"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain cohort budget north/patients"))
 def budget(
     dataset: Annotated[
         str, typer.Argument(metavar="DATASET", help="A dataset of this hospital, or ORGANISATION/DATASET.")
@@ -58,6 +63,8 @@ def budget(
     folder: RunOption = None,
 ) -> None:
     """Show what counts over a dataset may cost in all, what they did, and who asked."""
+    if remote.shown(folder, ask_counts.budget(dataset), views.show_budget):
+        return
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         own = hospital.locate(place.path).organisation if NodeFolder(place.path).toml.is_file() else ""
@@ -66,9 +73,11 @@ def budget(
     output.show(found, views.show_budget)
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain cohort list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain cohort list"))
 def list_counts(folder: RunOption = None) -> None:
     """List the counts that were asked for, and how far they are."""
+    if remote.shown(folder, ask_counts.counts(), views.show_counts):
+        return
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = counting.listed(ledger.verified.state)

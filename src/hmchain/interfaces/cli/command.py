@@ -27,7 +27,7 @@ class TwoFoldersError(InputError):
 
 
 class NoFolderError(InputError):
-    """A file was given to a command that needs a folder, with keys or settings that no file of a ledger has."""
+    """A file, or an address, was given to a command that needs a folder, with keys or settings that neither has."""
 
     code = "no_folder"
 
@@ -40,6 +40,8 @@ class WriteCommand(TyperCommand):
 
     interrupted: ClassVar[str] = "it may be done, or done in part; the same command does the rest, or says what is done"
     """The words for a user who pressed Ctrl-C."""
+    asks_portals: ClassVar[bool] = False
+    """Whether `--dir` may be a portal's address."""
 
     def __init__(self, name: str | None, **settings: Any) -> None:
         super().__init__(name, **settings)
@@ -57,6 +59,8 @@ class WriteCommand(TyperCommand):
         _began.set(type(self))
         for name in [name for name in ctx.params if name.startswith(_AS_ARGUMENT)]:
             _take_folder(ctx, name)
+        if not self.asks_portals:
+            _require_place(ctx, self.params)
         _require_folder(ctx, self.params)
         _remember_folder(ctx, self.params)
         folder = _folder(ctx, self.params)
@@ -96,6 +100,14 @@ def _take_folder(ctx: Any, argument: str) -> None:
         raise TwoFoldersError(f"{given} and {ctx.params[option]} are two folders", f"name one, by {_FOLDER} or without")
     ctx.params[option] = given
     ctx.set_parameter_source(option, source.__class__[_TYPED])
+
+
+def _require_place(ctx: Any, options: list[Any]) -> None:
+    """Refuse an address where only a folder will do."""
+    folder = _folder(ctx, options)
+    if folder is not None and str(folder).startswith(("http:/", "https:/")):
+        what = f"`{ctx.command_path}` works in a folder, and {folder} is an address"
+        raise NoFolderError(what, "do this where the node is, or in the portal's pages")
 
 
 def _require_folder(ctx: Any, options: list[Any]) -> None:

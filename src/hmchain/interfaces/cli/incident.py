@@ -10,19 +10,20 @@ from typing import Annotated
 import typer
 
 from hmchain.application.governance import incidents
-from hmchain.application.governance.incidents import Report
+from hmchain.application.governance.incidents import IncidentInWords, Report
 from hmchain.application.governance.requests.documents import Document, DocumentError, file_document, text_document
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output
+from hmchain.interfaces.cli import output, remote
 from hmchain.interfaces.cli import show_incident as views
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, SinceOption, example, milliseconds
 from hmchain.interfaces.cli.request import acting
 from hmchain.interfaces.cli.request.acting import LetterOption, Speaker
+from hmchain.interfaces.client import members as ask_members
 from hmchain.ledger.readers import incidents as reader
 from hmchain.ledger.readers.incidents import IncidentView
 from hmchain.plain import size
@@ -50,19 +51,21 @@ MeasureOption = Annotated[
 ]
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain incident list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain incident list"))
 def list_incidents(
     directory: MembersOption = DEFAULT_FOLDER,
     living: Annotated[bool, typer.Option("--living", help="Leave out what is closed.")] = False,
 ) -> None:
     """List the incidents of all members: those that are open first."""
+    if remote.shown(directory, ask_members.incidents(living=living), views.show_list):
+        return
     with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         found = reader.all_incidents(ledger.verified.state, over=not living)
     output.show(found, views.show_list)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain incident show lost-laptop --signed"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain incident show lost-laptop --signed"))
 def show(
     incident: IncidentName,
     directory: MembersOption = DEFAULT_FOLDER,
@@ -75,11 +78,18 @@ def show(
 
     Of a ledger alone without what is sealed to the members.
     """
+
+    def view(found: IncidentInWords) -> None:
+        views.show_incident(found, signed=signed)
+
+    since_ms = milliseconds(since)
+    if remote.shown(directory, ask_members.incident(incident, signed=signed, since_ms=since_ms), view):
+        return
     papers = acting.papers_of(directory) if NodeFolder(directory).toml.is_file() else None
     with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
-        found = incidents.shown(ledger, incident, papers, signed=signed, since_ms=milliseconds(since))
-    output.show(found, lambda found: views.show_incident(found, signed=signed))
+        found = incidents.shown(ledger, incident, papers, signed=signed, since_ms=since_ms)
+    output.show(found, view)
 
 
 @app.command("open", cls=PersonCommand, epilog=example("hmchain incident open lost-laptop key --stolen east/s1"))

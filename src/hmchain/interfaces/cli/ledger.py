@@ -15,7 +15,8 @@ from hmchain.application.node import reading, rebuilding
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.node.rebuilding import RebuiltState
 from hmchain.errors import InputError
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     GENESIS_HELP,
@@ -26,6 +27,7 @@ from hmchain.interfaces.cli.options import (
     example,
     parse_digest,
 )
+from hmchain.interfaces.client import blocks as ask_blocks
 from hmchain.ledger.blocks import Event
 from hmchain.ledger.readers import proof_files
 from hmchain.ledger.readers.blocks import BlockView
@@ -56,7 +58,7 @@ class NoAnchorError(InputError):
     code = "no_anchor"
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain ledger blocks --from 100 --limit 5"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain ledger blocks --from 100 --limit 5"))
 def blocks(
     run: RunOption = None,
     first: Annotated[
@@ -68,6 +70,8 @@ def blocks(
     limit: LimitOption = 20,
 ) -> None:
     """List blocks: who proposed, who signed, what was in them."""
+    if remote.shown(run, ask_blocks.blocks(first, limit), lambda found: _show_blocks(found, 0)):
+        return
     with (
         runs.opened(run) as place,
         output.progress_bar("executing blocks") as progress,
@@ -78,9 +82,11 @@ def blocks(
     output.show(found, lambda _: _show_blocks(found, last))
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain ledger tx 3f9a"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain ledger tx 3f9a"))
 def tx(digest: Prefix, run: RunOption = None) -> None:
     """Show one transaction: who signed it, in which role, what it says and what became of it."""
+    if remote.shown(run, ask_blocks.transaction(digest), _show, _told_transaction):
+        return
     with (
         runs.opened(run) as place,
         output.progress_bar("executing blocks") as progress,

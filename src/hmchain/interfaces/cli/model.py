@@ -17,7 +17,8 @@ from hmchain.application.models.prediction import Predictions
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.errors import AuditError, DataError, InputError
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
@@ -27,6 +28,7 @@ from hmchain.interfaces.cli.options import (
     example,
     passphrase,
 )
+from hmchain.interfaces.client import studies as ask_studies
 from hmchain.ledger.readers.models import ModelView
 from hmchain.plain import RESEARCH_ONLY
 
@@ -68,9 +70,11 @@ class UnreadableImagesError(DataError):
     code = "unreadable_images"
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain model list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain model list"))
 def list_(run: RunOption = None) -> None:
     """List the models on the ledger."""
+    if remote.shown(run, ask_studies.models(), _show_models):
+        return
     with runs.opened(run) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         found = list(ledger.models())

@@ -17,6 +17,7 @@ RunOption = Annotated[
     Path | None,
     typer.Option(
         "--dir",
+        "--node",
         envvar="HMCHAIN_RUN",
         metavar="DIR",
         help="Folder of a run, a node or a ledger.",
@@ -28,6 +29,7 @@ HospitalOption = Annotated[
     Path,
     typer.Option(
         "--dir",
+        "--node",
         envvar="HMCHAIN_NODE",
         metavar="DIR",
         help="Folder of the hospital: its node's, or runs/latest/hospitals/NAME.",
@@ -48,13 +50,14 @@ SignersOption = Annotated[
 
 NodeOption = Annotated[
     Path,
-    typer.Option("--dir", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
+    typer.Option("--dir", "--node", envvar="HMCHAIN_NODE", metavar="DIR", help="Folder of the node."),
 ]
 
 MembersOption = Annotated[
     Path,
     typer.Option(
         "--dir",
+        "--node",
         envvar=["HMCHAIN_NODE", "HMCHAIN_RUN"],
         metavar="DIR",
         help="Folder of a run, a node or a ledger.",

@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hmchain.application.node.meaning import Meaning
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import acting, output
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, passphrase
-from hmchain.interfaces.client import Client
-from hmchain.interfaces.client.clients import Asker
+from hmchain.interfaces.client.flows import Flow
 from hmchain.keys import SigningKey, load_key
+from hmchain.plain import plain
+
+if TYPE_CHECKING:
+    from hmchain.application.node.meaning import Meaning
+    from hmchain.interfaces.client.clients import Client
+
+T = TypeVar("T")
 
 _ADDRESS = re.compile(r"(https?):/+(.*)")
 _URL, _TOKEN, _PERSON, _KEY = "HMCHAIN_URL", "HMCHAIN_TOKEN", "HMCHAIN_PERSON", "HMCHAIN_KEY"
@@ -37,9 +44,24 @@ def address(place: Path | None) -> str:
     return os.environ.get(_URL, "") if place in (None, DEFAULT_FOLDER) else ""
 
 
-def portal(url: str) -> Client:
+def shown(
+    place: Path | None, flow: Flow[T], text: Callable[[T], None], json: Callable[[T], Any] = plain, *, person: str = ""
+) -> bool:
+    """Show what a portal answers, where a folder's option names one; False, and nothing asked, where it does not."""
+    if not (url := address(place)):
+        return False
+    with portal(url, person) as there:
+        found = there.ask(flow)
+    output.show(found, text, json)
+    return True
+
+
+def portal(url: str, person: str = "") -> Client:
     """A client of a portal, as whoever gave the command. Raises `NobodyAsksError`, and what a key file complains of."""
-    person, named = acting.handle() or os.environ.get(_PERSON, ""), os.environ.get(_KEY, "")
+    from hmchain.interfaces.client.clients import Asker, Client  # whoever names a folder waits for none of it
+
+    person = person or acting.handle() or os.environ.get(_PERSON, "")
+    named = os.environ.get(_KEY, "")
     key = acting.key() or (Path(named) if named else None)
     token = os.environ.get(_TOKEN, "") if key is None else ""
     if not token and (key is None or "/" not in person):

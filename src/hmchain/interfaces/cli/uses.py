@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,11 @@ from typer.core import TyperGroup
 from hmchain.application.data import patient_report, uses
 from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
 from hmchain.interfaces.cli import show_uses as views
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.asking import patient_number
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     HospitalOption,
@@ -26,6 +28,9 @@ from hmchain.interfaces.cli.options import (
     milliseconds,
     passphrase,
 )
+from hmchain.interfaces.client import requests as ask_requests
+from hmchain.interfaces.client import sharing as ask_sharing
+from hmchain.ledger.readers.explanations import Explanation
 from hmchain.plain import plain
 
 _LIST = "list"
@@ -46,7 +51,7 @@ app = typer.Typer(
 )
 
 
-@app.command(_LIST, cls=ReadCommand, epilog=example("hmchain uses list --dataset brain --since 2026-01-01"))
+@app.command(_LIST, cls=PortalReadCommand, epilog=example("hmchain uses list --dataset brain --since 2026-01-01"))
 def list_uses(
     folder: RunOption = None,
     dataset: Annotated[
@@ -58,6 +63,8 @@ def list_uses(
 
     At a node the hospital's own data; of a run or a ledger those of all its hospitals. `list` may be left out.
     """
+    if remote.shown(folder, ask_sharing.uses(dataset, milliseconds(since)), views.show_uses):
+        return
     with runs.opened(folder) as place:
         found = uses.report(place.ledger, _own(place.path), dataset, milliseconds(since))
     if _own(place.path):
@@ -65,18 +72,20 @@ def list_uses(
     output.show(found, views.show_uses)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain uses duties"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain uses duties"))
 def duties(folder: RunOption = None) -> None:
     """List what is owed to the hospital for the use of its data: due, overdue, met; and what ends within 30 days.
 
     At a node what its own people owe others is told too; of a run or a ledger what is owed to all its hospitals.
     """
+    if remote.shown(folder, ask_sharing.duties(), views.show_duties):
+        return
     with runs.opened(folder) as place:
         found = uses.duties(place.ledger, _own(place.path))
     output.show(found, views.show_duties)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain uses why relapse"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain uses why relapse"))
 def why(
     request: Annotated[str, typer.Argument(metavar="REQUEST", help="Name of the request.")], folder: RunOption = None
 ) -> None:
@@ -84,9 +93,15 @@ def why(
 
     A policy that was replaced since explains its past decisions as before.
     """
+    if remote.shown(folder, ask_requests.reasons(request), views.show_why, _told_why):
+        return
     with runs.opened(folder) as place:
         found = uses.why(place.ledger, request)
-    output.show(found, views.show_why, json=lambda each: [plain(one) | {"agrees": one.agrees} for one in each])
+    output.show(found, views.show_why, json=_told_why)
+
+
+def _told_why(found: Sequence[Explanation]) -> list[dict[str, Any]]:
+    return [plain(each) | {"agrees": each.agrees} for each in found]
 
 
 def _own(folder: Path) -> str:

@@ -3,12 +3,3 @@
 What one asks is a flow: a generator of steps (ask the portal, sign, wait) that knows no network. `operations` has the
 flows of what people do every day; `flows` makes one of any route that `/v1/openapi.json` describes.
 """
-
-from __future__ import annotations
-
-from hmchain.interfaces.client import operations
-from hmchain.interfaces.client.clients import AsyncClient, Client
-from hmchain.interfaces.client.failures import PortalError
-from hmchain.interfaces.client.flows import Done, act, listed, read, taken, work
-
-__all__ = ["AsyncClient", "Client", "Done", "PortalError", "act", "listed", "operations", "read", "taken", "work"]

@@ -2,168 +2,50 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from hmchain.interfaces.client.blocks import blocks, transaction
+from hmchain.interfaces.client.counts import budget, counts, offers
+from hmchain.interfaces.client.members import (
+    ballots,
+    deeds,
+    incident,
+    incidents,
+    network,
+    parameters,
+    people,
+    person,
+    policy,
+    policy_difference,
+    policy_history,
+    powers,
+    rules,
+)
+from hmchain.interfaces.client.requests import (
+    approve,
+    as_json,
+    attach,
+    comment,
+    document,
+    hand_in,
+    inbox,
+    reasons,
+    reject,
+    request,
+    requests,
+    return_,
+    review,
+    revoke,
+    submit,
+)
+from hmchain.interfaces.client.sharing import duties, emergencies, release, releases, transfer, transfers, uses
+from hmchain.interfaces.client.studies import models, predict, studies, study, study_status, study_statuses
+from hmchain.interfaces.client.whose import Here, here, organisation
 
-import msgspec
-
-from hmchain import files
-from hmchain.application.governance.counts import CountStanding
-from hmchain.application.governance.policies.setting import PolicyView
-from hmchain.application.governance.requests.file import RequestFile
-from hmchain.application.governance.requests.listing import ListedRequest, Waiting
-from hmchain.application.governance.requests.reading import RequestInWords
-from hmchain.application.governance.words import StudyInWords
-from hmchain.application.node.study_here import StudyHere
-from hmchain.interfaces.client.flows import Done, Flow, Question, Reply, act, listed, read, taken
-from hmchain.ledger.readers.blocks import BlockView
-from hmchain.ledger.readers.models import ModelView
-from hmchain.ledger.readers.people import PeopleView
-from hmchain.ledger.readers.releases import ReleaseView
-from hmchain.ledger.readers.requests import RequestView
-from hmchain.ledger.readers.transactions import TransactionView
-from hmchain.ledger.readers.transfers import TransferView
-
-# -- requests ----------------------------------------------------------------------------------------------------------
-
-
-def requests(*, living: bool = False) -> Flow[list[ListedRequest]]:
-    """The requests that the hospital's people ask or are asked."""
-    return listed("/requests", ListedRequest, living=living or None)
-
-
-def request(name: str) -> Flow[RequestInWords]:
-    """All of one, with what is sealed to the hospital."""
-    return read(f"/requests/{name}", RequestInWords)
-
-
-def inbox(person: str = "") -> Flow[list[Waiting]]:
-    """What waits for the hospital's people, or for one."""
-    return listed("/inbox", Waiting, for_=person)
-
-
-def submit(asked: RequestFile, *, draft: bool = False) -> Flow[Done[RequestView]]:
-    """Put a request before the hospitals that it names; its documents are added to a draft by `attach`."""
-    return act("/requests", as_json(asked), RequestView, draft=draft or None)
-
-
-def attach(name: str, kind: str, file: Path) -> Flow[Done[RequestView]]:
-    """Add a document to what is submitted next."""
-    return act(f"/requests/{name}/documents/{kind}", kind=RequestView, content=files.read(file), file=file.name)
-
-
-def hand_in(name: str, *, again: bool = False) -> Flow[Done[RequestView]]:
-    """Submit a draft as it was kept."""
-    return act(f"/requests/{name}/submission", {"again": again}, RequestView)
-
-
-def approve(
-    name: str, *, version: int | None = None, days: int | None = None, dataset: str = "", unread: bool = False
-) -> Flow[Done[RequestView]]:
-    """Allow what a request asks of the hospital; with a `version` that one alone."""
-    body = {"version": version, "days": days, "dataset": dataset, "unread": unread}
-    return act(f"/requests/{name}/approval", body, RequestView)
-
-
-def reject(
-    name: str, reason: str, *, letter: str = "", version: int | None = None, dataset: str = ""
-) -> Flow[Done[RequestView]]:
-    """Say no to a version of a request."""
-    body = {"reason": reason, "letter": letter, "version": version, "dataset": dataset}
-    return act(f"/requests/{name}/rejection", body, RequestView)
-
-
-def return_(name: str, reason: str, *, letter: str = "", version: int | None = None) -> Flow[Done[RequestView]]:
-    """Give a request back to be changed."""
-    return act(f"/requests/{name}/return", {"reason": reason, "letter": letter, "version": version}, RequestView)
-
-
-def revoke(name: str, reason: str, *, letter: str = "", dataset: str = "") -> Flow[Done[RequestView]]:
-    """Take a yes back for good."""
-    body = {"reason": reason, "letter": letter, "dataset": dataset}
-    return act(f"/requests/{name}/revocation", body, RequestView)
-
-
-def comment(name: str, text: str, *, private: bool = False) -> Flow[Done[RequestView]]:
-    """Write something beside a request."""
-    return act(f"/requests/{name}/comments", {"text": text, "private": private}, RequestView)
-
-
-def review(name: str, said: str, *, letter: str = "", hospital: str = "") -> Flow[Done[RequestView]]:
-    """Give the review that one was asked for."""
-    return act(f"/requests/{name}/reviews", {"said": said, "letter": letter, "hospital": hospital}, RequestView)
-
-
-def document(name: str, digest: str) -> Flow[bytes]:
-    """A document that was attached."""
-    return taken(f"/requests/{name}/documents/{digest}")
-
-
-# -- studies, models, results ------------------------------------------------------------------------------------------
-
-
-def studies() -> Flow[list[StudyInWords]]:
-    """All studies, and what the hospital said of each."""
-    return listed("/studies", StudyInWords)
-
-
-def study_status(name: str) -> Flow[StudyHere]:
-    """How a study stands."""
-    return read(f"/studies/{name}/status", StudyHere)
-
-
-def models() -> Flow[list[ModelView]]:
-    """The models on the ledger."""
-    return listed("/models", ModelView)
-
-
-def predict(study: str, image: Path) -> Flow[dict[str, Any]]:
-    """What a study's model says of an image. Research use only, not a medical device."""
-    reply: Reply = yield Question(
-        "POST", f"/models/{study}/predictions", {"file": image.name}, content=files.read(image)
-    )  # fmt: skip
-    return reply.view(dict[str, Any])
-
-
-def counts() -> Flow[list[CountStanding]]:
-    """The counts that were asked for, and how far they are."""
-    return listed("/counts", CountStanding)
-
-
-def releases(study: str = "") -> Flow[list[ReleaseView]]:
-    """What was asked to leave the hospitals."""
-    return listed("/releases", ReleaseView, study=study)
-
-
-def transfers() -> Flow[list[TransferView]]:
-    """What the hospital gave and was given."""
-    return listed("/transfers", TransferView)
-
-
-# -- the ledger and its people -----------------------------------------------------------------------------------------
-
-
-def blocks(first: int | None = None, limit: int = 20) -> Flow[list[BlockView]]:
-    """The blocks from a height on, or the last ones."""
-    return read("/blocks", list[BlockView], from_=first, limit=limit)
-
-
-def transaction(digest: str) -> Flow[TransactionView]:
-    """One transaction."""
-    return read(f"/transactions/{digest}", TransactionView)
-
-
-def people(of: str = "") -> Flow[PeopleView]:
-    """A member's people."""
-    return read("/people", PeopleView, of=of)
-
-
-def policy(organisation: str, dataset: str) -> Flow[PolicyView]:
-    """A policy in force, in words."""
-    return read(f"/policies/{organisation}/{dataset}", PolicyView)
-
-
-def as_json(asked: RequestFile) -> dict[str, Any]:
-    """A request's file as the API takes it: without the files that it names."""
-    found: dict[str, Any] = msgspec.to_builtins(asked)
-    return {name: value for name, value in found.items() if name not in ("folder", "attachments") or value}
+__all__ = [
+    "Here", "approve", "as_json", "attach", "ballots", "blocks", "budget", "comment", "counts",
+    "deeds", "document", "duties", "emergencies", "hand_in", "here", "inbox", "incident",
+    "incidents", "models", "network", "offers", "organisation", "parameters", "people", "person",
+    "policy", "policy_difference", "policy_history", "powers", "predict", "reasons", "reject",
+    "release", "releases", "request", "requests", "return_", "review", "revoke", "rules", "studies",
+    "study", "study_status", "study_statuses", "submit", "transaction", "transfer", "transfers",
+    "uses",
+]  # fmt: skip

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hmchain.canonical import Record
 from hmchain.errors import AuditError, HMChainError
 from hmchain.interfaces.cli import failures, known_block, ledger, output, runs
-from hmchain.interfaces.cli.acting import PersonCommand, ResumedPersonCommand
+from hmchain.interfaces.cli.acting import PersonCommand, PortalPersonCommand, PortalReadCommand, ResumedPersonCommand
 from hmchain.interfaces.cli.command import ReadCommand, ResumedCommand, WriteCommand, began
 from hmchain.interfaces.cli.data import DataCommands
 from hmchain.interfaces.cli.lazy import LazyCommand
@@ -32,7 +32,10 @@ from hmchain.ledger.readers.ledger import BadTraceError
 from hmchain.plain import RESEARCH_ONLY, plain
 
 Captured = pytest.CaptureFixture[str]
-KINDS = (WriteCommand, ReadCommand, ResumedCommand, PersonCommand, ResumedPersonCommand)
+KINDS = (
+    WriteCommand, ReadCommand, ResumedCommand, PersonCommand, ResumedPersonCommand, PortalPersonCommand,
+    PortalReadCommand,
+)  # fmt: skip
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -111,7 +114,7 @@ def test_ctrl_c_promises_of_no_command_more_than_it_keeps() -> None:
     assert sum(map(len, kinds.values())) == len(commands())
     assert kinds[ResumedCommand] == {"demo", "data extract", "data export", "data deidentify", "node rotate-key"}
     assert kinds[ResumedPersonCommand] == {"cohort count", "share grant", "share receive"}
-    assert kinds[ReadCommand] == {
+    assert kinds[ReadCommand] | kinds[PortalReadCommand] == {
         "version", "completion", "doctor", "data inspect", "data log", "data selftest", "data list", "data show",
         "data verify", "data patients show", "data person list", "data quarantine list", "data vault verify",
         "cohort datasets",

@@ -15,13 +15,14 @@ from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.network import Introduction
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli import output, remote
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example, passphrase
 from hmchain.interfaces.cli.people import open_steward
+from hmchain.interfaces.client import members as ask_members
 
 app = typer.Typer()
 
@@ -37,9 +38,11 @@ def put(steward: LedgerUser, motion: Motion, *, yes: bool, newcomer: Introductio
     output.show(members.propose(steward, motion), show.show_ballot)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain network ballots"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain network ballots"))
 def ballots(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """List what the members were asked to decide, the newest first."""
+    if remote.shown(directory, ask_members.ballots(), lambda found: show.show_all_ballots(found, ())):
+        return
     with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         undecided = sent.about_the_network(NodeFolder(directory))
@@ -92,9 +95,11 @@ def remove(
         put(steward, members.removal(steward, organisation), yes=yes)
 
 
-@app.command("parameters", cls=ReadCommand, epilog=example("hmchain network parameters"))
+@app.command("parameters", cls=PortalReadCommand, epilog=example("hmchain network parameters"))
 def show_parameters(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show the rules that the members agreed on, and what is proposed to change."""
+    if remote.shown(directory, ask_members.parameters(), show.show_parameters):
+        return
     with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         output.show(ledger.parameters(), show.show_parameters)

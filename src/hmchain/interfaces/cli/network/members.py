@@ -13,8 +13,9 @@ from hmchain.application.node.health import Health
 from hmchain.application.node.joining import FoundedNetwork, SnapshotSource
 from hmchain.application.node.snapshot_join import FromSnapshotError
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli import output, remote
+from hmchain.interfaces.cli.acting import PortalReadCommand
+from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.known_block import parse_block
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.options import (
@@ -27,6 +28,7 @@ from hmchain.interfaces.cli.options import (
     parse_digest,
     passphrase,
 )
+from hmchain.interfaces.client import members as ask_members
 
 app = typer.Typer()
 
@@ -110,13 +112,17 @@ def _snapshot_source(trust: str | None, servers: list[str], *, wanted: bool) -> 
     return SnapshotSource(parse_block(trust), tuple(servers))
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain network status"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain network status"))
 def status(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show whether the network goes on, validators, voting power, reputation and who proposed, as this node sees it.
 
     Exit status 6 if it stands still. Of a ledger without its node it shows the members as the ledger has them.
     """
-    found = node_status.network_at(directory)
+    if url := remote.address(directory):
+        with remote.portal(url) as portal:
+            found = portal.ask(ask_members.network())
+    else:
+        found = node_status.network_at(directory)
     output.show(found, show.show_network)
     if found.health is not None and found.health.verdict is Health.STANDS_STILL:
         raise typer.Exit(6)

@@ -10,14 +10,14 @@ import typer
 from hmchain.application.governance import members
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
-from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli import output, remote
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption
-from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.network import show
 from hmchain.interfaces.cli.network.ballots import put
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, NodeOption, example
 from hmchain.interfaces.cli.people import open_steward
+from hmchain.interfaces.client import members as ask_members
 
 app = typer.Typer(no_args_is_help=True, help="The members agree on the next rules of their ledger, or call them off.")
 
@@ -52,9 +52,11 @@ def call_off(directory: NodeOption = DEFAULT_FOLDER, yes: YesOption = False) -> 
         put(steward, members.calling_off(steward), yes=yes)
 
 
-@app.command("show", cls=ReadCommand, epilog=example("hmchain network upgrade show"))
+@app.command("show", cls=PortalReadCommand, epilog=example("hmchain network upgrade show"))
 def show_agreed(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show which rules are in force, which ones come, and whether this program knows them."""
+    if remote.shown(directory, ask_members.rules(), show.show_rules):
+        return
     with ledger_at(directory) as place, open_ledger(place) as ledger:
         output.vouch(ledger.verified)
         output.show(ledger.rules(), show.show_rules)

@@ -14,11 +14,13 @@ from hmchain.application.governance.policies.setting import PolicyView
 from hmchain.application.governance.purposes import found_by_word
 from hmchain.application.governance.requests import licences
 from hmchain.application.node.reading import open_ledger
-from hmchain.interfaces.cli import output, runs
+from hmchain.interfaces.cli import output, remote, runs
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
 from hmchain.interfaces.cli.options import DatasetArgument, RunOption, VersionOption, example
 from hmchain.interfaces.cli.policy import show as views
 from hmchain.interfaces.cli.request.terms_view import TermsFolder, show_wordings
+from hmchain.interfaces.client import members as ask_members
 
 app = typer.Typer()
 
@@ -28,7 +30,7 @@ HospitalOf = Annotated[
 ]
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain policy show brain"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain policy show brain"))
 def show(
     dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A dataset, or the file of a policy (.toml).")],
     hospital: HospitalOf = None,
@@ -39,8 +41,14 @@ def show(
 
     A rule that is none of ours is shown as Cedar.
     """
-    found = _found(dataset, hospital, version, directory)
-    output.show(found, lambda found: views.show_policy(found, is_own=hospital is None))
+
+    def view(found: PolicyView) -> None:
+        views.show_policy(found, is_own=hospital is None)
+
+    is_file = dataset.endswith(".toml")
+    if not is_file and remote.shown(directory, ask_members.policy(hospital or "", dataset, version), view):
+        return
+    output.show(_found(dataset, hospital, version, directory), view)
 
 
 def _found(dataset: str, hospital: str | None, version: int | None, directory: Path | None) -> PolicyView:
@@ -67,15 +75,17 @@ def terms(
     output.show(found, lambda found: show_wordings(found, dataset, hospital, saved))
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain policy history brain"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain policy history brain"))
 def history(dataset: DatasetArgument, hospital: HospitalOf = None, directory: RunOption = None) -> None:
     """List all versions of a policy: whatever was decided under one can be looked up for ever."""
+    if remote.shown(directory, ask_members.policy_history(hospital or "", dataset), views.show_history):
+        return
     with _state(directory, hospital) as (state, whose):
         found = setting.history(state, whose, dataset)
     output.show(found, views.show_history)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain policy diff brain 1 2"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain policy diff brain 1 2"))
 def diff(
     dataset: DatasetArgument,
     before: Annotated[int, typer.Argument(metavar="VERSION", min=0, help="The one before; 0 where none was set.")],
@@ -84,6 +94,10 @@ def diff(
     directory: RunOption = None,
 ) -> None:
     """Say in words how two versions of a policy differ."""
+    if remote.shown(
+        directory, ask_members.policy_difference(hospital or "", dataset, before, after), views.show_difference
+    ):
+        return
     with _state(directory, hospital) as (state, whose):
         found = setting.compared(state, whose, dataset, before, after)
     output.show(found, views.show_difference)

@@ -12,27 +12,43 @@ from hmchain.application.node.reading import open_ledger
 from hmchain.application.releases import asking
 from hmchain.application.site import hospital
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli import output, remote, runs
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.options import RunOption, StudyOption, example
 from hmchain.interfaces.cli.release import show as views
 from hmchain.interfaces.cli.release.ask import ReleaseName
+from hmchain.interfaces.client import sharing as ask_sharing
+from hmchain.interfaces.client import whose as ask_whose
 from hmchain.ledger.readers.ledger import LedgerReader
 
 app = typer.Typer()
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain release list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain release list"))
 def list_(study: StudyOption = None, folder: RunOption = None) -> None:
     """List what was asked to leave: what waits for this hospital first."""
+    if remote.shown(
+        folder,
+        ask_whose.here(ask_sharing.releases(study or "")),
+        lambda found: views.show_releases(found.view, found.organisation),
+        lambda found: found.view,
+    ):
+        return
     with _opened(folder) as (ledger, organisation):
         found = asking.listed(ledger.releases(study or ""), organisation)
     output.show(found, lambda found: views.show_releases(found, organisation))
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain release show brain-tumour"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain release show brain-tumour"))
 def show(release: ReleaseName, folder: RunOption = None) -> None:
     """Show a release: what would leave, for whom, what each hospital said of it, and what is next."""
+    if remote.shown(
+        folder,
+        ask_whose.here(ask_sharing.release(release)),
+        lambda found: views.show_release(found.view, found.organisation),
+        lambda found: found.view,
+    ):
+        return
     with _opened(folder) as (ledger, organisation):
         found = ledger.release(release)
     output.show(found, lambda found: views.show_release(found, organisation))

@@ -13,14 +13,14 @@ from hmchain.application.governance.requests import licences as terms_files
 from hmchain.application.governance.requests.decisions import ADVICE, REVIEW
 from hmchain.application.governance.requests.reading import RequestInWords, in_words, require_read
 from hmchain.interfaces.cli import output, remote
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli.acting import PersonCommand, PortalPersonCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, PersonOption, UnreadOption, example
 from hmchain.interfaces.cli.request import acting, remotely
 from hmchain.interfaces.cli.request.acting import LetterOption, OneDataset, PersonArgument, RequestName, Speaker
 from hmchain.interfaces.cli.request.show import days_from, show_request
 from hmchain.interfaces.cli.request.terms_view import show_unread
-from hmchain.interfaces.client import operations
+from hmchain.interfaces.client import requests as ask_requests
 from hmchain.ledger.readers.requests import HospitalWord, RequestView
 
 app = typer.Typer()
@@ -33,7 +33,7 @@ HospitalOption = Annotated[
 ]
 
 
-@app.command(cls=PersonCommand, epilog=example("hmchain request approve relapse --days 90"))
+@app.command(cls=PortalPersonCommand, epilog=example("hmchain request approve relapse --days 90"))
 def approve(
     request: RequestName,
     node: PersonOption = DEFAULT_FOLDER,
@@ -89,7 +89,7 @@ def _allowed(words: tuple[HospitalWord, ...], request: str) -> str:
     return " ".join(said)
 
 
-@app.command(cls=PersonCommand, epilog=example("hmchain request reject relapse --reason ethics --letter why.txt"))
+@app.command(cls=PortalPersonCommand, epilog=example("hmchain request reject relapse --reason ethics --letter why.txt"))
 def reject(
     request: RequestName,
     reason: ReasonOption,
@@ -106,13 +106,13 @@ def reject(
 
     question = f"Reject it, with the reason {reason!r} on the ledger for ever?"
     if url := remote.address(node):
-        remotely.said(url, request, question, operations.reject, reason, yes=yes, letter=text, dataset=of)
+        remotely.said(url, request, question, ask_requests.reject, reason, yes=yes, letter=text, dataset=of)
         return
     done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} is rejected here ({reason}).")
 
 
-@app.command("return", cls=PersonCommand, epilog=example("hmchain request return relapse --reason incomplete"))
+@app.command("return", cls=PortalPersonCommand, epilog=example("hmchain request return relapse --reason incomplete"))
 def return_(
     request: RequestName,
     reason: ReasonOption,
@@ -128,13 +128,13 @@ def return_(
 
     question = "Give it back to be changed?"
     if url := remote.address(node):
-        remotely.said(url, request, question, operations.return_, reason, yes=yes, letter=text)
+        remotely.said(url, request, question, ask_requests.return_, reason, yes=yes, letter=text)
         return
     done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} is with {done.applicant} again, to be changed ({reason}).")
 
 
-@app.command(cls=PersonCommand, epilog=example("hmchain request revoke relapse --reason consent"))
+@app.command(cls=PortalPersonCommand, epilog=example("hmchain request revoke relapse --reason consent"))
 def revoke(
     request: RequestName,
     reason: Annotated[
@@ -153,7 +153,7 @@ def revoke(
 
     question = "Take the approval back, for good?"
     if url := remote.address(node):
-        remotely.said(url, request, question, operations.revoke, reason, yes=yes, letter=text, dataset=of)
+        remotely.said(url, request, question, ask_requests.revoke, reason, yes=yes, letter=text, dataset=of)
         return
     done = _asked(node, request, question, decide, yes=yes)
     output.tell(done, f"{request} may use nothing more of this hospital.")
@@ -223,7 +223,7 @@ def _answer(request: str, answer: str, deed: str, letter: str, hospital: str, no
     output.tell(done, f"You said of {request}: {answer}.")
 
 
-@app.command(cls=PersonCommand, epilog=example("hmchain request comment relapse --letter -"))
+@app.command(cls=PortalPersonCommand, epilog=example("hmchain request comment relapse --letter -"))
 def comment(
     request: RequestName,
     letter: LetterOption = "-",
@@ -234,7 +234,7 @@ def comment(
     """Write something beside a request: for all who take part, or for your own organisation. It decides nothing."""
     text = acting.written(letter)
     if url := remote.address(node):
-        remotely.said(url, request, "Write it?", operations.comment, text, yes=True, private=private)
+        remotely.said(url, request, "Write it?", ask_requests.comment, text, yes=True, private=private)
         return
     with acting.of_request(node, request, yes=yes) as who:
         done = decisions.comment(who.user, who.papers, request, text, private=private)

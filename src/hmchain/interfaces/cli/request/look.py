@@ -15,28 +15,29 @@ from hmchain.application.governance.requests.documents import Documents
 from hmchain.application.governance.requests.listing import ListedRequest
 from hmchain.application.node import sent
 from hmchain.application.node.reading import open_ledger
+from hmchain.application.node.sent import Sent
 from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.interfaces.cli import output, remote, runs
-from hmchain.interfaces.cli.command import ReadCommand, WriteCommand
+from hmchain.interfaces.cli.acting import PortalReadCommand
+from hmchain.interfaces.cli.command import WriteCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, NodeOrRun, PersonOption, example
-from hmchain.interfaces.cli.request import remotely
 from hmchain.interfaces.cli.request.acting import RequestName, papers_of
 from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
 from hmchain.interfaces.cli.request.terms_view import TermsFolder, show_terms
+from hmchain.interfaces.client import requests as ask_requests
 from hmchain.plain import plain, size
 from hmchain.records.objects import ObjectStore
 
 app = typer.Typer()
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain request list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain request list"))
 def list_requests(
     folder: NodeOrRun = None,
     living: Annotated[bool, typer.Option("--living", help="Leave out what is closed.")] = False,
 ) -> None:
     """List the requests that this hospital's people ask or are asked. Where there is no node, all of the latest run."""
-    if url := remote.address(folder):
-        remotely.list_all(url, living=living)
+    if remote.shown(folder, ask_requests.requests(living=living), show_list, lambda found: _told(found, ())):
         return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
@@ -48,23 +49,23 @@ def list_requests(
         for each in undecided:
             output.say(f"{each}.")
 
-    def told(found: Sequence[ListedRequest]) -> list[dict[str, Any]]:
-        return [
-            plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"request {each.view.request}"]}
-            for each in found
-        ]
-
-    output.show(found, view, json=told)
+    output.show(found, view, json=lambda found: _told(found, undecided))
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain request show relapse"))
+def _told(found: Sequence[ListedRequest], undecided: Sequence[Sent]) -> list[dict[str, Any]]:
+    return [
+        plain(each) | {"sent": [plain(one) for one in undecided if one.about == f"request {each.view.request}"]}
+        for each in found
+    ]
+
+
+@app.command(cls=PortalReadCommand, epilog=example("hmchain request show relapse"))
 def show(request: RequestName, folder: NodeOrRun = None) -> None:
     """Show what a request asks, in plain words, each hospital's decision on it, and what is said beside it.
 
     Where there is no node, the request of the latest run, without what is sealed to its readers.
     """
-    if url := remote.address(folder):
-        remotely.show(url, request)
+    if remote.shown(folder, ask_requests.request(request), show_request):
         return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
@@ -72,7 +73,7 @@ def show(request: RequestName, folder: NodeOrRun = None) -> None:
     output.show(found, show_request)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain request inbox"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain request inbox"))
 def inbox(
     node: PersonOption = DEFAULT_FOLDER,
     of: Annotated[
@@ -81,8 +82,8 @@ def inbox(
     ] = "",
 ) -> None:
     """List what waits for this hospital's people, one thing to do a line: what is overdue first."""
-    if url := remote.address(node):
-        remotely.inbox(url, of)
+    asks = ask_requests.inbox(of.rpartition("/")[2])
+    if remote.shown(node, asks, lambda found: show_inbox(found, of), person=of if "/" in of else ""):
         return
     folder = NodeFolder(node)
     organisation = folder.settings().organisation

@@ -8,31 +8,10 @@ from typing import Any
 from hmchain.application.governance.requests.reading import RequestInWords, require_read
 from hmchain.interfaces.cli import output, remote
 from hmchain.interfaces.cli.asking import confirm
-from hmchain.interfaces.cli.request.show import show_inbox, show_list, show_request
-from hmchain.interfaces.client import Done, operations
-from hmchain.interfaces.client.flows import Flow
+from hmchain.interfaces.cli.request.show import show_request
+from hmchain.interfaces.client import requests as ask_requests
+from hmchain.interfaces.client.flows import Done, Flow
 from hmchain.ledger.readers.requests import RequestView
-
-
-def list_all(url: str, *, living: bool) -> None:
-    """List them."""
-    with remote.portal(url) as portal:
-        found = portal.ask(operations.requests(living=living))
-    output.show(found, show_list)
-
-
-def show(url: str, name: str) -> None:
-    """Show one."""
-    with remote.portal(url) as portal:
-        found = portal.ask(operations.request(name))
-    output.show(found, show_request)
-
-
-def inbox(url: str, person: str) -> None:
-    """Show what waits."""
-    with remote.portal(url) as portal:
-        found = portal.ask(operations.inbox(person))
-    output.show(found, lambda found: show_inbox(found, person))
 
 
 def decide(
@@ -45,10 +24,10 @@ def decide(
 ) -> None:
     """Show a request as it is there, ask, decide on that version alone, and say what became of it."""
     with remote.portal(url) as portal:
-        shown = portal.ask(operations.request(name))
+        shown = portal.ask(ask_requests.request(name))
         confirm(question, yes=yes, about=lambda: show_request(shown))
         portal.ask(act(shown))
-        found = portal.ask(operations.request(name))
+        found = portal.ask(ask_requests.request(name))
     output.tell(found.view, _standing(found.view))
 
 
@@ -59,7 +38,7 @@ def approve(url: str, name: str, *, days: int | None, of: str, unread: bool, yes
         if shown.is_lost and yes and not unread:
             require_read(shown)
         version = shown.view.version
-        return operations.approve(name, version=version, days=days, dataset=of, unread=unread or not yes)
+        return ask_requests.approve(name, version=version, days=days, dataset=of, unread=unread or not yes)
 
     how_long = f"for {days} days" if days else "as long as it is asked for"
     decide(url, name, f"Allow what is asked of this hospital {how_long}?", act, yes=yes)

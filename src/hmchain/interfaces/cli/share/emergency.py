@@ -14,10 +14,9 @@ from hmchain.application.sharing import emergencies as services
 from hmchain.application.sharing.emergencies import Answered, Sought
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import NodeFolder, exchanged_objects
-from hmchain.interfaces.cli import acting, output
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli import acting, output, remote
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm, patient_number
-from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     IssuerOption,
@@ -28,6 +27,7 @@ from hmchain.interfaces.cli.options import (
 )
 from hmchain.interfaces.cli.people import open_clinician, open_steward
 from hmchain.interfaces.cli.share.look import TransferName, opened
+from hmchain.interfaces.client import sharing as ask_sharing
 from hmchain.ledger.readers import emergencies as reader
 from hmchain.ledger.readers.emergencies import Emergencies, EmergencyView
 
@@ -76,12 +76,14 @@ def answer(name: TransferName, node: PersonOption = DEFAULT_FOLDER, yes: YesOpti
     output.show(done, _show_answer)
 
 
-@app.command("emergencies", cls=ReadCommand, epilog=example("hmchain share emergencies"))
+@app.command("emergencies", cls=PortalReadCommand, epilog=example("hmchain share emergencies"))
 def list_emergencies(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """List emergencies that this hospital's people asked in, or was asked in: what nobody has judged yet first.
 
     And how often each clinician asked, and how often that was not justified. Of a ledger alone those of all members.
     """
+    if remote.shown(directory, ask_sharing.emergencies(), _show_all):
+        return
     with opened(directory) as (ledger, organisation):
         found = reader.emergencies(ledger.verified.state, organisation)
     output.show(found, _show_all)

@@ -15,12 +15,12 @@ from hmchain.application.node import transfer_words
 from hmchain.application.node.ledger_file import ledger_at
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.node import NodeFolder
-from hmchain.interfaces.cli import output
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli import output, remote
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, MembersOption, PersonOption, example
 from hmchain.interfaces.cli.people import open_steward
+from hmchain.interfaces.client import sharing as ask_sharing
 from hmchain.ledger.readers import transfers as reader
 from hmchain.ledger.readers.ledger import LedgerReader
 from hmchain.ledger.readers.transfers import Standing, TransferView
@@ -32,20 +32,24 @@ COLUMNS = ("name", "of", "to", "how it stands", "until (UTC)", "request")
 DROP = ("request", "of")
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain share list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain share list"))
 def list_transfers(directory: MembersOption = DEFAULT_FOLDER) -> None:
     """List what this hospital gave and was given: what is overdue first, then what is to be erased or received.
 
     Of a ledger alone what all of its members gave.
     """
+    if remote.shown(directory, ask_sharing.transfers(), _show_list):
+        return
     with opened(directory) as (ledger, organisation):
         found = reader.listed(ledger.verified.state, organisation)
     output.show(found, _show_list)
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain share show relapse-east"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain share show relapse-east"))
 def show(name: TransferName, directory: MembersOption = DEFAULT_FOLDER) -> None:
     """Show one transfer: who gave what to whom, under which permit, until when, and the receipt of its erasure."""
+    if remote.shown(directory, ask_sharing.transfer(name), show_transfer):
+        return
     with opened(directory) as (ledger, _):
         found = reader.transfer(ledger.verified.state, name)
     output.show(found, show_transfer)

@@ -31,10 +31,9 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.application.site.run import RunFolder
 from hmchain.application.site.texts import Texts
 from hmchain.clock import DAY_MS
-from hmchain.interfaces.cli import output, runs
-from hmchain.interfaces.cli.acting import PersonCommand
+from hmchain.interfaces.cli import output, remote, runs
+from hmchain.interfaces.cli.acting import PersonCommand, PortalReadCommand
 from hmchain.interfaces.cli.asking import YesOption, confirm
-from hmchain.interfaces.cli.command import ReadCommand
 from hmchain.interfaces.cli.options import (
     DEFAULT_FOLDER,
     NodeOrRun,
@@ -47,6 +46,7 @@ from hmchain.interfaces.cli.people import open_scientist, open_steward
 from hmchain.interfaces.cli.runs import Run
 from hmchain.interfaces.cli.study.show import show_list, show_proposal
 from hmchain.interfaces.cli.study.status import app
+from hmchain.interfaces.client import studies as ask_studies
 from hmchain.ledger.readers.permissions import UNDECIDED
 from hmchain.ledger.readers.studies import REQUESTED, StudyProposal, StudyRequest, proposal, proposal_to
 from hmchain.plain import plain
@@ -57,12 +57,19 @@ __all__ = ["app"]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="Name of the study.")]
 
 
-@app.command("list", cls=ReadCommand, epilog=example("hmchain study list"))
+@app.command("list", cls=PortalReadCommand, epilog=example("hmchain study list"))
 def list_studies(folder: NodeOrRun = None) -> None:
     """List all studies, what each asks of this hospital, and what the hospital has said.
 
     Where there is no node, the studies of the latest run.
     """
+    if remote.shown(
+        folder,
+        ask_studies.studies(),
+        lambda found: show_list(found, asks=True),
+        lambda found: [_listed(each, ()) for each in found],
+    ):
+        return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         asked = [ledger.proposal(place.organisation, each.study) for each in ledger.requests(place.organisation)]
@@ -77,12 +84,19 @@ def list_studies(folder: NodeOrRun = None) -> None:
     output.show(found, view, json=lambda found: [_listed(each, undecided) for each in found])
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain study show brain-tumour"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain study show brain-tumour"))
 def show(study: StudyName, folder: NodeOrRun = None) -> None:
     """Show all that a study pins, in plain words: what a steward approves is this and nothing else.
 
     Where there is no node, the study of the latest run.
     """
+    if remote.shown(
+        folder,
+        ask_studies.study(study),
+        lambda shown: show_proposal(shown, asks=True),
+        lambda shown: _told(shown.proposal, shown),
+    ):
+        return
     with _place(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         chain_id, found = ledger.genesis.chain_id, ledger.proposal(place.organisation, study)

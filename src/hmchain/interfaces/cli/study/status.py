@@ -18,9 +18,10 @@ from hmchain.application.node.study_here import StudyHere, study_here
 from hmchain.application.site.hospital import locate
 from hmchain.application.site.node import NodeFolder
 from hmchain.clock import now_ms
-from hmchain.interfaces.cli import hints, output, runs
-from hmchain.interfaces.cli.command import ReadCommand
+from hmchain.interfaces.cli import hints, output, remote, runs
+from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
+from hmchain.interfaces.client import studies as ask_studies
 from hmchain.interfaces.program import NAME
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.next_steps import Step
@@ -49,13 +50,16 @@ def study() -> None:
     """How a study stands, who takes part, and what is to be done."""
 
 
-@app.command(cls=ReadCommand, epilog=example("hmchain study status --study brain-tumour"))
+@app.command(cls=PortalReadCommand, epilog=example("hmchain study status --study brain-tumour"))
 def status(folder: FolderOption = None, study: StudyOption = None) -> None:
     """Show phase, round, master, participants, reputation, and what is to be done next; of a paused study why.
 
     Without a name all studies, if there are several. Works while they go on. At a node it shows the hospital's own
     scores too, which no other hospital sees.
     """
+    if url := remote.address(folder):
+        _of_portal(url, study)
+        return
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
         health = network_health(NodeFolder(place.path), ledger.verified.state) if place.is_node else None
@@ -65,10 +69,25 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
             return study_here(found, ledger, hospital, is_run=place.is_run, health=health)
 
         if study is None and len(ledger.meant) > 1:
-            found = [here(each) for each in ledger.studies()]
-            output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
+            _tell_all([here(each) for each in ledger.studies()])
         else:
             output.show(here(ledger.study(study)), _show, json=_as_json)
+
+
+def _of_portal(url: str, study: str | None) -> None:
+    with remote.portal(url) as portal:
+        if study is not None:
+            output.show(portal.ask(ask_studies.study_status(study)), _show, json=_as_json)
+            return
+        found = portal.ask(ask_studies.study_statuses())
+    if len(found) == 1:
+        output.show(found[0], _show, json=_as_json)
+    else:
+        _tell_all(found)
+
+
+def _tell_all(found: list[StudyHere]) -> None:
+    output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
 
 
 def _as_json(here: StudyHere) -> Any:
