@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hmchain.errors import InputError
 from hmchain.interfaces.cli import acting, output
 from hmchain.interfaces.cli.options import DEFAULT_FOLDER, passphrase
+from hmchain.interfaces.client.clients import Asker, Client
 from hmchain.interfaces.client.flows import Flow
 from hmchain.keys import SigningKey, load_key
 from hmchain.plain import plain
 
 if TYPE_CHECKING:
     from hmchain.application.node.meaning import Meaning
-    from hmchain.interfaces.client.clients import Client
 
 T = TypeVar("T")
 
@@ -58,8 +58,6 @@ def shown(
 
 def portal(url: str, person: str = "") -> Client:
     """A client of a portal, as whoever gave the command. Raises `NobodyAsksError`, and what a key file complains of."""
-    from hmchain.interfaces.client.clients import Asker, Client  # whoever names a folder waits for none of it
-
     person = person or acting.handle() or os.environ.get(_PERSON, "")
     named = os.environ.get(_KEY, "")
     key = acting.key() or (Path(named) if named else None)

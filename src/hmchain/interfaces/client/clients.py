@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.interfaces.client import failures, flows
 from hmchain.interfaces.client.failures import NoSignerError, NotSafeError, OtherMessageError, PortalError
 from hmchain.interfaces.client.flows import Flow, Question, Reply, Sign, Wait
@@ -24,12 +23,14 @@ from hmchain.ledger.engines.ledger import Signer
 if TYPE_CHECKING:
     import httpx
 
+    from hmchain.application.node.meaning import Meaning
+
 T = TypeVar("T")
 SECONDS = 120.0
 """The longest that a portal is waited for: a transaction waits for its block."""
 AGAIN_SECONDS = 1.0
 """So long after events broke off they are asked for again."""
-Agree = Callable[[Meaning], None]
+Agree = Callable[["Meaning"], None]
 """Told of what is to be signed, read from its very bytes; raises where nobody means it."""
 
 
@@ -64,6 +65,8 @@ class _Base:
         if (signer := self.asker.signer) is None:
             raise NoSignerError("this is to be signed, and no key was given", "give one, or a token that looks alone")
         if step.is_transaction:
+            from hmchain.application.node.meaning import meaning  # it knows all transactions: who only looks needs none
+
             found = meaning(step.message)
             if found.sender != signer.public.raw:
                 raise OtherMessageError("the portal wants another person's signature", "sign in as the right person")

@@ -30,6 +30,7 @@ from hmchain.interfaces.portal.protection import PROTECTED, Protected
 from hmchain.interfaces.portal.registry import Pages, answer
 from hmchain.interfaces.portal.texts import ENGLISH, say, speaking, theirs
 
+_NO_ROUTE = "no_route"
 _WANT_SIGN_IN = (NotSignedInError.code, SecondFactorError.code, SignInAgainError.code)
 """What is mended by signing in: in a session of one's own it adds a factor."""
 
@@ -86,7 +87,7 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, RequestValidationError):
         return problems.of(400, "bad_parameter", "something in the address cannot be used", "follow a link of a page")
     if isinstance(error, HTTPException):
-        code = {404: "no_route", 405: "no_such_method"}.get(error.status_code, "http")
+        code = {404: _NO_ROUTE, 405: "no_such_method"}.get(error.status_code, "http")
         return problems.of(error.status_code, code, "there is nothing here", "start from the first page")
     return problems.of(500, "unexpected", "that went wrong", "try again; the portal's log says more")
 
@@ -103,7 +104,7 @@ def failure(found: Problem, sign_in: str = "/sign-in") -> Page:
     """The page that says what went wrong, and the way out; `sign_in` is the way to show once more who one is."""
     titles = {
         403: say("Not allowed"),
-        404: say("There is no such page"),
+        404: say("There is no such page") if found.code == _NO_ROUTE else say("There is no such thing"),
         429: say("Too many requests at once"),
         500: say("That went wrong"),
     }

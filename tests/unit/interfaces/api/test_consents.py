@@ -92,7 +92,7 @@ def test_two_people_go_back_from_a_pseudonym(api: ApiBed) -> None:
     ]
     body = asks | {"signed_ms": told["signed_ms"], "signatures": signed}
     for wrong in ({"signatures": signed[:1]}, {"reason": "another"}, {"pseudonym": "0" * 32}):
-        refused = api.ask("POST", STEWARD, "/patients/reidentification", status=400, json=body | wrong)
+        refused = api.ask("POST", STEWARD, "/patients/reidentification", status=403, json=body | wrong)
         assert refused.json()["code"] == "persons_missing", wrong
     api.ask("POST", "west/steward", "/patients/reidentification", at="east", status=403, json=body)
     found = api.ask("POST", STEWARD, "/patients/reidentification", json=body).json()

@@ -65,6 +65,7 @@ def test_a_policy_is_written_tried_set_and_confirmed(portal: PortalBed) -> None:
     assert "Results may go to DE alone." in portal.page(OTHER, f"{PAGE}?version=2&before=1")
 
 
+@pytest.mark.network
 def test_one_that_waits_is_let_go(portal: PortalBed) -> None:
     _, policy = checked(portal, ANSWERS | {"regions": "FR"})
     portal.act(STEWARD, f"{PAGE}/set", {"policy": policy})

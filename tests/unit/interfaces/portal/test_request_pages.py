@@ -164,7 +164,7 @@ def test_who_reviews_sits_down_and_gets_up(portal: PortalBed) -> None:
 
 
 def test_a_patient_who_is_not_known_is_not_repeated(portal: PortalBed) -> None:
-    said = portal.send(STEWARD, "/steward/consents/withdraw", {"number": "4711-secret"}, status=400)
+    said = portal.send(STEWARD, "/steward/consents/withdraw", {"number": "4711-secret"}, status=404)
     assert "4711-secret" not in said.text
 
 
