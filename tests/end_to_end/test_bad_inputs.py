@@ -19,7 +19,7 @@ from hmchain.interfaces.cli.main import main
 from support.finished_run import Captured
 from support.finished_run import run_directory as run_directory
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 NO_TEXT = "\udcff\udcfe"
 HEX = "00" * 32

@@ -192,6 +192,7 @@ def test_reading_leaves_the_ledger_as_it_was(capsys: Captured, copy: Path) -> No
     assert {path.name: path.read_bytes() for path in copy.rglob("*.db")} == before
 
 
+@pytest.mark.network
 def test_the_installed_command_works_on_the_latest_run(run_directory: Path, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "latest").symlink_to(run_directory, target_is_directory=True)

@@ -409,6 +409,7 @@ def test_a_real_pacs_is_extracted_both_ways_into_the_same_records(
     assert PASSWORD.encode() not in contents(steward.folder)
 
 
+@pytest.mark.network
 @pytest.mark.process
 def test_what_libraries_have_to_say_of_values_reaches_no_terminal(steward: Steward, tmp_path: Path) -> None:
     folder = tmp_path / "odd"

@@ -18,6 +18,8 @@ from support.steward import NUMBER, Captured, Steward, contents
 from support.steward import scans as scans
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.network
+
 __all__ = ["scans", "steward"]
 
 FORMER = WrappingKey(bytes(64), bytes(32))

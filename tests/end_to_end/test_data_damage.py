@@ -23,6 +23,8 @@ from support.steward import scans as scans
 from support.steward import steward as steward
 from support.steward_files import command, put
 
+pytestmark = pytest.mark.network
+
 # --- objects
 
 

@@ -16,6 +16,8 @@ from support.dicom_objects import ct, written
 from support.steward import NUMBER, Steward, contents
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.network
+
 PATIENT = f"{NUMBER}-2"
 
 

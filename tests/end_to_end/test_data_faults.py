@@ -23,7 +23,7 @@ from support.steward import scans as scans
 from support.steward import steward as steward
 from support.steward_files import command, no_name_in, pictures
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 # --- faults
 

@@ -19,6 +19,8 @@ from support.steward import scans as scans
 from support.steward import steward as steward
 from support.steward_files import command, no_name_in, pictures, put
 
+pytestmark = pytest.mark.network
+
 # --- erasure, registration, versions
 
 

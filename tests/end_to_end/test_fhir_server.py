@@ -25,7 +25,11 @@ from support.health_records import AS_OF, ndjson, profile, pseudonyms, resources
 from support.oracles import environment
 from support.paths import TESTS
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]  # the server's environment may have to be made first
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.network,
+    pytest.mark.timeout(300),
+]  # the server's environment may have to be made first
 
 APP = TESTS / "support" / "fhir_server_app.py"
 TOKEN = "let-me-in"

@@ -11,7 +11,7 @@ from support.finished_run import Captured, answer, text
 from support.finished_run import run_directory as run_directory
 from support.whole_words import broken
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 READING = (
     ("study", "status", "--study", "tiny"),

@@ -23,6 +23,8 @@ from support.pacs import HOST, TITLE, Orthanc, free_ports, running_orthanc
 from support.steward import Steward
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.network
+
 MR = Path(os.environ.get("HMCHAIN_DATA_DIR", "data")) / "mr"
 COMPRESSED = ("MR_small_RLE.dcm", "JPEG2000.dcm")
 

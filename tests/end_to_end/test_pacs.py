@@ -20,7 +20,7 @@ from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
 from support.pacs import HOST, PASSWORD, TITLE, USER, Orthanc, free_ports, running_orthanc, study
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 HASTY = Patience((0.05, 0.05))
 COMPRESSED = ("JPEG2000.dcm", "MR_small_RLE.dcm", "SC_rgb_jpeg_dcmtk.dcm")

@@ -16,7 +16,7 @@ from support.finished_run import DATASET, NAMES, STUDY, Captured, text
 from support.finished_run import run_directory as run_directory
 from support.printed_commands import printed
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 SHOWN = (
     ("study", "status", "--study", STUDY),

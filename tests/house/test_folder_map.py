@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import hmchain
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.keyring import ROTATED_ROLES, key_file
@@ -54,6 +56,7 @@ def test_the_map_has_names() -> None:
     assert {"vault", "catalogue.db", "node.toml", "hospitals", "summary.json", "agent.db", "keys"} <= names()
 
 
+@pytest.mark.network
 def test_folders_are_known_by_their_map_alone() -> None:
     known = names()
     found = [

@@ -21,11 +21,13 @@ END = re.compile(r"(?<!\\)\$(?=[|)\"']|\Z)")
 def forms(path: Path) -> Iterator[tuple[int, str]]:
     """What Python matches line breaks by, and msgspec with it; addresses are matched by another library."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if not isinstance(node, ast.Call) or "MULTILINE" in ast.unparse(node):
+        if not isinstance(node, ast.Call):
             continue
         called = ast.unparse(node.func)
         given = node.args[:1] if called.startswith("re.") and called != "re.escape" else []
         given += [each.value for each in node.keywords if each.arg == "pattern" and called.endswith("Meta")]
+        if given and "MULTILINE" in ast.unparse(node):
+            continue
         for each in given:
             for part in ast.walk(each):
                 if isinstance(part, ast.Constant) and isinstance(part.value, str | bytes):

@@ -48,6 +48,7 @@ def test_what_is_asked_first_imports_nothing_heavy(command: str) -> None:
     assert modules & groups == {"hmchain.interfaces.cli.about"}
 
 
+@pytest.mark.network
 def test_the_help_of_a_group_imports_no_library_of_an_extra() -> None:
     groups = [each.called for each in Commands.deferred]
     after = dict(zip(groups, imported(*(f"{group} --help" for group in groups)), strict=True))

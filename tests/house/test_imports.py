@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import hmchain
 from support.paths import REPOSITORY
 
@@ -196,6 +198,7 @@ WITHOUT_EXTRAS = (
 )  # fmt: skip
 
 
+@pytest.mark.network
 def test_the_demo_and_its_ledger_need_no_library_of_a_network_or_of_data() -> None:
     script = f"""
 import importlib, sys

@@ -58,6 +58,7 @@ def faults(text: str) -> Iterator[str]:
             yield f"`hmchain {words}`: {wrong}"
 
 
+@pytest.mark.network
 def test_a_command_that_a_text_names_is_one_that_there_is() -> None:
     found = [
         f"{path.relative_to(SOURCE)}:{line}: {wrong}"

@@ -78,6 +78,7 @@ def test_all_of_integration_starts_processes() -> None:
     ]
 
 
+@pytest.mark.network
 @pytest.mark.parametrize(("ci", "failed"), [("true", 1), ("", 0)], ids=["CI", "elsewhere"])
 def test_what_is_missing_is_a_failure_in_ci_and_a_skip_with_its_reason_elsewhere(
     ci: str, failed: int, tmp_path: Path

@@ -39,6 +39,7 @@ def too_long(path: Path) -> list[str]:
     return [f"{path.name}: {name} has {span}" for name, span in spans.items() if span > FUNCTION_LINES_MAX]
 
 
+@pytest.mark.network
 def test_no_function_of_the_package_is_too_long() -> None:
     found = [each for path in FILES if path.is_relative_to(REPOSITORY / "src") for each in too_long(path)]
     assert not found, f"more than {FUNCTION_LINES_MAX} lines: {found}"

@@ -60,6 +60,7 @@ def masked(bed: Bed, name: str) -> list[MaskedUpdate]:
 # Crashes
 
 
+@pytest.mark.network
 def test_killed_after_every_step_the_study_ends_with_the_same_model(tmp_path: Path, undisturbed: bytes) -> None:
     bed = found(tmp_path)
     for _ in range(200):
@@ -74,6 +75,7 @@ def test_killed_after_every_step_the_study_ends_with_the_same_model(tmp_path: Pa
     bed.close()
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_in_a_phase_nothing_is_sent_twice(tmp_path: Path, undisturbed: bytes, phase: str) -> None:
     bed = found(tmp_path)
@@ -229,6 +231,7 @@ def expected_objects(bed: Bed) -> set[bytes]:
     return {counts.object, model.object}
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("restarts", [False, True])
 def test_files_do_not_grow_with_the_rounds(tmp_path: Path, restarts: bool) -> None:
     bed = found(tmp_path, rounds_=8)

@@ -136,6 +136,7 @@ def adds_up(account: Account, lines: list[dict[str, str]]) -> None:
     assert account.found.parts == sum(became.values())
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_file_of_a_mixture_is_accounted_for_at_both_ends(tmp_path: Path, kind: str) -> None:
     source, place, schema = tmp_path / "export", tmp_path / "north", tmp_path / "labs.toml"

@@ -160,6 +160,7 @@ TAMPERED: dict[str, Any] = {
 }
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("how", TAMPERED)
 def test_a_tampered_proof_does_not_hold(bed: Bed, tmp_path: Path, how: str) -> None:
     record = bed.run("show", "pictures")["entries"][0]["record"]

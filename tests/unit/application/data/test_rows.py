@@ -212,6 +212,7 @@ def brca(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.network
 def test_a_real_clinical_table_goes_from_csv_to_a_registered_dataset(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,6 +67,7 @@ def by_heart(own: OwnImages) -> Iterator[Model]:
     yield model(own, MANY.rounds)
 
 
+@pytest.mark.network
 def test_what_knows_every_image_by_heart_is_found_out(own: OwnImages, by_heart: Model) -> None:
     told: list[tuple[int, int | None]] = []
     found = model_parts.beside_own(own, by_heart, spec(), 4, SEED, lambda done, of: told.append((done, of)))

@@ -56,6 +56,7 @@ def test_an_answer_fits_its_schema(client: TestClient, document: dict[str, Any],
     assert misfit(document, "GET", path, 200, found.json()) == ""
 
 
+@pytest.mark.network
 def test_what_is_missing_is_no_surprise(client: TestClient) -> None:
     """A name that nobody has is a problem of ours, or an empty answer, in every route that takes one."""
     for route in ROUTES:

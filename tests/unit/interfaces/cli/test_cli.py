@@ -424,6 +424,7 @@ def test_version_as_text_and_as_json(capsys: Captured) -> None:
     assert set(json.loads("\n".join(rest))) == {"version", "python", "system"}
 
 
+@pytest.mark.network
 @pytest.mark.process
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("command", [["version"], ["version", "--json"], ["bogus", "--json"]])

@@ -23,6 +23,7 @@ def asked(shell: str, words: str, **more: str) -> str:
     return done.stdout
 
 
+@pytest.mark.network
 def test_bash_completes_in_the_script_that_a_user_reads_in(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +39,7 @@ def test_bash_completes_in_the_script_that_a_user_reads_in(
     assert "-F _hmchain hmchain" in done.stdout
 
 
+@pytest.mark.network
 def test_zsh_and_fish_get_words_and_what_they_do() -> None:
     assert '"quarantine":"Items that were held back' in asked("zsh", "hmchain data q")
     assert asked("fish", "hmchain no", _TYPER_COMPLETE_FISH_ACTION="get-args").startswith("node\tOne hospital's node")

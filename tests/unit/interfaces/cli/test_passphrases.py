@@ -149,6 +149,7 @@ def typed_at_a_terminal(answers: list[str], *arguments: str) -> tuple[int, str]:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), shown
 
 
+@pytest.mark.network
 @pytest.mark.process
 def test_a_person_at_a_terminal_types_it_unseen_and_again_if_it_was_wrong(tmp_path: Path) -> None:
     place = ("--dir", str(tmp_path / "node"))
@@ -159,6 +160,7 @@ def test_a_person_at_a_terminal_types_it_unseen_and_again_if_it_was_wrong(tmp_pa
     assert "horse" not in shown and "staple" not in shown
 
 
+@pytest.mark.network
 def test_a_steward_is_told_that_keys_are_not_sealed_and_seals_them(tmp_path: Path, capsys: Captured) -> None:
     north, file = tmp_path / "north", tmp_path / "passphrase"
     assert main(["data", "init", "--dir", str(north)]) == 0

@@ -70,6 +70,7 @@ def test_every_file_becomes_a_record_or_somebody_decided_about_it(images: Path, 
     assert sum(each.files for each in arrivals) + len(prepared.split.test) == 120 + 1
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("cut", ["extracting", "preparing", "publishing"])
 def test_a_road_that_was_cut_short_is_gone_to_its_end(
     cut: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

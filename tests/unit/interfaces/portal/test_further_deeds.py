@@ -31,6 +31,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalBed]:
     made.close()
 
 
+@pytest.mark.network
 def test_a_request_is_reviewed_voted_on_and_noted(portal: PortalBed) -> None:
     portal.act(STEWARD, f"{PAGE}/ask", {"person": "eva", "deed": "review", "version": 1})
     assert "You are asked for a review" in portal.page(REVIEWER, PAGE)
@@ -76,6 +77,7 @@ def test_terms_are_accepted(portal: PortalBed) -> None:
     assert SCIENTIST in portal.page(OTHER, "/requests/fifth/terms")
 
 
+@pytest.mark.network
 def test_what_the_members_are_told_and_asked(portal: PortalBed) -> None:
     portal.act(STEWARD, "/operator/maintenance", {"minutes": "30", "in_minutes": "0"})
     portal.act(STEWARD, "/operator/anchor")

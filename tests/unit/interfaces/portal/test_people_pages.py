@@ -120,6 +120,7 @@ def test_nothing_but_an_acceptance_is_sent_without_signing_in(portal: PortalBed)
     assert found.json()["code"] == "not_allowed"
 
 
+@pytest.mark.network
 def test_a_lost_key_is_voted_and_its_hospital_objects(portal: PortalBed) -> None:
     fresh, former = SigningKey.generate(), portal.key("south/steward").public.raw
     proof = fresh.sign(recovery_bytes(chain(portal), "south", former, fresh.public.raw))

@@ -38,6 +38,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PortalBed]:
     bed.close()
 
 
+@pytest.mark.network
 def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: PortalBed) -> None:
     assert "You have no draft" in portal.page(SCIENTIST, "/scientist/editor")
     portal.send(SCIENTIST, "/scientist/editor/new", {"name": "relapse", "kind": "transfer"})

@@ -57,6 +57,7 @@ def test_records_are_given_taken_in_and_erased(hospitals: Hospitals) -> None:
     portal.carry_out(GIVER, f"{TRANSFER}/erase")
 
 
+@pytest.mark.network
 def test_a_lost_vault_is_said_where_nothing_of_it_is_here(hospitals: Hospitals) -> None:
     ward, portal = hospitals.ward, hospitals.portal
     ward.fill("image")

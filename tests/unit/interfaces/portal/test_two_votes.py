@@ -71,6 +71,7 @@ def applied(portal: PortalBed, who: str) -> None:
     portal.send(who, f"{PATH}/leave")
 
 
+@pytest.mark.network
 def test_two_people_release_in_their_browsers(portal: PortalBed) -> None:
     mark(portal, FIRST)
     assert "Your key does not decide here yet" in portal.page(FIRST, PATH)
