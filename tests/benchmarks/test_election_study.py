@@ -132,6 +132,7 @@ def test_the_picture_has_a_line_for_each_rule_in_each_panel() -> None:
     assert len(lines) == len(study.FAULTS) * len(study.RULES) * len(drawing.MEASURES)
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("strategy", masterships.STRATEGIES)
 @pytest.mark.parametrize(("n", "attackers"), [(4, 1), (13, 4)])
 def test_e1_to_e4_dishonesty_brings_no_more_masterships_than_honesty(n: int, attackers: int, strategy: str) -> None:
@@ -140,6 +141,7 @@ def test_e1_to_e4_dishonesty_brings_no_more_masterships_than_honesty(n: int, att
     assert found.rounds == 4 * 2 * 6, "every study came to its end"
 
 
+@pytest.mark.network
 def test_without_its_rules_the_study_would_find_that_dishonesty_pays(monkeypatch: pytest.MonkeyPatch) -> None:
     """What protects against a draw repeated at will: a seed withheld counts no more, and burdens both scores."""
     size = {"runs": 4, "count": 2, "length": 10}

@@ -142,6 +142,7 @@ def test_a_file_that_is_another_one_tonight_gets_in(steward: Steward, tmp_path: 
     assert steward.run("show", "x")["records"] == 4
 
 
+@pytest.mark.network
 def test_what_grows_every_night_gives_what_is_new(steward: Steward, tmp_path: Path) -> None:
     export, said = tmp_path / "nightly", options("csv", tmp_path)
     export.mkdir()

@@ -58,6 +58,7 @@ def called(function: ast.AST) -> str:
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
+@pytest.mark.network
 def test_no_test_imports_another_or_touches_a_private_name() -> None:
     wrong: dict[str, list[str]] = {}
     for path in FILES:

@@ -31,7 +31,7 @@ from support import power_cut_work as work
 from support.ledger_network import validator_keys
 from support.power_cut_work import SECRET, WRAPPING, Note
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.network]
 
 Check = Callable[[Path, Sequence[str]], None]
 

@@ -43,6 +43,7 @@ def test_a_few_images_that_no_model_without_them_knows_are_seen(many: int, seen:
     assert found.certain is not None and found.certain.value == 0
 
 
+@pytest.mark.network
 def test_few_others_without_any_are_no_finding_by_themselves() -> None:
     """Resamples of twenty others of whom none is an outlier would all have none; that is seen often by chance."""
     seen = 0

@@ -66,7 +66,7 @@ def test_decisions_are_told_with_their_reasons(portal: TestClient) -> None:
     assert STUDY in told and REFUSED_STUDY in told and "rejected" in told
     one = seen(portal, f"/auditor/decisions/{REFUSED_STUDY}")
     assert "ethics" in one and "at worst" in one and "Why each policy said so" in one
-    assert "There is no such page" in seen(portal, "/auditor/decisions/nothing", status=404)
+    assert "There is no such thing" in seen(portal, "/auditor/decisions/nothing", status=404)
 
 
 def test_security_events_are_checked_and_chosen(portal: TestClient) -> None:

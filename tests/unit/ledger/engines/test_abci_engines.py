@@ -181,6 +181,7 @@ def test_20_same_block_inputs_same_commitment_on_both_engines(tmp_path: Path, se
     assert any(block.header.proposer == "b" for block in blocks[95:])  # by its new key
 
 
+@pytest.mark.network
 @pytest.mark.parametrize("seed", range(2))
 def test_20_a_study_gives_the_same_commitment_on_both_engines(tmp_path: Path, seed: int) -> None:
     founding, blocks = study_log(tmp_path / "embedded", seed)

@@ -143,6 +143,7 @@ def test_the_composed_collection_is_the_same_each_time_and_its_key_finds_what_is
         assert score.passed[action] == score.required[action], action
 
 
+@pytest.mark.network
 def test_a_sample_of_the_composed_collection_is_done_to_the_last_action_and_nothing_leaks() -> None:
     score = scoring.score_composed(24).score
     assert (score.leaks, score.missing.total(), score.ambiguous) == (0, 0, 0), score.failures

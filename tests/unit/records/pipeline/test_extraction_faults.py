@@ -25,6 +25,8 @@ from hmchain.records.vault.intake import Intake
 from support.letters import BOOK, LETTERS, Bed, Editions, Letters, Redact, edition, letter
 from support.letters import bed as bed
 
+pytestmark = pytest.mark.network
+
 
 class Killing(Redact):
     """Ends the process that it works in, as a system does that is short of memory."""

@@ -227,6 +227,7 @@ def test_what_is_no_table_is_held(data: bytes) -> None:
     assert isinstance(held, Held) and held.code in ("damaged", "schema")
 
 
+@pytest.mark.network
 def test_a_damaged_parquet_file_is_held_or_whole_and_never_a_crash() -> None:
     """Some of these make polars panic, which is no `Exception`."""
     packed = io.BytesIO()

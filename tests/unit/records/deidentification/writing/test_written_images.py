@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from hmchain.records.deidentification.writing import Detector, Verdict
 from support.written_images import image
@@ -19,6 +20,7 @@ HELD_MAX = 0
 """Of eighteen clean CT and MR sections."""
 
 
+@pytest.mark.network
 def test_names_are_found_where_they_stand_and_clean_sections_pass() -> None:
     detector = Detector()
     missed = []
