@@ -191,6 +191,8 @@ def _is_excused(check: str, route: Route, code: str) -> bool:
         return True
     if check in OF_METHODS and _is_shared(route.path):
         return True
+    if check == "negative_data_rejection" and code == "too_large":
+        return True  # 413 refuses it too: of a stranger before it is read
     is_empty_file = bool(route.bytes_max) and code == "bad_body"
     return check == "positive_data_acceptance" and (is_empty_file or code not in ("", *OF_FORM))
 
