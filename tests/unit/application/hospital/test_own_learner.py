@@ -45,8 +45,7 @@ from hmchain.ledger.contracts.learning.studies import DatasetUse, Deadlines, Sta
 from support.own_trainers import SCHEMA, TITLES, altered, beginning, block, logistic, rows, unlimited
 
 pytestmark = pytest.mark.network
-STUDY = "risk"
-YEWS = 48
+STUDY, YEWS = "risk", 48
 """Records of one hospital that has fewer than the others."""
 T = TypeVar("T")
 
