@@ -7,6 +7,7 @@ made: two threads that meet a type together for the first time end the process. 
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import threading
 from types import UnionType
@@ -29,6 +30,7 @@ _WRITTEN = 'texts stand in "quotes", days as 2027-06-30, numbers as 0.5'
 _building = threading.Lock()
 _of_json: dict[tuple[Any, bool], msgspec.json.Decoder[Any]] = {}
 _of_msgpack: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+_json_of_clients = msgspec.json.Decoder(float_hook=lambda written: _number(float(written)))
 
 
 def told(**schema: Any) -> msgspec.Meta:
@@ -48,6 +50,15 @@ def from_json(data: bytes | str, kind: type[T] | UnionType, *, strict: bool = Tr
         return json_decoder(kind, strict=strict).decode(data)
     except RecursionError as error:
         raise msgspec.DecodeError("JSON is nested too deep") from error
+
+
+def from_clients(data: bytes | str, kind: type[T] | UnionType) -> T:
+    """Decode JSON as `kind`, with whole numbers as JSON Schema has them (validation, 6.1.1): 90.0 is one too."""
+    try:
+        value = _json_of_clients.decode(data)
+    except RecursionError as error:
+        raise msgspec.DecodeError("JSON is nested too deep") from error
+    return converted(value, kind)
 
 
 def from_toml(data: bytes | str, kind: type[T] | UnionType) -> T:
@@ -73,6 +84,12 @@ def converted(value: Any, kind: type[T] | UnionType, *, strict: bool = True) -> 
     """Make a `kind` of lists, dictionaries, strings and numbers."""
     json_decoder(kind)
     return msgspec.convert(value, kind, strict=strict)
+
+
+def _number(value: float) -> int | float:
+    if not math.isfinite(value):
+        raise ValueError("a number is out of range")
+    return int(value) if value.is_integer() else value
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -207,7 +207,7 @@ def test_nothing_is_taken_from_who_reads_or_writes_when_a_part_is_fetched_anew(b
         page.focus("#live a")
         happens()
         page.wait_for_function("(before) => document.querySelector('#seen').textContent !== before", arg=before[0])
-        page.wait_for_function("document.activeElement.textContent === 'A link'")
+        page.wait_for_function("() => document.activeElement.textContent === 'A link'")
         assert page.is_visible("#live [name=why]"), "what was unfolded stays so"
         assert all(new != old for new, old in zip(told(), before, strict=True)), "its lead and counts come along"
         page.fill("#live [name=why]", "half a sentence")

@@ -57,6 +57,13 @@ def test_threads_that_meet_a_type_together_all_get_their_values() -> None:
     assert (child.returncode, child.stdout, child.stderr) == (0, "done\n", "")
 
 
+def test_a_client_may_write_a_whole_number_with_a_point() -> None:
+    assert decoding.from_clients(b'{"x": 90.0, "y": 1e3}', Point) == Point(90, 1000)
+    for body in (b'{"x": 90.5}', b'{"x": "90"}', b'{"x": 1e999}', b"[" * 3000, b"{", b"\xff"):
+        with pytest.raises(msgspec.DecodeError):
+            decoding.from_clients(body, Point)
+
+
 def test_one_value_from_four_spellings() -> None:
     wanted = Point(1, 2)
     assert decoding.from_json(b'{"x": 1, "y": 2}', Point) == wanted

@@ -201,7 +201,7 @@ def _body(kind: type[msgspec.Struct], bytes_max: int) -> Callable[..., Any]:
         if (said := request.headers.get("content-type", "")).partition(";")[0].strip() != "application/json":
             raise BodyError(f"this takes JSON, and not {said[:80] or 'nothing'}", "send Content-Type: application/json")
         try:
-            return decoding.from_json(await read(request, bytes_max), kind)
+            return decoding.from_clients(await read(request, bytes_max), kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             hint = "`/v1/openapi.json` describes it"
             raise BodyError(f"the body cannot be used: {decoding.in_words(error, kind)}", hint) from error
