@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import resource
 import signal
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from hmchain.processes import child_environment, leave_no_core_dump
 
 IDLE_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
+MEMORY_BYTES = 2 << 30
 TURN_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 """So often whoever waits is asked whether the work is called off."""
@@ -74,10 +76,19 @@ def once(work: Callable[..., _T], *given: object, progress: Progress | None = No
 
 
 class Apart:
-    """A process that stays for a while after it was asked. Threads may share it: it takes one after the other."""
+    """A process that stays for a while after it was asked. Threads may share it: it takes one after the other.
 
-    def __init__(self, idle_seconds: float = IDLE_SECONDS, answer_seconds: float = ANSWER_SECONDS) -> None:
+    What would take more than its memory is refused, and it goes on.
+    """
+
+    def __init__(
+        self,
+        idle_seconds: float = IDLE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
         self._idle_seconds, self._answer_seconds, self._turn = idle_seconds, answer_seconds, Lock()
+        self._memory_bytes = memory_bytes
         self._child: _Child | None = None
         self._ends: Timer | None = None
 
@@ -88,7 +99,7 @@ class Apart:
         try:
             if self._ends is not None:
                 self._ends.cancel()
-            self._child = self._child or _Child.begin()
+            self._child = self._child or _Child.begin(self._memory_bytes)
             try:
                 found = self._child.ask(work, given, {}, seconds=self._answer_seconds)
             except ChildEndedError:
@@ -154,9 +165,10 @@ class _Child:
         self._process, self._pipe = process, pipe
 
     @classmethod
-    def begin(cls) -> _Child:
+    def begin(cls, memory_bytes: int = resource.RLIM_INFINITY) -> _Child:
         ours, its = Pipe()
-        command = (sys.executable, "-P", "-c", f"from hmchain.apart import serve; serve({its.fileno()})")
+        served = f"from hmchain.apart import serve; serve({its.fileno()}, {memory_bytes})"
+        command = (sys.executable, "-P", "-c", served)
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=child_environment(), pass_fds=[its.fileno()], start_new_session=True,
@@ -226,10 +238,11 @@ def received(data: bytes) -> object:
         raise ChildEndedError("the process that did this answered what is no answer", "try again") from error
 
 
-def serve(descriptor: int) -> None:
+def serve(descriptor: int, memory_bytes: int) -> None:
     """Be such a process: do what comes by the pipe, until nobody is there to ask, or it is called off."""
     os.set_inheritable(descriptor, False)
     os.nice(_NICER)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     leave_no_core_dump()  # it may be given keys, and sees patients' data
     pipe: Connection[Any, Any] = Connection(descriptor)
     asked: SimpleQueue[_Asked | None] = SimpleQueue()
@@ -255,6 +268,8 @@ def _answer(asked: _Asked, tell: Progress) -> _Done | _Failed:
         return _Done(asked.work(*asked.given, **asked.named, **({"progress": tell} if asked.tells else {})))
     except HMChainError as error:
         return _Failed(type(error), error.what, error.hint)
+    except MemoryError:
+        return _Failed(ChildEndedError, "that takes more memory than there is for it", "give less, or what is smaller")
     except Exception as error:  # its words may quote records, or a stranger's file
         return _Failed(ChildEndedError, f"that went wrong ({type(error).__name__})", "see what it was given")
 

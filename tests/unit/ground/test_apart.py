@@ -53,6 +53,16 @@ def test_answers_and_errors_come_back_and_an_end_is_an_error(apart: Apart, tmp_p
     assert apart.run(int, "8") == 8
 
 
+def test_what_takes_too_much_memory_is_refused_and_it_goes_on() -> None:
+    held = Apart(answer_seconds=WAIT_SECONDS, memory_bytes=1 << 29)
+    try:
+        with pytest.raises(ChildEndedError, match="memory"):
+            held.run(bytearray, 1 << 30)
+        assert held.run(int, "7") == 7
+    finally:
+        held.close()
+
+
 def test_it_has_no_secret_gives_way_and_tells_how_far_it_is() -> None:
     told: list[tuple[int, int | None]] = []
     with correlation.correlated("of-a-request"):

@@ -92,6 +92,8 @@ def decode_image(data: bytes, size: int) -> DecodedImage:
         raise NotAnImageError("not an image of a format that is read") from error
     except Image.DecompressionBombError as error:
         raise NotAnImageError(f"more than {PIXELS_MAX // 10**6} million pixels") from error
+    except MemoryError as error:
+        raise NotAnImageError("more than there is memory for") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes; all of it means the same here
         raise NotAnImageError("a damaged or truncated image") from error
 

@@ -61,6 +61,8 @@ def test_a_request_goes_from_the_editor_to_two_hospitals_and_back(portal: Portal
         assert sorted(set(ids)) == sorted(ids)
     assert "<script>alert" not in seen and "<img src=x" not in seen and html.escape("<script>alert(1)</script>") in seen
     assert "at worst" in seen and "Allow it" in seen
+    assert "hx-preserve" in seen, "who decides keeps the form of the version that was read"
+    assert "hx-preserve" not in portal.html(SCIENTIST, PAGE), "who asks sees what comes to be possible"
     portal.act(STEWARD, f"{PAGE}/comment", {"letter": HOSTILE})
     seen = portal.html(OTHER, PAGE)
     assert "<img src=x" not in seen and "&lt;img src=x" in seen

@@ -40,6 +40,18 @@ class _Desk:
     def stands(self, *statuses: str) -> tuple[HospitalWord, ...]:
         return tuple(word for word in self.own if word.status in statuses)
 
+    @property
+    def may_decide(self) -> bool:
+        return allowed(DECIDE, self.call.person, self.call.organisation)
+
+    @property
+    def asked_for(self) -> tuple[Word, ...]:
+        """Where this person is asked for a review or a decision."""
+        who, asked = self.call.person.name, ("invited", "asked")
+        return tuple(
+            word for word in self.view.words if word.by == who and word.kind in decisions.ANSWERS and word.said in asked
+        )
+
     def form(self, deed: str, words: str, *content: h.Node) -> h.Element:
         """A form that does something with the request, and comes back to it."""
         here = at("requests", self.view.request)
@@ -71,16 +83,21 @@ def choices(found: RequestInWords, call: Call) -> h.Node:
     )
 
 
+def decides(found: RequestInWords, call: Call) -> bool:
+    """Whether whoever asks is to say yes or no to what is shown."""
+    desk = _Desk(found.view, call, found.steps, found.is_lost)
+    return call.who is not None and (any(desk.asked_for) or bool(desk.stands("waiting") and desk.may_decide))
+
+
 def _forms(desk: _Desk) -> Iterator[tuple[str, h.Node]]:
     who, call, view = desk.call.person, desk.call, desk.view
     if view.is_over:
         return
     if who.name in (view.applicant, *view.members, *view.invited) and allowed(APPLY, who, call.organisation):
         yield from _of_applicant(desk)
-    for word in view.words:
-        if word.by == who.name and word.kind in decisions.ANSWERS and word.said in ("invited", "asked"):
-            yield _answer(desk, word)
-    if desk.own and allowed(DECIDE, who, call.organisation):
+    for word in desk.asked_for:
+        yield _answer(desk, word)
+    if desk.own and desk.may_decide:
         yield from _of_steward(desk)
     if view.status != "draft" and allowed(SPEAK, who, call.organisation):
         yield say("Write something beside it"), _comment(desk)

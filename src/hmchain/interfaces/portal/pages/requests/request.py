@@ -15,7 +15,7 @@ from hmchain.interfaces.portal.components import empty, fresh, problem, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.codes.requests import DUTIES, PAPERS, REASONS, STAGES
-from hmchain.interfaces.portal.pages.requests.choices import choices
+from hmchain.interfaces.portal.pages.requests.choices import choices, decides
 from hmchain.interfaces.portal.pages.words import at, capital, in_short, said, standing, terms, until
 from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import moment, say, theirs
@@ -46,7 +46,8 @@ def request(call: Call, name: str) -> Page:
 def content(found: RequestInWords, call: Call) -> list[h.Node]:
     """All of it, in the order in which somebody decides.
 
-    What can be done stays as it came while the rest follows the ledger: a form keeps the version that was read.
+    What whoever is to decide can do stays as it came while the rest follows the ledger: a form keeps the version that
+    was read.
     """
     view = found.view
     doing = choices(found, call)
@@ -56,7 +57,7 @@ def content(found: RequestInWords, call: Call) -> list[h.Node]:
         section(say("What is asked"), terms(found.asked), _used(found), anchor="asked"),
         _form(found),
         section(say("What each hospital says"), _decisions(view.decisions), terms(found.reasons), anchor="decisions"),
-        h.div("#doing", hx_preserve="true")[doing] if doing else None,
+        h.div("#doing", hx_preserve="true" if decides(found, call) else None)[doing] if doing else None,
         _papers(found),
         _said(found),
         _duties(found),
