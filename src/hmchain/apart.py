@@ -32,13 +32,13 @@ from hmchain.processes import child_environment, leave_no_core_dump
 
 IDLE_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
-MEMORY_BYTES = 2 << 30
+MEMORY_BYTES, UNBOUNDED = 2 << 30, resource.RLIM_INFINITY
+NICER = 10
 TURN_SECONDS = 10.0
 _LOOK_SECONDS = 0.25
 """So often whoever waits is asked whether the work is called off."""
 _TOLD_SECONDS = 0.1
 _ENDING_SECONDS = 10.0
-_NICER = 10
 _CALLED_OFF = b"called off"
 _PLAIN = {
     "builtins": {"set", "frozenset", "bytearray", "complex"}, "collections": {"OrderedDict", "Counter"},
@@ -78,7 +78,8 @@ def once(work: Callable[..., _T], *given: object, progress: Progress | None = No
 class Apart:
     """A process that stays for a while after it was asked. Threads may share it: it takes one after the other.
 
-    What would take more than its memory is refused, and it goes on.
+    What would take more than its memory is refused, and it goes on. Whoever finds it busy waits `turn_seconds`;
+    `nicer` is how much it gives way to all others.
     """
 
     def __init__(
@@ -86,24 +87,28 @@ class Apart:
         idle_seconds: float = IDLE_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
         memory_bytes: int = MEMORY_BYTES,
+        turn_seconds: float = TURN_SECONDS,
+        nicer: int = NICER,
     ) -> None:
-        self._idle_seconds, self._answer_seconds, self._turn = idle_seconds, answer_seconds, Lock()
-        self._memory_bytes = memory_bytes
+        self._idle_seconds, self._answer_seconds = idle_seconds, answer_seconds
+        self._memory_bytes, self._nicer = memory_bytes, nicer
+        self._turn, self._turn_seconds = Lock(), turn_seconds
         self._child: _Child | None = None
         self._ends: Timer | None = None
 
     def run(self, work: Callable[..., _T], *given: object) -> _T:
         """What a module's function gives, done there. Raises what it raises, `ChildBusyError` and `ChildEndedError`."""
-        if not self._turn.acquire(timeout=TURN_SECONDS):
+        if not self._turn.acquire(timeout=self._turn_seconds):
             raise ChildBusyError("others are asking already", "try again in some seconds")
         try:
             if self._ends is not None:
                 self._ends.cancel()
-            self._child = self._child or _Child.begin(self._memory_bytes)
+            self._child = self._child or _Child.begin(self._memory_bytes, self._nicer)
             try:
                 found = self._child.ask(work, given, {}, seconds=self._answer_seconds)
-            except ChildEndedError:
-                self._end()
+            except BaseException as error:  # an answer that nobody took is not the next one's
+                if isinstance(error, ChildEndedError) or not isinstance(error, HMChainError):
+                    self._end()
                 raise
             self._ends = Timer(self._idle_seconds, self.close)
             self._ends.daemon = True
@@ -165,9 +170,9 @@ class _Child:
         self._process, self._pipe = process, pipe
 
     @classmethod
-    def begin(cls, memory_bytes: int = resource.RLIM_INFINITY) -> _Child:
+    def begin(cls, memory_bytes: int = UNBOUNDED, nicer: int = NICER) -> _Child:
         ours, its = Pipe()
-        served = f"from hmchain.apart import serve; serve({its.fileno()}, {memory_bytes})"
+        served = f"from hmchain.apart import serve; serve({its.fileno()}, {memory_bytes}, {nicer})"
         command = (sys.executable, "-P", "-c", served)
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -238,11 +243,12 @@ def received(data: bytes) -> object:
         raise ChildEndedError("the process that did this answered what is no answer", "try again") from error
 
 
-def serve(descriptor: int, memory_bytes: int) -> None:
+def serve(descriptor: int, memory_bytes: int, nicer: int) -> None:
     """Be such a process: do what comes by the pipe, until nobody is there to ask, or it is called off."""
     os.set_inheritable(descriptor, False)
-    os.nice(_NICER)
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
+    os.nice(nicer)
+    with suppress(ValueError):  # a narrower bound holds already
+        resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     leave_no_core_dump()  # it may be given keys, and sees patients' data
     pipe: Connection[Any, Any] = Connection(descriptor)
     asked: SimpleQueue[_Asked | None] = SimpleQueue()

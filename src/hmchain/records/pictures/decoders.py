@@ -7,21 +7,16 @@ process of its own: when that ends, the frame is damaged.
 
 from __future__ import annotations
 
-import atexit
-import os
-import pickle
 import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.processes import child_environment, hushed, leave_no_core_dump
+from hmchain.apart import UNBOUNDED, Apart, ChildEndedError
+from hmchain.processes import hushed
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -48,7 +43,7 @@ def decode(frame: bytes, syntax: str, options: Mapping[str, Any]) -> tuple[Sampl
     """
     plugin = plugin_for(syntax, int(options["samples_per_pixel"]), int(options["bits_stored"]))
     if plugin == _GDCM:
-        return APART.decode(frame, syntax, options)
+        return _decode_apart(frame, syntax, options)
     return _decode(frame, syntax, options, plugin)
 
 
@@ -100,83 +95,38 @@ def frame_of(dataset: Dataset, index: int) -> Samples:
     return decode(frame, syntax, options)[0]
 
 
-class Apart:
-    """GDCM in a process of its own, started when it is first asked, and again after it ended."""
-
-    def __init__(self) -> None:
-        """Nothing is started yet."""
-        self._lock = threading.Lock()
-        self.process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.end)
-
-    def decode(self, frame: bytes, syntax: str, options: Mapping[str, Any]) -> tuple[Samples, str]:
-        """As the function `decode`; raises `DecoderError` where GDCM refuses the frame, or ends."""
-        with self._lock:
-            process = self._started()
-            assert process.stdin and process.stdout
-            try:
-                _tell(process.stdin, (frame, syntax, dict(options)))
-                answer = pickle.load(process.stdout)  # noqa: S301 - of our own process
-            except BaseException as error:  # whatever it is: an answer that nobody took is not the next frame's
-                self._end()
-                if isinstance(error, OSError | EOFError | pickle.UnpicklingError):
-                    raise DecoderError("its decoder ended") from error
-                raise
-        if isinstance(answer, str):
-            raise DecoderError(answer)
-        samples, photometric = answer
-        return samples, photometric
-
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self.process is None:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", __name__],  # no module of the folder that the command is called in
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=child_environment(),
-                start_new_session=True,  # Ctrl-C is for the process that asks
-            )
-        return self.process
-
-    def end(self) -> None:
-        """End the process, if there is one."""
-        with self._lock:
-            self._end()
-
-    def _end(self) -> None:
-        process, self.process = self.process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+APART = Apart(answer_seconds=_SECONDS_MAX, memory_bytes=UNBOUNDED, turn_seconds=_SECONDS_MAX, nicer=0)
+"""The process that GDCM is in: it begins with the first frame that needs it, and again after it ended."""
 
 
-APART = Apart()
-
-
-def _tell(stream: IO[bytes], what: object) -> None:
-    pickle.dump(what, stream, pickle.HIGHEST_PROTOCOL)
-    stream.flush()
-
-
-def _serve() -> None:
-    """Decode what is asked for until nobody is left to ask: this process ends with the one that started it."""
-    leave_no_core_dump()
-    with suppress(EOFError), os.fdopen(os.dup(1), "wb") as answers:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # libraries may print
-        while True:
-            frame, syntax, options = pickle.load(sys.stdin.buffer)  # noqa: S301 - of the process that started this one
-            signal.alarm(_SECONDS_MAX)  # ends this process also within a library, and where nobody waits any more
-            _answer(answers, frame, syntax, options)
-            signal.alarm(0)
-
-
-def _answer(answers: BinaryIO, frame: bytes, syntax: str, options: Mapping[str, Any]) -> None:
+def _decode_apart(frame: bytes, syntax: str, options: Mapping[str, Any]) -> tuple[Samples, str]:
+    """As `decode`; raises `DecoderError` where GDCM refuses the frame, or ends."""
     try:
-        _tell(answers, _decode(frame, syntax, options, _GDCM))
+        answer = APART.run(decode_here, frame, syntax, dict(options))
+    except ChildEndedError as error:
+        raise DecoderError("its decoder ended") from error
+    if isinstance(answer, str):
+        raise DecoderError(answer)
+    return np.frombuffer(answer.data, answer.dtype).reshape(answer.shape).copy(), answer.photometric
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """Samples, as a process may answer."""
+
+    data: bytes
+    dtype: str
+    shape: tuple[int, ...]
+    photometric: str
+
+
+def decode_here(frame: bytes, syntax: str, options: Mapping[str, Any]) -> _Decoded | str:
+    """Have GDCM decode a frame in this process, or say why it does not. It ends where that takes for ever."""
+    signal.alarm(_SECONDS_MAX)  # also within a library, and where nobody waits any more
+    try:
+        samples, photometric = _decode(frame, syntax, options, _GDCM)
+        return _Decoded(samples.tobytes(), samples.dtype.str, samples.shape, photometric)
     except Exception as error:  # decoders raise almost anything on damaged bytes
-        _tell(answers, str(error) or type(error).__name__)
-
-
-if __name__ == "__main__":
-    _serve()
+        return str(error) or type(error).__name__
+    finally:
+        signal.alarm(0)

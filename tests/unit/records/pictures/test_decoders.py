@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 
+from hmchain import apart
 from hmchain.records.deidentification.dicom import DicomDeidentifier
 from hmchain.records.deidentification.profile import PixelRules, Profile
 from hmchain.records.pictures.decoders import APART, DecoderError, frame_of, plugin_for
@@ -57,10 +57,10 @@ def test_a_decoder_that_ends_on_a_damaged_frame_takes_nobody_with_it_and_the_nex
     """GDCM's ends as if it were killed, with SIGABRT or SIGSEGV."""
     dataset = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
     before = frame_of(dataset, 0)
-    apart = APART.process
-    assert apart is not None and before.shape == (100, 100, 3)
-    os.kill(apart.pid, signal.SIGSEGV)
-    apart.wait()
+    its_process = APART.run(os.getpid)
+    assert its_process != os.getpid() and before.shape == (100, 100, 3)
+    os.kill(its_process, signal.SIGSEGV)
+    os.waitid(os.P_PID, its_process, os.WEXITED | os.WNOWAIT)
     with pytest.raises(DecoderError):
         frame_of(dataset, 0)
     assert (frame_of(dataset, 0) == before).all()
@@ -72,33 +72,34 @@ def test_a_decoder_takes_no_code_from_the_folder_that_a_steward_stands_in(
 ) -> None:
     (tmp_path / "pydicom.py").write_text("raise SystemExit(1)  # came with what was sent")
     monkeypatch.chdir(tmp_path)
-    APART.end()
+    APART.close()
     assert frame_of(pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm")), 0).shape == (100, 100, 3)
 
 
 @pytest.mark.process
 def test_the_answer_to_a_frame_that_nobody_waited_for_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
-    before = frame_of(dataset, 0)
+    before, its_process = frame_of(dataset, 0), APART.run(os.getpid)
 
-    def interrupted(_: object) -> None:
+    def interrupted(_: bytes) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as while_it_waits:
-        while_it_waits.setattr(pickle, "load", interrupted)
+        while_it_waits.setattr(apart, "received", interrupted)
         with pytest.raises(KeyboardInterrupt):
             frame_of(dataset, 0)
-    assert APART.process is None and (frame_of(dataset, 0) == before).all()
+    assert (frame_of(dataset, 0) == before).all() and APART.run(os.getpid) != its_process
 
 
 @pytest.mark.process
 def test_a_decoder_that_never_answers_ends_by_itself() -> None:
     slow = """if True:
+        from threading import Event
         from hmchain.records.pictures import decoders
-        decoders._SECONDS_MAX, decoders._answer = 1, lambda *_: decoders.threading.Event().wait()
-        decoders._serve()
+        decoders._SECONDS_MAX, decoders._decode = 1, lambda *_: Event().wait()
+        decoders.decode_here(b"", "", {})
     """
-    run = subprocess.run([sys.executable, "-c", slow], input=pickle.dumps((b"", "", {})), stdout=subprocess.PIPE)
+    run = subprocess.run([sys.executable, "-c", slow], stdout=subprocess.PIPE)
     assert (run.returncode, run.stdout) == (-signal.SIGALRM, b"")
 
 
