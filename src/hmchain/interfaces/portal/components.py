@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import htpy as h
 
 from hmchain.interfaces.api.signed_in import BACKGROUND
-from hmchain.interfaces.portal.layout import token_field
+from hmchain.interfaces.portal.layout import AFTER, token_field
 from hmchain.interfaces.portal.texts import amount, say, say_n, theirs
 
 GOOD, BAD, WARN, PLAIN = "good", "bad", "warn", "plain"
@@ -68,6 +68,11 @@ def form(action: str, csrf: str, *content: h.Node, label: str = "", sends: str =
     return h.form(".entry", method="post", action=action, aria_label=label or None)[
         token_field(csrf), content, h.p(".send")[h.button(".main", type="submit")[sends]] if sends else None
     ]
+
+
+def after_field(path: str) -> h.VoidElement:
+    """The page to see once what a form asks for is signed."""
+    return h.input(type="hidden", name=AFTER, value=path)
 
 
 def text_field(

@@ -24,6 +24,8 @@ from hmchain.plain import printable
 
 CSRF = "csrf"
 """The field, and with `X-` before it the header, that a form of ours sends."""
+AFTER = "after"
+"""The field that names the page to see once what a form asks for is signed."""
 _HTMX = {
     "includeIndicatorStyles": False,
     "allowEval": False,

@@ -30,7 +30,7 @@ from hmchain.interfaces.api.routing import body_bytes_max, guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import BodyError, TooLargeBodyError
 from hmchain.interfaces.portal.framing import SINCE, Shown, csrf_of, frame_of, look_of, remember, say_next
-from hmchain.interfaces.portal.layout import CSRF, render
+from hmchain.interfaces.portal.layout import AFTER, CSRF, render
 from hmchain.interfaces.portal.page import Entry, Page
 from hmchain.interfaces.portal.signing import signing
 from hmchain.interfaces.portal.texts import Later, speaking
@@ -100,8 +100,8 @@ class Pages:
     def do(self, path: str, rule: Rule, *, file_bytes: int = 0) -> Callable[[Handler], Handler]:
         """What a form does: a function of a call, of what the path names, and of `Fields`; it gives a `Next` or a page.
 
-        A field `after` names the page to see once what it asks for is signed and in a block. With `file_bytes` the form
-        may bring a file of at most so many.
+        An `after_field` names the page to see once what it asks for is signed and in a block. With `file_bytes` the
+        form may bring a file of at most so many.
         """
         return self._made(lambda handler: Shown("POST", path, rule, handler.__name__), file_bytes)
 
@@ -160,7 +160,7 @@ def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
                 found = handler(**given)
             except SignatureElsewhere as needed:
                 fields = next((each for each in given.values() if isinstance(each, Fields)), None)
-                found = signing(to_sign(*needed.messages), fields.text("after") if fields else "")
+                found = signing(to_sign(*needed.messages), fields.text(AFTER) if fields else "")
             return answer(found, http_request)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]

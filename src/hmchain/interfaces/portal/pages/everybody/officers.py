@@ -13,7 +13,7 @@ from hmchain.application.site.exchanged import OtherChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Digits, Nothing, Organisation, Person
 from hmchain.interfaces.api.routes import people as routes
-from hmchain.interfaces.portal.components import check_field, confirmed, section
+from hmchain.interfaces.portal.components import after_field, check_field, confirmed, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.pages.bodies import body
@@ -48,7 +48,7 @@ def of_all(call: Call, found: PeopleView) -> h.Node:
     """What an officer can do about the hospital's people."""
     if found.organisation != call.organisation or not may(call, DECIDE):
         return None
-    after = h.input(type="hidden", name="after", value=PATH)
+    after = after_field(PATH)
     return [
         section(
             say("Invite somebody"),
@@ -100,7 +100,7 @@ def of_one(call: Call, organisation: str, found: PersonView) -> h.Node:
     if organisation != call.organisation or call.site.is_read_only or call.who is None:
         return None
     here, csrf = at("people", organisation, found.person), csrf_of(call.request)
-    after = h.input(type="hidden", name="after", value=here)
+    after = after_field(here)
     is_officer, is_self = may(call, DECIDE), call.person.person == found.person
     deeds: list[h.Node] = []
     if found.status == "active" and (is_officer or is_self):
@@ -140,7 +140,7 @@ def of_change(call: Call, each: ChangeView) -> h.Node:
     if not may(call, DECIDE):
         return "–"
     way, csrf = f"{PATH}/changes/{each.id.hex()}", csrf_of(call.request)
-    after = h.input(type="hidden", name="after", value=PATH)
+    after = after_field(PATH)
     drop = confirmed(say("Drop it"), say("It comes to nothing."), f"{way}/drop", csrf, say("Drop it"), after)
     if each.officer == call.person.person:
         return drop
@@ -154,7 +154,7 @@ def of_recovery(call: Call, found: PeopleView) -> h.Node:
     """What can be done about a steward's key that the members voted: object at home, or put it in force elsewhere."""
     if found.recovering is None:
         return None
-    csrf, after = csrf_of(call.request), h.input(type="hidden", name="after", value=at("people", found.organisation))
+    csrf, after = csrf_of(call.request), after_field(at("people", found.organisation))
     if found.organisation == call.organisation:
         return confirmed(
             say("Our key is not lost"), say("The vote comes to nothing, and the key that we have goes on."),
@@ -172,7 +172,7 @@ def recovering(call: Call) -> h.Node:
     """Put another hospital's lost key to the vote."""
     if not may(call, PROPOSE):
         return None
-    after = h.input(type="hidden", name="after", value="/operator/ballots")
+    after = after_field("/operator/ballots")
     return section(
         say("Another hospital lost its steward's key"),
         h.p[say("It sends you recovery.json. Compare the key's digits by telephone; then the members vote. That "

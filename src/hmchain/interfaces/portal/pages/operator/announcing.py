@@ -8,7 +8,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routes import audit, node
-from hmchain.interfaces.portal.components import confirmed, section, text_field
+from hmchain.interfaces.portal.components import after_field, confirmed, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.numbers import whole
@@ -28,7 +28,7 @@ def announcements(call: Call, *, is_jailed: bool) -> h.Node:
     """What whoever looks can tell the others of this node."""
     if not may(call, OPERATE):
         return None
-    csrf, after = csrf_of(call.request), h.input(type="hidden", name="after", value=PATH)
+    csrf, after = csrf_of(call.request), after_field(PATH)
     return section(
         say("Tell the other members"),
         confirmed(

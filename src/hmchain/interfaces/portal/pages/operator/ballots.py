@@ -13,7 +13,18 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.governance import members
 from hmchain.application.pages.markup import definitions, digest, table
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, confirmed, empty, fresh, section
+from hmchain.interfaces.portal.components import (
+    BAD,
+    GOOD,
+    PLAIN,
+    WARN,
+    after_field,
+    badge,
+    confirmed,
+    empty,
+    fresh,
+    section,
+)
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import may
@@ -118,7 +129,7 @@ def _deed(ballot: BallotView, found: Votes, *, has_voted: bool) -> h.Element | N
     if not found.may_vote:
         word = "withdraw" if has_voted else "vote"
         return h.p(".quiet")[say("The steward votes here, or with:"), " ", h.code[f"hmchain network {word} {id[:12]}"]]
-    after = h.input(type="hidden", name="after", value=PATH)
+    after = after_field(PATH)
     if has_voted:
         question = say("Take your yes back? You can vote again as long as the ballot is open.")
         return confirmed(

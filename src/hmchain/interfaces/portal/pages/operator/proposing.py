@@ -7,7 +7,7 @@ import htpy as h
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes import network
-from hmchain.interfaces.portal.components import choice_field, confirmed, empty, section, text_field
+from hmchain.interfaces.portal.components import after_field, choice_field, confirmed, empty, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.bodies import body
@@ -40,7 +40,7 @@ def propose_page(call: Call) -> Page:
 
 
 def _form(call: Call, deed: str, words: str, question: str, *content: h.Node) -> h.Element:
-    after = h.input(type="hidden", name="after", value=PATH)
+    after = after_field(PATH)
     return confirmed(words, question, f"{PATH}/propose/{deed}", csrf_of(call.request), words, after, content)
 
 

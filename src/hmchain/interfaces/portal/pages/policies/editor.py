@@ -22,7 +22,7 @@ from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, Organisation
 from hmchain.interfaces.api.routes import policies as routes
-from hmchain.interfaces.portal.components import empty, form, problem, section, text_field
+from hmchain.interfaces.portal.components import after_field, empty, form, problem, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
@@ -160,7 +160,7 @@ def _set(call: Call, file: PolicyFile, change: PolicyChange) -> h.Node:
         if change.too_few else None,
         form(
             f"{here}/set", csrf_of(call.request),
-            h.input(type="hidden", name="after", value=here),
+            after_field(here),
             h.input(type="hidden", name="policy", value=msgspec.json.encode(file).decode()),
             h.p[more], label=say("Put it in force"), sends=say("Put it in force"),
         ),

@@ -17,7 +17,7 @@ from hmchain.application.pages.markup import definitions, table
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, Nothing, Organisation, Version
 from hmchain.interfaces.api.routes import policies as routes
-from hmchain.interfaces.portal.components import WARN, badge, confirmed, empty, section, tabs
+from hmchain.interfaces.portal.components import WARN, after_field, badge, confirmed, empty, section, tabs
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.bodies import body
@@ -154,7 +154,7 @@ def _waiting(call: Call, found: WaitingPolicy, here: str, *, is_own: bool) -> h.
 
 
 def _answers(call: Call, found: WaitingPolicy, here: str) -> h.Node:
-    csrf, after = csrf_of(call.request), h.input(type="hidden", name="after", value=here)
+    csrf, after = csrf_of(call.request), after_field(here)
     let_go = confirmed(
         say("Let it go"), say("What is in force stays."), f"{here}/withdraw", csrf, say("Let it go"), after
     )

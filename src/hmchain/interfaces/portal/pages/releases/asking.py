@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import htpy as h
-
 from hmchain.application.node.release_words import AUDIENCES
 from hmchain.application.releases import asking
 from hmchain.application.releases.asking import ReleaseQuestion
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes.releases import ASK
-from hmchain.interfaces.portal.components import choice_field, empty, form, text_field
+from hmchain.interfaces.portal.components import after_field, choice_field, empty, form, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import at
@@ -33,7 +31,7 @@ def ask(call: Call, study: str = "") -> Page:
         form(
             PATH,
             csrf_of(call.request),
-            h.input(type="hidden", name="after", value="/releases"),
+            after_field("/releases"),
             choice_field("study", say("What"), {name: name for name in done}, study),
             choice_field(
                 "audience", say("For whom"), {code: str(theirs(words)) for code, words in AUDIENCES.items()}, "members"

@@ -19,6 +19,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH, take_released_file
 from hmchain.interfaces.portal.components import (
     WARN,
+    after_field,
     badge,
     check_field,
     choice_field,
@@ -269,11 +270,7 @@ def _yes(call: Call, found: ReleaseView, own: ReleaseWord, evidence: Evidence | 
 
 def _deed(call: Call, found: ReleaseView, deed: str, *content: h.Node, sends: str) -> h.Element:
     here = at("releases", found.release)
-    return form(f"{here}/{deed}", csrf_of(call.request), _after(found), content, sends=sends)
-
-
-def _after(found: ReleaseView) -> h.VoidElement:
-    return h.input(type="hidden", name="after", value=at("releases", found.release))
+    return form(f"{here}/{deed}", csrf_of(call.request), after_field(here), content, sends=sends)
 
 
 def _no(call: Call, found: ReleaseView) -> h.Element:
@@ -283,7 +280,7 @@ def _no(call: Call, found: ReleaseView) -> h.Element:
         f"{at('releases', found.release)}/refuse",
         csrf_of(call.request),
         say("Keep it inside"),
-        _after(found),
+        after_field(at("releases", found.release)),
         choice_field("reason", say("Why"), codes.choices(REASONS, _WHY_NOT)),
     )
 
@@ -295,7 +292,7 @@ def _withdrawal(call: Call, found: ReleaseView) -> h.Element:
         f"{at('releases', found.release)}/withdraw",
         csrf_of(call.request),
         say("Withdraw it"),
-        _after(found),
+        after_field(at("releases", found.release)),
     )
 
 

@@ -11,7 +11,7 @@ from hmchain.application.access.permissions import allowed
 from hmchain.application.governance.requests import decisions
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import check_field, choice_field, form, section, text_field
+from hmchain.interfaces.portal.components import after_field, check_field, choice_field, form, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.codes.requests import ANSWERS, REASONS
@@ -58,7 +58,7 @@ class _Desk:
         return form(
             f"{here}/{deed}",
             csrf_of(self.call.request),
-            h.input(type="hidden", name="after", value=here),
+            after_field(here),
             h.input(type="hidden", name="version", value=str(self.view.version)),
             content,
             label=words,

@@ -11,7 +11,7 @@ from hmchain.application.governance.requests import duties as services
 from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError, data_document
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import confirmed, text_field
+from hmchain.interfaces.portal.components import after_field, confirmed, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.pages.requests.rules import APPLY, DECIDE
@@ -41,7 +41,7 @@ def _shown(call: Call, request: str, kind: str) -> h.Element:
     here = at("requests", request)
     return h.form(".entry", method="post", action=f"{here}/duties/{kind}/fulfil", enctype="multipart/form-data")[
         token_field(csrf_of(call.request)),
-        h.input(type="hidden", name="after", value=here),
+        after_field(here),
         h.div(".field")[
             h.label(for_=f"evidence-{kind}")[say("What shows it")],
             h.input(id=f"evidence-{kind}", type="file", name="evidence", required=True),
@@ -52,9 +52,7 @@ def _shown(call: Call, request: str, kind: str) -> h.Element:
 
 def _answered(call: Call, each: DutyView) -> h.Node:
     here, csrf = at("requests", each.request), csrf_of(call.request)
-    kept = [
-        h.input(type="hidden", name=name, value=value) for name, value in (("after", here), ("dataset", each.dataset))
-    ]
+    kept = [after_field(here), h.input(type="hidden", name="dataset", value=each.dataset)]
     way = f"{here}/duties/{each.kind}"
     return [
         h.p[say("due"), " ", until(each.due_ms)],

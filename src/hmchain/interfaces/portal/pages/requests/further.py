@@ -10,7 +10,7 @@ from hmchain.application.access.permissions import allowed
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routes import own_requests, request_decisions
-from hmchain.interfaces.portal.components import choice_field, form, text_field
+from hmchain.interfaces.portal.components import after_field, choice_field, form, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.bodies import body
@@ -49,7 +49,7 @@ def forms(view: RequestView, call: Call) -> Iterator[tuple[str, h.Node]]:
 
 def _form(view: RequestView, call: Call, deed: str, sends: str, *content: h.Node) -> h.Element:
     here = at("requests", view.request)
-    after = h.input(type="hidden", name="after", value=here)
+    after = after_field(here)
     return form(f"{here}/{deed}", csrf_of(call.request), after, content, label=sends, sends=sends)
 
 

@@ -9,7 +9,7 @@ from hmchain.application.governance.requests import acceptance
 from hmchain.application.governance.requests.acceptance import TermsInWords
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import check_field, empty, form, section
+from hmchain.interfaces.portal.components import after_field, check_field, empty, form, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.requests.rules import APPLY
@@ -63,7 +63,7 @@ def _accept(call: Call, name: str, mine: list[TermsInWords]) -> h.Element:
         say("Accept them"),
         form(
             at("requests", name, "accept"), csrf_of(call.request),
-            h.input(type="hidden", name="after", value=at("requests", name)),
+            after_field(at("requests", name)),
             [h.input(type="hidden", name="read", value=each.asked.digest.hex()) for each in mine],
             check_field("unread", say("I accept also what cannot be read here")) if lost else None,
             sends=say("Keep to these terms"),

@@ -22,7 +22,16 @@ from hmchain.application.pages.markup import definitions, table
 from hmchain.clock import utc
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import choice_field, empty, form, fresh, problem, section, text_field
+from hmchain.interfaces.portal.components import (
+    after_field,
+    choice_field,
+    empty,
+    form,
+    fresh,
+    problem,
+    section,
+    text_field,
+)
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.numbers import number
@@ -217,7 +226,7 @@ def _next_step(call: Call, question: CountQuestion, planned: PlannedCount) -> h.
         f"{PATH}/ask",
         csrf_of(call.request),
         hidden,
-        h.input(type="hidden", name="after", value=f"{PATH}?{urlencode(asked)}#question"),
+        after_field(f"{PATH}?{urlencode(asked)}#question"),
         h.p(".quiet")[
             say("You sign what it asks, and that it is put before the hospitals; you see each before you sign.")
         ],
@@ -230,7 +239,7 @@ def _propose(call: Call, stands: CountStanding) -> h.Element:
     return form(
         f"{here}/propose",
         csrf_of(call.request),
-        h.input(type="hidden", name="after", value=here),
+        after_field(here),
         h.p[
             say(
                 "Counted now, by {hospitals}. What is charged is never paid back.",

@@ -23,6 +23,7 @@ from hmchain.clock import utc
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import (
+    after_field,
     check_field,
     choice_field,
     confirmed,
@@ -205,7 +206,7 @@ def _checked(call: Call, desk: Desk, name: str) -> h.Element:
         form(
             f"{at('scientist', 'editor', name)}/hand-in",
             csrf_of(call.request),
-            h.input(type="hidden", name="after", value=at("scientist", "editor", name)),
+            after_field(at("scientist", "editor", name)),
             check_field("same", say("Hand it in although nothing was changed since it came back")),
             h.p(".quiet")[
                 say("You sign what it asks, and that it is put before the hospitals; you see each before you sign.")

@@ -9,7 +9,7 @@ from hmchain.application.pages.markup import table
 from hmchain.application.sharing import emergencies as services
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
-from hmchain.interfaces.portal.components import BAD, WARN, badge, confirmed, empty, section
+from hmchain.interfaces.portal.components import BAD, WARN, after_field, badge, confirmed, empty, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.codes import word
@@ -76,7 +76,7 @@ def _barred(call: Call, bar: Bar) -> h.Element:
         told,
         confirmed(say("We looked into it"), say("You say so for all members to see. Once both have, it is over."),
                   f"{PATH}/bars/{other}/lift", csrf_of(call.request), say("We looked into it"),
-                  h.input(type="hidden", name="after", value=PATH)),
+                  after_field(PATH)),
     ]  # fmt: skip
 
 
@@ -100,7 +100,7 @@ def judging(call: Call, each: EmergencyView) -> h.Node:
     if each.giver != call.organisation or each.is_reviewed or not may(call, JUDGE):
         return None
     csrf, path = csrf_of(call.request), at("steward", "emergencies", each.name)
-    after = h.input(type="hidden", name="after", value=PATH)
+    after = after_field(PATH)
     return section(
         say("{person} asked for a patient of {dataset}", person=each.person, dataset=each.dataset),
         h.p[reason_of(each), ", ", until(each.asked_ms)],

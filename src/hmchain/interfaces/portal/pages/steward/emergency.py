@@ -14,6 +14,7 @@ from hmchain.interfaces.api.routes import sharing
 from hmchain.interfaces.portal.components import (
     GOOD,
     WARN,
+    after_field,
     badge,
     check_field,
     choice_field,
@@ -83,7 +84,7 @@ def _form(call: Call, found: tuple[str, ...]) -> h.Element:
         form(
             ASK, csrf_of(call.request),
             h.input(type="hidden", name="name", value=name),
-            h.input(type="hidden", name="after", value=at("steward", "emergencies", name)),
+            after_field(at("steward", "emergencies", name)),
             choice_field("where", say("Which hospital, and which of its datasets"), {each: each for each in found}),
             text_field("patient", say("The patient's number there"), required=True, autocomplete="off",
                        maxlength="64", spellcheck="false",

@@ -18,6 +18,7 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routes import erasures
 from hmchain.interfaces.portal.components import (
+    after_field,
     check_field,
     confirmed,
     empty,
@@ -135,7 +136,7 @@ def _owed(call: Call, owed: Sequence[tuple[str, int]]) -> h.Node:
         say("The ledger does not know yet"),
         h.p[say("Records of {versions} were erased. Sign that, so that no new study uses these versions.",
                 versions=names)],
-        form(f"{PATH}/withdraw", csrf_of(call.request), h.input(type="hidden", name="after", value=PATH),
+        form(f"{PATH}/withdraw", csrf_of(call.request), after_field(PATH),
              label=say("Tell the ledger"), sends=say("Tell the ledger")) if may(call, DESTROY) else None,
         anchor="owed",
     )  # fmt: skip

@@ -9,7 +9,17 @@ from hmchain.application.governance import transfers as services
 from hmchain.application.node import transfer_words
 from hmchain.application.pages.markup import definitions, table
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, GOOD, PLAIN, WARN, badge, choice_field, confirmed, empty
+from hmchain.interfaces.portal.components import (
+    BAD,
+    GOOD,
+    PLAIN,
+    WARN,
+    after_field,
+    badge,
+    choice_field,
+    confirmed,
+    empty,
+)
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.codes import choices, word
@@ -118,7 +128,7 @@ def _revoke(call: Call, found: TransferView) -> h.Node:
         f"{at('steward', 'transfers', found.name)}/revoke",
         csrf_of(call.request),
         say("Take it back for good"),
-        h.input(type="hidden", name="after", value=at("steward", "transfers", found.name)),
+        after_field(at("steward", "transfers", found.name)),
         choice_field("reason", say("Why"), choices(REASONS, services.REVOKE_REASONS)),
     )
 

@@ -19,6 +19,7 @@ from hmchain.interfaces.portal.components import (
     BAD,
     GOOD,
     WARN,
+    after_field,
     badge,
     confirmed,
     empty,
@@ -330,7 +331,7 @@ def _steering(call: Call, found: StudyStatus) -> h.Node:
     if found.status != "paused" or not may(call, STEER):
         return None
     csrf, path = csrf_of(call.request), at("studies", found.name)
-    after = h.input(type="hidden", name="after", value=path)
+    after = after_field(path)
     return section(
         say("It is paused"),
         problem(
