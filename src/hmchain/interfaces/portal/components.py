@@ -63,9 +63,12 @@ def problem(code: str, what: str, hint: str, title: str = "") -> h.Element:
 # --- forms --------------------------------------------------------------------------------------------------------
 
 
-def form(action: str, csrf: str, *content: h.Node, label: str = "", sends: str = "") -> h.Element:
-    """A form that changes something; `sends` are the words on its button."""
-    return h.form(".entry", method="post", action=action, aria_label=label or None)[
+def form(
+    action: str, csrf: str, *content: h.Node, label: str = "", sends: str = "", has_file: bool = False
+) -> h.Element:
+    """A form that changes something; `sends` are the words on its button. For a `file_field` it `has_file`."""
+    kind = "multipart/form-data" if has_file else None
+    return h.form(".entry", method="post", action=action, enctype=kind, aria_label=label or None)[
         token_field(csrf), content, h.p(".send")[h.button(".main", type="submit")[sends]] if sends else None
     ]
 
@@ -115,6 +118,13 @@ def check_field(name: str, title: h.Node, *, value: str = "yes", checked: bool =
     id, name = _placed(name)
     box = h.input(id=id, name=name, type="checkbox", value=value, checked=checked, **_told(id, help, ""))
     return h.div(".field.check")[box, h.label(for_=id)[title], h.small(id=f"{id}-help")[help] if help else None]
+
+
+def file_field(name: str, title: str, *, accept: str | None = None, help: str = "") -> h.Element:
+    """A field for a file; its name as that of a text."""
+    id, name = _placed(name)
+    box = h.input(id=id, type="file", name=name, accept=accept, required=True, **_told(id, help, ""))
+    return _field(id, title, box, help, "")
 
 
 def _placed(name: str) -> tuple[str, str]:

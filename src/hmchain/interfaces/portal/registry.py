@@ -60,11 +60,18 @@ class ForeignFormError(InputError):
     code = "foreign_form"
 
 
+class NoFileSentError(InputError):
+    """A form came without the file that it is for."""
+
+    code = "no_file_sent"
+
+
 class Fields:
     """What a form was sent with."""
 
-    def __init__(self, data: FormData) -> None:
-        self._data = data
+    def __init__(self, data: FormData, file_bytes: int = 0) -> None:
+        """`file_bytes` has at most a file of it."""
+        self._data, self._file_bytes = data, file_bytes
 
     def text(self, name: str, default: str = "") -> str:
         """The last text of a field."""
@@ -75,10 +82,14 @@ class Fields:
         """All texts of a field."""
         return [each for each in self._data.getlist(name) if isinstance(each, str)]
 
-    def file(self, name: str) -> UploadFile | None:
-        """A file that was sent."""
+    def file(self, name: str) -> UploadFile:
+        """The file that was sent. Raises `NoFileSentError` or `TooLargeBodyError`."""
         found = self._data.get(name)
-        return found if isinstance(found, UploadFile) else None
+        if not isinstance(found, UploadFile) or not found.size:
+            raise NoFileSentError("no file was sent", "choose one")
+        if found.size > self._file_bytes:
+            raise TooLargeBodyError("the file is too large", f"at most {size(self._file_bytes)}")
+        return found
 
 
 class Pages:
@@ -187,7 +198,8 @@ def _fields(bytes_max: int, file_bytes: int) -> Callable[..., Any]:
         if kind.lower().startswith("multipart/") and not _MULTIPART.fullmatch(kind):
             # Of a character set that is named fields would be decoded; some take minutes for a megabyte.
             raise BodyError("this is no form that a browser sends", "send it from the page")
-        found = Fields(await request.form(max_files=files, max_fields=fields, max_part_size=FIELD_BYTES_MAX))
+        data = await request.form(max_files=files, max_fields=fields, max_part_size=FIELD_BYTES_MAX)
+        found = Fields(data, file_bytes)
         if not is_own(request, found.text(CSRF)):
             raise _foreign()
         return found

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import htpy as h
 
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation, Rule, Scope
-from hmchain.application.governance.requests.documents import DocumentError
 from hmchain.application.site import exchanged
 from hmchain.application.site.exchanged import OtherChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Digits, Nothing, Organisation, Person
 from hmchain.interfaces.api.routes import people as routes
-from hmchain.interfaces.portal.components import after_field, check_field, confirmed, section
+from hmchain.interfaces.portal.components import after_field, check_field, confirmed, file_field, form, section
 from hmchain.interfaces.portal.framing import csrf_of
-from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.words import at, may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
@@ -77,16 +75,9 @@ def of_all(call: Call, found: PeopleView) -> h.Node:
     ]  # fmt: skip
 
 
-def _with_file(call: Call, action: str, id: str, *content: h.Node, sends: str) -> h.Element:
-    return h.form(".entry", method="post", action=action, enctype="multipart/form-data")[
-        token_field(csrf_of(call.request)),
-        h.div(".field")[
-            h.label(for_=id)[say("File of the key, NAME.json")],
-            h.input(id=id, type="file", name="card", accept=".json", required=True),
-        ],
-        content,
-        h.p(".send")[h.button(".main", type="submit")[sends]],
-    ]
+def _with_file(call: Call, action: str, place: str, *content: h.Node, sends: str) -> h.Element:
+    file = file_field(f"card@{place}", say("File of the key, NAME.json"), accept=".json")
+    return form(action, csrf_of(call.request), file, content, sends=sends, has_file=True)
 
 
 def _roles(held: Sequence[str]) -> h.Element:
@@ -172,17 +163,15 @@ def recovering(call: Call) -> h.Node:
     """Put another hospital's lost key to the vote."""
     if not may(call, PROPOSE):
         return None
-    after = after_field("/operator/ballots")
     return section(
         say("Another hospital lost its steward's key"),
         h.p[say("It sends you recovery.json. Compare the key's digits by telephone; then the members vote. That "
                 "hospital can object for a week.")],
-        h.form(".entry", method="post", action=f"{PATH}/recovery/propose", enctype="multipart/form-data")[
-            token_field(csrf_of(call.request)), after,
-            h.div(".field")[h.label(for_="recovery")["recovery.json"],
-                            h.input("#recovery", type="file", name="card", accept=".json", required=True)],
-            h.p(".send")[h.button(type="submit")[say("Put it to the vote")]],
-        ],
+        form(
+            f"{PATH}/recovery/propose", csrf_of(call.request), after_field("/operator/ballots"),
+            file_field("card@recovery", "recovery.json", accept=".json"),
+            sends=say("Put it to the vote"), has_file=True,
+        ),
         anchor="recover",
     )  # fmt: skip
 
@@ -190,16 +179,9 @@ def recovering(call: Call) -> h.Node:
 # -- deeds -------------------------------------------------------------------------------------------------------------
 
 
-def _file(fields: Fields) -> bytes:
-    sent = fields.file("card")
-    if sent is None or not sent.size:
-        raise DocumentError("no file was sent", "choose one")
-    return sent.file.read()
-
-
 def _introduced(call: Call, fields: Fields) -> dict[str, str]:
     """Whom a file introduces, for this hospital of this network."""
-    card = exchanged.read_card(_file(fields))
+    card = exchanged.read_card(fields.file("card").file.read())
     with call.ledger() as ledger:
         chain_id = ledger.genesis.chain_id
     if (card.chain_id, card.organisation) != (chain_id, call.organisation):
@@ -257,7 +239,7 @@ def object_to(call: Call, fields: Fields) -> Next:
 @pages.do(f"{PATH}/recovery/propose", PROPOSE, file_bytes=CARD_BYTES_MAX)
 def propose_recovery(call: Call, fields: Fields) -> Next:
     """Put another hospital's new key to the vote."""
-    card = exchanged.read_recovery(_file(fields))
+    card = exchanged.read_recovery(fields.file("card").file.read())
     with call.ledger() as ledger:
         if card.chain_id != ledger.genesis.chain_id:
             raise OtherChainError("this file was made for another network", "have it made anew")

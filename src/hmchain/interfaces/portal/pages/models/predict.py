@@ -13,11 +13,9 @@ from hmchain.application.pages.bars import bars
 from hmchain.application.pages.markup import table
 from hmchain.application.pages.plot import at as place
 from hmchain.application.pages.plot import figure
-from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import section
+from hmchain.interfaces.portal.components import file_field, form, section
 from hmchain.interfaces.portal.framing import csrf_of
-from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.codes import word
 from hmchain.interfaces.portal.pages.codes.studies import UNLIKE
@@ -25,20 +23,14 @@ from hmchain.interfaces.portal.pages.models.model import PATH, ModelCard, limits
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Pages
 from hmchain.interfaces.portal.texts import say, share
-from hmchain.plain import size
 
 ASK = Rule(Operation.VIEW, Scope.HOSPITAL, ("scientist", "steward", "clinician"))
+_ACCEPTED = ".dcm,.png,.jpg,.jpeg,.tif,.tiff,.bmp,image/*"
 _SIDE = 320.0
 _FAINT = 0.02
 """A drop of the probability below this is not drawn."""
 
 pages = Pages()
-
-
-class NoImageSentError(InputError):
-    """No image came with the question, or one that is too large."""
-
-    code = "no_image_sent"
 
 
 @pages.show(f"{PATH}/{{name}}/ask", ASK)
@@ -52,10 +44,6 @@ def ask(call: Call, name: str) -> Page:
 def answer(call: Call, name: str, fields: Fields) -> Page:
     """The answer. The image is kept nowhere."""
     found, sent = load(call, name), fields.file("image")
-    if sent is None or not sent.size:
-        raise NoImageSentError("no image was sent", "choose a file: a DICOM object, or a picture")
-    if sent.size > asking.IMAGE_BYTES_MAX:
-        raise NoImageSentError("the image is too large", f"at most {size(asking.IMAGE_BYTES_MAX)}")
     with call.ledger() as ledger:
         known = KnownModels.of(ledger)
     with call.waiting():  # before the image is read, so that few are in memory
@@ -79,31 +67,19 @@ def _page(found: ModelCard, content: list[h.Node]) -> Page:
 
 def _form(call: Call, found: ModelCard) -> h.Element:
     classes = ", ".join(found.model.classes)
-    return h.form(
-        ".entry", method="post", action=at("models", found.model.study, "ask"), enctype="multipart/form-data"
-    )[
-        token_field(csrf_of(call.request)),
-        h.div(".field")[
-            h.label(for_="image")[say("An image, of the kind that it learned from")],
-            h.input(
-                "#image",
-                type="file",
-                name="image",
-                accept=".dcm,.png,.jpg,.jpeg,.tif,.tiff,.bmp,image/*",
-                required=True,
-                aria_describedby="image-help",
-            ),
-            h.small("#image-help")[
-                say(
-                    "A DICOM object or a picture. It stays on this machine, is shown to the model, and is kept "
-                    "nowhere. The model tells {classes} apart.",
-                    classes=classes,
-                )
-            ],
-        ],
+    help = say(
+        "A DICOM object or a picture. It stays on this machine, is shown to the model, and is kept nowhere. The model "
+        "tells {classes} apart.",
+        classes=classes,
+    )
+    return form(
+        at("models", found.model.study, "ask"),
+        csrf_of(call.request),
+        file_field("image", say("An image, of the kind that it learned from"), accept=_ACCEPTED, help=help),
         h.p(".quiet")[_always()],
-        h.p(".send")[h.button(".main", type="submit")[say("Ask the model")]],
-    ]
+        sends=say("Ask the model"),
+        has_file=True,
+    )
 
 
 def _said(said: ModelAnswer) -> h.Element:

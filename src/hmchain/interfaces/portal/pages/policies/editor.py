@@ -16,15 +16,14 @@ from hmchain.application.governance.policies.template import begun
 from hmchain.application.governance.policies.trials import Trial
 from hmchain.application.governance.purposes import found_by_word
 from hmchain.application.governance.requests import licences
-from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError, data_document
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, data_document
 from hmchain.application.pages.markup import definitions, table
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Dataset, Organisation
 from hmchain.interfaces.api.routes import policies as routes
-from hmchain.interfaces.portal.components import after_field, empty, form, problem, section, text_field
+from hmchain.interfaces.portal.components import after_field, empty, file_field, form, problem, section, text_field
 from hmchain.interfaces.portal.framing import csrf_of
-from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.numbers import FieldError
 from hmchain.interfaces.portal.pages.policies.answers import fields_of, file_of
@@ -100,14 +99,13 @@ def _more_terms(call: Call, here: str) -> h.Element:
     return section(
         say("A file of terms"),
         h.p[say("It lies in clear where all members read it, under its digest. Do this before you write the rest.")],
-        h.form(".entry", method="post", action=f"{here}/terms", enctype="multipart/form-data")[
-            token_field(csrf_of(call.request)),
-            h.div(".field")[
-                h.label(for_="terms")[say("PDF, text, PNG or JPEG")],
-                h.input("#terms", type="file", name="terms", required=True),
-            ],
-            h.p(".send")[h.button(type="submit")[say("Put it there")]],
-        ],
+        form(
+            f"{here}/terms",
+            csrf_of(call.request),
+            file_field("terms", say("PDF, text, PNG or JPEG")),
+            sends=say("Put it there"),
+            has_file=True,
+        ),
         anchor="terms",
     )
 
@@ -116,8 +114,6 @@ def _more_terms(call: Call, here: str) -> h.Element:
 def put_terms(call: Call, organisation: Organisation, dataset: Dataset, fields: Fields) -> Next:
     """Put a file of terms where all members read it."""
     sent = fields.file("terms")
-    if sent is None or not sent.size:
-        raise DocumentError("no file was sent", "choose one")
     done = licences.put_file(call.objects, data_document("the file", sent.filename or "terms", sent.file.read()))
     said = say("It is there. Its digest: {digest}", digest=done.digest.hex())
     return Next(f"{at('policies', organisation, dataset, 'edit')}#terms", said)

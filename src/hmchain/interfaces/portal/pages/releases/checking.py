@@ -11,12 +11,11 @@ from hmchain.application.node.release_words import audience_words
 from hmchain.application.pages.markup import definitions
 from hmchain.application.releases import file
 from hmchain.application.releases.file import ReleasedFile
-from hmchain.errors import HMChainError, InputError
+from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes.releases import RELEASED_BYTES_MAX, SUFFIXES, TAKE
-from hmchain.interfaces.portal.components import GOOD, badge, problem, section
+from hmchain.interfaces.portal.components import GOOD, badge, file_field, form, problem, section
 from hmchain.interfaces.portal.framing import csrf_of
-from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.releases.release import CHECK, PATH
 from hmchain.interfaces.portal.pages.words import at, until
@@ -25,12 +24,6 @@ from hmchain.interfaces.portal.texts import amount, say, theirs
 from hmchain.ledger.readers.releases import MODEL
 
 pages = Pages()
-
-
-class NoFileSentError(InputError):
-    """No file came to be checked."""
-
-    code = "no_file_sent"
 
 
 @pages.show(CHECK, TAKE)
@@ -43,8 +36,6 @@ def check(call: Call) -> Page:
 def checked(call: Call, fields: Fields) -> Page:
     """What the file is, by this hospital's ledger. It is kept nowhere."""
     sent = fields.file("file")
-    if sent is None or not sent.size:
-        raise NoFileSentError("no file was sent", "choose the file that you were handed")
     suffix = Path(sent.filename or "").suffix
     with call.ledger() as ledger:
         genesis = ledger.genesis.digest
@@ -64,14 +55,13 @@ def _page(call: Call, outcome: h.Node) -> Page:
         say("Check a file"),
         [
             outcome,
-            h.form(".entry", method="post", action=CHECK, enctype="multipart/form-data")[
-                token_field(csrf_of(call.request)),
-                h.div(".field")[
-                    h.label(for_="file")[say("The file that you were handed")],
-                    h.input("#file", type="file", name="file", required=True),
-                ],
-                h.p(".send")[h.button(".main", type="submit")[say("Check it")]],
-            ],
+            form(
+                CHECK,
+                csrf_of(call.request),
+                file_field("file", say("The file that you were handed")),
+                sends=say("Check it"),
+                has_file=True,
+            ),
             h.p(".quiet")[say("Offline, on any machine:"), " ", h.code["hmchain release check FILE --genesis DIGEST"]],
         ],
         lead=say("A model, count or table that is said to be released carries its proof. Every bit of it is checked."),

@@ -8,12 +8,11 @@ import htpy as h
 
 from hmchain.application.access.permissions import allowed
 from hmchain.application.governance.requests import duties as services
-from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError, data_document
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, data_document
 from hmchain.application.governance.requests.reading import RequestInWords
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import after_field, confirmed, text_field
+from hmchain.interfaces.portal.components import after_field, confirmed, file_field, form, text_field
 from hmchain.interfaces.portal.framing import csrf_of
-from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.pages.requests.rules import APPLY, DECIDE
 from hmchain.interfaces.portal.pages.words import at, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
@@ -39,15 +38,10 @@ def forms(found: RequestInWords, call: Call) -> Iterator[tuple[str, h.Node]]:
 
 def _shown(call: Call, request: str, kind: str) -> h.Element:
     here = at("requests", request)
-    return h.form(".entry", method="post", action=f"{here}/duties/{kind}/fulfil", enctype="multipart/form-data")[
-        token_field(csrf_of(call.request)),
-        after_field(here),
-        h.div(".field")[
-            h.label(for_=f"evidence-{kind}")[say("What shows it")],
-            h.input(id=f"evidence-{kind}", type="file", name="evidence", required=True),
-        ],
-        h.p(".send")[h.button(".main", type="submit")[say("Show it to the hospitals")]],
-    ]
+    return form(
+        f"{here}/duties/{kind}/fulfil", csrf_of(call.request), after_field(here),
+        file_field(f"evidence@{kind}", say("What shows it")), sends=say("Show it to the hospitals"), has_file=True,
+    )  # fmt: skip
 
 
 def _answered(call: Call, each: DutyView) -> h.Node:
@@ -87,8 +81,6 @@ def _answered(call: Call, each: DutyView) -> h.Node:
 def fulfil(call: Call, name: str, duty: str, fields: Fields) -> Next:
     """Show the hospitals that something was done."""
     sent = fields.file("evidence")
-    if sent is None:
-        raise DocumentError("no file was sent", "choose one")
     evidence = data_document("the file", sent.filename or duty, sent.file.read())
     with call.user() as user:
         services.fulfil(user, call.papers, name, duty, evidence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hmchain.application.governance.requests import applying
 from hmchain.application.governance.requests.applying import RequestReasonError
-from hmchain.application.governance.requests.documents import FILE_BYTES_MAX, DocumentError
+from hmchain.application.governance.requests.documents import FILE_BYTES_MAX
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.pages.codes.requests import KINDS
 from hmchain.interfaces.portal.pages.scientist.drafts import begun, table_of
@@ -12,7 +12,6 @@ from hmchain.interfaces.portal.pages.scientist.editor import EDIT, PATH, desk_of
 from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import say
-from hmchain.plain import size
 
 pages = Pages("scientist")
 
@@ -39,10 +38,6 @@ def save(call: Call, name: str, fields: Fields) -> Next:
 def attach(call: Call, name: str, fields: Fields) -> Next:
     """Put a file beside a draft."""
     sent = fields.file("file")
-    if sent is None or not sent.size:
-        raise DocumentError("no file was sent", "choose one")
-    if sent.size > FILE_BYTES_MAX:
-        raise DocumentError("the file is too large", f"at most {size(FILE_BYTES_MAX)}")
     desk_of(call).attach(name, fields.text("kind"), sent.filename or "", sent.file.read())
     return Next(f"{at('scientist', 'editor', name)}#attached", say("It is attached."))
 

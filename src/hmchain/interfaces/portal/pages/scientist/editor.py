@@ -28,6 +28,7 @@ from hmchain.interfaces.portal.components import (
     choice_field,
     confirmed,
     empty,
+    file_field,
     form,
     problem,
     section,
@@ -403,18 +404,18 @@ def _attached(call: Call, name: str, found: Mapping[str, Any]) -> h.Element:
         h.ul[listed]
         if listed
         else h.p(".quiet")[say("Nothing is attached yet: a protocol, an ethics letter, an impact assessment.")],
-        h.form(".entry", method="post", action=f"{here}/attach", enctype="multipart/form-data")[
-            token_field(csrf),
+        form(
+            f"{here}/attach",
+            csrf,
             choice_field("kind@attach", say("What it is"), codes.choices(PAPERS, tuple(map(str, ATTACHED)))),
-            h.div(".field")[
-                h.label(for_="file")[say("File")],
-                h.input("#file", type="file", name="file", required=True, aria_describedby="file-help"),
-                h.small("#file-help")[
-                    say("A PDF, a text, a PNG or JPEG, of {size} at most.", size=size(FILE_BYTES_MAX))
-                ],
-            ],
-            h.p(".send")[h.button(type="submit")[say("Attach it")]],
-        ],
+            file_field(
+                "file",
+                say("File"),
+                help=say("A PDF, a text, a PNG or JPEG, of {size} at most.", size=size(FILE_BYTES_MAX)),
+            ),
+            sends=say("Attach it"),
+            has_file=True,
+        ),
         anchor="attached",
     )
 
