@@ -44,14 +44,20 @@ def address(place: Path | None) -> str:
     return os.environ.get(_URL, "") if place in (None, DEFAULT_FOLDER) else ""
 
 
+def asked(place: Path | None, flow: Flow[T], *, person: str = "") -> T | None:
+    """What a portal answers, where a folder's option names one; None, and nothing asked, where it does not."""
+    if not (url := address(place)):
+        return None
+    with portal(url, person) as there:
+        return there.ask(flow)
+
+
 def shown(
     place: Path | None, flow: Flow[T], text: Callable[[T], None], json: Callable[[T], Any] = plain, *, person: str = ""
 ) -> bool:
-    """Show what a portal answers, where a folder's option names one; False, and nothing asked, where it does not."""
-    if not (url := address(place)):
+    """Show what a portal answers; False where none is named."""
+    if (found := asked(place, flow, person=person)) is None:
         return False
-    with portal(url, person) as there:
-        found = there.ask(flow)
     output.show(found, text, json)
     return True
 

@@ -118,11 +118,7 @@ def status(directory: MembersOption = DEFAULT_FOLDER) -> None:
 
     Exit status 6 if it stands still. Of a ledger without its node it shows the members as the ledger has them.
     """
-    if url := remote.address(directory):
-        with remote.portal(url) as portal:
-            found = portal.ask(ask_members.network())
-    else:
-        found = node_status.network_at(directory)
+    found = remote.asked(directory, ask_members.network()) or node_status.network_at(directory)
     output.show(found, show.show_network)
     if found.health is not None and found.health.verdict is Health.STANDS_STILL:
         raise typer.Exit(6)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import typer
 
@@ -19,20 +20,18 @@ from hmchain.interfaces.cli.release import show as views
 from hmchain.interfaces.cli.release.ask import ReleaseName
 from hmchain.interfaces.client import sharing as ask_sharing
 from hmchain.interfaces.client import whose as ask_whose
+from hmchain.interfaces.client.flows import Flow
 from hmchain.ledger.readers.ledger import LedgerReader
 
 app = typer.Typer()
+
+T = TypeVar("T")
 
 
 @app.command("list", cls=PortalReadCommand, epilog=example("hmchain release list"))
 def list_(study: StudyOption = None, folder: RunOption = None) -> None:
     """List what was asked to leave: what waits for this hospital first."""
-    if remote.shown(
-        folder,
-        ask_whose.here(ask_sharing.releases(study or "")),
-        lambda found: views.show_releases(found.view, found.organisation),
-        lambda found: found.view,
-    ):
+    if _shown(folder, ask_sharing.releases(study or ""), views.show_releases):
         return
     with _opened(folder) as (ledger, organisation):
         found = asking.listed(ledger.releases(study or ""), organisation)
@@ -42,16 +41,18 @@ def list_(study: StudyOption = None, folder: RunOption = None) -> None:
 @app.command(cls=PortalReadCommand, epilog=example("hmchain release show brain-tumour"))
 def show(release: ReleaseName, folder: RunOption = None) -> None:
     """Show a release: what would leave, for whom, what each hospital said of it, and what is next."""
-    if remote.shown(
-        folder,
-        ask_whose.here(ask_sharing.release(release)),
-        lambda found: views.show_release(found.view, found.organisation),
-        lambda found: found.view,
-    ):
+    if _shown(folder, ask_sharing.release(release), views.show_release):
         return
     with _opened(folder) as (ledger, organisation):
         found = ledger.release(release)
     output.show(found, lambda found: views.show_release(found, organisation))
+
+
+def _shown(folder: Path | None, flow: Flow[T], view: Callable[[T, str], None]) -> bool:
+    """Show what a portal answers as its hospital sees it; False where none is named."""
+    return remote.shown(
+        folder, ask_whose.here(flow), lambda found: view(found.view, found.organisation), lambda found: found.view
+    )
 
 
 @contextmanager

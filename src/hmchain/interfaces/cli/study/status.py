@@ -22,6 +22,7 @@ from hmchain.interfaces.cli import hints, output, remote, runs
 from hmchain.interfaces.cli.acting import PortalReadCommand
 from hmchain.interfaces.cli.options import StudyOption, example
 from hmchain.interfaces.client import studies as ask_studies
+from hmchain.interfaces.client.flows import Flow
 from hmchain.interfaces.program import NAME
 from hmchain.ledger.readers.datasets import count_words
 from hmchain.ledger.readers.next_steps import Step
@@ -57,8 +58,9 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
     Without a name all studies, if there are several. Works while they go on. At a node it shows the hospital's own
     scores too, which no other hospital sees.
     """
-    if url := remote.address(folder):
-        _of_portal(url, study)
+    told = remote.asked(folder, _statuses(study))
+    if told is not None:
+        _tell(told)
         return
     with runs.opened(folder) as place, open_ledger(place.ledger) as ledger:
         output.vouch(ledger.verified)
@@ -68,26 +70,21 @@ def status(folder: FolderOption = None, study: StudyOption = None) -> None:
         def here(found: StudyStatus) -> StudyHere:
             return study_here(found, ledger, hospital, is_run=place.is_run, health=health)
 
-        if study is None and len(ledger.meant) > 1:
-            _tell_all([here(each) for each in ledger.studies()])
-        else:
-            output.show(here(ledger.study(study)), _show, json=_as_json)
+        is_all = study is None and len(ledger.meant) > 1
+        _tell([here(each) for each in ledger.studies()] if is_all else [here(ledger.study(study))])
 
 
-def _of_portal(url: str, study: str | None) -> None:
-    with remote.portal(url) as portal:
-        if study is not None:
-            output.show(portal.ask(ask_studies.study_status(study)), _show, json=_as_json)
-            return
-        found = portal.ask(ask_studies.study_statuses())
+def _statuses(study: str | None) -> Flow[list[StudyHere]]:
+    if study is None:
+        return (yield from ask_studies.study_statuses())
+    return [(yield from ask_studies.study_status(study))]
+
+
+def _tell(found: list[StudyHere]) -> None:
     if len(found) == 1:
         output.show(found[0], _show, json=_as_json)
     else:
-        _tell_all(found)
-
-
-def _tell_all(found: list[StudyHere]) -> None:
-    output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
+        output.show(found, _show_all, json=lambda all_: [_as_json(each) for each in all_])
 
 
 def _as_json(here: StudyHere) -> Any:
