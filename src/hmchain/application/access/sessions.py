@@ -95,10 +95,14 @@ class Sessions:
         found = self._store.credential(TOKEN, secret)
         return self._visitor(found) if found is not None else None
 
-    def still(self, of: Visitor) -> bool:
-        """Whether whoever came in may still be there: for what is answered for minutes. It renews nothing."""
+    def still(self, of: Visitor) -> Principal | None:
+        """Whoever came in, if still there: for what takes minutes. It renews nothing."""
         found = self._store.by_digest(of.credential.digest)
-        return found is not None and not self._is_over(found, self._now_ms()) and self._principal(found) is not None
+        return None if found is None or self._is_over(found, self._now_ms()) else self._principal(found)
+
+    def now(self, of: Visitor) -> Principal | None:
+        """Whoever came in, as the ledger has that person now; the session may be over."""
+        return self._principal(of.credential)
 
     def _visitor(self, found: Credential, *, renews: bool = True) -> Visitor | None:
         now = self._now_ms()

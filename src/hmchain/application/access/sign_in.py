@@ -14,6 +14,7 @@ from hmchain.application.access.challenges import Challenges, SignIn
 from hmchain.application.access.oidc import Begun, Oidc, OidcError, Said
 from hmchain.application.access.passkeys import Passkeys
 from hmchain.application.access.permissions import SecondFactorError
+from hmchain.application.access.principal import Principal
 from hmchain.application.access.sessions import Opened, Sessions, Visitor
 from hmchain.application.access.settings import PortalSettings
 from hmchain.application.access.standing import Standing, Standings
@@ -100,9 +101,13 @@ class Access:
         """Whose token, or session, it is; as `of_cookie`."""
         return self.sessions.of_bearer(secret)
 
-    def still(self, of: Visitor) -> bool:
-        """Whether whoever came in may still be there; it counts as no use."""
+    def still(self, of: Visitor) -> Principal | None:
+        """Whoever came in, if still there; it counts as no use."""
         return self.sessions.still(of)
+
+    def now(self, of: Visitor) -> Principal | None:
+        """Whoever came in, as the ledger has that person now, though signed out since."""
+        return self.sessions.now(of)
 
     def require_rate(self, of: Visitor, *, writes: bool) -> None:
         """See that a person does not ask too often. Raises `TooManyError`."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from starlette.requests import Request
 
-from hmchain.application.access.permissions import NotSignedInError
+from hmchain.application.access import permissions
+from hmchain.application.access.permissions import NotSignedInError, Rule, Scope
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.throttle import of_address
 from hmchain.application.data import long_work
@@ -69,6 +70,24 @@ class Call:
     request: Request
     who: Principal | None
     """None where a route is for anybody."""
+    rule: Rule
+    """It was seen to."""
+
+    def require_still(self, *, signed_in: bool = True) -> None:
+        """See that whoever asked may do it still: minutes may lie between, in which the ledger said otherwise.
+
+        Long work goes on though nobody is `signed_in` any more. Raises as `permissions.require`.
+        """
+        if self.rule.scope is Scope.PUBLIC:
+            return
+        site = self.site
+        if site.access is None:
+            who = site.authenticate(self.request)
+        else:
+            who = (site.access.still if signed_in else site.access.now)(self.request.state.visitor)
+        if who is None:
+            raise NotSignedInError("whoever asked for this is out by now", "sign in, and ask for it again")
+        permissions.require(self.rule, who, site.hospitals[0], site.second_factor)
 
     @property
     def person(self) -> Principal:
@@ -232,12 +251,17 @@ class Call:
         """Begin long work, as whoever asks: `kind` is the command's words, `about` a name.
 
         What it gives is an `Unsigned` where it came to that person's signature. A folder that is a `leftover` is
-        removed when it is over.
+        removed when it is over. It ends where the ledger says by then that this person may not do it.
         """
 
         def until_signed(progress: Progress) -> object:
+            def told(done: int, of: int | None) -> None:
+                self.require_still(signed_in=False)
+                progress(done, of)
+
             try:
-                return work(progress)
+                self.require_still(signed_in=False)
+                return work(told)
             except SignatureElsewhere as needed:
                 return Unsigned(to_sign(*needed.messages))
 

@@ -124,10 +124,10 @@ def guard(rule: Rule) -> Callable[..., None]:
         who = site.authenticate(request)
         changes = rule.operation is not Operation.VIEW and rule.scope is not Scope.PUBLIC
         if who is not None and site.is_read_only and changes:
-            request.state.call = Call(site, request, who)  # the page that says so has its way back
+            request.state.call = Call(site, request, who, rule)  # the page that says so has its way back
             raise only_looked_at()
         permissions.require(rule, who, site.hospitals[0] if not site.is_read_only else _own(who), site.second_factor)
-        request.state.call = Call(site, request, who)
+        request.state.call = Call(site, request, who, rule)
 
     return see_to
 
@@ -160,6 +160,8 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
     parameters.append(_parameter("http_request", Request))
 
     def endpoint(http_request: Request, **given: Any) -> Response:
+        if route.method != "GET":
+            http_request.state.call.require_still()  # a body may come slowly
         part = {name: given.pop(name) for name in _PART} if is_paged else {}
         http_request.state.part = part
 

@@ -56,17 +56,6 @@ def visitor_if_any(call: Call) -> Visitor | None:
     return getattr(call.request.state, "visitor", None)
 
 
-def still_in(call: Call) -> bool:
-    """Whether whoever asked may still be answered: what goes on for minutes asks before each part of it.
-
-    Somebody who signed out, was suspended, or lost the role that a rule wants by then, is told no more.
-    """
-    found = visitor_if_any(call)
-    if found is None or call.site.access is None:
-        return call.site.access is None
-    return call.site.access.still(found)
-
-
 def address_of(call: Call) -> str:
     """Where a request comes from."""
     return call.request.client.host if call.request.client else ""

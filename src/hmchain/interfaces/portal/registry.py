@@ -168,6 +168,8 @@ def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
         setattr(http_request.state, SINCE, Place.end_of(http_request.app.state.site.live.height))
         with speaking(look_of(http_request).language):
             try:
+                if http_request.method == "POST":
+                    http_request.state.call.require_still()  # a form may come slowly
                 found = handler(**given)
             except SignatureElsewhere as needed:
                 fields = next((each for each in given.values() if isinstance(each, Fields)), None)

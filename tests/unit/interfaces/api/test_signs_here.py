@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from starlette.requests import Request
 
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.access.principal import Principal
 from hmchain.application.site.keyring import key_file, person_key_file
 from hmchain.application.site.node import NodeFolder
@@ -33,7 +34,7 @@ def signs(door: Door, organisation: str, person: str, *, signs_here: bool = True
     """Whether this process signs for somebody."""
     who = Principal(organisation, person, frozenset(), door.key(PersonRef(organisation, person), number).public.raw)
     site = Site(door.place, door.live, ("a",), lambda request: who, signs_here=signs_here)
-    with Call(site, Request({"type": "http", "headers": []}), who).user() as user:
+    with Call(site, Request({"type": "http", "headers": []}), who, Rule(Operation.ASK, Scope.NETWORK)).user() as user:
         assert user.signer.public.raw == who.public
         assert isinstance(user.signer, SigningKey | KeyElsewhere)
         return isinstance(user.signer, SigningKey)

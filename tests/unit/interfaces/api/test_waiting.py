@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.settings import OidcSettings
 from hmchain.application.site.keyring import person_key_file
@@ -61,7 +62,7 @@ def test_who_signs_here_waits_for_blocks_in_a_place(tmp_path: Path) -> None:
         save_key(door.key(ref), person_key_file(NodeFolder(door.place).keys, "s1"))
         who = Principal("a", "s1", frozenset(), door.key(ref).public.raw)
         site = Site(door.place, door.live, ("a",), lambda request: who, signs_here=True)
-        call = Call(site, Request({"type": "http", "headers": []}), who)
+        call = Call(site, Request({"type": "http", "headers": []}), who, Rule(Operation.ASK, Scope.NETWORK))
         for _ in range(4):
             held.enter_context(call.user())
         with pytest.raises(TooManyWaitingError):

@@ -17,14 +17,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from hmchain.application.access import permissions
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.node.live import Happened, Place
 from hmchain.errors import HMChainError, InputError
 from hmchain.interfaces.api import problems
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routing import Routes
-from hmchain.interfaces.api.signed_in import still_in
 from hmchain.plain import plain
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
@@ -109,13 +107,10 @@ async def _woken(woken: asyncio.Event) -> None:
 
 def _may_see(call: Call) -> bool:
     """Whether who began to read is signed in still, and may look."""
-    site = call.site
-    if site.ending.is_set():
+    if call.site.ending.is_set():
         return False
     try:
-        if site.access is not None:
-            return still_in(call)  # an open window is no use of a session
-        permissions.require(VIEW, site.authenticate(call.request), site.hospitals[0])
+        call.require_still()
     except HMChainError:
         return False
     return True

@@ -220,10 +220,12 @@ def sign(call: Call, fields: Fields) -> Next:
 async def review(request: Request) -> Response:
     """The review's own pages."""
     call: Call = request.state.call
+    asked = await _asked(request)
+    await run_in_threadpool(call.require_still)  # a form may come slowly
     found = _desks(request).find(call.person.name)
     if found is None:
         return RedirectResponse(PATH, 303)
-    answer = await run_in_threadpool(found.answer, await _asked(request))
+    answer = await run_in_threadpool(found.answer, asked)
     return Response(answer.body, answer.status, answer.headers)
 
 
