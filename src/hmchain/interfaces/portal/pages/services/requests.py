@@ -87,6 +87,8 @@ SENTENCES = (
     later("description"),
     later("training code"),
     later("specification"),
+    later("{weight_number} weights in {tensor_number} tensors, as encoded: {code}"),
+    later("not one that this version can read: its agent will take no part"),
     later("request"),
     later("with"),
     later("absence"),

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.studies import compared, study
+from hmchain.interfaces.portal.pages.studies import compared, deciding, study
 
-ROOM = (study.pages, compared.pages)
+ROOM = (study.pages, deciding.pages, compared.pages)

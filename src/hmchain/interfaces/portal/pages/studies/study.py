@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import htpy as h
 
 from hmchain.application.access.permissions import Operation, Rule, Scope
-from hmchain.application.governance import studies as services
 from hmchain.application.governance.purposes import purpose_words
 from hmchain.application.models import curves
 from hmchain.application.models.curves import Curve
@@ -19,22 +18,19 @@ from hmchain.interfaces.portal.components import (
     BAD,
     GOOD,
     WARN,
-    after_field,
     badge,
-    confirmed,
     empty,
     fresh,
-    problem,
     progress,
     section,
 )
 from hmchain.interfaces.portal.components import pages as paging
-from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import codes, drawings
 from hmchain.interfaces.portal.pages.codes.studies import PHASES
-from hmchain.interfaces.portal.pages.words import at, is_own, may, standing, terms, until
-from hmchain.interfaces.portal.registry import Fields, Next, Pages
+from hmchain.interfaces.portal.pages.studies import deciding
+from hmchain.interfaces.portal.pages.words import at, is_own, standing, terms, until
+from hmchain.interfaces.portal.registry import Pages
 from hmchain.interfaces.portal.texts import amount, later, say, say_n, share, theirs
 from hmchain.ledger.readers import study_rounds
 from hmchain.ledger.readers.datasets import count_words
@@ -43,7 +39,6 @@ from hmchain.ledger.readers.study_rounds import ElectionView, RoundView
 from hmchain.ledger.readers.study_status import CurrentRound, StudyStatus
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
-STEER = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
 CHANGES = ("study.", "round.", "model.", "count.")
 _PAGE = 20
 """A study is read round by round."""
@@ -104,11 +99,20 @@ def study(call: Call, name: str) -> Page:
         number = found.current.number if found.current else (rounds[-1].number if rounds else 0)
         drawn = study_rounds.drawn_master(state, name, number)
         curve = curve_of(call, ledger, name)
+        proposal = ledger.proposal(call.organisation, name)
+        words = deciding.words_of(call, ledger, proposal)
+    deeds, waits = deciding.deeds(call, found, proposal, words), found.status in ("proposed", "paused")
     used = used_here(call.own_folder, name) if call.own_folder is not None else None
     return Page(
         name,
         fresh(
-            "study", at("studies", name), CHANGES, content(found, rounds, drawn, curve, used), _steering(call, found)
+            "study",
+            at("studies", name),
+            CHANGES,
+            deeds if waits else None,
+            content(found, rounds, drawn, curve, used, request=proposal.asked.request),
+            deciding.pins(proposal, words),
+            deeds if not waits else None,
         ),
         lead=[
             standing(found.status),
@@ -135,6 +139,8 @@ def content(
     drawn: ElectionView | None,
     curve: Curve | None,
     used: MachineUse | None,
+    *,
+    request: str,
 ) -> list[h.Node]:
     """All of it: what happens now first."""
     done = found.accepted + found.rejected
@@ -156,14 +162,14 @@ def content(
                     *((("used here", str(used)),) if used else ()),
                 )
             ),
-            _links(found),
+            _links(found, request),
             anchor="facts",
         ),
     ]
 
 
-def _links(found: StudyStatus) -> h.Element:
-    links = [h.a(href=at("requests", found.name))[say("Its request, with all decisions")]]
+def _links(found: StudyStatus, request: str) -> h.Element:
+    links = [h.a(href=at("requests", request))[say("Its request, with all decisions")]] if request else []
     if found.model_root:
         links.append(h.a(href=at("models", found.name))[say("Its model")])
     return h.ul[[h.li[link] for link in links]]
@@ -322,45 +328,3 @@ def _participants(found: StudyStatus) -> h.Element:
             )
         )
     return section(say("Hospitals"), table(head, rows, caption=say("Hospitals"), folds=True), anchor="hospitals")
-
-
-# -- what a scientist does ---------------------------------------------------------------------------------------------
-
-
-def _steering(call: Call, found: StudyStatus) -> h.Node:
-    if found.status != "paused" or not may(call, STEER):
-        return None
-    csrf, path = csrf_of(call.request), at("studies", found.name)
-    after = after_field(path)
-    return section(
-        say("It is paused"),
-        problem(
-            "paused",
-            str(found.went_wrong[-1]) if found.went_wrong else found.next,
-            say("Go on, or end it."),
-            say("Why:"),
-        ),
-        confirmed(
-            say("Go on with it"), say("The round is tried again."), f"{path}/resume", csrf, say("Go on with it"), after
-        ),
-        confirmed(
-            say("End it"), say("For good, with its last accepted model."), f"{path}/close", csrf, say("End it"), after
-        ),
-        anchor="paused",
-    )
-
-
-@pages.do("/studies/{name}/resume", STEER)
-def resume(call: Call, name: str, fields: Fields) -> Next:
-    """Go on with a paused study."""
-    with call.user() as user:
-        services.resume(user, name)
-    return Next(at("studies", name), say("It goes on."))
-
-
-@pages.do("/studies/{name}/close", STEER)
-def close(call: Call, name: str, fields: Fields) -> Next:
-    """End a paused study."""
-    with call.user() as user:
-        services.close(user, name)
-    return Next(at("studies", name), say("It is over."))
