@@ -34,7 +34,8 @@ Number = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Issuer = Annotated[str, msgspec.Meta(max_length=64)]
 Purpose = Annotated[str, like("[A-Z]{2,12}")]
 Id = Annotated[str, Path(pattern="^[0-9a-fA-F]{1,64}$", description="The first letters of its id.")]
-ListName = Annotated[str, Path(pattern="^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$", description="Name of the list.")]
+LIST_NAME = "[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}"
+ListName = Annotated[str, Path(pattern=f"^{LIST_NAME}$", description="Name of the list.")]
 IssuedBy = Annotated[str, Query(max_length=64, description="Who issued the numbers; the hospital, if left out.")]
 AsOf = Annotated[
     str,

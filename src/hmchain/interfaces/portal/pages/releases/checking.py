@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import htpy as h
@@ -18,6 +17,7 @@ from hmchain.interfaces.portal.components import GOOD, badge, file_field, form, 
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.releases.release import CHECK, PATH
+from hmchain.interfaces.portal.pages.sent_files import spooled
 from hmchain.interfaces.portal.pages.words import at, until
 from hmchain.interfaces.portal.registry import Fields, Pages
 from hmchain.interfaces.portal.texts import amount, say, theirs
@@ -39,15 +39,12 @@ def checked(call: Call, fields: Fields) -> Page:
     suffix = Path(sent.filename or "").suffix
     with call.ledger() as ledger:
         genesis = ledger.genesis.digest
-    with tempfile.TemporaryDirectory(prefix="hmchain-release-") as folder:
-        path = Path(folder) / f"file{suffix if suffix in SUFFIXES.values() else SUFFIXES[MODEL]}"
-        path.write_bytes(sent.file.read())
-        try:
-            with call.waiting():
-                return _page(call, _found(call.site.models.run(file.check, path, genesis)))
-        except HMChainError as error:
-            what = error.what.replace(str(path), say("The file"))
-            return _page(call, problem(error.code, what, error.hint or "", title=say("It is not what was released:")))
+    try:
+        with spooled(sent, suffix if suffix in SUFFIXES.values() else SUFFIXES[MODEL]) as kept, call.waiting():
+            return _page(call, _found(call.site.models.run(file.check, kept.path, genesis)))
+    except HMChainError as error:
+        what, hint = error.what, error.hint or ""
+        return _page(call, problem(error.code, what, hint, title=say("It is not what was released:")))
 
 
 def _page(call: Call, outcome: h.Node) -> Page:

@@ -14,11 +14,12 @@ from hmchain.interfaces.portal.pages.steward import (
     patients,
     quarantine,
     received,
+    taking,
     transfers,
     two_votes,
 )
 
 ROOM = (
-    datasets.pages, quarantine.pages, two_votes.pages, consents.pages, patients.pages, log.pages, transfers.pages,
-    received.pages, emergency.pages, emergencies.pages,
+    datasets.pages, quarantine.pages, two_votes.pages, consents.pages, taking.pages, patients.pages, log.pages,
+    transfers.pages, received.pages, emergency.pages, emergencies.pages,
 )  # fmt: skip

@@ -16,6 +16,7 @@ from hmchain.interfaces.portal.components import (
     WARN,
     badge,
     choice_field,
+    confirmed,
     empty,
     form,
     section,
@@ -32,7 +33,7 @@ from hmchain.records.deidentification.patients import Patient
 
 VIEW = Rule(Operation.VIEW, Scope.HOSPITAL, ("steward", "protection", "ethics"))
 CHANGE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
-PATH = "/steward/consents"
+PATH, TAKE = "/steward/consents", "/steward/consents-in"
 _PAGE = 50
 _BASES: dict[str, Later] = {
     "opt-out": later("opt-out: all records but those of patients who object"),
@@ -65,6 +66,7 @@ def list_consents(call: Call, offset: int = 0, dataset: str = "", use: str = "tr
     return Page(
         say("Consents"),
         [
+            h.p[h.a(".button", href=TAKE)[say("Take in consents and opt-outs")]] if may(call, CHANGE) else None,
             section(
                 say("By what datasets are used"),
                 table(head, rows, caption=say("By what datasets are used"), folds=True)
@@ -83,7 +85,7 @@ def list_consents(call: Call, offset: int = 0, dataset: str = "", use: str = "tr
                 paging(PATH, {}, offset, _PAGE, len(found)),
                 anchor="consents",
             ),
-            section(say("Lists of who opted out"), _lists(lists), anchor="lists"),
+            section(say("Lists of who opted out"), _lists(call, lists), anchor="lists"),
             _withdrawal(call),
         ],
         lead=say("What patients permit stays here; it is asked before every use of a record. Nobody is named."),
@@ -141,7 +143,7 @@ def _checked(found: ConsentCheck | None) -> h.Node:
 
 def _consents(found: tuple[ConsentLine, ...]) -> h.Element:
     if not found:
-        return empty(say("The hospital keeps no consent. Take some in:"), h.code["hmchain consent add FILE"])
+        return empty(say("The hospital keeps no consent. What is taken in stands here."))
     head = (say("Consent"), say("Given"), say("Stands"), say("Rule"), say("For"), say("Exceptions"), say("Until"))
     rows = [
         (
@@ -201,10 +203,18 @@ def withdraw(call: Call, fields: Fields) -> Next:
     return Next(PATH, said if done.withdrawn else say("It was withdrawn before; nothing was changed."))
 
 
-def _lists(found: tuple[OptOutList, ...]) -> h.Element:
+def _lists(call: Call, found: tuple[OptOutList, ...]) -> h.Element:
     if not found:
-        return empty(say("No list is kept here. Take one in:"), h.code["hmchain consent optouts NAME FILE --as-of DAY"])
-    head = (say("List"), say("Issuer"), say("Numbers"), say("Known here"), say("Of"), say("Reconciled"))
+        return empty(say("No list is kept here. What is taken in stands here."))
+    head = (
+        say("List"),
+        say("Issuer"),
+        say("Numbers"),
+        say("Known here"),
+        say("Of"),
+        say("Reconciled"),
+        say("Forget it"),
+    )
     rows = [
         (
             each.name,
@@ -213,10 +223,24 @@ def _lists(found: tuple[OptOutList, ...]) -> h.Element:
             amount(each.here),
             _day(each.as_of_ms),
             day(each.reconciled_ms),
+            _forgetting(call, each.name),
         )
         for each in found
     ]
     return table(head, rows, caption=say("Lists of who opted out"), folds=True)
+
+
+def _forgetting(call: Call, name: str) -> h.Node:
+    if not may(call, CHANGE):
+        return "–"
+    return confirmed(
+        say("Forget it"),
+        say("Who is on no other list may be used again, from the next use on."),
+        f"{TAKE}/forget",
+        csrf_of(call.request),
+        say("Forget {name}", name=name),
+        h.input(type="hidden", name="list", value=name),
+    )
 
 
 @pages.show(f"{PATH}/{{name}}", VIEW)
