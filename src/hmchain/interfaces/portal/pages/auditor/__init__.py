@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.auditor import blocks, decisions, events, incidents, transactions, verification
+from hmchain.interfaces.portal.pages.auditor import (
+    blocks,
+    decisions,
+    events,
+    incident_deeds,
+    incidents,
+    transactions,
+    verification,
+)
 
 ROOM = (
-    blocks.pages, transactions.pages, decisions.pages, events.pages, incidents.pages, verification.pages,
+    blocks.pages, transactions.pages, decisions.pages, events.pages, incidents.pages, incident_deeds.pages,
+    verification.pages,
 )  # fmt: skip
 """In the order of the navigation."""
