@@ -157,7 +157,7 @@ def ask_for_release(scientist: AtPortal, audience: str, name: str) -> None:
     scientist.page.select_option("[name=audience]", audience)
     scientist.page.fill("[name=regions]", "DE")
     scientist.page.click("button:has-text('Put it before the hospitals')")
-    scientist.sign("/releases")
+    scientist.sign(f"/releases/{name}")
     scientist.told(f"/releases/{name}", "asked by")
 
 

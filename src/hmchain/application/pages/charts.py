@@ -37,6 +37,7 @@ LOOKED_AT = 64
 MOST_DOTS = 40
 """A line of more points than this is drawn without dots."""
 LABEL_LETTERS = 17
+TAKING_TURNS = "lines that lie on each other take turns, dash by dash"
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def line_chart(
     height: float = 300,
     note: str = "",
     behind: str = BEHIND,
+    taking_turns: str = TAKING_TURNS,
 ) -> h.Element:
     """Return a chart of lines; `label` says its message in words.
 
@@ -115,7 +117,7 @@ def line_chart(
     )
     key = None if labels else legend([(line.name, colour(line.index), dash(line.index)) for line in series])
     if any(of > 1 for _, of in turns):
-        note = "; ".join(words for words in (note, "lines that lie on each other take turns, dash by dash") if words)
+        note = "; ".join(words for words in (note, taking_turns) if words)
     return figure(
         title, drawing, data or _line_table(title, series, columns, x, y), legend=key, note=note, behind=behind
     )

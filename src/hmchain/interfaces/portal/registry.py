@@ -72,6 +72,8 @@ class Fields:
     def __init__(self, data: FormData, file_bytes: int = 0) -> None:
         """`file_bytes` has at most a file of it."""
         self._data, self._file_bytes = data, file_bytes
+        self.after = self.text(AFTER)
+        """The page to see once what the form asks for is signed; a handler that alone knows it says so here."""
 
     def text(self, name: str, default: str = "") -> str:
         """The last text of a field."""
@@ -173,7 +175,7 @@ def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
                 found = handler(**given)
             except SignatureElsewhere as needed:
                 fields = next((each for each in given.values() if isinstance(each, Fields)), None)
-                found = signing(to_sign(*needed.messages), fields.text(AFTER) if fields else "")
+                found = signing(to_sign(*needed.messages), fields.after if fields else "")
             return answer(found, http_request)
 
     endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]

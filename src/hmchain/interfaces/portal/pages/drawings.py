@@ -41,6 +41,7 @@ def curve(
         label=label,
         note=note,
         behind=say("Figures behind this chart"),
+        taking_turns=say("lines that lie on each other take turns, dash by dash"),
     )
 
 

@@ -12,7 +12,15 @@ from hmchain.application.governance.incidents import KINDS, MEASURES, SEVERITIES
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routes import incidents as routes
-from hmchain.interfaces.portal.components import check_field, choice_field, confirmed, form, section, text_field
+from hmchain.interfaces.portal.components import (
+    after_field,
+    check_field,
+    choice_field,
+    confirmed,
+    form,
+    section,
+    text_field,
+)
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import codes
@@ -53,7 +61,6 @@ def open_page(call: Call) -> Page:
             h.p(".caution")[say("Was a key stolen? Cut it off first, on the page of the person: that is quicker.")],
             form(
                 OPEN, csrf_of(call.request),
-                h.input(type="hidden", name="after", value=PATH),
                 words,
                 choice_field("kind", say("What it is"), codes.choices(people.INCIDENTS, KINDS)),
                 choice_field("severity", say("How grave"), codes.choices(people.SEVERITIES, SEVERITIES), "medium",
@@ -94,7 +101,7 @@ def _first(found: IncidentInWords, organisation: str) -> h.Node:
 
 def _forms(call: Call, found: IncidentInWords, members: list[str]) -> Iterator[h.Element]:
     csrf, here = csrf_of(call.request), f"{PATH}/{found.view.incident}"
-    after = h.input(type="hidden", name="after", value=here)
+    after = after_field(here)
     possible = {command.split(" ")[1] for _, command in found.steps if command.startswith("incident ")}
     if "acknowledge" in possible:
         yield h.div(".panel")[
@@ -181,8 +188,9 @@ def open_(call: Call, fields: Fields) -> Next:
     said = {name: fields.text(name).strip() for name in ("incident", "kind", "severity")}
     more = {"affects": fields.texts("affects"), "stolen": _names(fields.text("stolen")), **_told(fields)}
     asked = body(routes.IncidentReport, **said, **more, detected_ms=_moment(fields.text("noticed")))
+    fields.after = f"{PATH}/{asked.incident}"
     routes.open_incident(call, asked)
-    return Next(f"{PATH}/{asked.incident}", say("All members know."))
+    return Next(fields.after, say("All members know."))
 
 
 @pages.do(PATH + "/{incident}/acknowledge", SAY)

@@ -7,7 +7,7 @@ from hmchain.application.releases import asking
 from hmchain.application.releases.asking import ReleaseQuestion
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes.releases import ASK
-from hmchain.interfaces.portal.components import after_field, choice_field, empty, form, text_field
+from hmchain.interfaces.portal.components import choice_field, empty, form, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.words import at
@@ -31,7 +31,6 @@ def ask(call: Call, study: str = "") -> Page:
         form(
             PATH,
             csrf_of(call.request),
-            after_field("/releases"),
             choice_field("study", say("What"), {name: name for name in done}, study),
             choice_field(
                 "audience", say("For whom"), {code: str(theirs(words)) for code, words in AUDIENCES.items()}, "members"
@@ -55,5 +54,7 @@ def put(call: Call, fields: Fields) -> Next:
     regions = tuple(filter(None, (each.strip().upper() for each in fields.text("regions").split(","))))
     wanted = ReleaseQuestion(fields.text("study"), fields.text("audience"), regions, "")
     with call.user() as user:
-        done = asking.ask(user, asking.plan(user, wanted))
+        planned = asking.plan(user, wanted)
+        fields.after = at("releases", planned.asked.name)
+        done = asking.ask(user, planned)
     return Next(at("releases", done.release), say("It is before the hospitals."))

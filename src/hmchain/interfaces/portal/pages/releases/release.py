@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -17,6 +18,7 @@ from hmchain.application.pages.markup import definitions, table
 from hmchain.application.releases import asking, deciding
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH, take_released_file
+from hmchain.interfaces.api.signed_in import BACKGROUND
 from hmchain.interfaces.portal.components import (
     WARN,
     after_field,
@@ -211,12 +213,14 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
     """How far the measurement is; or the way to begin it."""
     found = next((job for job in call.site.jobs.all() if (job.kind, job.about) == (MEASURED, view.release)), None)
     here = at("releases", view.release)
+    part = {"hx_select": "#release", "hx_target": "#release", "hx_swap": "outerHTML"}  # with the way to decide
+    again = {"hx_get": here, "hx_headers": json.dumps({BACKGROUND: "true"}), **part}
     if found is not None and found.state not in OVER:
-        part = {"hx_select": "#release", "hx_target": "#release", "hx_swap": "outerHTML"}  # with the way to decide
-        again = {"hx_get": here, "hx_trigger": "every 3s", **part}
-        return h.div("#measuring", **again)[progress(say("It is measured"), found.done, found.of)]
+        return h.div("#measuring", hx_trigger="every 3s", **again)[
+            progress(say("It is measured"), found.done, found.of)
+        ]
     failed = say("The last measurement failed:")
-    return h.div("#measuring")[
+    return h.div("#measuring", hx_trigger="every 10s", **again)[  # another steward may begin it, or have it done
         problem(found.code, found.detail, found.hint, failed) if found and found.code else None,
         empty(
             say("Nothing was measured yet. It takes minutes, on this hospital's machine, from its own records."),
