@@ -59,7 +59,8 @@ def incident_page(call: Call, incident: Name) -> Page:
 @pages.show(PATH + "/{incident}/documents/{digest}", routes.VIEW_SEALED)
 def document(call: Call, incident: Name, digest: Digits) -> Response:
     """A document of an incident."""
-    return routes.read_incident_document(call, incident, digest)
+    found: Response = routes.read_incident_document(call, incident, digest)
+    return found
 
 
 def listed(found: Sequence[IncidentView], opening: h.Node = None) -> Page:
