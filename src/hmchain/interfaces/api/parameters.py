@@ -16,7 +16,7 @@ NAME = f"^{context.NAME}$"
 """A name on a ledger."""
 NAME_OR_NONE = f"^({context.NAME})?$"
 NAME_OF_MEMBER = f"{context.NAME}/{context.NAME}"
-"""ORGANISATION/NAME, in a body."""
+"""ORGANISATION/NAME."""
 
 
 def like(form: str, **more: Any) -> msgspec.Meta:

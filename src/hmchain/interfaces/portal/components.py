@@ -11,10 +11,15 @@ import htpy as h
 from hmchain.interfaces.api.signed_in import BACKGROUND
 from hmchain.interfaces.portal.layout import AFTER, token_field
 from hmchain.interfaces.portal.texts import amount, say, say_n, theirs
+from hmchain.ledger.context import NAME
 
 GOOD, BAD, WARN, PLAIN = "good", "bad", "warn", "plain"
 """How a badge is meant; its words say it too."""
 _SIGNS = {GOOD: "✓", BAD: "✕", WARN: "!", PLAIN: ""}
+
+
+_NAME = NAME.replace("._-", "._\\-")
+"""As browsers want it (HTML, `pattern`: a regular expression with the flag v)."""
 
 
 def badge(words: h.Node, kind: str = PLAIN) -> h.Element:
@@ -102,6 +107,11 @@ def text_field(
         else h.input(id=id, name=name, type=kind, value=value or None, **shared)
     )
     return _field(id, title, box, help, error)
+
+
+def name_field(name: str, title: str, value: str = "", *, help: str = "", required: bool = False) -> h.Element:
+    """A field for a name on the ledger; its own name as that of a text."""
+    return text_field(name, title, value, help=help, required=required, pattern=_NAME, maxlength="48")
 
 
 def choice_field(

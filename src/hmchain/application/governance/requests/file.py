@@ -82,9 +82,7 @@ class RequestFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     name: Annotated[str, told(pattern=f"^{NAME}$")]
     kind: Annotated[str, told(enum=list(map(str, Kind)))] = Kind.TRAIN
-    purposes: tuple[Annotated[str, told(pattern=f"^(DUO:[0-9]{{7}}|{'|'.join(PURPOSES)})$")], ...] = (
-        "health-research",
-    )
+    purposes: tuple[Annotated[str, told(pattern=_PURPOSE)], ...] = ("health-research",)
     """Codes of the Data Use Ontology, or the words for them in `PURPOSES`."""
     diseases: list[Annotated[str, told(pattern="^MONDO:[0-9]{7}$")]] = []
     """Codes of the Mondo Disease Ontology."""

@@ -15,7 +15,7 @@ from hmchain.application.node import bundle, event_audit
 from hmchain.application.security.account import Account, kinds_named
 from hmchain.interfaces.api import auditing
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import NAME_OR_NONE, Hash, Nothing
+from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, NAME_OR_NONE, Hash, Nothing
 from hmchain.interfaces.api.routes.jobs import JobId, own_job
 from hmchain.interfaces.api.routing import Routes, Upload
 from hmchain.ledger.readers.lineage import DatasetTrace, StudyTrace
@@ -33,9 +33,9 @@ routes = Routes("audit")
 
 Study = Annotated[str, Query(pattern=NAME_OR_NONE, description="Of which study.")]
 OfMember = Annotated[
-    str, Query(alias="dataset", pattern="^([a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47})?$",
-               description="Or of which dataset: ORGANISATION/NAME."),
-]  # fmt: skip
+    str,
+    Query(alias="dataset", pattern=f"^({NAME_OF_MEMBER})?$", description="Or of which dataset: ORGANISATION/NAME."),
+]
 Since = Annotated[int, Query(ge=0, le=2**53, description="Milliseconds since 1970.")]
 Genesis = Annotated[str, Query(pattern="^([0-9a-f]{64})?$", description="The digest that one noted elsewhere.")]
 Kinds = Annotated[list[str], Query(max_length=40, description="Only of this kind: key.changed; key for all of them.")]

@@ -14,7 +14,7 @@ from hmchain.application.governance import counts
 from hmchain.application.governance.counts import CountQuestion, CountStanding
 from hmchain.application.models.counts import CountResult, result
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.parameters import Dataset, DatasetName, LedgerName, Name, Organisation, like
+from hmchain.interfaces.api.parameters import NAME_OF_MEMBER, Dataset, DatasetName, LedgerName, Name, Organisation, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.ledger.context import SCIENTIST, STEWARD
 from hmchain.ledger.readers import catalogue
@@ -29,7 +29,7 @@ COUNT_HERE = Rule(Operation.CHANGE, Scope.HOSPITAL, (STEWARD,))
 routes = Routes("counts")
 
 Query = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000)]
-Place = Annotated[str, like("[a-z0-9][a-z0-9._-]{0,47}/[a-z0-9][a-z0-9._-]{0,47}(@[0-9]{1,6})?")]
+Place = Annotated[str, like(NAME_OF_MEMBER + "(@[0-9]{1,6})?")]
 
 
 class AskedCount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,14 +17,14 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Code, Digits, LedgerName, Name, Nothing, like, one_of, words_of
 from hmchain.interfaces.api.routes.requests import EXAMPLE, routes
 from hmchain.interfaces.api.routing import Upload
-from hmchain.ledger.context import SCIENTIST
+from hmchain.ledger.context import NAME, SCIENTIST
 from hmchain.ledger.readers.requests import RequestView
 
 ASK = Rule(Operation.ASK, Scope.HOSPITAL, (SCIENTIST,))
 ANSWER = Rule(Operation.ASK, Scope.HOSPITAL)
 """Of people in any role who take part in a request, which the ledger knows."""
 
-PersonName = Annotated[str, like("([a-z0-9][a-z0-9._-]{0,47}/)?[a-z0-9][a-z0-9._-]{0,47}")]
+PersonName = Annotated[str, like(f"({NAME}/)?{NAME}")]
 """ORGANISATION/PERSON, or PERSON of one's own organisation."""
 Draft = Annotated[bool, Query(description="Keep it as a draft that no hospital is asked yet.")]
 Kind = Annotated[

@@ -19,7 +19,7 @@ from hmchain.interfaces.api.paging import LIMIT, Limit, Offset
 from hmchain.interfaces.api.parameters import Name, PersonSigned, Signatures, ToApprove, made_elsewhere
 from hmchain.interfaces.api.routing import Routes
 from hmchain.keys import Redacted
-from hmchain.ledger.context import STEWARD
+from hmchain.ledger.context import NAME, STEWARD
 from hmchain.ledger.readers.explanations import Explanation
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
@@ -31,7 +31,7 @@ routes = Routes("uses")
 OfDataset = Annotated[
     str,
     Query(
-        alias="dataset", pattern="^([a-z0-9][a-z0-9._-]{0,47}/)?([a-z0-9][a-z0-9._-]{0,47})?$",
+        alias="dataset", pattern=f"^({NAME}/)?({NAME})?$",
         description="One alone; of another hospital ORGANISATION/NAME.",
     ),
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from hmchain.application.access.permissions import allowed
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Name
 from hmchain.interfaces.api.routes import own_requests, request_decisions
-from hmchain.interfaces.portal.components import after_field, choice_field, form, text_field
+from hmchain.interfaces.portal.components import after_field, choice_field, form, name_field, text_field
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.bodies import body
@@ -21,8 +21,6 @@ from hmchain.interfaces.portal.pages.words import at
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import say
 from hmchain.ledger.readers.requests import RequestView
-
-_OWN_NAME = "[a-z0-9][a-z0-9._\\-]{0,47}"
 
 pages = Pages()
 
@@ -58,8 +56,7 @@ def _renewal(view: RequestView, call: Call) -> h.Element:
         view, call, "renew", say("Begin it"),
         h.p[say("A draft comes of it, with the newest versions and its documents, until another day. Hand it in from "
                 "its page: hospitals decide anew.")],
-        text_field("name@renew", say("Its name"), required=True, pattern=_OWN_NAME, maxlength="48",
-                   help=say("Short, for ever, seen by all members.")),
+        name_field("name@renew", say("Its name"), required=True, help=say("Short, for ever, seen by all members.")),
         text_field("until@renew", say("Until"), kind="date", required=True),
     )  # fmt: skip
 
@@ -78,8 +75,8 @@ def _state(view: RequestView, call: Call) -> h.Element:
 
 
 def _outside(view: RequestView, call: Call) -> h.Element:
-    number = text_field("number", say("Number"), view.external, pattern=_OWN_NAME, maxlength="48",
-                        help=say("As the ethics committee's, in small letters; empty for none."))  # fmt: skip
+    help = say("As the ethics committee's, in small letters; empty for none.")
+    number = name_field("number", say("Number"), view.external, help=help)
     return _form(view, call, "outside", say("Keep it"), number)
 
 

@@ -30,6 +30,7 @@ from hmchain.interfaces.portal.components import (
     empty,
     file_field,
     form,
+    name_field,
     problem,
     section,
     text_field,
@@ -79,12 +80,10 @@ def drafts(call: Call) -> Page:
                 form(
                     f"{PATH}/new",
                     csrf_of(call.request),
-                    text_field(
+                    name_field(
                         "name",
                         say("Its name"),
                         required=True,
-                        maxlength="48",
-                        pattern="[a-z0-9][a-z0-9._\\-]{0,47}",
                         help=say(
                             "Short, for ever, seen by all members, no word of what is asked: a-z, 0-9, '.', '_', '-'."
                         ),

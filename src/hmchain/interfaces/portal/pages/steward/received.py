@@ -7,7 +7,7 @@ import htpy as h
 from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.routes import sharing
-from hmchain.interfaces.portal.components import confirmed, form, section, text_field
+from hmchain.interfaces.portal.components import confirmed, form, name_field, section
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.words import at, may, until
@@ -43,8 +43,9 @@ def _receiving(call: Call, found: TransferView, here: str) -> h.Node:
         work(call, RECEIVE, found.name, here, say("It is taken in: bytes so far"), f"{here}/receive"),
         form(
             f"{here}/receive", csrf_of(call.request),
-            text_field("into", say("As the dataset"), found.name, pattern="[a-z0-9][a-z0-9._\\-]{0,47}", maxlength="48",
-                       help=say("A name that no dataset of this hospital has.")),
+            name_field(
+                "into", say("As the dataset"), found.name, help=say("A name that no dataset of this hospital has.")
+            ),
             sends=say("Take it in"),
         ),
         anchor="receive",
