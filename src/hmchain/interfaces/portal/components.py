@@ -213,9 +213,15 @@ def fresh(id: str, here: str, kinds: Iterable[str], *content: h.Node) -> h.Eleme
 
     It is the same page that is fetched, and this part taken of it.
     """
-    wanted = {"hx_get": here, "hx_select": f"#{id}", "hx_swap": "outerHTML", "hx_trigger": "ledger"}
-    wanted["hx_headers"] = json.dumps({BACKGROUND: "true"})
-    return h.div(id=id, data_kinds=" ".join(kinds), **wanted)[content]
+    headers = json.dumps({BACKGROUND: "true"})
+    return h.div(
+        id=id, data_kinds=" ".join(kinds), hx_get=here, hx_trigger="ledger", hx_headers=headers, **in_place(id)
+    )[content]
+
+
+def in_place(id: str) -> dict[str, str]:
+    """Have htmx put the part of this id in its own place, of the page that it fetches."""
+    return {"hx_select": f"#{id}", "hx_target": f"#{id}", "hx_swap": "outerHTML"}
 
 
 def waiting(count: int) -> h.Element:

@@ -14,7 +14,7 @@ import htpy as h
 from hmchain.application.jobs.jobs import OVER, Job, JobState
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.signing import ToSign, to_sign
-from hmchain.interfaces.portal.components import GOOD, badge, problem, progress
+from hmchain.interfaces.portal.components import GOOD, badge, in_place, problem, progress
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
 from hmchain.interfaces.portal.signing import sign_panel
@@ -39,8 +39,7 @@ def work(
     if found is None:
         return h.div(id=ID)
     if found.state not in OVER:
-        part = {"hx_select": f"#{ID}", "hx_target": f"#{ID}", "hx_swap": "outerHTML"}
-        return h.div(id=ID, hx_get=here, hx_trigger="every 2s", **part)[progress(title, found.done, found.of)]
+        return h.div(id=ID, hx_get=here, hx_trigger="every 2s", **in_place(ID))[progress(title, found.done, found.of)]
     return h.div(id=ID)[_ended(call, found, here, again, asked or {})]
 
 
@@ -67,8 +66,7 @@ def _needed(found: Job) -> ToSign | None:
 
 def _going_on(call: Call, again: str, asked: Mapping[str, str]) -> h.Element:
     """A form that the page sends by itself; without scripts somebody does."""
-    part = {"hx_select": f"#{ID}", "hx_target": f"#{ID}", "hx_swap": "outerHTML"}
-    return h.form(method="post", action=again, hx_post=again, hx_trigger="load", **part)[
+    return h.form(method="post", action=again, hx_post=again, hx_trigger="load", **in_place(ID))[
         token_field(csrf_of(call.request)),
         [h.input(type="hidden", name=name, value=value) for name, value in asked.items()],
         h.p[say("It is signed."), " ", h.button(type="submit")[say("Go on")]],

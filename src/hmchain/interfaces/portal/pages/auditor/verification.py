@@ -24,6 +24,7 @@ from hmchain.interfaces.portal.components import (
     badge,
     empty,
     form,
+    in_place,
     problem,
     progress,
     section,
@@ -210,8 +211,7 @@ def one(job: Job, csrf: str) -> Page:
     crumbs = ((say("Verify and export"), PATH),)
     if job.state not in OVER:
         here = f"{PATH}/{job.id}"
-        again = {"hx_get": here, "hx_select": "#job", "hx_trigger": "load delay:1s", "hx_swap": "outerHTML"}
-        shown = h.div("#job", **again)[
+        shown = h.div("#job", hx_get=here, hx_trigger="load delay:1s", **in_place("job"))[
             h.p[_state(job)], progress(say("Blocks executed"), job.done, job.of),
             form(f"{here}/cancel", csrf, sends=say("Call it off")),
         ]  # fmt: skip

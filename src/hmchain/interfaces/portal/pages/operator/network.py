@@ -13,7 +13,7 @@ from hmchain.application.pages.markup import bar, definitions, table
 from hmchain.application.watching.standing import Course
 from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import empty, progress, section
+from hmchain.interfaces.portal.components import empty, in_place, progress, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.operator.overview import standing
 from hmchain.interfaces.portal.registry import Pages
@@ -126,9 +126,8 @@ def _strip(shares: Sequence[float | None], name: str) -> h.Element:
 def _course(found: Course) -> h.Element:
     title = say("Reputation over time")
     if found.of:
-        here = {"hx_get": PATH, "hx_select": "#course", "hx_trigger": "load delay:2s", "hx_swap": "outerHTML"}
         words = say("It is worked out from the blocks now, by executing each of them again.")
-        return h.div("#course", **here)[
+        return h.div("#course", hx_get=PATH, hx_trigger="load delay:2s", **in_place("course"))[
             section(
                 title,
                 h.p[words],

@@ -15,7 +15,7 @@ from hmchain.application.pages.markup import definitions, digest, table, tiles
 from hmchain.application.watching.notifications import Kind
 from hmchain.application.watching.personal import Shown
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, section
+from hmchain.interfaces.portal.components import BAD, GOOD, WARN, badge, empty, fresh, in_place, section
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.everybody.home import waiting_for
 from hmchain.interfaces.portal.pages.operator import announcing
@@ -148,10 +148,11 @@ def _command(command: str) -> h.Node:
 def _machine() -> h.Element:
     """The checks of this machine, which take a moment: the page fetches them when it is there."""
     here = "/operator/machine"
-    loaded = {"hx_get": here, "hx_select": "#checks", "hx_trigger": "load", "hx_swap": "outerHTML"}
     return section(
         say("This machine"),
-        h.div("#checks", **loaded)[h.p(".quiet")[h.a(href=here)[say("Look at this machine")]]],
+        h.div("#checks", hx_get=here, hx_trigger="load", **in_place("checks"))[
+            h.p(".quiet")[h.a(href=here)[say("Look at this machine")]]
+        ],
         anchor="machine",
     )
 

@@ -29,6 +29,7 @@ from hmchain.interfaces.portal.components import (
     empty,
     form,
     fresh,
+    in_place,
     problem,
     progress,
     section,
@@ -40,6 +41,7 @@ from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.words import at, is_own, may, purpose, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import ENGLISH, amount, later, say, say_n, theirs
+from hmchain.interfaces.portal.working import latest
 from hmchain.ledger.readers import releases as reader
 from hmchain.ledger.readers.releases import REFUSED, ReleaseView, ReleaseWord
 
@@ -211,10 +213,13 @@ def _evidence(call: Call, found: Evidence | None, view: ReleaseView) -> h.Elemen
 
 def _measuring(call: Call, view: ReleaseView) -> h.Node:
     """How far the measurement is; or the way to begin it."""
-    found = next((job for job in call.site.jobs.all() if (job.kind, job.about) == (MEASURED, view.release)), None)
+    found = latest(call, MEASURED, view.release)
     here = at("releases", view.release)
-    part = {"hx_select": "#release", "hx_target": "#release", "hx_swap": "outerHTML"}  # with the way to decide
-    again = {"hx_get": here, "hx_headers": json.dumps({BACKGROUND: "true"}), **part}
+    again = {
+        "hx_get": here,
+        "hx_headers": json.dumps({BACKGROUND: "true"}),
+        **in_place("release"),
+    }  # with what one may do
     if found is not None and found.state not in OVER:
         return h.div("#measuring", hx_trigger="every 3s", **again)[
             progress(say("It is measured"), found.done, found.of)

@@ -23,6 +23,7 @@ from hmchain.interfaces.portal.components import (
     confirmed,
     empty,
     form,
+    in_place,
     problem,
     progress,
     section,
@@ -118,8 +119,7 @@ def _work(call: Call) -> h.Node:
     if found is None:
         return None
     if found.state not in OVER:
-        part = {"hx_select": f"#{ID}", "hx_target": f"#{ID}", "hx_swap": "outerHTML"}
-        return h.div(id=ID, hx_get=PATH, hx_trigger="every 2s", **part)[progress(say("It is erased"), 0, None)]
+        return h.div(id=ID, hx_get=PATH, hx_trigger="every 2s", **in_place(ID))[progress(say("It is erased"), 0, None)]
     if found.code:
         return h.div(id=ID)[problem(found.code, found.detail, found.hint)]
     records = (found.result or {}).get("records", 0) if found.state is JobState.DONE else 0
