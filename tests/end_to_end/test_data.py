@@ -20,6 +20,7 @@ from PIL import Image
 
 from support.dicom_objects import ct, written
 from support.pacs import PASSWORD, TITLE, USER, running_orthanc, study
+from support.ports import free_port
 from support.s3_server import running_s3
 from support.steward import NAME, NUMBER, Captured, Steward, contents, message
 from support.steward import scans as scans
@@ -222,9 +223,7 @@ def test_two_at_once_do_not_get_in_each_others_way(steward: Steward, scans: Path
 def test_records_can_be_looked_at_while_a_listener_fills_them(steward: Steward, tmp_path: Path, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     subject = steward.run("show", "head")["entries"][0]["subject"]
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "hmchain", "data", "extract", f"mllp://127.0.0.1:{port}", "--into", "lab",
                "--dir", str(steward.folder), "--json"]  # fmt: skip
     listener = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -352,9 +351,7 @@ def test_the_selftest_finds_no_survivor(steward: Steward) -> None:
 
 @pytest.mark.process
 def test_a_listener_acknowledges_what_is_kept_and_ends_with_a_signal(steward: Steward) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "hmchain", "data", "extract", f"mllp://127.0.0.1:{port}", "--into", "lab",
                "--dir", str(steward.folder), "--json"]  # fmt: skip
     listener = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

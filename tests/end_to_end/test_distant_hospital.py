@@ -15,7 +15,8 @@ from hmchain.ledger.blocks import COMMIT
 from hmchain.ledger.engines.block_store import BLOCKS, BlockStore
 from support.cometbft_network import needs_cometbft
 from support.delaying_relay import LongLines, long_lines
-from support.sites import Consortium, Site, answer, free_ports, hmchain, register, until
+from support.ports import free_ports
+from support.sites import Consortium, Site, answer, hmchain, register, until
 
 NEAR, FAR = ("east", "north", "south"), "overseas"
 BLOCKS_DECIDED = 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from hmchain.records.sources.item import Item, SourceError
 from support.health_records import AS_OF, ndjson, profile, pseudonyms, resources
 from support.oracles import environment
 from support.paths import TESTS
+from support.ports import free_port
 
 pytestmark = [
     pytest.mark.process,
@@ -43,8 +43,7 @@ class Server:
     def __init__(self, data: Path) -> None:
         self._python = environment("fhirstarter", "fhirstarter==4.2.0", "uvicorn")
         self._data = data
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -16,7 +16,8 @@ import pytest
 
 from hmchain.application.site.node import NodeFolder
 from support.cometbft_network import needs_cometbft
-from support.sites import Site, answer, free_ports, hmchain, register, until
+from support.ports import free_ports
+from support.sites import Site, answer, hmchain, register, until
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240)]
 

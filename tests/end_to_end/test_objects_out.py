@@ -19,7 +19,8 @@ from hmchain.records.destinations.opening import open_destination
 from hmchain.records.sources.http import Patience
 from hmchain.records.sources.request import SourceRequest
 from support.dicom_objects import ct, written
-from support.pacs import HOST, TITLE, Orthanc, free_ports, running_orthanc
+from support.pacs import HOST, TITLE, Orthanc, running_orthanc
+from support.ports import free_ports
 from support.steward import Steward
 from support.steward import steward as steward
 

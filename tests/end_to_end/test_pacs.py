@@ -18,7 +18,8 @@ from hmchain.records.sources.dicom.dimse_client import Pacs, Receiver
 from hmchain.records.sources.dicom.selection import Selection
 from hmchain.records.sources.http import Patience, WebServer
 from hmchain.records.sources.item import Item, ItemUnavailableError, SourceError
-from support.pacs import HOST, PASSWORD, TITLE, USER, Orthanc, free_ports, running_orthanc, study
+from support.pacs import HOST, PASSWORD, TITLE, USER, Orthanc, running_orthanc, study
+from support.ports import free_ports
 
 pytestmark = [pytest.mark.process, pytest.mark.network]
 

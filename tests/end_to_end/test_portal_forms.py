@@ -9,14 +9,15 @@ from playwright.sync_api import Browser, Page
 
 from hmchain.ledger.contracts.data.policies import SetPolicy
 from support.axe import LANGUAGES, faults
-from support.chromium import chromium, needs_chromium
+from support.browser import needs_browser
+from support.chromium import chromium
 from support.policy_bed import terms
 from support.portal_bed import PortalBed
 from support.request_bed import FILE, RequestBed
 from support.signed_in import Portal, portal_of
 from support.walking import walked
 
-pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_browser]
 OPERATOR, AUDITOR, CLINICIAN = "olga", "aude", "cleo"
 PATHS = {
     "": ("/sign-in", "/keys", "/nothing"),

@@ -27,10 +27,11 @@ from hmchain.ledger.transactions import Transaction
 
 __all__ = ["run_directory"]
 from support.api_client import site_of
-from support.chromium import chromium, needs_chromium, served, watched
+from support.browser import needs_browser
+from support.chromium import chromium, served, watched
 from support.finished_run import run_directory
 
-pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_browser]
 LOOK = Rule(Operation.VIEW, Scope.NETWORK)
 WIDTHS = (390, 1280)
 PATHS = ("/sign-in", "/keys", "/nothing", "/steward/parts", "/steward/sign")

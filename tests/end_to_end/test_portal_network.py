@@ -17,10 +17,12 @@ from playwright.sync_api import Browser
 from scripts.portal_network import HOSPITALS, Site, hmchain, running
 
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, find_binary
-from support.chromium import chromium, listener, needs_chromium
+from support.browser import needs_browser
+from support.chromium import chromium
 from support.portal_people import NARROW_AND_LIGHT, WIDE_AND_DARK, AtPortal, People, people_at
+from support.ports import free_ports
 
-pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(3600), needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(3600), needs_browser]
 NAME, RELEASE = "tell-apart", "tell-apart-2"
 HERE, STUDY = f"/requests/{NAME}", f"/studies/{NAME}"
 NARROW = ("s1", "o1")
@@ -41,14 +43,6 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
         pytest.skip(str(missing))
     with running(tmp_path_factory.mktemp("portals") / "network", ports=free_ports(len(HOSPITALS))) as found:
         yield found
-
-
-def free_ports(count: int) -> list[int]:
-    held = [listener() for _ in range(count)]
-    ports = [int(each.getsockname()[1]) for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

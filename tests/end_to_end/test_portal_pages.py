@@ -14,11 +14,12 @@ from hmchain.interfaces.portal import app
 __all__ = ["run_directory"]
 from support.api_client import site_of
 from support.axe import LANGUAGES, faults
-from support.chromium import chromium, needs_chromium, served, watched
+from support.browser import needs_browser
+from support.chromium import chromium, served, watched
 from support.finished_run import run_directory
 from support.walking import settled, walked
 
-pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(900), needs_browser]
 WEIGHT_MAX = 200_000
 """Of a page with all that it loads, packed as it is sent."""
 RUN = "HMCHAIN_PORTAL_RUN"

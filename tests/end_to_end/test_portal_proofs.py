@@ -27,11 +27,12 @@ __all__ = ["run_directory"]
 from support.abci_chain import Chain
 from support.abci_headers import headers_of
 from support.api_client import site_of
-from support.chromium import chromium, needs_chromium, served, watched
+from support.browser import needs_browser
+from support.chromium import chromium, served, watched
 from support.finished_run import run_directory
 from support.portal_scripts import ask
 
-pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_browser]
 
 
 @pytest.fixture(scope="module")

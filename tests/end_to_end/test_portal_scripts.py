@@ -30,11 +30,12 @@ from hmchain.ledger.transactions import Transaction
 
 __all__ = ["run_directory"]
 from support.api_client import site_of
-from support.chromium import chromium, needs_chromium, served, watched
+from support.browser import needs_browser
+from support.chromium import chromium, served, watched
 from support.finished_run import run_directory
 from support.portal_scripts import ask
 
-pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_browser]
 PASSPHRASE = "correct horse battery"
 ANYBODY = Rule(Operation.VIEW, Scope.PUBLIC)
 ASKED: list[ToSign] = []

@@ -17,10 +17,11 @@ from hmchain.interfaces.api.site import Site
 from hmchain.interfaces.portal import app, pages
 from hmchain.keys import save_key
 from hmchain.ledger.contracts.members.people import PersonRef
-from support.chromium import chromium, listener, needs_chromium, origin_of, served, watched
+from support.browser import needs_browser
+from support.chromium import chromium, listener, origin_of, served, watched
 from support.door import Door, opened_door
 
-pytestmark = [pytest.mark.process, pytest.mark.network, needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, needs_browser]
 PASSPHRASE = "correct horse battery"
 ROOMS = (pages.frame.pages, pages.entering.pages, pages.ways_in.pages)
 

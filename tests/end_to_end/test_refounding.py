@@ -18,7 +18,8 @@ from hmchain.application.site.node import NodeFolder
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.readers import states
 from support import health_records
-from support.sites import Consortium, Site, answer, free_ports, hmchain, register, until
+from support.ports import free_ports
+from support.sites import Consortium, Site, answer, hmchain, register, until
 from support.sites import consortium as consortium
 
 __all__ = ["consortium"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from support.ports import free_port
 from support.sites import Consortium, Site, answer, hmchain, until
 from support.sites import consortium as consortium
 
@@ -56,8 +56,7 @@ class Told(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def servers() -> Iterator[tuple[Letters, int, Hook]]:
     letters, hook = Letters(), Hook()
-    with socket.create_server((HERE, 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     mail = Controller(letters, hostname=HERE, port=port)
     mail.start()
     threading.Thread(target=hook.serve_forever, args=(0.01,), daemon=True).start()

@@ -28,6 +28,7 @@ from hmchain.application.watching.mail import MailServer, written
 from hmchain.application.watching.outbox import Channel, Outbox
 from hmchain.application.watching.webhook import KEY, SIGNATURE, Webhook, resolved
 from support.certificates import authority
+from support.ports import free_port
 
 pytestmark = pytest.mark.process
 
@@ -69,17 +70,12 @@ def _signed_in(_server: Any, _session: Any, _envelope: Any, _mechanism: str, giv
 def letters(tmp_path: Path) -> Iterator[tuple[Letters, int]]:
     taken = Letters()
     server = Controller(
-        taken, hostname=HERE, port=_free(), tls_context=authority(tmp_path), require_starttls=True,
+        taken, hostname=HERE, port=free_port(), tls_context=authority(tmp_path), require_starttls=True,
         authenticator=_signed_in, auth_required=True,
     )  # fmt: skip
     server.start()
     yield taken, server.port
     server.stop()
-
-
-def _free() -> int:
-    with socket.create_server((HERE, 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def settings(port: int, tmp_path: Path, **changed: Any) -> MailSettings:
@@ -117,7 +113,7 @@ def test_a_mail_that_is_not_taken_says_so_without_a_secret(
         case "authority":
             changed["ca_file"] = ""
         case _:
-            port = _free()
+            port = free_port()
     found = settings(port, tmp_path, **changed)
     server = MailServer.of(found, keys)
     with pytest.raises(DeliveryError) as caught:

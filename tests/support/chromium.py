@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium found")
-"""Marks a test that is skipped where there is none."""
+from support.browser import BROWSER
+
 _MS_MAX = 10_000
 
 
@@ -23,7 +20,7 @@ _MS_MAX = 10_000
 def chromium() -> Iterator[Browser]:
     """A browser; each of its contexts has a profile of its own."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -13,7 +13,6 @@ import base64
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -27,6 +26,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE
+
+from support.ports import free_ports
 
 HOST, TITLE, OWN_TITLE = "127.0.0.1", "ORTHANC", "HMCHAIN"
 USER, PASSWORD = "extractor", "a-password-that-no-log-may-show"
@@ -159,15 +160,3 @@ def _program() -> tuple[str, Path]:
     if program and plugin:
         return program, plugin
     pytest.skip("Orthanc is not installed: apt install orthanc orthanc-dicomweb")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that are free now, all different."""
-    held = [socket.socket() for _ in range(count)]
-    try:
-        for one in held:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()

@@ -12,17 +12,18 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from obstore.store import S3Store
+
+from support.ports import free_ports
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 30.0
@@ -83,7 +84,7 @@ def running_s3(
     }
     config = folder / "identities.json"
     config.write_text(json.dumps({"identities": [identity]}), "utf-8")
-    ports = _free_ports(2 * len(_SERVICES))
+    ports = free_ports(2 * len(_SERVICES))
     numbered = dict(zip(_SERVICES, zip(ports[::2], ports[1::2], strict=True), strict=True))
     if port:
         numbered["s3"] = (port, numbered["s3"][1])
@@ -138,10 +139,3 @@ def _wait_for(server: S3Server, process: subprocess.Popen[bytes], log: Path, pre
             return
         time.sleep(0.1)
     raise AssertionError(f"the S3 server did not start:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody listens at now; held open together, so that all differ."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server((_LOOPBACK, 0))) for _ in range(count)]
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -6,7 +6,6 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.engines.cometbft.process import CometBFTMissingError, find_binary
 from hmchain.ledger.transactions import transaction_digest
 from hmchain.records.pictures.prepared import Images
+from support.ports import free_ports
 
 NAMES = ("east", "north", "south", "west")
 
@@ -54,14 +54,6 @@ def until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECO
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come in {seconds:g} s"
         time.sleep(0.1)
-
-
-def free_ports(count: int) -> list[int]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in held]
-    for each in held:
-        each.close()
-    return ports
 
 
 @dataclass
