@@ -66,6 +66,9 @@ class NotSignedInError(InputError):
 
     code = "not_signed_in"
 
+    def __init__(self, what: str = "nobody is signed in", hint: str = "sign in with your key or a passkey") -> None:
+        super().__init__(what, hint)
+
 
 class NotAllowedError(InputError):
     """Whoever is signed in may not do this."""
@@ -78,6 +81,11 @@ class SecondFactorError(InputError):
 
     code = "second_factor"
 
+    def __init__(
+        self, what: str = "this takes a second factor", hint: str = "confirm with your passkey, or with your key"
+    ) -> None:
+        super().__init__(what, hint)
+
 
 def require(rule: Rule, who: Principal | None, hospital: str, second_factor: frozenset[str] = frozenset()) -> None:
     """See that somebody may do what a rule is of, at the portal of `hospital`.
@@ -88,7 +96,7 @@ def require(rule: Rule, who: Principal | None, hospital: str, second_factor: fro
     if rule.scope is Scope.PUBLIC:
         return
     if who is None:
-        raise NotSignedInError("nobody is signed in", "sign in with your key or a passkey")
+        raise NotSignedInError
     if rule.operation not in who.scopes:
         raise NotAllowedError(f"this session or token may not {rule.operation}", "sign in, or make a token that may")
     if rule.scope is Scope.HOSPITAL and who.organisation != hospital:
@@ -97,7 +105,7 @@ def require(rule: Rule, who: Principal | None, hospital: str, second_factor: fro
         named = " or ".join(rule.roles)
         raise NotAllowedError(f"this takes the role {named}", "`hmchain people show NAME` shows a person's roles")
     if rule.operation in second_factor and rule.scope is not Scope.OWN and len(who.factors) < 2:
-        raise SecondFactorError("this takes a second factor", "confirm with your passkey, or with your key")
+        raise SecondFactorError
 
 
 def allowed(rule: Rule, who: Principal | None, hospital: str) -> bool:

@@ -183,7 +183,7 @@ class Access:
         self.sessions.require_recent(of)
         has_two = bool(self.passkeys.all_of(of.credential.ref))
         if self.settings.second_factor and has_two and len(of.credential.factors) < 2:
-            raise SecondFactorError("this takes a second factor", "confirm with your passkey, or with your key")
+            raise SecondFactorError
 
     # -- by the organisation's own sign-in -----------------------------------------------------------------------------
 

@@ -105,11 +105,16 @@ def sign(shown: Prepare, signer: Signer) -> Prepare:
 
 def attach(shown: Prepare, signature: bytes) -> Prepare:
     """Put a signature of what was `shown`, made wherever its key is, into the file. Raises `NotItsKeyError`."""
-    if not PublicKey(ED25519, shown.meaning.sender).verify(signature, shown.file.message):
-        raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
+    require_signature(shown.meaning.sender, signature, shown.file.message)
     signed = replace(shown.file, signature=signature)
     exchanged.save(signed, shown.path)
     return _read(shown.path, signed)
+
+
+def require_signature(sender: bytes, signature: bytes, message: bytes) -> None:
+    """See that a signature is one of these bytes by their sender's key. Raises `NotItsKeyError`."""
+    if not PublicKey(ED25519, sender).verify(signature, message):
+        raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
 
 
 def parse_signature(text: str) -> bytes:

@@ -93,7 +93,7 @@ class Call:
     def person(self) -> Principal:
         """Whoever asks. Raises `NotSignedInError`."""
         if self.who is None:
-            raise NotSignedInError("nobody is signed in", "sign in with your key or a passkey")
+            raise NotSignedInError
         return self.who
 
     @property

@@ -47,7 +47,7 @@ def visitor(call: Call) -> Visitor:
     """Whoever asks, with the session or token. Raises `NotSignedInError`."""
     found: Visitor | None = visitor_if_any(call)
     if found is None:
-        raise NotSignedInError("nobody is signed in", "sign in with your key or a passkey")
+        raise NotSignedInError
     return found
 
 

@@ -9,7 +9,6 @@ import msgspec
 
 from hmchain.application.access.permissions import NotAllowedError, Operation, Rule, Scope
 from hmchain.application.governance import delegate, people, signing
-from hmchain.application.governance.signing import NotItsKeyError
 from hmchain.application.node.meaning import Meaning, meaning
 from hmchain.application.site.exchanged import OtherChainError
 from hmchain.canonical import decode
@@ -18,7 +17,6 @@ from hmchain.interfaces.api.parameters import Signature, like
 from hmchain.interfaces.api.routing import Routes
 from hmchain.interfaces.api.signing import ToSign, to_sign
 from hmchain.interfaces.api.waiting import LONG
-from hmchain.keys import ED25519, PublicKey
 from hmchain.ledger.transactions import Prepared, Transaction, transaction_digest
 
 SEND = Rule(Operation.ASK, Scope.NETWORK)
@@ -83,8 +81,7 @@ def _sent(call: Call, found: Meaning, body: Signed, who: str) -> SentTransaction
     """Send what its sender's key has signed, and wait for its block."""
     message, signature = bytes.fromhex(body.message), signing.parse_signature(body.signature)
     node, ledger = call.node, call.site.live.ledger
-    if not PublicKey(ED25519, found.sender).verify(signature, message):
-        raise NotItsKeyError("the signature is not one of these bytes by the key that is named", "sign them again")
+    signing.require_signature(found.sender, signature, message)
     if found.chain_id != ledger.chain_id:
         raise OtherChainError(f"this is of {found.chain_id}, and here is {ledger.chain_id}", "have it made anew")
     wire = Prepared(decode(message, Transaction)).attach(signature)
