@@ -248,6 +248,18 @@ class Database:
             copy_to(self._connection, path)
 
 
+def open_store(path: Path | None, named: Named, schema: str, *, shreds: bool = False) -> Database:
+    """Open a file that is this user's alone, and make its tables where they are not there; as `open_file`."""
+    connection = open_file(path, named, shreds=shreds, mode=files.PRIVATE)
+    try:
+        with failures(named):
+            connection.executescript(schema)
+    except BaseException:
+        connection.close()
+        raise
+    return Database(connection, named)
+
+
 def empty_log(database: sqlite3.Connection, seconds: float | None = None) -> bool:
     """Empty SQLite's log, which keeps deleted rows until then; False if another process reads it for so long."""
     deadline = time.monotonic() + (BUSY_SECONDS if seconds is None else seconds)

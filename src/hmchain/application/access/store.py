@@ -112,14 +112,8 @@ class PortalStore:
         """Opened, or made with mode 0600. Raises `PortalStoreError`."""
         self._path = path
         files.make_folder(path.parent, mode=0o700)
-        file = sqlite.open_file(path, self._trouble, shreds=True, mode=files.PRIVATE)
-        self._file, self._turn = sqlite.Database(file, self._trouble), sqlite.one_at_a_time()
-        try:
-            with sqlite.failures(self._trouble):
-                file.executescript(_SCHEMA)
-        except BaseException:
-            file.close()
-            raise
+        self._file = sqlite.open_store(path, self._trouble, _SCHEMA, shreds=True)
+        self._turn = sqlite.one_at_a_time()
 
     def close(self) -> None:
         """Close the file."""

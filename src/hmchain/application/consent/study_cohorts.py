@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
-from hmchain import files, sqlite
+from hmchain import sqlite
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.errors import StorageError
 
@@ -58,10 +58,7 @@ class StudyCohorts:
         def named(trouble: sqlite.Trouble) -> StudyCohortsError:
             return StudyCohortsError(f"{path} cannot be used: {trouble.value}", "free space, or restore it")
 
-        connection = sqlite.open_file(path, named, mode=files.PRIVATE)
-        self._file = sqlite.Database(connection, named)
-        with sqlite.failures(named):
-            connection.executescript(_SCHEMA)
+        self._file = sqlite.open_store(path, named, _SCHEMA)
 
     def knows(self, stamp: bytes) -> bool:
         """Whether a cohort is written down."""

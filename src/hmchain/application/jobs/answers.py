@@ -63,10 +63,7 @@ class Answers:
         self._path = folder / "answers.db" if folder else None
         if folder is not None:
             files.make_folder(folder, mode=0o700)
-        file = sqlite.open_file(self._path, self._trouble, shreds=True, mode=files.PRIVATE)
-        self._file, self._turn = sqlite.Database(file, self._trouble), threading.Lock()
-        with sqlite.failures(self._trouble):
-            file.executescript(_SCHEMA)
+        self._file, self._turn = sqlite.open_store(self._path, self._trouble, _SCHEMA, shreds=True), threading.Lock()
 
     def close(self) -> None:
         """Close the file."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from hmchain import decoding, files, sqlite
+from hmchain import decoding, sqlite
 from hmchain.application.consent.persons import Known, Pairs
 from hmchain.application.disclosure.differencing import Cohort, Difference, differences
 from hmchain.errors import StorageError
@@ -105,10 +105,7 @@ class ReleasedCohorts:
         def named(trouble: sqlite.Trouble) -> ReleasedCohortsError:
             return ReleasedCohortsError(f"{path} cannot be used: {trouble.value}", "free space, or restore it")
 
-        connection = sqlite.open_file(path, named, mode=files.PRIVATE)
-        self._path, self._file = path, sqlite.Database(connection, named)
-        with sqlite.failures(named):
-            connection.executescript(_SCHEMA)
+        self._path, self._file = path, sqlite.open_store(path, named, _SCHEMA)
 
     def known(self) -> list[str]:
         """The releases that are written down, in order of name."""

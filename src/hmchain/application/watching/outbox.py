@@ -76,11 +76,7 @@ class Outbox:
         """Raises `OutboxError`."""
         self._path = path
         files.make_folder(path.parent, mode=0o700)
-        connection = sqlite.open_file(path, self._trouble, mode=files.PRIVATE)
-        self._file = sqlite.Database(connection, self._trouble)
-        self._turn = sqlite.one_at_a_time()
-        with sqlite.failures(self._trouble):
-            connection.executescript(_SCHEMA)
+        self._file, self._turn = sqlite.open_store(path, self._trouble, _SCHEMA), sqlite.one_at_a_time()
 
     def _trouble(self, trouble: sqlite.Trouble) -> OutboxError:
         hint = "free space; or delete it: people see again what they saw, and are told again"
