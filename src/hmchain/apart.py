@@ -75,7 +75,7 @@ def once(work: Callable[..., _T], *given: object, progress: Progress | None = No
         child.end()
 
 
-class Apart:
+class ChildProcess:
     """A process that stays for a while after it was asked. Threads may share it: it takes one after the other.
 
     What would take more than its memory is refused, and it goes on. Whoever finds it busy waits `turn_seconds`;

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hmchain import correlation
-from hmchain.apart import Apart, ChildEndedError, once
+from hmchain.apart import ChildEndedError, ChildProcess, once
 from hmchain.application.jobs.jobs import JobCancelledError
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.application.site.persons import PersonNameError, add
@@ -31,13 +31,13 @@ def _work_of_tests_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def apart() -> Iterator[Apart]:
-    found = Apart(answer_seconds=WAIT_SECONDS)
+def apart() -> Iterator[ChildProcess]:
+    found = ChildProcess(answer_seconds=WAIT_SECONDS)
     yield found
     found.close()
 
 
-def test_answers_and_errors_come_back_and_an_end_is_an_error(apart: Apart, tmp_path: Path) -> None:
+def test_answers_and_errors_come_back_and_an_end_is_an_error(apart: ChildProcess, tmp_path: Path) -> None:
     assert apart.run(int, "7") == 7
     with pytest.raises(PersonNameError) as caught:
         apart.run(add, HospitalFolder("a", tmp_path), "", tmp_path / "no.key")
@@ -54,7 +54,7 @@ def test_answers_and_errors_come_back_and_an_end_is_an_error(apart: Apart, tmp_p
 
 
 def test_what_takes_too_much_memory_is_refused_and_it_goes_on() -> None:
-    held = Apart(answer_seconds=WAIT_SECONDS, memory_bytes=1 << 29)
+    held = ChildProcess(answer_seconds=WAIT_SECONDS, memory_bytes=1 << 29)
     try:
         with pytest.raises(ChildEndedError, match="memory"):
             held.run(bytearray, 1 << 30)

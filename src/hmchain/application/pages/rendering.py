@@ -1,7 +1,8 @@
-"""Elements as text: what htpy writes for the same nodes, in a third of the time.
+"""Elements as text: what htpy writes for the same nodes, in a fraction of the time.
 
 htpy asks of every node whether it is anything that can be written, and makes a generator for it. A page of the portal
-has thousands of nodes, nearly all of them of a few kinds; what is of another one htpy writes.
+has thousands of nodes, nearly all of them of a few kinds; what is of another one htpy writes. It reads fields that htpy
+calls its own, so its test compares both on whatever a page may be made of.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 
 from hmchain import apart
-from hmchain.apart import Apart
+from hmchain.apart import ChildProcess
 from hmchain.application.access.permissions import HOSPITAL_ROLES, Operation
 from hmchain.application.access.principal import Principal
 from hmchain.application.access.sign_in import Access
@@ -64,7 +64,7 @@ class Site:
     """What was answered to writes, by the keys that their askers chose."""
     signs_here: bool = False
     """The hospital chose that people's keys lie here, and sign here."""
-    models: Apart = field(default_factory=Apart)
+    models: ChildProcess = field(default_factory=ChildProcess)
     """Asks models, in a process of its own."""
     ending: Event = field(default_factory=Event)
     """Set when it is to end: who follows the ledger is told no more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hmchain.interfaces.portal.review.exchange import APART
+from hmchain.interfaces.portal.review.exchange import ISOLATED
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -13,7 +13,7 @@ CONTENT_SECURITY_POLICY = (
 )
 PROTECTED = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    **APART,
+    **ISOLATED,
 }
 
 

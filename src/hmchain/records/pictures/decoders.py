@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hmchain.apart import UNBOUNDED, Apart, ChildEndedError
+from hmchain.apart import UNBOUNDED, ChildEndedError, ChildProcess
 from hmchain.processes import hushed
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def frame_of(dataset: Dataset, index: int) -> Samples:
     return decode(frame, syntax, options)[0]
 
 
-APART = Apart(answer_seconds=_SECONDS_MAX, memory_bytes=UNBOUNDED, turn_seconds=_SECONDS_MAX, nicer=0)
+DECODER = ChildProcess(answer_seconds=_SECONDS_MAX, memory_bytes=UNBOUNDED, turn_seconds=_SECONDS_MAX, nicer=0)
 """The process that GDCM is in: it begins with the first frame that needs it, and again after it ended."""
 
 
 def _decode_apart(frame: bytes, syntax: str, options: Mapping[str, Any]) -> tuple[Samples, str]:
     """As `decode`; raises `DecoderError` where GDCM refuses the frame, or ends."""
     try:
-        answer = APART.run(decode_here, frame, syntax, dict(options))
+        answer = DECODER.run(decode_here, frame, syntax, dict(options))
     except ChildEndedError as error:
         raise DecoderError("its decoder ended") from error
     if isinstance(answer, str):

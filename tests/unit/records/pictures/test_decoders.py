@@ -20,7 +20,7 @@ from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit
 from hmchain import apart
 from hmchain.records.deidentification.dicom import DicomDeidentifier
 from hmchain.records.deidentification.profile import PixelRules, Profile
-from hmchain.records.pictures.decoders import APART, DecoderError, frame_of, plugin_for
+from hmchain.records.pictures.decoders import DECODER, DecoderError, frame_of, plugin_for
 from hmchain.records.pipeline.viewing import UNSEEN, view
 from hmchain.records.sources.item import DICOM
 from support.dicom_objects import PSEUDONYMS, ct, outcome, written
@@ -57,7 +57,7 @@ def test_a_decoder_that_ends_on_a_damaged_frame_takes_nobody_with_it_and_the_nex
     """GDCM's ends as if it were killed, with SIGABRT or SIGSEGV."""
     dataset = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
     before = frame_of(dataset, 0)
-    its_process = APART.run(os.getpid)
+    its_process = DECODER.run(os.getpid)
     assert its_process != os.getpid() and before.shape == (100, 100, 3)
     os.kill(its_process, signal.SIGSEGV)
     os.waitid(os.P_PID, its_process, os.WEXITED | os.WNOWAIT)
@@ -72,14 +72,14 @@ def test_a_decoder_takes_no_code_from_the_folder_that_a_steward_stands_in(
 ) -> None:
     (tmp_path / "pydicom.py").write_text("raise SystemExit(1)  # came with what was sent")
     monkeypatch.chdir(tmp_path)
-    APART.close()
+    DECODER.close()
     assert frame_of(pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm")), 0).shape == (100, 100, 3)
 
 
 @pytest.mark.process
 def test_the_answer_to_a_frame_that_nobody_waited_for_is_not_the_next_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = pydicom.dcmread(get_testdata_file("SC_rgb_jpeg_gdcm.dcm"))
-    before, its_process = frame_of(dataset, 0), APART.run(os.getpid)
+    before, its_process = frame_of(dataset, 0), DECODER.run(os.getpid)
 
     def interrupted(_: bytes) -> None:
         raise KeyboardInterrupt
@@ -88,7 +88,7 @@ def test_the_answer_to_a_frame_that_nobody_waited_for_is_not_the_next_ones(monke
         while_it_waits.setattr(apart, "received", interrupted)
         with pytest.raises(KeyboardInterrupt):
             frame_of(dataset, 0)
-    assert (frame_of(dataset, 0) == before).all() and APART.run(os.getpid) != its_process
+    assert (frame_of(dataset, 0) == before).all() and DECODER.run(os.getpid) != its_process
 
 
 @pytest.mark.process

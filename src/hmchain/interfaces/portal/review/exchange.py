@@ -11,7 +11,7 @@ from hmchain.plain import plain
 HTML, JSON, PNG, SVG = "text/html; charset=utf-8", "application/json", "image/png", "image/svg+xml"
 CSS, JS = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
 
-APART = {
+ISOLATED = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -24,7 +24,7 @@ PROTECTED = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    **APART,
+    **ISOLATED,
 }
 """What every answer says: nothing is kept, nothing runs or loads but the portal's own, no other page may hold it."""
 
