@@ -7,8 +7,11 @@ extra brings.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -71,3 +74,20 @@ def test_reading_a_ledger_and_asking_for_a_study_need_no_learning_library() -> N
         [sys.executable, "-c", f"{code}; print(*sys.modules)"], capture_output=True, text=True, check=True, timeout=60
     )
     assert not {"torch", "PIL", "safetensors"} & set(done.stdout.split())
+
+
+def test_no_error_about_models_brings_torch() -> None:
+    """A portal hears of errors from the processes that it asks: torch would make it four times as large for good."""
+    application = Path(str(resources.files("hmchain"))) / "application"
+    found = [
+        ".".join(("hmchain.application", room, *path.relative_to(application / room).with_suffix("").parts))
+        for room in ("learning", "models", "disclosure", "releases")
+        for path in sorted((application / room).rglob("*.py"))
+        if re.search(r"^class \w+Error\(", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert len(found) > 10
+    probe = (
+        "import importlib, sys; sys.modules['torch'] = None; [importlib.import_module(each) for each in sys.argv[1:]]"
+    )
+    done = subprocess.run([sys.executable, "-c", probe, *found], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ import typer
 from PIL import Image
 
 from hmchain.application.hospital.consortium import Consortium
-from hmchain.application.learning.model_file import ModelDiffersError
+from hmchain.application.learning.model_origin import ModelDiffersError
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.study import study_spec
 from hmchain.application.learning.trainers.architecture import Architecture

@@ -72,7 +72,7 @@ def load_target(path: Path, ledger: LedgerReader, study: str) -> Model:
     """
     model = inference.load(path, ledger)
     if model.origin is None or model.origin.study != study:
-        from hmchain.application.learning.model_file import ModelDiffersError
+        from hmchain.application.learning.model_origin import ModelDiffersError
 
         raise ModelDiffersError(f"{path} is not the model of {study}", f"write it anew: `hmchain model export {study}`")
     return model

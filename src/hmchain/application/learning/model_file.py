@@ -18,6 +18,13 @@ from safetensors.numpy import save
 from torch import nn
 
 from hmchain import decoding, files
+from hmchain.application.learning.model_origin import (
+    ModelDiffersError,
+    ModelFileError,
+    NoNetworkError,
+    Origin,
+    UnregisteredModelError,
+)
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import prior_q16, summed_counts
 from hmchain.application.learning.trainer_study import TrainerModel
@@ -32,7 +39,7 @@ from hmchain.application.learning.trainers.architecture import (
 from hmchain.application.learning.trainers.cnn import build, load_vector
 from hmchain.application.learning.trainers.own import TrainerLayer
 from hmchain.canonical import Record, encode
-from hmchain.errors import AuditError, HMChainError, InputError
+from hmchain.errors import HMChainError
 from hmchain.ledger import arithmetic, vectors
 from hmchain.ledger.contracts.data.datasets import Schema
 from hmchain.ledger.contracts.learning import models
@@ -42,49 +49,6 @@ from hmchain.ledger.genesis import Genesis
 R = TypeVar("R", bound=Record)
 
 _METADATA_KEY, _RELEASE = "hmchain", "release"
-
-
-class ModelFileError(InputError):
-    """A file that is not a model of ours."""
-
-    code = "model_file"
-
-
-class UnregisteredModelError(InputError):
-    """A model file that no ledger was, or could be, compared with."""
-
-    code = "unregistered_model"
-
-
-class ModelDiffersError(AuditError):
-    """A model file is not the model that the ledger has of its study."""
-
-    code = "model_differs"
-
-
-class Origin(Record, frozen=True, kw_only=True):
-    """Where a model comes from. With network and preprocessing it gives the digest that the ledger has of it."""
-
-    study: str
-    purpose: str
-    round: int
-    model_root: str
-    """Root of model and momentum, hexadecimal as all digests here."""
-    chain_id: str
-    genesis: str
-    code: str
-    training: str
-    """Encoding of the training plan."""
-    modality: str
-    participants: int
-    mean_counts: tuple[int, ...]
-    """Round 0's "model": the participants' mean class counts, with noise; the prior follows from them."""
-
-
-class NoNetworkError(InputError):
-    """A model is of somebody's own trainer, and no network that this package builds."""
-
-    code = "no_network"
 
 
 class Model(NamedTuple):

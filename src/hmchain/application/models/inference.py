@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hmchain.application.learning.memory import tune_allocator
+from hmchain.application.learning.model_origin import ModelDiffersError, Origin, UnregisteredModelError
 from hmchain.application.learning.trainer_study import TrainerModel
 from hmchain.ledger.contracts.learning import models
 from hmchain.ledger.readers.ledger import LedgerReader
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Model, Origin, RegisteredModels, Registry
+    from hmchain.application.learning.model_file import Model, RegisteredModels, Registry
     from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing
 
 MATCHES, DIFFERS, UNKNOWN = "matches", "differs", "unknown"
@@ -81,9 +82,9 @@ def describe(path: Path, registry: Registry | None) -> ModelFile:
         return described(path, model, UNKNOWN, "there is no ledger here to compare it with")
     try:
         model_file.check(model, registry, path)
-    except model_file.ModelDiffersError as error:
+    except ModelDiffersError as error:
         return described(path, model, DIFFERS, error.what)
-    except model_file.UnregisteredModelError as error:
+    except UnregisteredModelError as error:
         return described(path, model, UNKNOWN, error.what)
     return described(path, model, MATCHES, "")
 

@@ -11,19 +11,18 @@ import numpy.typing as npt
 from hmchain.application.agent import contents
 from hmchain.application.learning.model_file import (
     Model,
-    Origin,
     RegisteredModels,
     check,
     own_preprocessing,
     save_model,
 )
+from hmchain.application.learning.model_origin import NoModelError, Origin
 from hmchain.application.learning.pinned import cnn_plan
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.quantise import to_weights
 from hmchain.application.learning.trainer_study import TrainerModel, pins_own_trainer
 from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing
 from hmchain.canonical import decode
-from hmchain.errors import StudyError
 from hmchain.keys import SecretKey
 from hmchain.ledger.arithmetic import I64
 from hmchain.ledger.contracts.learning import models, rounds, studies
@@ -32,12 +31,6 @@ from hmchain.ledger.contracts.learning.studies import Study, StudySpec
 from hmchain.ledger.genesis import Genesis
 from hmchain.ledger.state import State
 from hmchain.records.envelope import open_envelope, sealed_size
-
-
-class NoModelError(StudyError):
-    """A study has not made the model that is asked for."""
-
-    code = "no_model"
 
 
 class Objects(Protocol):

@@ -33,7 +33,8 @@ from hmchain.ledger.readers.models import ModelView
 from hmchain.plain import RESEARCH_ONLY
 
 if TYPE_CHECKING:
-    from hmchain.application.learning.model_file import Origin, RegisteredModels
+    from hmchain.application.learning.model_file import RegisteredModels
+    from hmchain.application.learning.model_origin import Origin
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -16,7 +16,7 @@ from hmchain.application.disclosure.evidence import Exemption, Found, Kind, Refe
 from hmchain.application.disclosure.gathering import NothingGivenError
 from hmchain.application.disclosure.model_parts import Others, load_target
 from hmchain.application.disclosure.thresholds import let_pass
-from hmchain.application.learning.model_file import ModelDiffersError, ModelFileError
+from hmchain.application.learning.model_origin import ModelDiffersError, ModelFileError
 from hmchain.application.node.reading import open_ledger
 from hmchain.application.site.hospital import HospitalFolder, bare, locate
 from hmchain.ledger.readers.ledger import LedgerReader

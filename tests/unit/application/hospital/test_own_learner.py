@@ -23,12 +23,11 @@ from hmchain.application.hospital.consortium import Consortium
 from hmchain.application.hospital.own_learner import learning_with
 from hmchain.application.learning.defaults import DEADLINES
 from hmchain.application.learning.model_file import (
-    ModelDiffersError,
-    NoNetworkError,
     RegisteredModels,
     load_model,
     save_model,
 )
+from hmchain.application.learning.model_origin import ModelDiffersError, NoNetworkError
 from hmchain.application.learning.schedule import PlanError
 from hmchain.application.learning.trainer_study import TrainerPlan, start, trainer_spec
 from hmchain.application.learning.trainers import worker

@@ -13,14 +13,11 @@ from msgspec.structs import replace
 
 from hmchain.application.learning.model_file import (
     Model,
-    ModelDiffersError,
-    ModelFileError,
-    Origin,
     RegisteredModels,
-    UnregisteredModelError,
     load_model,
     save_model,
 )
+from hmchain.application.learning.model_origin import ModelDiffersError, ModelFileError, Origin, UnregisteredModelError
 from hmchain.application.learning.prior import summed_counts
 from hmchain.application.learning.schedule import default_plan
 from hmchain.application.learning.trainers.architecture import Architecture, Preprocessing, initial_vector
