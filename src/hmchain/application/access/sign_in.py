@@ -40,7 +40,7 @@ from hmchain.ledger.contracts.members.people import OFFICES, PersonRef
 
 KEY, PASSKEY, OIDC = "key", "passkey", "oidc"
 """Factors."""
-_NOBODY = SigningKey.generate().public
+_NOBODY = SigningKey.generate().public.raw
 """Verified against where there is no such person: it takes as long, and nobody has its private half any more."""
 REFUSED = "sign_in_refused"
 _SIGN_IN = "sign in with a key"
@@ -135,7 +135,7 @@ class Access:
         self._require_tries(address, ref)
         self._spend_or_fail(KEY, address, lambda: self._challenges.spend(_SIGN_IN, challenge), ref)
         who = self._standings.read(ref)
-        public = PublicKey(ED25519, who.public) if who.public else _NOBODY
+        public = PublicKey(ED25519, who.public or _NOBODY)
         if not public.verify(signature, self._sign_in(ref, challenge).message) or not who.public:
             raise self._failed(KEY, address, who)
         return self._opened(who, KEY, before)

@@ -42,11 +42,14 @@ def standing(state: State, ref: PersonRef) -> Standing:
     entry, named = membership.membership(state, ref.organisation), people.person(state, ref.organisation, ref.person)
     is_active, cut_off = people.is_active(state, ref), people.cut_off_ms(state, ref).to_bytes(8, "big")
     is_office = entry is not None and ref.person in OFFICES
-    if entry is None or not (is_office or named) or not is_active:
+    own = named.key if named else getattr(entry.member, ref.person) if entry is not None and is_office else b""
+    roles, mark = (
+        frozenset(named.roles) if named else _office_roles(ref.person),
+        digest("hmchain standing", own, cut_off),
+    )
+    if not own or not is_active:
         return Standing(ref, is_office or named is not None)
-    public = named.key if named else getattr(entry.member, ref.person)
-    roles = frozenset(named.roles) if named else _office_roles(ref.person)
-    return Standing(ref, True, roles, public, digest("hmchain standing", public, cut_off))
+    return Standing(ref, True, roles, own, mark)
 
 
 def _office_roles(office: str) -> frozenset[str]:
