@@ -31,6 +31,8 @@ class Setting:
     wanted: HeldFilter
     running: bool = False
     """Whether marks are being applied."""
+    portal: str = ""
+    """The page of a portal that leads here; empty where there is none."""
 
     @property
     def filter(self) -> str:
@@ -64,7 +66,7 @@ def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
             cards,
             None if more is None else _more(more),
         ],
-        tray(dict(found.marks), setting.who, setting.root, running=setting.running),
+        tray(dict(found.marks), setting.who, setting.root, running=setting.running, portal=setting.portal),
         help_box(),
     )
 

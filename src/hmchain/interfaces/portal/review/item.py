@@ -57,7 +57,7 @@ def item(
                 _facts(entry, view, name),
             ],
         ],
-        tray(marks, setting.who, setting.root, running=setting.running),
+        tray(marks, setting.who, setting.root, running=setting.running, portal=setting.portal),
         help_box(),
     )
 

@@ -36,7 +36,7 @@ def lasting(found: Lasting, setting: Setting, marks: dict[str, int], said: str) 
             h.h2[f"Contents ({found.total:,})"],
             _contents(found) if found.decisions else h.p(".quiet")["Nothing was decided yet."],
         ],
-        tray(marks, setting.who, root, running=setting.running),
+        tray(marks, setting.who, root, running=setting.running, portal=setting.portal),
         help_box(),
     )
 

@@ -72,8 +72,11 @@ def help_box() -> h.Element:
     return h.dialog("#help", aria_labelledby="help-title")[h.h2("#help-title")["Keys"], h.table[h.tbody[rows]], close]
 
 
-def tray(marks: dict[str, int], who: str, root: str, *, running: bool) -> h.Element:
-    """Return the marks so far, and the button that makes decisions of them; `running` while it does."""
+def tray(marks: dict[str, int], who: str, root: str, *, running: bool, portal: str = "") -> h.Element:
+    """Return the marks so far, and the button that makes decisions of them; `running` while it does.
+
+    `portal` is the page of a portal that leads here, on which marks that take two people are signed.
+    """
     total = decisions(marks)
     return h.form("#tray", method="post", action=f"{root}apply", aria_label="Marks", data_running=running and "1")[
         h.output("#marks", aria_live="polite")[said(marks)],
@@ -81,6 +84,7 @@ def tray(marks: dict[str, int], who: str, root: str, *, running: bool) -> h.Elem
         h.button("#undo", type="submit", formaction=f"{root}undo", disabled=not total)["Take all back"],
         h.span("#progress", aria_live="polite"),
         h.small[f"{who} decides. Nothing is decided before Apply: it erases the copies here, and is not taken back."],
+        h.a(href=f"{portal}#sign")["Sign what takes two people, or close the review"] if portal else None,
     ]
 
 

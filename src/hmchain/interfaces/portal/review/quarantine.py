@@ -31,8 +31,9 @@ _REFUSED = Response(404, b"Nothing is here.", "text/plain")
 class QuarantinePages:
     """The pages of one desk, behind a gate."""
 
-    def __init__(self, desk: Desk, gate: Door) -> None:
-        self._desk, self._gate = desk, gate
+    def __init__(self, desk: Desk, gate: Door, portal: str = "") -> None:
+        """`portal` is the page of a portal that leads here."""
+        self._desk, self._gate, self._portal = desk, gate, portal
         self._told = ""
         """What came of the last button, until it is shown."""
         self._get: dict[str, Callable[[Request, list[int]], Response]] = {
@@ -182,7 +183,7 @@ class QuarantinePages:
 
     def _setting(self) -> Setting:
         desk = self._desk
-        return Setting(self._gate.root, desk.organisation, desk.names, desk.wanted, desk.progress.running)
+        return Setting(self._gate.root, desk.organisation, desk.names, desk.wanted, desk.progress.running, self._portal)
 
 
 def _picture(png: bytes | None) -> Response:

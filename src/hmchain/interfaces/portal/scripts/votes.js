@@ -15,14 +15,13 @@ export async function start(form) {
   const button = form.querySelector("button");
   button.disabled = false;
   form.addEventListener("submit", async (event) => {
-    if (form.elements.signatures.value) return;
     event.preventDefault();
     button.disabled = true;
     const votes = JSON.parse(form.dataset.votes);
     const signatures = [];
     for (const vote of votes) signatures.push(hex(await sign(key, await message(vote))));
     form.elements.signatures.value = signatures.join(" ");
-    form.requestSubmit();
+    form.submit(); // asks no listener again: what Chromium is asked to request in here it does not send
   });
 }
 

@@ -67,9 +67,9 @@ def overview(call: Call) -> Page:
         counts = found.counts or records.catalogue.quarantine.counts(HeldFilter(state=PENDING))
     lead = say("Items that no program may decide about wait here, encrypted, for somebody to look.")
     if not found.total:
-        return Page(
-            say("Quarantine"), empty(say("Nothing waits. What is held by the next extraction stands here.")), lead=lead
-        )
+        nothing = empty(say("Nothing waits. What is held by the next extraction stands here."))
+        open_desk = _begin(call) if _own_desk(call) is not None else None
+        return Page(say("Quarantine"), [nothing, open_desk, two_votes.deciders(call)], lead=lead)
     return Page(
         say("Quarantine"),
         [
@@ -120,7 +120,7 @@ class _OpenDesk:
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._pages = QuarantinePages(self.desk, self)
+        self._pages = QuarantinePages(self.desk, self, PATH)
 
     def enter(self, request: exchange.Request) -> exchange.Response | None:
         """No way in of its own."""
