@@ -1,4 +1,4 @@
-"""People sign with keys in their own browsers, to the end: a policy, an invitation and its acceptance, a release by two."""
+"""People sign with keys in their own browsers: a policy, an invitation that is accepted, a release by two."""
 
 from __future__ import annotations
 

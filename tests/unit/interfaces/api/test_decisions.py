@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from hmchain.application.governance import people
 from hmchain.keys import SigningKey
 from support.api_bed import ApiBed
 from support.request_bed import RequestBed
@@ -46,7 +47,7 @@ def test_a_person_is_invited_with_a_key_made_elsewhere_and_accepts(api: ApiBed) 
     proof = key.sign(bytes.fromhex(message)).hex()
     api.do(STEWARD, "/people", new | {"proof": proof, "roles": ["scientist", "steward"]})
     api.bed.keys["east/rita"] = key
-    api.do("east/rita", "/people/own/acceptance", {})
+    people.accept(newcomer := api.bed.user("east/rita"), people.invited(newcomer))
     assert api.get(SCIENTIST, "/people/rita", params={"of": "east"})["roles"] == ["scientist", "steward"]
     api.do("east/rita", "/people/rita/suspension", {})
     assert api.get(STEWARD, "/people/rita")["status"] == "suspended"

@@ -141,14 +141,6 @@ def invite_person(call: Call, body: Invitation) -> Asked:
         return people.ask(user, people.introduced(user, body.person, key, proof, body.roles))
 
 
-@routes.post("/people/own/acceptance", OWN, signs=True, commands=("people accept",), example=Nothing())
-def accept_invitation(call: Call, body: Nothing) -> PeopleView:
-    """Accept an invitation with the key that it names: from then on that key decides in these roles."""
-    with call.user() as user:
-        people.accept(user, people.invited(user))
-        return people.overview(user)
-
-
 @routes.post(
     "/people/{person}/key", DECIDE, signs=True, commands=("people replace-key",),
     example=Introduced(person="s1", public="00" * 32, proof="00" * 64),

@@ -66,7 +66,7 @@ def send_transaction(call: Call, body: Signed) -> SentTransaction:
     return _sent(call, found, body, call.person.name)
 
 
-@routes.post("/transactions/acceptance", NEWCOMER, example=Signed("90", "0" * 128))
+@routes.post("/transactions/acceptance", NEWCOMER, commands=("people accept",), example=Signed("90", "0" * 128))
 def send_acceptance(call: Call, body: Signed) -> SentTransaction:
     """Send the acceptance of an invitation, which is all that whoever is invited may do, who cannot sign in yet."""
     found, node = meaning(bytes.fromhex(body.message)), call.node
