@@ -29,6 +29,7 @@ PATHS = {
 }
 """Where each begins to look."""
 TABS_MAX = 60
+NUMBERS = {"file": ("numbers.txt", b"4711\n", "text/plain")}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,15 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     bed.submit(FILE.replace("relapse", "own").replace('east = "brain"\n', ""), "east/scientist")
     portal.act("east/steward", "/requests/relapse/comment", {"letter": "Which scanners?"})
     portal.send("east/scientist", "/scientist/editor/new", {"name": "other", "kind": "count"})
+    report = {
+        "incident": "lost-server",
+        "kind": "outage",
+        "severity": "high",
+        "affects": "east",
+        "letter": "A disk burnt.",
+    }
+    portal.act("north/steward", "/auditor/incidents-open", report)
+    portal.send("east/steward", "/steward/consents-in/list", {"name": "national", "as_of": "2023-11-01"}, files=NUMBERS)
     file = {"file": ("letter.pdf", b"%PDF-1.7", "application/pdf")}
     portal.send("east/scientist", "/scientist/editor/other/attach", {"kind": "ethics"}, files=file)
     with portal_of(portal, "east") as found:

@@ -29,7 +29,7 @@ from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.codes import choices
 from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.numbers import whole
-from hmchain.interfaces.portal.pages.words import at, may, standing, terms, until
+from hmchain.interfaces.portal.pages.words import at, may, terms
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.texts import say
 from hmchain.ledger.context import SCIENTIST, STEWARD
@@ -116,22 +116,12 @@ def _of_anybody(call: Call, found: StudyStatus, asked: StudyRequest) -> Iterator
     yield confirmed(ends[0], ends[1], f"{here}/close", csrf, ends[0], after)
 
 
-def pins(proposal: StudyProposal, words: StudyWords) -> list[h.Node]:
+def pins(proposal: StudyProposal, words: StudyWords) -> h.Node:
     """All that a decision binds, and what its scientists say of it; a request's page has the same for its study."""
-    asked, title = proposal.asked, say("What is pinned, and bound by an approval")
-    if asked.request:
-        return []
-    said = ((answer.organisation, standing(answer.decision)) for answer in asked.answers)
-    return [
-        section(
-            say("Asked and answered"),
-            definitions(said),
-            h.p(".quiet")[say("This hospital's approval holds until"), " ", until(asked.until_ms)]
-            if asked.until_ms else None,
-            anchor="answers",
-        ),
-        section(title, _description(words), terms(pinned(proposal.specification)), anchor="pinned"),
-    ]  # fmt: skip
+    if proposal.asked.request:
+        return None
+    title = say("What is pinned, and bound by an approval")
+    return section(title, _description(words), terms(pinned(proposal.specification)), anchor="pinned")
 
 
 def _description(words: StudyWords) -> h.Node:
