@@ -172,6 +172,7 @@ def test_ciphertext_can_lie_in_a_bucket(tmp_path: Path, scans: Path, capsys: Cap
     assert down["code"] == "store_unavailable" and server.secret_key not in down["what"] + down["hint"]
 
 
+@pytest.mark.network
 def test_clean_files_with_a_report(steward: Steward, scans: Path, tmp_path: Path) -> None:
     out = tmp_path / "clean"
     steward.run("deidentify", str(scans), "--output", str(out), "--project", "head")
@@ -220,6 +221,7 @@ def test_two_at_once_do_not_get_in_each_others_way(steward: Steward, scans: Path
 
 
 @pytest.mark.process
+@pytest.mark.network
 def test_records_can_be_looked_at_while_a_listener_fills_them(steward: Steward, tmp_path: Path, scans: Path) -> None:
     steward.run("extract", str(scans), "--into", "head")
     subject = steward.run("show", "head")["entries"][0]["subject"]
@@ -286,6 +288,7 @@ def test_a_folder_without_a_hospital_is_named(tmp_path: Path, capsys: Captured) 
     assert made.run("init", expect=2)["error"]["code"] == "hospital_exists"
 
 
+@pytest.mark.network
 def test_a_source_file_says_it_all(steward: Steward, scans: Path, tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text(f"{NUMBER}-1\n")
     described = tmp_path / "pacs.toml"

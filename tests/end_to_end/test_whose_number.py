@@ -16,6 +16,8 @@ from support.health_records import omop_person
 from support.steward import Steward
 from support.steward import steward as steward
 
+pytestmark = pytest.mark.network
+
 
 def message(folder: Path, number: int, numbers: str, more: str = "", event: str = "ORU^R01") -> None:
     folder.mkdir(exist_ok=True)

@@ -57,6 +57,7 @@ def test_sizes_at_the_seams_of_what_is_hashed_at_a_time(size: int) -> None:
         assert verify([leaf(data, index, ONE)], index, size, [path(data, index, ONE)], [root(data, ONE)], ONE)
 
 
+@pytest.mark.network
 @settings(deadline=None, max_examples=50)
 @given(st.integers(2, 40), DOMAINS, st.data())
 def test_what_is_tampered_with_is_no_proof(size: int, domain: Domain, draw: st.DataObject) -> None:

@@ -38,6 +38,7 @@ def lines(file: Path) -> list[Resource]:
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 
+@pytest.mark.network
 def test_an_analyst_reads_fhir_resources_a_file_a_type_and_is_told_what_is_missing(tmp_path: Path) -> None:
     resources = [patient(1), observation(1, 1)]
     north = extracted(tmp_path, {"ward.json": json.dumps(bundle(resources)).encode()}, "ward")

@@ -109,6 +109,7 @@ def test_a_real_process_that_takes_too_long_or_too_much_is_ended(
     assert found.over == over and found.used.work_ms >= used.work_ms
 
 
+@pytest.mark.network
 @pytest.mark.process
 @pytest.mark.parametrize(("size", "left_ms", "over"), [(1, 200, HOURS), (400, HOUR_MS, MEMORY)])
 def test_what_a_trainer_leaves_at_work_behind_its_answer_counts(

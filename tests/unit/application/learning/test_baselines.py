@@ -49,6 +49,7 @@ def test_the_twin_is_the_stated_rule() -> None:
     assert found == pytest.approx(model.astype(np.float32), abs=1e-5)
 
 
+@pytest.mark.network
 def test_all_baselines_learn_and_repeat() -> None:
     for train in (baselines.pooled, baselines.fedavg):
         trained = train(COHORTS, PLAN, ARCH, SEED)

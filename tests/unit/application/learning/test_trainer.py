@@ -102,6 +102,7 @@ def test_the_weights_that_came_in_are_left_alone() -> None:
     assert np.array_equal(weights, START)
 
 
+@pytest.mark.network
 def test_one_step_is_that_of_torch_sgd() -> None:
     chosen = plan(momentum_millionths=900_000, augmentation=False, logit_adjustment=False)
     cohort = bright_and_dark()

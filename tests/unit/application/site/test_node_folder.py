@@ -149,6 +149,7 @@ def test_joining_checks_digest_and_keys(folder: NodeFolder, tmp_path: Path) -> N
         joining.adopt(folder, later)
 
 
+@pytest.mark.network
 @pytest.mark.process
 def test_one_process_at_a_time_and_the_other_is_named(folder: NodeFolder) -> None:
     code = (

@@ -162,6 +162,7 @@ def pieces(data: bytes, step: int) -> Iterator[bytes]:
         yield data[start : start + step]
 
 
+@pytest.mark.network
 def test_one_bucket_is_one_place_however_its_server_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a hospital could keep its records where members exchange objects, and lose them to who erases there."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

