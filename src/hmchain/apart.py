@@ -1,6 +1,6 @@
 """Work in a process of its own: the time and memory that it takes, and its death, are not those of whoever asks.
 
-Such a process has no secret in its environment, gives way to all others, and ends with whoever began it, by the pipe
+Such a process has no secret in its environment, gives way to others, and ends with whoever began it, by the pipe
 between them. It looks at what strangers made, so its answers are read as values of ours and as nothing else.
 """
 

@@ -137,7 +137,8 @@ def _own(who: Any) -> str:
     return who.organisation if who else ""
 
 
-async def _call(request: Request) -> Call:  # for others FastAPI takes a thread
+async def call_of(request: Request) -> Call:
+    """The call that `guard` made of a request. Not `async` it would take a thread."""
     return request.state.call  # type: ignore[no-any-return]
 
 
@@ -148,7 +149,7 @@ def _endpoint(handler: Handler, hints: dict[str, Any], route: Route) -> Handler:
     for name, parameter in signature.parameters.items():
         kind = hints[name]
         if kind is Call:
-            kind = Annotated[Call, Depends(_call)]
+            kind = Annotated[Call, Depends(call_of)]
         elif kind is Upload:
             kind = Annotated[Upload, Depends(uploads.taken(route.bytes_max))]
         elif _is_struct(kind):
@@ -221,4 +222,4 @@ def is_page_of(kind: Any) -> Any:
     return get_args(kind)[0] if get_origin(kind) in (list, Page) else None
 
 
-__all__ = ["Route", "Routes", "Upload", "body_bytes_max", "guard", "is_page_of", "merged"]
+__all__ = ["Route", "Routes", "Upload", "body_bytes_max", "call_of", "guard", "is_page_of", "merged"]

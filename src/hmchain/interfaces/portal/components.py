@@ -130,6 +130,11 @@ def check_field(name: str, title: h.Node, *, value: str = "yes", checked: bool =
     return h.div(".field.check")[box, h.label(for_=id)[title], h.small(id=f"{id}-help")[help] if help else None]
 
 
+def tick_box(name: str, value: str, *words: h.Node, checked: bool) -> h.Element:
+    """One of several boxes to tick, whose words belong to it."""
+    return h.label(".radio")[h.input(type="checkbox", name=name, value=value, checked=checked), words]
+
+
 def file_field(name: str, title: str, *, accept: str | None = None, help: str = "") -> h.Element:
     """A field for a file; its name as that of a text."""
     id, name = _placed(name)

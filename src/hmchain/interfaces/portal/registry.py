@@ -26,7 +26,7 @@ from hmchain.errors import InputError
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.dispatch import Declared
 from hmchain.interfaces.api.one_origin import unmasked
-from hmchain.interfaces.api.routing import body_bytes_max, guard
+from hmchain.interfaces.api.routing import body_bytes_max, call_of, guard
 from hmchain.interfaces.api.signing import SignatureElsewhere, to_sign
 from hmchain.interfaces.api.uploads import BodyError, TooLargeBodyError
 from hmchain.interfaces.portal.framing import SINCE, Shown, csrf_of, frame_of, look_of, remember, say_next
@@ -160,7 +160,7 @@ def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
     for name, parameter in signature.parameters.items():
         kind = hints[name]
         if kind is Call:
-            kind = Annotated[Call, Depends(_call)]
+            kind = Annotated[Call, Depends(call_of)]
         elif kind is Fields:
             kind = Annotated[Fields, Depends(_fields(body_bytes_max(rule), file_bytes))]
         parameters.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
@@ -183,10 +183,6 @@ def _endpoint(handler: Handler, rule: Rule, file_bytes: int) -> Handler:
     )
     endpoint.__name__ = handler.__name__
     return endpoint
-
-
-async def _call(request: Request) -> Call:  # for others FastAPI takes a thread
-    return request.state.call  # type: ignore[no-any-return]
 
 
 def _fields(bytes_max: int, file_bytes: int) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ import htpy as h
 
 from hmchain.application.governance.policies.file import PolicyFile, conditions
 from hmchain.application.governance.purposes import PURPOSES, terms
-from hmchain.interfaces.portal.components import check_field, text_field
+from hmchain.interfaces.portal.components import check_field, text_field, tick_box
 from hmchain.interfaces.portal.pages import codes
 from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.codes.requests import KINDS_EXPLAINED
@@ -103,10 +103,7 @@ _REST = ("regions", "people", "institutions", "fields", "labels", "break_glass",
 
 
 def _boxes(name: str, title: str, choices: Mapping[str, str], chosen: Sequence[str]) -> h.Element:
-    boxes = [
-        h.label(".radio")[h.input(type="checkbox", name=name, value=code, checked=code in chosen), " ", theirs(words)]
-        for code, words in choices.items()
-    ]
+    boxes = [tick_box(name, code, " ", theirs(words), checked=code in chosen) for code, words in choices.items()]
     return h.fieldset(".field")[h.legend[title], boxes]
 
 

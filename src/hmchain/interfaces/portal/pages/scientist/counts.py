@@ -31,6 +31,7 @@ from hmchain.interfaces.portal.components import (
     problem,
     section,
     text_field,
+    tick_box,
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
@@ -140,18 +141,15 @@ def _question(call: Call, question: CountQuestion, offers: list[DatasetOffer]) -
             empty(say("No hospital has published records in which people can be counted.")),
         ]
     boxes = [
-        h.label(".radio")[
-            h.input(
-                type="checkbox",
-                name="dataset",
-                value=(name := f"{each.organisation}/{each.dataset}"),
-                checked=name in question.datasets,
-            ),
+        tick_box(
+            "dataset",
+            (name := f"{each.organisation}/{each.dataset}"),
             f"{name} · ",
             theirs(each.records),
             " ",
             standing(each.answer) if each.answer else None,
-        ]
+            checked=name in question.datasets,
+        )
         for each in offers
     ]
     return [

@@ -34,6 +34,7 @@ from hmchain.interfaces.portal.components import (
     problem,
     section,
     text_field,
+    tick_box,
 )
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.layout import token_field
@@ -293,15 +294,12 @@ def _purposes() -> str:
 def _datasets(found: Mapping[str, Any], offers: Sequence[DatasetOffer]) -> h.Element:
     wanted = chosen(found)
     boxes = [
-        h.label(".radio")[
-            h.input(
-                type="checkbox",
-                name="dataset",
-                value=(name := f"{each.organisation}/{each.dataset}"),
-                checked=name in wanted,
-            ),
+        tick_box(
+            "dataset",
+            (name := f"{each.organisation}/{each.dataset}"),
             h.span[f"{name} · ", theirs(each.records), " · ", theirs(each.holds)],
-        ]
+            checked=name in wanted,
+        )
         for each in offers
     ]
     nothing = h.p[say("No hospital has published a dataset yet.")]

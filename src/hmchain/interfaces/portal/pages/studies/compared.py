@@ -12,7 +12,7 @@ from hmchain.application.access.permissions import Operation, Rule, Scope
 from hmchain.application.models.curves import Curve
 from hmchain.application.pages.markup import table
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.portal.components import empty
+from hmchain.interfaces.portal.components import empty, tick_box
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import drawings
 from hmchain.interfaces.portal.pages.studies.study import curve_of, whose
@@ -48,10 +48,7 @@ def compared(call: Call, names: Names = []) -> Page:  # noqa: B006 - FastAPI cop
 
 
 def _choice(known: Sequence[str], chosen: set[str]) -> h.Element:
-    boxes = [
-        h.label(".radio")[h.input(type="checkbox", name="study", value=each, checked=each in chosen), each]
-        for each in known
-    ]
+    boxes = [tick_box("study", each, each, checked=each in chosen) for each in known]
     return h.form(".entry", method="get", action=PATH)[
         h.fieldset(".field")[h.legend[say("Which")], boxes], h.p(".send")[h.button(type="submit")[say("Compare")]]
     ]
