@@ -120,3 +120,11 @@ def test_who_writes_a_file_by_hand_is_told_what_should_stand_there(tmp_path: Pat
     with pytest.raises(InputError) as caught:
         files.read_toml(path, Outer, InputError)
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("written", ["1e308", "1.7976931348623157e308", "5e-324", "-0.1", "1e-400"])
+def test_a_number_of_any_type_is_what_python_reads(written: str) -> None:
+    assert decoding.from_json(written, object) == float(written)
+    for kind in (object, float):
+        with pytest.raises(msgspec.ValidationError, match="out of range"):
+            decoding.from_json(f"{written.partition('e')[0]}e999", kind)

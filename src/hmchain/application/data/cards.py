@@ -29,7 +29,7 @@ from hmchain.records.pictures.prepared import decode_image
 from hmchain.records.quality import Assessment, Sample, assess
 
 _PNG = "image/png"
-_CARD_BYTES_MAX = 16 << 20
+_CARD_BYTES_MAX = 4 << 20
 
 
 def write_card(records: Records, version: Version, progress: Progress | None = None) -> tuple[Path, Assessment]:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from hmchain import canonical, decoding, files
 from hmchain.errors import InputError
+from hmchain.files import NoRegularFileError
 from hmchain.keys import SecretKey
 
 SCHEMA = 1
@@ -270,9 +271,9 @@ def load(path: Path) -> Evidence:
     """Read evidence. Raises `EvidenceFileError`."""
     again = "compute it again"
     try:
-        data = path.read_bytes()
+        data = files.read(path)
         found = decoding.from_json(data, Evidence)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceFileError(f"{path} holds no evidence that can be read", again) from error
     if found.schema != SCHEMA:
         raise EvidenceFileError(f"{path} is evidence of another version ({found.schema})", again)

@@ -16,6 +16,7 @@ from hmchain import decoding, files
 from hmchain.application.agent.kept import UNDEFINED, Score
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.errors import InputError
+from hmchain.files import NoRegularFileError
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.learning.studies import OVER, Study
@@ -177,6 +178,6 @@ def save(path: Path, scores: StudyScores) -> None:
 def load(path: Path) -> StudyScores:
     """Read a hospital's scores. Raises `ScoresFileError`."""
     try:
-        return decoding.from_json(path.read_bytes(), StudyScores)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return decoding.from_json(files.read(path), StudyScores)
+    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ScoresFileError(f"{path} holds no scores that can be read", AGAIN) from error
