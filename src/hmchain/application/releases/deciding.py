@@ -250,6 +250,8 @@ def grant(
     Raises `DisclosureError`, `WeighEvidenceError`, as `Guard.admit`, and what a refusal raises.
     """
     view, own = found.view, place.organisation
+    if found.differences:
+        raise refused(view, found.differences)
     if not weighed and not found.is_clear:
         what = f"the evidence on {view.release} wants to be weighed: {', '.join(found.weighed)}"
         read = f"read it: `hmchain release evidence {view.release}`, where a cell of a table may pass (--let-pass)"

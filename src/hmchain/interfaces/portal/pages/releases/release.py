@@ -17,7 +17,9 @@ from hmchain.application.node.release_words import audience_words
 from hmchain.application.pages.markup import definitions, table
 from hmchain.application.releases import asking, deciding
 from hmchain.interfaces.api.call import Call
-from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH, take_released_file
+from hmchain.interfaces.api.parameters import Nothing
+from hmchain.interfaces.api.routes import releases as routes
+from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH
 from hmchain.interfaces.api.signed_in import BACKGROUND
 from hmchain.interfaces.portal.components import (
     WARN,
@@ -37,6 +39,7 @@ from hmchain.interfaces.portal.components import (
 from hmchain.interfaces.portal.framing import csrf_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages import codes
+from hmchain.interfaces.portal.pages.bodies import body
 from hmchain.interfaces.portal.pages.codes.requests import REASONS
 from hmchain.interfaces.portal.pages.words import at, is_own, may, purpose, standing, until
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
@@ -238,7 +241,7 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
 @pages.show(f"{PATH}/{{name}}/file", TAKE)
 def taken(call: Call, name: str) -> Response:
     """What was released, with its proof."""
-    found: Response = take_released_file(call, name)
+    found: Response = routes.take_released_file(call, name)
     return found
 
 
@@ -319,8 +322,6 @@ def grant(call: Call, name: str, fields: Fields) -> Next:
     """Let it leave, by the evidence that was read; the hospital's guard compares it with what left before."""
     with call.ledger() as ledger:
         found = deciding.as_read(call.folder, ledger, name, _digest(fields.text("evidence")), call.passphrase)
-    if found.differences:
-        raise deciding.refused(found.view, found.differences)
     with call.user() as user:
         deciding.grant(user, call.folder, found, call.passphrase, weighed=fields.text("weighed") == "yes")
     return Next(at("releases", name), say("This hospital lets it leave."))
@@ -333,17 +334,12 @@ def _digest(text: str) -> bytes:
 @pages.do(f"{PATH}/{{name}}/refuse", DECIDE)
 def refuse(call: Call, name: str, fields: Fields) -> Next:
     """Keep it inside."""
-    with call.ledger() as ledger:
-        found = ledger.release(name)
-    kept = deciding.kept_evidence(call.folder, found, call.passphrase)
-    with call.user() as user:
-        deciding.refuse(user, found, fields.text("reason"), kept)
+    routes.refuse_release(call, name, body(routes.ReleaseRefusal, reason=fields.text("reason")))
     return Next(at("releases", name), say("It stays inside."))
 
 
 @pages.do(f"{PATH}/{{name}}/withdraw", ASK)
 def withdraw(call: Call, name: str, fields: Fields) -> Next:
     """Ask no more for it."""
-    with call.user() as user:
-        asking.withdraw(user, name)
+    routes.withdraw_release(call, name, Nothing())
     return Next(at("releases", name), say("It is withdrawn."))
