@@ -282,7 +282,7 @@ def to_json(genesis: Genesis) -> bytes:
 def load(path: Path) -> Genesis:
     """Read a genesis file. Raises `GenesisError` and `ProtocolError`."""
     try:
-        content = msgspec.json.decode(files.read(path, limit=GENESIS_BYTES_MAX))
+        content = decoding.from_json(files.read(path, limit=GENESIS_BYTES_MAX), object)
         require_protocol_of(content)
         genesis = decoding.converted(content, Genesis)
         require_form(genesis)

@@ -207,7 +207,7 @@ def read_record(data: bytes, kind: type[R], name: str) -> R:
 
 
 def _decoded(data: bytes, kind: type[R]) -> R:
-    content = msgspec.json.decode(data)
+    content = decoding.from_json(data, object)
     if kind is Network and isinstance(content, list) and content:
         genesis_file.require_protocol_of(content[0])
     return decoding.converted(_in_order(content, kind), kind)

@@ -12,7 +12,7 @@ import http.client
 import socket
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,6 +78,13 @@ class Webhook:
         return _PinnedSecure(address, host, port, timeout=seconds, context=trust)
 
 
+_TRANSLATED = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "::/96")))
+"""The last 32 bits are an IPv4 address: those of NAT64, the well-known and local ones, and the old compatible ones."""
+_LOCAL = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
+"""Not of the internet, whatever a library says."""
+_TOLD_BY_CLOUDS = frozenset(map(ip_address, ("fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
+"""Where clouds tell their machines secrets, beside link-local addresses."""
+
 _HINT = "see url, secret_file and private under [webhook] in portal.toml"
 
 
@@ -109,13 +116,29 @@ def resolved(host: str, port: int, *, private: bool) -> str:
 
 
 def _may_be_told(address: IPv4Address | IPv6Address, host: str, *, private: bool) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    address = mapped or address
     if is_loopback(host):
-        return address.is_loopback
+        return address.is_loopback or (
+            address.version == 6 and bool(address.ipv4_mapped and address.ipv4_mapped.is_loopback)
+        )
+    return all(_is_meant(each, private=private) for each in (address, _carried(address)) if each is not None)
+
+
+def _is_meant(address: IPv4Address | IPv6Address, *, private: bool) -> bool:
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         return False  # this machine, and what clouds tell their machines, are never meant by a name
-    return private or address.is_global
+    if address in _TOLD_BY_CLOUDS:
+        return False
+    return private or (address.is_global and not any(address in each for each in _LOCAL))
+
+
+def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: mapped, by NAT64 (RFC 6052, 8215), 6to4 or Teredo."""
+    if not isinstance(address, IPv6Address):
+        return None
+    if any(address in each for each in _TRANSLATED):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    teredo = address.teredo
+    return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else None)
 
 
 class _Pinned(http.client.HTTPConnection):

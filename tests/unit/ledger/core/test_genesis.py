@@ -189,3 +189,9 @@ def test_what_is_no_genesis_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(HMChainError) as refused:
         genesis_file.load(path)
     assert refused.value.code in ("genesis", "protocol")
+
+
+def test_a_file_that_is_nested_without_end_is_no_genesis(tmp_path: Path) -> None:
+    (tmp_path / "genesis.json").write_text("[" * 5000)
+    with pytest.raises(genesis_file.GenesisError, match="not a genesis"):
+        genesis_file.load(tmp_path / "genesis.json")
