@@ -54,7 +54,7 @@ def content(found: RequestInWords, call: Call) -> list[h.Node]:
     return [
         problem("unread", found.title, say("Ask whoever sent it, before you decide.")) if _is_lost(found) else None,
         h.p[h.a(".button", href="#do")[say("Read it, then decide")]] if doing else None,
-        section(say("What is asked"), terms(found.asked), _used(found), anchor="asked"),
+        section(say("What is asked"), terms(found.asked), _used(found), _count(found), anchor="asked"),
         _form(found),
         section(say("What each hospital says"), _decisions(view.decisions), terms(found.reasons), anchor="decisions"),
         h.div("#doing", hx_preserve="true" if decides(found, call) else None)[doing] if doing else None,
@@ -68,6 +68,14 @@ def content(found: RequestInWords, call: Call) -> list[h.Node]:
 
 def _is_lost(found: RequestInWords) -> bool:
     return found.is_lost and any(each.kind == "form" for each in found.view.documents)
+
+
+def _count(found: RequestInWords) -> h.Node:
+    """The way to a count, where it is read and where a hospital looks what it would answer."""
+    if found.view.content is None or str(found.view.content.kind) != "count":
+        return None
+    here = at("scientist", "counts", found.view.request)
+    return h.p[h.a(href=here)[say("How far the count is, and what this hospital would answer")]]
 
 
 def _used(found: RequestInWords) -> h.Node:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hmchain.interfaces.portal.pages.scientist import catalogue, counts, editing, editor
+from hmchain.interfaces.portal.pages.scientist import catalogue, counts, editing, editor, own_answers
 
-ROOM = (catalogue.pages, counts.pages, editor.pages, editing.pages)
+ROOM = (catalogue.pages, counts.pages, own_answers.pages, editor.pages, editing.pages)

@@ -44,6 +44,7 @@ from hmchain.ledger.readers.catalogue import DatasetOffer
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 ASK = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
+COUNT_HERE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
 PATH = "/scientist/counts"
 EVENTS = 3
 _KINDS: dict[str, Later] = {
@@ -284,6 +285,7 @@ def count(call: Call, name: str) -> Page:
             _answer(answer) if answer else None,
             problem("no_number", lost, "", say("The number is not here:")) if lost else None,
             _standing(found),
+            _own_answer(call, found),
             _propose(call, found) if found.is_unused and found.allowed_by and may(call, ASK) else None,
         ),
         lead=theirs(found.words),
@@ -321,6 +323,19 @@ def _standing(found: CountStanding) -> h.Element:
             (say("denied by"), ", ".join(found.denied_by)),
             (say("request"), h.a(href=at("requests", found.count))[found.count]),
         )
+    )
+
+
+def _own_answer(call: Call, found: CountStanding) -> h.Node:
+    """What a steward of a hospital that is asked looks at before deciding."""
+    asked = {*found.waits_for, *found.allowed_by, *found.denied_by}
+    if call.organisation not in asked or not may(call, COUNT_HERE):
+        return None
+    return form(
+        f"{at('scientist', 'counts', found.count)}/check",
+        csrf_of(call.request),
+        h.p[say("Exactly, from this hospital's own records. It stays here, and stands in the hospital's log.")],
+        sends=say("See what this hospital would answer"),
     )
 
 
