@@ -19,8 +19,9 @@ from hmchain.interfaces.portal.texts.languages import ENGLISH, LANGUAGES
 
 ROOT = Path(portal.__file__).parent
 OWN_ROOM = "portal"
-APART = ("review", "texts")
-"""Rooms without a catalogue: the review speaks English."""
+APART = "texts"
+"""What says nothing itself."""
+REVIEW = "review"
 KEYWORDS = {"say": None, "compose": None, "later": None, "say_n": (1, 2)}
 
 
@@ -28,7 +29,7 @@ def collected() -> dict[str, Catalog]:
     """What the pages of each room say, in order of the texts."""
     rooms: dict[str, Catalog] = {}
     for path in sorted(ROOT.rglob("*.py")):
-        if path.relative_to(ROOT).parts[0] in APART:
+        if path.relative_to(ROOT).parts[0] == APART:
             continue
         for _, text, _, _ in extract_from_file("python", path, keywords=KEYWORDS):
             rooms.setdefault(room_of(path), Catalog()).add(text)
@@ -38,6 +39,8 @@ def collected() -> dict[str, Catalog]:
 def room_of(path: Path) -> str:
     """The room that a file of pages is in: `pages/steward/inbox.py` is in `steward`."""
     parts = path.relative_to(ROOT).with_suffix("").parts
+    if parts[0] == REVIEW:
+        return REVIEW
     return parts[1] if parts[0] == "pages" and len(parts) > 1 and parts[1] != "__init__" else OWN_ROOM
 
 

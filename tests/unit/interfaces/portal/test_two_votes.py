@@ -15,6 +15,7 @@ from hmchain.application.site.hospital import open_records, read_records
 from hmchain.canonical import digest
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
+from support.api_bed import HEADER
 from support.dicom_objects import ct, written
 from support.portal_bed import PortalBed
 from support.request_bed import RequestBed
@@ -97,3 +98,12 @@ def test_who_may_let_somebody_release(portal: PortalBed) -> None:
     portal.send(FIRST, f"{PATH}/deciders/scientist/add", status=400)
     portal.send(FIRST, f"{PATH}/deciders/eve/add")
     portal.send(FIRST, f"{PATH}/deciders/eve/add", status=400)
+
+
+def test_the_review_speaks_german(portal: PortalBed) -> None:
+    portal.send(FIRST, f"{PATH}/begin")
+    client, asked = portal.client("east"), {HEADER: FIRST, "accept-language": "de"}
+    for page, words in (("", "Was auf Sie wartet"), ("item/0", "Freigeben (r)"), ("decisions", "Noch wurde nichts")):
+        found = client.get(f"{PATH}/review/{page}", headers=asked).text
+        assert words in found and '<html lang="de">' in found, page
+    assert "What waits for you" in portal.html(FIRST, f"{PATH}/review/")

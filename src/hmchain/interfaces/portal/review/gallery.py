@@ -9,13 +9,14 @@ import htpy as h
 
 from hmchain.application.data.reviewing import PAGE_ITEMS, DeskPage, Entry
 from hmchain.canonical import digest
-from hmchain.interfaces.portal.review.layout import WORDS, document, help_box, tray
+from hmchain.interfaces.portal.review.layout import document, help_box, tray, words
+from hmchain.interfaces.portal.texts import amount, later, of_later, say
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import is_conflict
 
 FILTERS = {
-    "code": "Reason", "modality": "Modality", "kind": "Kind", "series": "Series", "device": "Device",
-    "patient": "Patient", "dataset": "Dataset",
+    "code": later("Reason"), "modality": later("Modality"), "kind": later("Kind"), "series": later("Series"),
+    "device": later("Device"), "patient": later("Patient"), "dataset": later("Dataset"),
 }  # fmt: skip
 _PSEUDONYMS = ("series", "device", "patient")
 _LETTERS = 8
@@ -45,19 +46,21 @@ def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
     cards = h.ol("#cards.cards")[[card(each) for each in found.entries]] if found.entries else _nothing(found, setting)
     more = found.entries[-1].number if len(found.entries) == PAGE_ITEMS else None
     return document(
-        f"Quarantine · {setting.organisation}",
+        say("Quarantine · {organisation}", organisation=setting.organisation),
         setting.root,
         h.header(".portal")[
             h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
-            h.h1["What waits for you"],
+            h.h1[say("What waits for you")],
             h.p(".about")[
-                f"{found.total:,} items wait",
-                "" if setting.wanted.is_empty else " with this filter",
-                ". Press ? for the keys.",
+                say("{count} items wait.", count=amount(found.total))
+                if setting.wanted.is_empty
+                else say("{count} items wait with this filter.", count=amount(found.total)),
+                " ",
+                say("Press ? for the keys."),
             ],
-            h.nav(".steps", aria_label="Pages")[
-                None if is_first else h.a(href="./", rel="first")["← from the start"],
-                h.a(href="decisions")["What was decided for good"],
+            h.nav(".steps", aria_label=say("Pages"))[
+                None if is_first else h.a(href="./", rel="first")[say("← from the start")],
+                h.a(href="decisions")[say("What was decided for good")],
             ],
         ],
         h.main[
@@ -78,27 +81,33 @@ def card(entry: Entry) -> h.Element:
     state = entry.mark.word if entry.mark else ""
     seen = h.img(src=f"thumb/{entry.number}", alt="", loading="lazy", width="176", height="176")
     return h.li(class_=f"card {state}", data_number=str(entry.number))[
-        h.a(".shot", href=f"item/{entry.number}", aria_label=f"{why}, {held.kind}, item {entry.number + 1}")[seen],
+        h.a(
+            ".shot",
+            href=f"item/{entry.number}",
+            aria_label=say("{why}, {kind}, item {number}", why=why, kind=held.kind, number=entry.number + 1),
+        )[seen],
         h.label[h.input(type="checkbox", name="number", value=str(entry.number), form="cards-mark"), h.b[why]],
-        h.span(".mark")[WORDS[state]],
+        h.span(".mark")[words()[state]],
         h.small[" · ".join(part for part in (held.kind, held.modality, f"{held.dataset} v{held.version}") if part)],
-        h.small[f"released by {', '.join(entry.released_by)}"] if entry.released_by else None,
-        None if held.releasable else h.small(".flag")["can only be rejected"],
-        h.small(".flag")["one of two: look at both"] if is_conflict(held) and held.releasable else None,
+        h.small[say("released by {names}", names=", ".join(entry.released_by))] if entry.released_by else None,
+        None if held.releasable else h.small(".flag")[say("can only be rejected")],
+        h.small(".flag")[say("one of two: look at both")] if is_conflict(held) and held.releasable else None,
     ]
 
 
 def _marking(found: DeskPage, setting: Setting) -> h.Element:
     """What can be said of the selected ones; keys do the same."""
     says = {
-        "released": "Release (r)",
-        "found": "Blank what was found (b)",
-        "rejected": "Reject (x)",
-        "": "Take back (u)",
+        "released": say("Release (r)"),
+        "found": say("Blank what was found (b)"),
+        "rejected": say("Reject (x)"),
+        "": say("Take back (u)"),
     }
-    whole = f"The next of these is about all {found.total:,} of this filter, not only those selected"
+    whole = say(
+        "The next of these is about all {count} of this filter, not only those selected", count=amount(found.total)
+    )
     return h.form("#cards-mark.marking", method="post", action="mark")[
-        h.button("#select", type="button")["Select (a)"],
+        h.button("#select", type="button")[say("Select (a)")],
         [h.button(name="state", value=state, type="submit")[word] for state, word in says.items()],
         h.label(".check")[h.input("#whole", type="checkbox", autocomplete="off", value=setting.filter), whole]
         if len(found.entries) < found.total
@@ -108,10 +117,10 @@ def _marking(found: DeskPage, setting: Setting) -> h.Element:
 
 def _filters(counts: Mapping[str, Mapping[str, int]], wanted: HeldFilter) -> h.Element:
     chosen = {name: str(getattr(wanted, name)) for name in FILTERS}
-    return h.form("#filter", method="post", action="filter", role="search", aria_label="Filter")[
-        [_choice(name, title, counts.get(name, {}), chosen[name]) for name, title in FILTERS.items()],
-        h.button(type="submit")["Filter"],
-        h.button(type="submit", name="clear", value="1")["All"] if any(chosen.values()) else None,
+    return h.form("#filter", method="post", action="filter", role="search", aria_label=say("Filter"))[
+        [_choice(name, of_later(title), counts.get(name, {}), chosen[name]) for name, title in FILTERS.items()],
+        h.button(type="submit")[say("Filter")],
+        h.button(type="submit", name="clear", value="1")[say("All")] if any(chosen.values()) else None,
     ]
 
 
@@ -124,7 +133,7 @@ def _choice(name: str, title: str, counts: Mapping[str, int], chosen: str) -> h.
         for value, count in values.items()
         if value
     ]
-    return h.label[h.span[title], h.select(name=name)[h.option(value="")["any"], options]]
+    return h.label[h.span[title], h.select(name=name)[h.option(value="")[say("any")], options]]
 
 
 def _short(name: str, value: str) -> str:
@@ -132,14 +141,14 @@ def _short(name: str, value: str) -> str:
 
 
 def _more(last: int) -> h.Element:
-    return h.p(".more")[h.a("#more", href=f"?after={last}", rel="next")["More (n)"]]
+    return h.p(".more")[h.a("#more", href=f"?after={last}", rel="next")[say("More (n)")]]
 
 
 def _nothing(found: DeskPage, setting: Setting) -> h.Element:
     if found.total:
-        return h.p(".lead")["Nothing more waits from here on: go on from the start."]
-    others = "Nothing waits with this filter; All shows what else does."
-    return h.p(".lead")["Nothing waits." if setting.wanted.is_empty else others]
+        return h.p(".lead")[say("Nothing more waits from here on: go on from the start.")]
+    others = say("Nothing waits with this filter; All shows what else does.")
+    return h.p(".lead")[say("Nothing waits.") if setting.wanted.is_empty else others]
 
 
 def numbers(values: Iterable[str]) -> list[int]:

@@ -10,7 +10,8 @@ import htpy as h
 from hmchain.application.data.reviewing import Entry
 from hmchain.application.pages.markup import definitions
 from hmchain.interfaces.portal.review.gallery import Setting
-from hmchain.interfaces.portal.review.layout import WORDS, document, help_box, tray
+from hmchain.interfaces.portal.review.layout import document, help_box, tray, words
+from hmchain.interfaces.portal.texts import say, theirs
 from hmchain.records.deidentification.outcome import Finding
 from hmchain.records.pipeline.review import is_conflict
 from hmchain.records.pipeline.rivals import Rival
@@ -37,15 +38,15 @@ def item(
     held = entry.item
     before, after = beside
     return document(
-        f"Item {entry.number + 1} · quarantine",
+        say("Item {number} · quarantine", number=entry.number + 1),
         setting.root,
         h.header(".portal")[
             h.p(".brand")[h.a("#back", href="../", rel="up")[f"FL-HMChain · {setting.organisation}"]],
             h.h1[held.code.replace("_", " ")],
-            h.p(".about")[f"{held.reason}."],
-            h.nav(".steps", aria_label="Items")[
-                h.a("#before", href=str(before), rel="prev")["← before"] if before is not None else None,
-                h.a("#after", href=str(after), rel="next")["next →"] if after is not None else None,
+            h.p(".about")[theirs(f"{held.reason}.")],
+            h.nav(".steps", aria_label=say("Items"))[
+                h.a("#before", href=str(before), rel="prev")[say("← before")] if before is not None else None,
+                h.a("#after", href=str(after), rel="next")[say("next →")] if after is not None else None,
             ],
         ],
         h.main(".item")[
@@ -67,19 +68,22 @@ def _both(entry: Entry, view: View, rival: Rival | None, words: Iterable[str]) -
     seen = _seen(entry, view, words)
     if not is_conflict(entry.item):
         return seen
-    other: h.Node = h.p(".notice")["What has its identifier is not there any more: this one can be taken."]
+    other: h.Node = h.p(".notice")[say("What has its identifier is not there any more: this one can be taken.")]
     if rival is not None and rival.kept.pictures is not None:
         middle = rival.kept.pictures.frames // 2
-        other = h.img("#other", src=f"../other/{entry.number}/{middle}", alt="what is kept, de-identified")
+        other = h.img("#other", src=f"../other/{entry.number}/{middle}", alt=say("what is kept, de-identified"))
     elif rival is not None:
         other = h.pre(".text", tabindex="0")[rival.kept.text or rival.kept.problem]
-    more = f" It would replace {rival.more} further records too." if rival and rival.more else ""
+    more = say("It would replace {count} further records too.", count=rival.more) if rival and rival.more else ""
     return h.div(".pair")[
-        h.section(aria_label="This one")[h.h2["This one, as it came"], seen],
-        h.section(aria_label="The other one")[h.h2["The other one, as it is kept"], other],
+        h.section(aria_label=say("This one"))[h.h2[say("This one, as it came")], seen],
+        h.section(aria_label=say("The other one"))[h.h2[say("The other one, as it is kept")], other],
         h.p(".quiet")[
-            "Both say that they are the same object. Take this one, and the other one's record goes; keep the other, "
-            f"and this one is rejected.{more}"
+            say(
+                "Both say that they are the same object. Take this one, and the other one's record goes; keep the "
+                "other, and this one is rejected."
+            ),
+            f" {more}" if more else None,
         ],
     ]
 
@@ -87,13 +91,13 @@ def _both(entry: Entry, view: View, rival: Rival | None, words: Iterable[str]) -
 def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
     if view.pictures is None:
         text = h.pre(".text", tabindex="0")[_marked(view.text, words)] if view.text else None
-        return [h.p(".notice")[f"{view.problem}."] if view.problem else None, text]
+        return [h.p(".notice")[theirs(f"{view.problem}.")] if view.problem else None, text]
     middle, last = view.pictures.frames // 2, view.pictures.frames - 1
     centre, width = view.limits(middle)
     regions = entry.mark.regions if entry.mark and entry.mark.regions else ()
     is_whole = entry.item.code != "damaged"
     return [
-        None if is_whole else h.p(".notice")["It is damaged: what is shown may be less than the picture was."],
+        None if is_whole else h.p(".notice")[say("It is damaged: what is shown may be less than the picture was.")],
         h.div(
             "#picture.picture",
             data_number=str(entry.number), data_rows=str(view.pictures.rows), data_columns=str(view.pictures.columns),
@@ -101,20 +105,20 @@ def _seen(entry: Entry, view: View, words: Iterable[str]) -> h.Node:
             data_grey="1" if view.pictures.is_grey else "", data_regions=_written(regions),
             data_found=_written(entry.item.regions),
         )[
-            h.img("#frame", src=f"../frame/{entry.number}/{middle}", alt="the item as it came"),
+            h.img("#frame", src=f"../frame/{entry.number}/{middle}", alt=say("the item as it came")),
             h.canvas("#drawing", aria_hidden="true"),
         ],
         h.p(".quiet")[
-            "Drag to draw a rectangle that is blanked; drag with Shift to change the window. ",
-            h.button("#forget", type="button")["No rectangles"],
-            h.button("#take-found", type="button")[f"Those found ({len(entry.item.regions)})"]
+            say("Drag to draw a rectangle that is blanked; drag with Shift to change the window."), " ",
+            h.button("#forget", type="button")[say("No rectangles")],
+            h.button("#take-found", type="button")[say("Those found ({count})", count=len(entry.item.regions))]
             if entry.item.regions
             else None,
         ],
         h.label(".frames")[
-            h.span["Frame"],
+            h.span[say("Frame")],
             h.input("#index", type="range", min="0", max=str(last), value=str(middle)),
-            h.output("#shown")[f"{middle + 1} of {last + 1}"],
+            h.output("#shown")[say("{number} of {of}", number=middle + 1, of=last + 1)],
         ]
         if last
         else None,
@@ -125,33 +129,40 @@ def _actions(entry: Entry, view: View, reach: Mapping[str, int], wanted: str) ->
     held = entry.item
     state = entry.mark.word if entry.mark else ""
     choosing = is_conflict(held)
-    reaches = {"item": "this item", "series": "its series", "device": "this device and reason", "filter": "the filter"}
+    reaches = {
+        "item": say("this item"),
+        "series": say("its series"),
+        "device": say("this device and reason"),
+        "filter": say("the filter"),
+    }
     options = [h.option(value=name)[f"{reaches[name]} ({count:,})"] for name, count in reach.items()]
     can_blank = held.releasable and view.pictures is not None and not choosing
     return h.form("#mark.panel", method="post", action="../mark")[
         h.input(type="hidden", name="number", value=str(entry.number)),
         h.input(type="hidden", name="filter", value=wanted),
         h.input("#regions", type="hidden", name="regions", value=""),
-        h.p(".verdict")[h.span("#state", class_=f"badge {state}")[WORDS[state] or "no mark"]],
-        h.label[h.span["About"], h.select("#scope", name="scope")[options]],
+        h.p(".verdict")[h.span("#state", class_=f"badge {state}")[words()[state] or say("no mark")]],
+        h.label[h.span[say("About")], h.select("#scope", name="scope")[options]],
         h.div(".buttons")[
-            h.button(name="state", value="taken", type="submit", disabled=not held.releasable)["Take this one (t)"]
+            _button("taken", say("Take this one (t)"), held.releasable)
             if choosing
-            else h.button(name="state", value="released", type="submit", disabled=not held.releasable)["Release (r)"],
-            None
-            if choosing
-            else h.button(name="state", value="blanked", type="submit", disabled=not can_blank)["Blank, release (b)"],
-            h.button(name="state", value="rejected", type="submit")["Keep the other (x)" if choosing else "Reject (x)"],
-            h.button(name="state", value="", type="submit")["Take back (u)"],
+            else _button("released", say("Release (r)"), held.releasable),
+            None if choosing else _button("blanked", say("Blank, release (b)"), can_blank),
+            _button("rejected", say("Keep the other (x)") if choosing else say("Reject (x)")),
+            _button("", say("Take back (u)")),
         ],
         h.label(".check")[
             h.input("#from-now-on", type="checkbox", name="from_now_on", value="1"),
-            "Blank these places on this device from now on",
+            say("Blank these places on this device from now on"),
         ]
         if can_blank and held.device
         else None,
-        None if held.releasable else h.p(".quiet")["Nobody can release it: reject it, or mend it at its source."],
+        None if held.releasable else h.p(".quiet")[say("Nobody can release it: reject it, or mend it at its source.")],
     ]
+
+
+def _button(state: str, words: str, can: bool = True) -> h.Element:
+    return h.button(name="state", value=state, type="submit", disabled=not can)[words]
 
 
 def _found(entry: Entry, found: Sequence[Finding], persons: int) -> h.Element | None:
@@ -166,18 +177,20 @@ def _found(entry: Entry, found: Sequence[Finding], persons: int) -> h.Element | 
             h.mark[each.word],
             h.label(".check")[
                 h.input(type="checkbox", name="keep", value=each.place, form="mark", checked=each.place in kept),
-                "keep it",
+                say("keep it"),
             ]
             if can_stay
             else None,
         ]
         for each in found[:_WORDS_MAX]
     ]
-    said = "A release removes these words, but those to be kept: tick what tells nobody who it is, and then release."
+    said = say(
+        "A release removes these words, but those to be kept: tick what tells nobody who it is, and then release."
+    )
     if not can_stay:
-        said = "A release removes these words."
-    return h.section(".panel", aria_label="What tells who it is")[
-        h.h3["What tells who it is"], h.ul(".words")[rows], h.p(".quiet")[said]
+        said = say("A release removes these words.")
+    return h.section(".panel", aria_label=say("What tells who it is"))[
+        h.h3[say("What tells who it is")], h.ul(".words")[rows], h.p(".quiet")[said]
     ]
 
 
@@ -185,26 +198,26 @@ def _differences(rival: Rival | None) -> h.Element | None:
     if rival is None:
         return None
     lines = [h.span(class_="theirs" if line.startswith("-") else "ours")[f"{line}\n"] for line in rival.differences]
-    return h.section(".panel", aria_label="What differs")[
-        h.h3["What differs"],
-        h.p(".quiet")["Once both are de-identified: - as it is kept, + as this one would be."],
-        h.pre(".text")[lines or "Nothing that can be told in words."],
+    return h.section(".panel", aria_label=say("What differs"))[
+        h.h3[say("What differs")],
+        h.p(".quiet")[say("Once both are de-identified: - as it is kept, + as this one would be.")],
+        h.pre(".text")[lines or say("Nothing that can be told in words.")],
     ]
 
 
 def _facts(entry: Entry, view: View, name: str) -> h.Element:
     held = entry.item
     known = (
-        *view.facts,
-        ("Kind", held.kind),
-        ("Dataset", f"{held.dataset}, version {held.version}"),
-        ("Series", held.series[:12]),
-        ("Patient", held.patient[:12]),
-        ("Item", held.item.hex()[:12]),
-        ("At its source", name),
-        ("Released by", ", ".join(entry.released_by)),
+        *((theirs(title), value) for title, value in view.facts),
+        (say("Kind"), held.kind),
+        (say("Dataset"), say("{dataset}, version {version}", dataset=held.dataset, version=held.version)),
+        (say("Series"), held.series[:12]),
+        (say("Patient"), held.patient[:12]),
+        (say("Item"), held.item.hex()[:12]),
+        (say("At its source"), name),
+        (say("Released by"), ", ".join(entry.released_by)),
     )
-    return _panel("What is known of it", known)
+    return _panel(say("What is known of it"), known)
 
 
 def _panel(title: str, pairs: Iterable[tuple[h.Node, h.Node]]) -> h.Element:

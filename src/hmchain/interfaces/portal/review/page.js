@@ -8,6 +8,7 @@ const picture = one("#picture");
 const cards = all(".card");
 const help = one("#help");
 const words = JSON.parse(document.body.dataset.words);
+const texts = JSON.parse(document.body.dataset.texts);
 let current = -1;
 
 async function ask(path, fields) {
@@ -15,6 +16,11 @@ async function ask(path, fields) {
   const answer = await fetch(root + path, { method: body ? "POST" : "GET", body, headers: { Accept: "application/json" } });
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
+}
+
+/** A text of the page's, with values in its places. */
+function say(name, values = {}) {
+  return texts[name].replace(/\{(\w+)\}/g, (_, place) => values[place]);
 }
 
 function showMarks(found) {
@@ -25,7 +31,7 @@ function showMarks(found) {
 // What a key did to nothing is said: it can only be rejected, say.
 function showUnmarked(found, state, meant) {
   const left = state ? meant - found.changed : 0;
-  one("#progress").textContent = left > 0 ? `${left} got no mark: that cannot be said of ${left > 1 ? "them" : "it"}.` : "";
+  one("#progress").textContent = left > 0 ? say("unmarked", { count: left }) : "";
 }
 
 function showState(element, state) {
@@ -64,16 +70,16 @@ async function markItem(state) {
   fields.set("state", state);
   const scope = one("#scope");
   const label = scope.selectedOptions[0].textContent;
-  if (scope.value !== "item" && state && !window.confirm(`Mark ${words[state] || state}: ${label}?`)) return;
+  if (scope.value !== "item" && state && !window.confirm(say("mark", { words: words[state] || state, what: label }))) return;
   const isUnused = state === "released" && rectangles.length;
-  if (isUnused && !window.confirm("Release it whole? The rectangles are not blanked then: b blanks them.")) return;
+  if (isUnused && !window.confirm(say("whole"))) return;
   const found = await ask("mark", fields);
   showMarks(found);
   showUnmarked(found, state, scope.value === "item" ? 1 : 0);
   const number = form.elements.number.value;
   const now = found.states[number] || "";
   const badge = one("#state");
-  badge.textContent = words[now] || "no mark";
+  badge.textContent = words[now] || say("none");
   showState(badge, now);
   if (state && now && scope.value === "item") one("#after")?.click();
 }
@@ -83,7 +89,7 @@ async function markCards(state, meant) {
   const isWhole = whole?.checked;
   if (isWhole) {
     whole.checked = false;
-    if (!window.confirm(`Mark ${words[state] || state || "none"}: all of the filter?`)) return;
+    if (!window.confirm(say("mark", { words: words[state] || state || say("none"), what: say("filter") }))) return;
     meant = cards.slice(0, 1);
   }
   if (!meant.length) return;
@@ -109,13 +115,13 @@ one("#tray").addEventListener("submit", async (event) => {
   showMarks(await ask("state")); // another tab may have marked more
   const meant = one("#marks").textContent;
   if (one("#apply").disabled) return;
-  if (!window.confirm(isUndo ? `Take back: ${meant}?` : `Decide: ${meant}? The copies here are erased then.`)) return;
+  if (!window.confirm(say(isUndo ? "undo" : "decide", { meant }))) return;
   await follow(await ask(isUndo ? "undo" : "apply", {}));
 });
 
 async function follow(found) {
   while (found.running) {
-    one("#progress").textContent = `${found.done} of ${found.of} decided. It goes on if you leave this page.`;
+    one("#progress").textContent = say("running", found);
     await new Promise((resolve) => setTimeout(resolve, 300));
     found = await ask("state");
   }
@@ -218,7 +224,7 @@ function show() {
   const index = Number(one("#index")?.value || 0);
   const window_ = picture.dataset.grey ? `?centre=${view.centre}&width=${view.width}` : "";
   const output = one("#shown");
-  if (output) output.textContent = `${index + 1} of ${picture.dataset.frames}`;
+  if (output) output.textContent = say("frame", { number: index + 1, of: picture.dataset.frames });
   one("#frame").src = `../frame/${picture.dataset.number}/${index}${window_}`;
   const other = one("#other");
   if (other) other.src = `../other/${picture.dataset.number}/${index}${window_}`;

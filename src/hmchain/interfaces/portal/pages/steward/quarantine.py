@@ -24,14 +24,14 @@ from hmchain.errors import HMChainError
 from hmchain.interfaces.api import watch
 from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.portal.components import empty, form, section
-from hmchain.interfaces.portal.framing import csrf_of
+from hmchain.interfaces.portal.framing import csrf_of, look_of
 from hmchain.interfaces.portal.page import Page
 from hmchain.interfaces.portal.pages.steward import two_votes
 from hmchain.interfaces.portal.pages.words import may
 from hmchain.interfaces.portal.registry import Fields, Next, Pages
 from hmchain.interfaces.portal.review import exchange
 from hmchain.interfaces.portal.review.quarantine import QuarantinePages
-from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n
+from hmchain.interfaces.portal.texts import Later, amount, later, of_later, say, say_n, speaking
 from hmchain.records.catalogue.entries import PENDING
 from hmchain.records.catalogue.held_filter import HeldFilter
 
@@ -225,7 +225,8 @@ async def review(request: Request) -> Response:
     found = _desks(request).find(call.person.name)
     if found is None:
         return RedirectResponse(PATH, 303)
-    answer = await run_in_threadpool(found.answer, asked)
+    with speaking(look_of(request).language):
+        answer = await run_in_threadpool(found.answer, asked)
     return Response(answer.body, answer.status, answer.headers)
 
 
