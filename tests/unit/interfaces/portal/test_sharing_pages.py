@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from hmchain.application.governance import transfers
+from hmchain.interfaces.portal.texts import speaking, theirs
 from hmchain.ledger.contracts.data import break_glass
 from hmchain.ledger.contracts.data.break_glass import ReviewGlass
 from support.portal_bed import PortalBed
+from support.sharing_bed import GIVER as EAST
+from support.sharing_bed import GRANTEE as WEST
 from support.ward_bed import DOCTOR, PATIENT, Ward
 
 GIVER, GRANTEE = "east/steward", "west/steward"
@@ -32,6 +36,17 @@ def hospitals(tmp_path: Path) -> Iterator[Hospitals]:
     portal = PortalBed(ward.asking, tmp_path / "nodes")
     yield Hospitals(ward, portal)
     portal.close()
+
+
+def test_what_waits_of_an_emergency_is_said_in_german(hospitals: Hospitals) -> None:
+    ward = hospitals.ward
+    ward.fill("image")
+    ward.open()
+    ward.need()
+    waiting = [each.words for name in (EAST, WEST) for each in transfers.to_do(ward.bed.state, name)]
+    with speaking("de"):
+        said = [str(theirs(words)) for words in waiting]
+    assert len(said) == 2 and all(each.startswith("NOTFALL night: west/doc hat ") for each in said), said
 
 
 @pytest.mark.network

@@ -21,7 +21,6 @@ SENTENCES = (
     later("{duty_words} for {data} was shown to be done: confirm it"),
     later("{duty_words} for {data} was due, and nobody showed it"),
     later("what you allowed ends soon: say that its applicant was told"),
-    later("what this hospital allowed ends soon: say that its applicant was told"),
     later("{hospital} asks for your review"),
     later("{hospital} asks for your advice"),
     later("nothing: it is closed"),
@@ -32,7 +31,15 @@ SENTENCES = (
     later("the stewards of {hospitals} decide"),
     later("nothing is allowed: {person} closes it, or asks anew with a copy"),
     later("{person} may use {data}"),
-    later("another hospital asks at once for one patient's records: judge whether it had to be"),
+    later("EMERGENCY {name}: {person} was given a patient's records of {data} ({reason}): judge whether it had to be"),
+    later(
+        "EMERGENCY {name}: {person} was given a patient's records of {data} ({reason}), and {hospital} has not judged "
+        "it yet"
+    ),
+    later("{name} of {hospital} is over: erase it, and sign that it is gone"),
+    later("{hospital} gives you {name}: take it in"),
+    later("{hospital} was to erase {name} by {day}, and did not sign that it is gone"),
+    later("records of {data} version {version} were erased here since it was given: take it back, or let it be"),
     later("{hospital} misused emergencies at {other} and is barred there: look into it"),
     later("{officer} asks to {deed_words}: confirm it, or drop it"),
     later("stand behind another policy of {data}, or withdraw it: {count} of {needed} persons do"),
