@@ -16,14 +16,15 @@ from hmchain.keys import save_key
 from hmchain.ledger.contracts.members import people
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
-from support.chromium import chromium, needs_chromium
+from support.browser import needs_browser
+from support.chromium import chromium
 from support.dicom_objects import ct, written
 from support.portal_bed import PortalBed
 from support.request_bed import RequestBed
 from support.signed_in import Portal, portal_of
 from support.steward import TWO
 
-pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(600), needs_chromium]
+pytestmark = [pytest.mark.process, pytest.mark.network, pytest.mark.timeout(600), needs_browser]
 PASSPHRASE = "correct horse battery"
 FIRST, SECOND = "steward", "eve"
 QUARANTINE, POLICY = "/steward/quarantine", "/policies/east/brain"
@@ -141,6 +142,27 @@ def test_whoever_is_invited_accepts_and_comes_in(portal: Portal, people_at: dict
     new.click("#by-key button")
     arrive(new, "/auditor")
     assert "east/nina" in new.inner_text(".menu summary >> nth=0")
+
+
+def test_an_incident_is_told_to_all_and_contained(portal: Portal, people_at: dict[str, Page]) -> None:
+    page, other, incident = people_at[FIRST], people_at[SECOND], "/auditor/incidents/lost-server"
+    page.goto("/auditor/incidents")
+    page.click("text=Open an incident")
+    page.fill("[name=incident]", "lost-server")
+    page.select_option("[name=kind]", "outage")
+    page.fill("[name=noticed]", "2023-11-14T10:00")
+    page.fill("[name=letter]", "A disk of the machine burnt.")
+    page.click("text=Tell all members")
+    sign(page, incident)
+    other.goto(incident)
+    other.click("summary:has-text('It is contained here')")
+    other.check("#measure-contain-restored")
+    other.click("form[action$='/contain'] .send button")
+    sign(other, incident)
+    page.goto(incident)
+    assert "restored from a copy" in page.inner_text("#said")
+    page.click("summary:has-text('Read it')")
+    assert page.is_visible("text=A disk of the machine burnt.")
 
 
 def test_a_release_takes_two_who_sign_in_their_browsers(portal: Portal, people_at: dict[str, Page]) -> None:
