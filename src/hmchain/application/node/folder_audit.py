@@ -91,33 +91,21 @@ def verify(
     trusted: TrustedHeader | None = None,
     progress: Progress | None = None,
     passphrase: str | None = None,
+    keeps_headers: bool = False,
 ) -> FolderAudit:
     """Audit the ledger and every other file in `folder`; `passphrase` opens sealed keys, to see whose they are.
 
+    With `keeps_headers` the signed headers that a running node has are kept beside its log first.
     Of a ledger that is not whole, or whose end nobody at hand signed, what can be audited is; its report says so.
     Raises `AuditError` for the first thing that does not hold, `UnreadableError` or `OSError` for what cannot be read.
     """
+    node = NodeFolder(folder)
+    if keeps_headers and node.toml.is_file() and node.runner() is not None:
+        status.keep_headers(node)
     with auditing.replayed(ledger, anchor, trusted=trusted, progress=progress, partial=True) as (found, state):
         audit = _Audit(folder, ledger, genesis_file.load(ledger / genesis_file.FILE), state, reports, passphrase)
         audit.check(contents(folder), found)
         return FolderAudit(found, tuple(audit.checked), tuple(audit.not_checked))
-
-
-def verify_here(
-    folder: Path,
-    ledger: Path,
-    reports: Reports,
-    anchor: bytes | None = None,
-    *,
-    trusted: TrustedHeader | None = None,
-    progress: Progress | None = None,
-    passphrase: str | None = None,
-) -> FolderAudit:
-    """The same at a node that may run: the signed headers that it has are kept beside its log first."""
-    node = NodeFolder(folder)
-    if node.toml.is_file() and node.runner() is not None:
-        status.keep_headers(node)
-    return verify(folder, ledger, reports, anchor, trusted=trusted, progress=progress, passphrase=passphrase)
 
 
 def require_founded(claims: LedgerClaims, path: Path, genesis: Genesis, state: State) -> None:

@@ -26,8 +26,9 @@ def begin_verification(call: Call, genesis: bytes | None, trusted: TrustedHeader
     """Begin to verify the whole ledger, and every other file beside it, against what an auditor knows."""
     given = (call.site.place, call.ledger_folder, ReportReader(), genesis)
     return call.begin_apart(
-        VERIFICATION, "ledger", folder_audit.verify_here, *given, trusted=trusted, passphrase=call.passphrase
-    )
+        VERIFICATION, "ledger", folder_audit.verify, *given,
+        trusted=trusted, passphrase=call.passphrase, keeps_headers=True,
+    )  # fmt: skip
 
 
 def begin_export(call: Call) -> Job:
