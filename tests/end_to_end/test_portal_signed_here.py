@@ -16,6 +16,7 @@ from hmchain.keys import save_key
 from hmchain.ledger.contracts.members import people
 from hmchain.records.sources.opening import open_source
 from hmchain.records.sources.request import SourceRequest
+from support.axe import faults
 from support.browser import needs_browser
 from support.chromium import chromium
 from support.dicom_objects import ct, written
@@ -167,6 +168,7 @@ def test_an_incident_is_told_to_all_and_contained(portal: Portal, people_at: dic
 
 def test_a_release_takes_two_who_sign_in_their_browsers(portal: Portal, people_at: dict[str, Page]) -> None:
     folder = portal.bed.bed.bed.consortium.hospitals["east"].folder
+    wrong = list[str]()
     for number, person in enumerate((FIRST, SECOND)):
         page = people_at[person]
         page.goto(QUARANTINE)
@@ -177,7 +179,9 @@ def test_a_release_takes_two_who_sign_in_their_browsers(portal: Portal, people_a
                 arrive(page, QUARANTINE)
         page.click("form[action$='/begin'] button")
         arrive(page, f"{QUARANTINE}/review/")
+        wrong += faults(page, "what waits")
         mark(page)
+        wrong += looked_at(page)
         page.click("#tray a")
         arrive(page, QUARANTINE)
         page.locator("form[data-votes] button:enabled").click()
@@ -187,6 +191,16 @@ def test_a_release_takes_two_who_sign_in_their_browsers(portal: Portal, people_a
         arrive(page, QUARANTINE)
         with read_records(folder) as records:
             assert quarantine.waiting(records).total == 1 - number, person
+    assert not wrong, "\n".join(wrong)
+
+
+def looked_at(page: Page) -> list[str]:
+    """What axe finds on the pages of an item and of what was decided."""
+    found = list[str]()
+    for path in ("item/0", "decisions"):
+        page.goto(f"{QUARANTINE}/review/{path}")
+        found += faults(page, path)
+    return found
 
 
 def mark(page: Page) -> None:

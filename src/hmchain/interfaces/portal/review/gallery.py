@@ -10,7 +10,7 @@ import htpy as h
 from hmchain.application.data.reviewing import PAGE_ITEMS, DeskPage, Entry
 from hmchain.canonical import digest
 from hmchain.interfaces.portal.review.layout import document, help_box, tray, words
-from hmchain.interfaces.portal.texts import amount, later, of_later, say
+from hmchain.interfaces.portal.texts import amount, later, of_later, say, say_n
 from hmchain.records.catalogue.held_filter import HeldFilter
 from hmchain.records.pipeline.review import is_conflict
 
@@ -52,9 +52,9 @@ def gallery(found: DeskPage, setting: Setting, *, is_first: bool = True) -> str:
             h.p(".brand")[f"FL-HMChain · {setting.organisation}"],
             h.h1[say("What waits for you")],
             h.p(".about")[
-                say("{count} items wait.", count=amount(found.total))
+                say_n("{count} item waits.", "{count} items wait.", found.total)
                 if setting.wanted.is_empty
-                else say("{count} items wait with this filter.", count=amount(found.total)),
+                else say_n("{count} item waits with this filter.", "{count} items wait with this filter.", found.total),
                 " ",
                 say("Press ? for the keys."),
             ],

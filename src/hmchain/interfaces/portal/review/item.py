@@ -190,7 +190,7 @@ def _found(entry: Entry, found: Sequence[Finding], persons: int) -> h.Element | 
     if not can_stay:
         said = say("A release removes these words.")
     return h.section(".panel", aria_label=say("What tells who it is"))[
-        h.h3[say("What tells who it is")], h.ul(".words")[rows], h.p(".quiet")[said]
+        h.h2[say("What tells who it is")], h.ul(".words")[rows], h.p(".quiet")[said]
     ]
 
 
@@ -199,7 +199,7 @@ def _differences(rival: Rival | None) -> h.Element | None:
         return None
     lines = [h.span(class_="theirs" if line.startswith("-") else "ours")[f"{line}\n"] for line in rival.differences]
     return h.section(".panel", aria_label=say("What differs"))[
-        h.h3[say("What differs")],
+        h.h2[say("What differs")],
         h.p(".quiet")[say("Once both are de-identified: - as it is kept, + as this one would be.")],
         h.pre(".text")[lines or say("Nothing that can be told in words.")],
     ]
@@ -221,7 +221,7 @@ def _facts(entry: Entry, view: View, name: str) -> h.Element:
 
 
 def _panel(title: str, pairs: Iterable[tuple[h.Node, h.Node]]) -> h.Element:
-    return h.section(".panel", aria_label=title)[h.h3[title], definitions(pairs)]
+    return h.section(".panel", aria_label=title)[h.h2[title], definitions(pairs)]
 
 
 def _marked(text: str, words: Iterable[str]) -> list[h.Node]:

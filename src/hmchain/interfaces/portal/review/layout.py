@@ -7,7 +7,7 @@ import json
 import htpy as h
 
 from hmchain.application.pages.markup import asset
-from hmchain.interfaces.portal.texts import language, later, of_later, say
+from hmchain.interfaces.portal.texts import language, later, of_later, say, theirs
 from hmchain.plain import RESEARCH_ONLY, printable
 
 STYLE, SCRIPT, ICON = "page.css", "page.js", "icon.svg"
@@ -29,7 +29,7 @@ def document(title: str, root: str, *content: h.Node, foot: str = "") -> str:
             h.script(src=f"{root}{SCRIPT}", defer=True),
         ],
         h.body(data_root=root, data_words=json.dumps(words()), data_texts=json.dumps(_texts()))[
-            content, h.footer[h.p[RESEARCH_ONLY], h.p[foot] if foot else None]
+            content, h.footer[h.p[theirs(RESEARCH_ONLY)], h.p[foot] if foot else None]
         ],
     ]
     return printable(f"{made}\n", keep="\n")
