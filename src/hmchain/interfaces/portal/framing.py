@@ -44,7 +44,7 @@ def frame_of(request: Request) -> Frame:
     """The frame for a request, whose rule was seen to; one of nobody where it was not."""
     site: Site = request.app.state.site
     look, here = look_of(request), _here(request)
-    said = unquote(request.cookies.get(SAID, ""))[:_SAID_LETTERS_MAX]
+    said = unquote(request.cookies.get(_said_cookie(request), ""))[:_SAID_LETTERS_MAX]
     call: Call | None = getattr(request.state, "call", None)
     if call is None or (call.who is None and not site.is_read_only):
         return Frame(
@@ -95,27 +95,38 @@ def csrf_of(request: Request) -> str:
     return said[1]
 
 
-def say_next(path: str, said: str = "") -> Response:
+def say_next(request: Request, path: str, said: str = "") -> Response:
     """Have the browser ask for another page, which says so once."""
     response = RedirectResponse(local(path), 303)
     if said:
-        response.set_cookie(SAID, quote(said[:_SAID_LETTERS_MAX]), max_age=30, httponly=True, samesite="strict")
+        name, value, secure = _said_cookie(request), quote(said[:_SAID_LETTERS_MAX]), _is_secure(request)
+        response.set_cookie(name, value, max_age=30, httponly=True, samesite="strict", secure=secure)
     return response
+
+
+def _said_cookie(request: Request) -> str:
+    """No neighbour at a name above or beside this one puts words into our pages, where HTTPS keeps them apart."""
+    return f"__Host-{SAID}" if _is_secure(request) else SAID
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def remember(response: Response, request: Request, role: str) -> Response:
     """Have the browser remember in which role somebody looks, and forget what this page said once."""
     if role and request.cookies.get(ROLE) != role:
         keep(response, request, ROLE, role)
-    if SAID in request.cookies and "hx-request" not in request.headers:
-        response.delete_cookie(SAID, httponly=True, samesite="strict")
+    if (name := _said_cookie(request)) in request.cookies and "hx-request" not in request.headers:
+        response.delete_cookie(name, httponly=True, samesite="strict", secure=_is_secure(request))
     return response
 
 
 def keep(response: Response, request: Request, name: str, value: str) -> None:
     """Have the browser remember how somebody wants pages to be."""
-    secure = request.url.scheme == "https"
-    response.set_cookie(name, value, max_age=_YEAR_SECONDS, httponly=True, samesite="lax", secure=secure)
+    response.set_cookie(
+        name, value, max_age=_YEAR_SECONDS, httponly=True, samesite="lax", secure=_is_secure(request)
+    )  # fmt: skip
 
 
 def choices(site: Site) -> dict[str, Callable[[str], bool]]:

@@ -225,7 +225,7 @@ def answer(found: Page | Next | Response, request: Request) -> Response:
     if isinstance(found, Response):
         return found
     if isinstance(found, Next):
-        return say_next(found.path, found.said)
+        return say_next(request, found.path, found.said)
     frame = frame_of(request)
     return remember(_sent(render(found, frame).encode(), found.status, request), request, frame.role)
 

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
@@ -25,9 +26,10 @@ from hmchain.interfaces.portal import app, hosts
 from hmchain.interfaces.portal.connections import OneLength, Prompt
 from hmchain.interfaces.portal.hosts import OwnNames
 from hmchain.interfaces.portal.pages import ALL
+from hmchain.interfaces.portal.registry import Next, answer
 from hmchain.interfaces.portal.review import neighbours
 from support.chromium import listener
-from support.door import Door, door
+from support.door import Door, door, opened_door
 from support.finished_run import run_directory
 from support.portal_client import portal_of
 
@@ -234,3 +236,14 @@ def test_who_goes_away_in_the_middle_is_no_error_of_ours(client: TestClient) -> 
     asked = {"Content-Type": "application/json"}
     assert other.post("/v1/sign-in/challenge", content=b"{}", headers=asked).status_code == 499
     assert other.post("/display", data={"next": "/"}).status_code == 499
+
+
+def test_over_https_no_neighbour_puts_words_into_a_page(tmp_path: Path) -> None:
+    origin, forged = "https://portal.example", {"Cookie": "said=Send%20your%20key"}
+    with opened_door(tmp_path / "node", origin=origin) as door:
+        made = app.create(Site(door.place, door.live, ("a",), by_session_or_token(door.access), access=door.access))
+        made.router.routes.insert(0, Route("/done", lambda request: answer(Next("/sign-in", "It is done."), request)))
+        client = TestClient(made, origin, follow_redirects=False)
+        assert "Send your key" not in client.get("/sign-in", headers=forged).text
+        (kept,) = client.get("/done").headers.get_list("set-cookie")
+        assert kept.startswith("__Host-said=") and "Secure" in kept and "Path=/" in kept and "Domain" not in kept
