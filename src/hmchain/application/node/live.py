@@ -28,8 +28,10 @@ from hmchain.plain import Progress
 
 _END = (1 << 31) - 1
 """No block has so many events."""
-BLOCKS_MAX = 200
-"""So many blocks are read from the log for one answer on what happened."""
+BLOCKS_MAX = 25
+"""So many blocks are read from the log for one part of what happened: all others wait as long."""
+EVENTS_MAX = 200
+"""So many events are told of as one part."""
 
 
 class NothingSentError(InputError):
@@ -157,7 +159,7 @@ class LiveLedger(ABC):
         for told in list(self._listeners.values()):
             told()
 
-    def events(self, after: Place | None = None, limit: int = BLOCKS_MAX) -> Happenings:
+    def events(self, after: Place | None = None, limit: int = EVENTS_MAX) -> Happenings:
         """What happened after a place, as far as the next blocks tell (`BLOCKS_MAX`); without one, nothing yet.
 
         Raises what `LedgerReader.blocks` raises.

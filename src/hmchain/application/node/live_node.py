@@ -11,7 +11,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from hmchain.application.node.link import STARTING_SECONDS, require_own
-from hmchain.application.node.live import BLOCKS_MAX, Happened, Happenings, LiveLedger, Place, happenings
+from hmchain.application.node.live import EVENTS_MAX, Happened, Happenings, LiveLedger, Place, happenings
 from hmchain.application.node.live_headers import LiveHeaders
 from hmchain.application.node.node_watch import NodeWatch
 from hmchain.application.node.reading import NodeHeaders
@@ -104,7 +104,7 @@ class NodeLedger(LiveLedger):
             store = held.enter_context(closing(BlockStore(self._folder.ledger / BLOCKS, read_only=True)))
             yield LedgerReader(self._folder.ledger, store, self._headers, held, verified=verified, stays=True)
 
-    def events(self, after: Place | None = None, limit: int = BLOCKS_MAX) -> Happenings:
+    def events(self, after: Place | None = None, limit: int = EVENTS_MAX) -> Happenings:
         """As `LiveLedger.events`; what happened lately is remembered."""
         with self.lock:
             if after is None or after < self._heard or self._follower is None:

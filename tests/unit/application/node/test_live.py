@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hmchain.application.node.live import NothingSentError, Place, open_live
+from hmchain.application.node.live import BLOCKS_MAX, NothingSentError, Place, open_live
 from hmchain.application.node.live_node import NodeLedger
 from hmchain.errors import LedgerError
 from hmchain.ledger.contracts.data.datasets import RegisterDataset
@@ -190,3 +190,14 @@ def test_a_log_that_was_altered_is_not_whole(tmp_path: Path) -> None:
         for _ in range(2):
             with pytest.raises(LedgerError, match="block 2"):
                 ledger.require_whole()
+
+
+def test_who_reads_from_the_beginning_holds_the_ledger_for_some_blocks_at_a_time(tmp_path: Path) -> None:
+    network = Network.found(tmp_path / "ledger")
+    network.fill(BLOCKS_MAX + 5)
+    network.ledger.close()
+    with open_live(tmp_path / "ledger") as live:
+        first = live.events(Place(0, 0))
+        rest = live.events(first.until)
+    assert (first.until.height, rest.until.height) == (BLOCKS_MAX, BLOCKS_MAX + 5)
+    assert len({each.place for each in (*first.events, *rest.events)}) == BLOCKS_MAX + 5

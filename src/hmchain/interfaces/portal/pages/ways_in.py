@@ -184,4 +184,8 @@ def sign_out(call: Call, fields: Fields) -> Next:
     """End this session."""
     access_of(call).sign_out(visitor(call))
     signed_in.forget(call)
-    return Next("/sign-in", say("You are signed out."))
+    words = say(
+        "You are signed out. A key that this browser keeps still signs in, and signs, without a passphrase: where others use "
+        "this browser, forget it under Your keys."
+    )
+    return Next("/sign-in", words)
