@@ -185,7 +185,7 @@ def sign_out(call: Call, fields: Fields) -> Next:
     access_of(call).sign_out(visitor(call))
     signed_in.forget(call)
     words = say(
-        "You are signed out. A key that this browser keeps still signs in, and signs, without a passphrase: where others use "
-        "this browser, forget it under Your keys."
+        "You are signed out. A key that this browser keeps still signs in, and signs, without a passphrase: where "
+        "others use this browser, forget it under Your keys."
     )
     return Next("/sign-in", words)
