@@ -74,10 +74,10 @@ def test_axe_finds_nothing_on_any_page(portal: Portal, browser: Browser, who: st
     wrong, count = list[str](), 0
     with portal.entered(browser, who, locale=language) as (page, complaints):
         for count, path in enumerate(walked(page, PATHS[who]), start=1):  # noqa: B007
-            wrong += faults(page, path)
+            wrong += faults(page, path, language)
         if who == "steward":
-            wrong += faults(page, _to_be_signed(page))
-            wrong += faults(page, _with_a_key(page))
+            wrong += faults(page, _to_be_signed(page), language)
+            wrong += faults(page, _with_a_key(page), language)
     assert not wrong, "\n".join(wrong)
     assert not complaints, complaints
     assert count >= (12 if who else len(PATHS[""])), f"{count} pages"

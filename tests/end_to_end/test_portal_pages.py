@@ -43,7 +43,7 @@ def test_axe_finds_nothing_on_any_page(browser: Browser, origin: str, language: 
     wrong, count = list[str](), 0
     with watched(browser, base_url=origin, locale=language) as (page, complaints):
         for count, path in enumerate(walked(page), start=1):  # noqa: B007
-            wrong += faults(page, path)
+            wrong += faults(page, path, language)
     assert not wrong, "\n".join(wrong)
     assert not complaints, complaints
     assert count > 30, f"{count} pages"
