@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -54,6 +53,7 @@ from hmchain.ledger.readers.powers import Powers
 from hmchain.ledger.readers.proof_files import ProofFile
 from hmchain.ledger.readers.releases import ReleaseView
 from hmchain.ledger.readers.rules import ParametersView, RulesView
+from hmchain.ledger.readers.shared import kept_property
 from hmchain.ledger.readers.signers import Endorsement, Headers, Witnesses
 from hmchain.ledger.readers.states import (
     DamagedStateError,
@@ -133,12 +133,12 @@ class LedgerReader:
             self._directory, store, self._headers, held, self._progress, self.verified, self.require_whole
         )
 
-    @cached_property
+    @kept_property
     def _log(self) -> SignedLog:
         witnesses = Witnesses(self.genesis, self._names)
         return SignedLog(self._directory, self._store, self.genesis, witnesses, self._headers)
 
-    @cached_property
+    @kept_property
     def _decisions(self) -> Decisions:
         return Decisions(self._log.headers, self._names)
 
@@ -147,7 +147,7 @@ class LedgerReader:
         """The last block of the log."""
         return self._store.height
 
-    @cached_property
+    @kept_property
     def verified(self) -> VerifiedState:
         """The state, and whose signatures it rests on; beside a bare copy of the blocks, that which they lead to.
 
@@ -157,11 +157,11 @@ class LedgerReader:
             return self._executed
         return self._held.enter_context(open_state(self._directory, self._headers))
 
-    @cached_property
+    @kept_property
     def _executed(self) -> VerifiedState:
         return self._held.enter_context(executed(self._directory, self._progress))
 
-    @cached_property
+    @kept_property
     def _names(self) -> State:
         """A state that knows the members' keys: blocks are no worse for a state beside them that is damaged."""
         try:
@@ -285,7 +285,7 @@ class LedgerReader:
         if cut := cut_off(self._directory, self._store):
             raise DamagedBlockError(cut, "restore blocks.db, or compare with another member's")
 
-    @cached_property
+    @kept_property
     def _whole(self) -> WholeLog:
         height = self._store.height
         return WholeLog(self._log.require_whole(), height)
@@ -405,7 +405,7 @@ class LedgerReader:
         """Members and validators, with power, reputation, maintenance, and the last blocks that each proposed."""
         return self._members
 
-    @cached_property
+    @kept_property
     def _members(self) -> tuple[ValidatorStatus, ...]:
         proposed = Counter(self._decision(stored).proposer for stored in self._stored(None, _BLOCKS_COUNTED))
         return members.validators(self.verified.state, proposed)

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import RLock
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from hmchain.canonical import Record
 from hmchain.ledger.state import State
 
+T = TypeVar("T")
 V = TypeVar("V", bound=Record)
+
+
+class kept_property(Generic[T]):
+    """A property that is found once, by a thread that waits for no other.
+
+    Up to Python 3.11 `functools.cached_property` holds one lock for all instances while it finds. One who reads beside
+    a shared state and asks it, and one who holds that state and needs the property of another reader, never go on.
+    """
+
+    def __init__(self, find: Callable[[Any], T]) -> None:
+        self._find, self.__doc__ = find, find.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> T:
+        found: T = self._find(instance)
+        instance.__dict__[self._name] = found
+        return found
 
 
 class SharedState(State):
