@@ -267,11 +267,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--run", type=Path, help="folder of the made-up run; made if it is not there, and kept")
     options = parser.parse_args()
-    transactions, seconds = (100_000, 10.0) if options.quick else (1_000_000, 120.0)
+    transactions, seconds = (100_000, 6.0) if options.quick else (1_000_000, 120.0)
     found = ledger.kept(options.run or _MADE / f"run{transactions}", transactions)
     result = measure_run(found, seconds)
     with tempfile.TemporaryDirectory() as directory:
-        result |= measure_node(Path(directory) / "nodes", *((6.0, 1) if options.quick else (40.0, 3)))
+        result |= measure_node(Path(directory) / "nodes", *((4.0, 1) if options.quick else (40.0, 3)))
     result = {
         "name": "portal_load", "ratio": round(result["interval_ratio"], 3), "ratios": ratios(result),
         "unit": "block interval with a portal and its people beside the node, over alone",

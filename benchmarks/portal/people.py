@@ -39,7 +39,7 @@ class Person:
             await self.ask("page", found.page(self.chance, self.role), known)
             if self.chance.random() < _READS_A_PAGE and found.reads:
                 await self.ask("read", self.chance.choice(found.reads), known)
-            await asyncio.sleep(self.chance.uniform(*THINK_SECONDS))
+            await asyncio.sleep(min(self.chance.uniform(*THINK_SECONDS), max(0.0, until - time.monotonic())))
 
     async def ask(self, kind: str, pattern: str, known: Known) -> None:
         """One question, and what it took."""
