@@ -6,7 +6,7 @@ A process that only hears of models, as a portal does, knows these without torch
 from __future__ import annotations
 
 from hmchain.canonical import Record
-from hmchain.errors import AuditError, DataError, InputError, StudyError
+from hmchain.errors import AuditError, InputError, StudyError
 
 
 class ModelFileError(InputError):
@@ -37,12 +37,6 @@ class NoModelError(StudyError):
     """A study has not made the model that is asked for."""
 
     code = "no_model"
-
-
-class ImageError(DataError):
-    """An image that the model cannot take."""
-
-    code = "model_image"
 
 
 class Origin(Record, frozen=True, kw_only=True):

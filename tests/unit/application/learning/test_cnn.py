@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hmchain.application.learning.model_origin import ImageError
 from hmchain.application.learning.schedule import generator
 from hmchain.application.learning.trainers import architecture, cnn
 from hmchain.application.learning.trainers.architecture import (
@@ -125,7 +124,7 @@ def test_what_is_no_image_is_refused() -> None:
     with pytest.raises(NotAnImageError):
         cnn.prepare_image(b"not an image", preprocessing())
     for array in (np.zeros((28, 28)), np.zeros((28, 28, 4), np.uint8), np.zeros(28, np.uint8)):
-        with pytest.raises(ImageError, match="uint8"):
+        with pytest.raises(cnn.ImageError, match="uint8"):
             cnn.prepare_image(array, preprocessing())
 
 

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from hmchain.application.learning.model_origin import ImageError
 from hmchain.application.learning.trainers.architecture import (
     CHANNELS_PER_GROUP,
     Architecture,
@@ -24,7 +23,14 @@ from hmchain.application.learning.trainers.architecture import (
     Vector,
     blocks,
 )
+from hmchain.errors import DataError
 from hmchain.records.pictures.decode import decode_image, to_grey
+
+
+class ImageError(DataError):
+    """An image that the model cannot take."""
+
+    code = "model_image"
 
 
 class FLCNN(nn.Module):
