@@ -48,6 +48,10 @@ class NoRegularFileError(InputError):
     code = "no_regular_file"
 
 
+UNREADABLE = (OSError, NoRegularFileError)
+"""What reading a file raises, for whom its place is as good as empty where it cannot be read."""
+
+
 class TooLargeError(OSError):
     """A file has more bytes than one of its kind has; it was not read."""
 

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from hmchain import canonical, decoding, files
 from hmchain.errors import InputError
-from hmchain.files import NoRegularFileError
 from hmchain.keys import SecretKey
 
 SCHEMA = 1
@@ -273,7 +272,7 @@ def load(path: Path) -> Evidence:
     try:
         data = files.read(path)
         found = decoding.from_json(data, Evidence)
-    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (*files.UNREADABLE, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EvidenceFileError(f"{path} holds no evidence that can be read", again) from error
     if found.schema != SCHEMA:
         raise EvidenceFileError(f"{path} is evidence of another version ({found.schema})", again)

@@ -13,7 +13,6 @@ from hmchain.application.agent.exchange import Exchange
 from hmchain.application.models.estimates import estimate, root_of
 from hmchain.application.models.export import ExportPlace, objects_of, study_key
 from hmchain.errors import AuditError, InputError, StudyError
-from hmchain.files import NoRegularFileError
 from hmchain.keys import SecretKey
 from hmchain.ledger.contracts.data import queries
 from hmchain.ledger.contracts.learning import permitted, releases, rounds, studies
@@ -135,7 +134,7 @@ def _summed(state: State, study: Study) -> Round:
 def _load(path: Path, name: str) -> int:
     try:
         left = decoding.from_json(files.read(path), _Left)
-    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (*files.UNREADABLE, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CountDiffersError(f"{path} holds no count that can be read", "remove it: the agent keeps it") from error
     if left.study != name:
         raise CountDiffersError(f"{path} is of another count", "remove it: the agent keeps it")

@@ -14,7 +14,6 @@ import msgspec
 from hmchain import decoding, files
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.clock import HOUR_MS, MINUTE_MS
-from hmchain.files import NoRegularFileError
 
 if TYPE_CHECKING:  # it stands on numpy, which whoever only looks does not need
     from hmchain.application.learning.trainers.allowance import Allowance
@@ -65,5 +64,5 @@ def used_here(hospital: HospitalFolder, study: str) -> MachineUse | None:
     """What a study took at a hospital; None where nothing was measured, or what was cannot be read."""
     try:
         return decoding.from_json(files.read(hospital.study(study).used), MachineUse)
-    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (*files.UNREADABLE, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -16,7 +16,6 @@ from hmchain import decoding, files
 from hmchain.application.agent.kept import UNDEFINED, Score
 from hmchain.application.learning.trainer_study import pins_own_trainer
 from hmchain.errors import InputError
-from hmchain.files import NoRegularFileError
 from hmchain.ledger.contracts.learning import rounds
 from hmchain.ledger.contracts.learning.rounds import Verdict
 from hmchain.ledger.contracts.learning.studies import OVER, Study
@@ -179,5 +178,5 @@ def load(path: Path) -> StudyScores:
     """Read a hospital's scores. Raises `ScoresFileError`."""
     try:
         return decoding.from_json(files.read(path), StudyScores)
-    except (OSError, NoRegularFileError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (*files.UNREADABLE, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ScoresFileError(f"{path} holds no scores that can be read", AGAIN) from error

@@ -20,7 +20,7 @@ from hmchain.application.learning.description import (
 from hmchain.application.learning.pinned import WordsPin
 from hmchain.application.site.hospital import HospitalFolder
 from hmchain.canonical import NotCanonicalError, decode, encode
-from hmchain.files import PRIVATE, NoRegularFileError, make_folder, write_whole
+from hmchain.files import PRIVATE, make_folder, write_whole
 from hmchain.keys import Opener, Redacted
 from hmchain.ledger.contracts.members.membership import Member
 from hmchain.records.objects import ObjectStore
@@ -39,7 +39,7 @@ class Texts(Redacted):
         path = self.folder.text(study)
         try:
             return shown(checked_words(files.read(path), study, pin).description)
-        except (OSError, NoRegularFileError, OtherDescriptionError):
+        except (*files.UNREADABLE, OtherDescriptionError):
             return None
 
     def read(self, chain_id: str, study: str, pin: WordsPin) -> Description:
@@ -70,7 +70,7 @@ class Texts(Redacted):
 
     def _salt(self, study: str, description: Description) -> bytes | None:
         """The salt of the copy that was kept, if there is one and it has just these words."""
-        with suppress(OSError, NoRegularFileError, NotCanonicalError):
+        with suppress(*files.UNREADABLE, NotCanonicalError):
             known = decode(files.read(self.folder.text(study)), Words)
             return known.salt if known.description == description else None
         return None

@@ -24,7 +24,6 @@ from hmchain.application.site.node import NodeFolder, exchanged_objects
 from hmchain.canonical import NotCanonicalError, Record, decode, encode, padded
 from hmchain.canonical import digest as digest_of
 from hmchain.errors import InputError, StorageError
-from hmchain.files import NoRegularFileError
 from hmchain.keys import Opener, Redacted, SecretKey, WrappedFor, wrap_for, wrapped_to
 from hmchain.ledger.contracts.members import membership
 from hmchain.ledger.contracts.members.membership import Member
@@ -296,7 +295,7 @@ def documents_at(folder: NodeFolder, passphrase: Callable[[], str | None]) -> Do
 def _remembered(path: Path) -> bytes | None:
     try:
         found = files.read(path)
-    except (OSError, NoRegularFileError):
+    except files.UNREADABLE:
         return None
     return found if len(found) == 32 else None
 

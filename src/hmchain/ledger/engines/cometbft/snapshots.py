@@ -142,7 +142,7 @@ def _read(path: Path) -> Chunk:
     except files.TooLargeError as error:
         what = f"{path} is damaged: it has more than a chunk has"
         raise SnapshotError(what, "fetch it from another member") from error
-    except (OSError, files.NoRegularFileError) as error:
+    except files.UNREADABLE as error:
         raise UnreadableSnapshotError(f"{path} cannot be read", "check path, owner and mode") from error
     except NotCanonicalError as error:
         raise SnapshotError(f"{path} is damaged", "fetch it from another member") from error
