@@ -331,7 +331,8 @@ def test_a_reviewer_blanks_a_name_and_has_its_device_blanked_from_now_on_by_keys
         seen.press("Escape")
         seen.wait("document.body.dataset.ready && document.querySelectorAll('.card').length === 7")
         seen.press("a", "r")
-        seen.wait("document.querySelector('#progress').textContent.startsWith('1 got no mark: that cannot be said')")
+        unmarked = "1 got no mark: that cannot be said of what was chosen."
+        seen.wait(f"document.querySelector('#progress').textContent === '{unmarked}'")
         seen.press("a", "x")
         seen.wait("document.querySelector('#marks').textContent.startsWith('0 to release, 7 to reject')")
         seen.see(
