@@ -43,10 +43,9 @@ def standing(state: State, ref: PersonRef) -> Standing:
     is_active, cut_off = people.is_active(state, ref), people.cut_off_ms(state, ref).to_bytes(8, "big")
     is_office = entry is not None and ref.person in OFFICES
     own = named.key if named else getattr(entry.member, ref.person) if entry is not None and is_office else b""
-    roles, mark = (
-        frozenset(named.roles) if named else _office_roles(ref.person),
-        digest("hmchain standing", own, cut_off),
-    )
+    # Before it is known whether anybody is meant: an answer takes as long for whom the ledger does not know.
+    roles = frozenset(named.roles) if named else _office_roles(ref.person)
+    mark = digest("hmchain standing", own, cut_off)
     if not own or not is_active:
         return Standing(ref, is_office or named is not None)
     return Standing(ref, True, roles, own, mark)
