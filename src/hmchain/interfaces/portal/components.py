@@ -218,15 +218,17 @@ def fresh(id: str, here: str, kinds: Iterable[str], *content: h.Node) -> h.Eleme
 
     It is the same page that is fetched, and this part taken of it.
     """
-    headers = json.dumps({BACKGROUND: "true"})
-    return h.div(
-        id=id, data_kinds=" ".join(kinds), hx_get=here, hx_trigger="ledger", hx_headers=headers, **in_place(id)
-    )[content]
+    return h.div(id=id, data_kinds=" ".join(kinds), hx_get=here, hx_trigger="ledger", **by_itself(id))[content]
 
 
 def in_place(id: str) -> dict[str, str]:
     """Have htmx put the part of this id in its own place, of the page that it fetches."""
     return {"hx_select": f"#{id}", "hx_target": f"#{id}", "hx_swap": "outerHTML"}
+
+
+def by_itself(id: str) -> dict[str, str]:
+    """The same, asked by the page alone: it keeps no session open."""
+    return {"hx_headers": json.dumps({BACKGROUND: "true"}), **in_place(id)}
 
 
 def waiting(count: int) -> h.Element:

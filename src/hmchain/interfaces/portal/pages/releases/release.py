@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
@@ -20,18 +19,17 @@ from hmchain.interfaces.api.call import Call
 from hmchain.interfaces.api.parameters import Nothing
 from hmchain.interfaces.api.routes import releases as routes
 from hmchain.interfaces.api.routes.releases import ASK, DECIDE, MEASURE, TAKE, VIEW, WEIGH
-from hmchain.interfaces.api.signed_in import BACKGROUND
 from hmchain.interfaces.portal.components import (
     WARN,
     after_field,
     badge,
+    by_itself,
     check_field,
     choice_field,
     confirmed,
     empty,
     form,
     fresh,
-    in_place,
     problem,
     progress,
     section,
@@ -218,11 +216,7 @@ def _measuring(call: Call, view: ReleaseView) -> h.Node:
     """How far the measurement is; or the way to begin it."""
     found = latest(call, MEASURED, view.release)
     here = at("releases", view.release)
-    again = {
-        "hx_get": here,
-        "hx_headers": json.dumps({BACKGROUND: "true"}),
-        **in_place("release"),
-    }  # with what one may do
+    again = {"hx_get": here, **by_itself("release")}  # with what one may do
     if found is not None and found.state not in OVER:
         return h.div("#measuring", hx_trigger="every 3s", **again)[
             progress(say("It is measured"), found.done, found.of)

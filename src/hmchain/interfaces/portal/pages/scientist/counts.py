@@ -22,6 +22,7 @@ from hmchain.application.pages.markup import definitions, table
 from hmchain.clock import utc
 from hmchain.errors import HMChainError
 from hmchain.interfaces.api.call import Call
+from hmchain.interfaces.api.routes.counts import COUNT_HERE
 from hmchain.interfaces.portal.components import (
     after_field,
     choice_field,
@@ -44,7 +45,6 @@ from hmchain.ledger.readers.catalogue import DatasetOffer
 
 VIEW = Rule(Operation.VIEW, Scope.NETWORK)
 ASK = Rule(Operation.ASK, Scope.HOSPITAL, ("scientist",))
-COUNT_HERE = Rule(Operation.CHANGE, Scope.HOSPITAL, ("steward",))
 PATH = "/scientist/counts"
 EVENTS = 3
 _KINDS: dict[str, Later] = {
