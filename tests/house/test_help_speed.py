@@ -77,13 +77,16 @@ def test_reading_a_ledger_and_asking_for_a_study_need_no_learning_library() -> N
 
 
 def test_no_error_about_models_brings_torch() -> None:
-    """A portal hears of errors from the processes that it asks: torch would make it four times as large for good."""
+    """A portal hears of errors from the processes that it asks: torch would make it four times as large for good.
+
+    Studies pin the source of the network's own file, so its error stays in it; `asking.ask` tells of none but its own.
+    """
     application = Path(str(resources.files("hmchain"))) / "application"
     found = [
         ".".join(("hmchain.application", room, *path.relative_to(application / room).with_suffix("").parts))
         for room in ("learning", "models", "disclosure", "releases")
         for path in sorted((application / room).rglob("*.py"))
-        if re.search(r"^class \w+Error\(", path.read_text("utf-8"), re.MULTILINE)
+        if path.name != "cnn.py" and re.search(r"^class \w+Error\(", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert len(found) > 10
     probe = (
